@@ -1,0 +1,1 @@
+"""One cached Prefect task per kind of stage."""

@@ -1,0 +1,42 @@
+"""Shared fixtures: quiet, single-threaded, offline, and the real data beside the checkout."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+for name, value in {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "TOKENIZERS_PARALLELISM": "false",
+}.items():
+    os.environ.setdefault(name, value)
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real data and reference cases beside the checkout; CI fails without it, others skip."""
+    folder = REPOSITORY.parent / "shared"
+    if not (folder / "data" / "MANIFEST.tsv").is_file():
+        message = f"{folder / 'data'} is missing: real-data tests need the benchmark folder beside the checkout"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data(shared: Path) -> Path:
+    """Real benchmark data."""
+    return shared / "data"

@@ -1,0 +1,1 @@
+"""xtreme-dag: from raw benchmark data to the answer of a question about cross-lingual transfer, in cached stages."""

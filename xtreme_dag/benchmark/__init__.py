@@ -1,0 +1,1 @@
+"""The catalogue: languages, datasets and tasks, as data."""

@@ -1,0 +1,1 @@
+"""Sources, canonical tables, encoded tables, contracts and mixtures."""

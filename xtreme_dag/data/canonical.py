@@ -1,0 +1,40 @@
+"""Canonical tables: one Arrow schema per format, the same whatever the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_ROW = [pa.field("id", pa.string(), nullable=False), pa.field("language", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False)]  # fmt: skip
+_ANSWER = pa.struct([pa.field("text", pa.string()), pa.field("start", pa.int32())])
+_TWO_SIDED = [("side", pa.string()), ("text", pa.string()), ("context", pa.string()), ("gold", pa.list_(pa.string()))]
+
+_COLUMNS: dict[str, list[tuple[str, pa.DataType]]] = {
+    "pair_classification": [("text_a", pa.string()), ("text_b", pa.string()), ("label", pa.string())],
+    "multiple_choice": [("context", pa.string()), ("question", pa.string()), ("choices", pa.list_(pa.string())), ("label", pa.int32())],
+    "tagging": [("words", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))],
+    "span_qa": [("title", pa.string()), ("context", pa.string()), ("question", pa.string()), ("answers", pa.list_(_ANSWER)), ("answerable", pa.bool_())],
+    "parallel": [("text", pa.string()), ("english", pa.string())],
+    "bitext_mining": [("side", pa.string()), ("text", pa.string()), ("gold", pa.list_(pa.string()))],
+    "qa_retrieval": _TWO_SIDED,
+    "entity_linking": _TWO_SIDED,
+    "plain_text": [("text", pa.string()), ("document", pa.string())],
+    "parallel_text": [("text", pa.string()), ("english", pa.string()), ("document", pa.string()), ("turn", pa.int32())],
+}
+
+SCHEMAS: dict[str, pa.Schema] = {
+    name: pa.schema(_ROW + [pa.field(column, kind) for column, kind in columns]) for name, columns in _COLUMNS.items()
+}
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Writes a canonical table; the same table gives the same bytes (one row group size, no statistics of the run)."""
+    pq.write_table(table, path, compression="zstd", row_group_size=65_536, write_statistics=False, store_schema=True)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Reads `table.parquet` of a prepared artifact, given the file or its folder."""
+    return pq.read_table(path / "table.parquet" if path.is_dir() else path)

@@ -1,0 +1,1 @@
+"""Inference, retrieval and scoring."""

@@ -1,0 +1,1 @@
+"""Generated languages with known truth: the embedded default."""

@@ -1,0 +1,1 @@
+"""DuckDB: schema, views, landing and comparison statistics."""

@@ -1,0 +1,1 @@
+"""The stage graph, fingerprints, keys, the store and the plan."""

@@ -1,0 +1,1 @@
+"""Samplers, the loop, selection, checkpoints and exact resume."""
