@@ -1,0 +1,93 @@
+"""The Hugging Face hub as a source, through its own clients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from xtreme_dag.benchmark.catalogue import Dataset, Hub
+from xtreme_dag.benchmark.languages import languages
+from xtreme_dag.data.sources.base import Located
+from xtreme_dag.errors import UserError, nearest
+
+
+class HubSource:
+    """Datasets of the hub, each at a pinned commit. Nothing is fetched here: the prepare stage does.
+
+    A token is taken from the environment only (`HF_TOKEN`), so is the address of another hub (`HF_ENDPOINT`).
+
+    Args:
+        revisions: dataset of the catalogue -> commit (40 hexadecimal digits); wins over the catalogue's.
+        cache: folder for downloads; the client's own default when None.
+        offline: use what the cache holds and ask nobody; `HF_HUB_OFFLINE=1` does the same.
+
+    Raises:
+        UserError: a revision is not a commit.
+    """
+
+    kind = "hub"
+
+    def __init__(
+        self, revisions: Mapping[str, str] | None = None, cache: str | None = None, offline: bool | None = None
+    ) -> None:
+        self.revisions = dict(revisions or {})
+        self.cache = cache
+        self.offline = os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "True") if offline is None else offline
+        for name, revision in self.revisions.items():
+            if len(revision) != 40 or set(revision) - set("0123456789abcdef"):
+                raise UserError(
+                    f"{revision!r} is not a commit of 40 hexadecimal digits",
+                    where=f"source hub: revisions.{name}",
+                    fix="a branch can move under a study: pin the commit that its page shows",
+                )
+
+    def locate(self, dataset: Dataset, language: str, split: str) -> Located:
+        """Which files of which repository hold a table."""
+        where = f"{dataset.name}, language {language}, split {split}"
+        declared = dataset.split(split)
+        hub = declared.hub
+        if hub is None:
+            raise UserError(
+                "not on the hub", where=where, fix=f"use source `folder`; to get it: {dataset.get or 'see docs'}"
+            )
+        if language not in self.languages(dataset, split):
+            raise UserError(f"{hub.id} has no {language!r}", where=where, fix=nearest(language, declared.languages))
+        revision = self.revisions.get(dataset.name, hub.revision)
+        if revision is None:
+            raise UserError(
+                f"no revision of {hub.id} is pinned", where=where,
+                fix=f"give the commit in the study: data.revisions.{dataset.name}",
+            )  # fmt: skip
+        options = {
+            "id": hub.id,
+            "revision": revision,
+            "config": _filled(hub.config, language) if hub.config else None,
+            "split": hub.split,
+            "files": {role: _filled(pattern, language) for role, pattern in hub.files.items()},
+            "columns": {"reader": hub.reader, **hub.options},
+        }
+        settings = {"hub_cache": self.cache, "hub_offline": self.offline}
+        return Located(
+            files={}, params={"reader": "hub", "options": options, "labelled": declared.labelled}, options=settings
+        )
+
+    def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
+        """The languages of a split that the catalogue says are on the hub."""
+        declared = dataset.split(split)
+        if declared.hub is None:
+            return ()
+        return tuple(
+            code for code in declared.languages if not declared.hub.languages or code in declared.hub.languages
+        )
+
+    def cached(self, hub: Hub) -> bool:
+        """Whether the cache holds some revision of a repository."""
+        home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+        root = Path(self.cache) if self.cache else Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+        return (root / f"datasets--{hub.id.replace('/', '--')}" / "snapshots").is_dir()
+
+
+def _filled(pattern: str, language: str) -> str:
+    known = languages()[language]
+    return pattern.format(language=language, laser=known.laser, name=known.name.lower(), Name=known.name)
