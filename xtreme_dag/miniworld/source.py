@@ -1,0 +1,215 @@
+"""The miniworld as a source of data: every format of the benchmark, in every language, with its gold labels."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from xtreme_dag.data.canonical import SCHEMAS
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
+from xtreme_dag.miniworld.grammar import question, sentence, text
+from xtreme_dag.miniworld.languages import ENGLISH, language
+from xtreme_dag.miniworld.meanings import part, randomness
+
+Rows = list[dict[str, Any]]
+
+# How much smaller than a real release a table is, unless the study says otherwise.
+DEFAULT_ROWS: Mapping[str, int] = {"train": 4000, "dev": 200, "test": 200}
+
+
+def table(
+    format: str,
+    *,
+    dataset: str,
+    language: str,
+    split: str,
+    rows: int,
+    seed: int,
+    labels: Sequence[str] | None = None,
+    unanswerable: float = 0.0,
+    choices: int = 2,
+) -> pa.Table:
+    """One split of one dataset in one language, as a canonical table.
+
+    Tables of the same format, dataset, split and seed are parallel: row by row the same id and the same meaning in
+    every language. Fewer rows are the beginning of more rows, but for the formats with pools (bitext_mining,
+    qa_retrieval, entity_linking). Splits share no meaning, whatever the dataset and the seed; datasets are drawn
+    independently.
+
+    Args:
+        format: one of the canonical formats.
+        dataset: any name; it only makes the table different from another dataset's.
+        language: a code of `miniworld.languages`.
+        split: a name that starts with train, dev (or valid) or test.
+        rows: how many rows; in pools both sides count, half and half.
+        seed: of the whole miniworld's data.
+        labels: the label set: contradiction, entailment, neutral for inference or two labels for paraphrase;
+            universal parts of speech, IOB2 entities or combinatory categories for tagging. None: the first of each.
+        unanswerable: the share of questions without an answer (span_qa).
+        choices: how many choices a question has (multiple_choice).
+
+    Raises:
+        UserError: an unknown format, language or split, a label set that the world cannot derive, or more rows than
+            it has meanings for.
+    """
+    if format not in SCHEMAS:
+        raise UserError(f"no format {format!r}", where="miniworld", fix=nearest(format, SCHEMAS))
+    _check(language, split, rows)
+    rng = randomness(format=format, dataset=dataset, split=split, seed=seed)
+    if format == "pair_classification":
+        made = _pair_rows(rng, split, rows, language, labels)
+    elif format == "multiple_choice":
+        made = _choice_rows(rng, split, rows, language, choices)
+    elif format == "tagging":
+        made = _tagging_rows(rng, split, rows, language, labels, dataset)
+    elif format == "span_qa":
+        made = _span_rows(rng, split, rows, language, unanswerable)
+    elif format == "parallel":
+        made = _parallel_rows(rng, split, rows, language)
+    elif format == "bitext_mining":
+        made = _mining_rows(rng, split, rows, language)
+    elif format == "qa_retrieval":
+        made = _answer_rows(rng, split, rows, language)
+    elif format == "entity_linking":
+        made = _entity_rows(rng, split, rows, language)
+    elif format == "plain_text":
+        made = _plain_rows(rng, split, rows, language)
+    else:
+        made = _dialogue_rows(rng, split, rows, language)
+    for number, row in enumerate(made):
+        row.setdefault("id", f"{split}-{number:06d}")
+        row.update(language=language, split=split)
+    return pa.Table.from_pylist(made, schema=SCHEMAS[format])
+
+
+def _check(code: str, split: str, rows: int) -> None:
+    language(code)
+    part(split)
+    if rows < 0:
+        raise UserError(f"{rows} rows", where="miniworld", fix="rows is at least 0")
+
+
+def _pair_rows(rng: random.Random, split: str, rows: int, code: str, labels: Sequence[str] | None) -> Rows:
+    names = pairs.label_names(labels)
+    if len(names) == 2:
+        return [
+            {"text_a": text(sentence(a, code), code), "text_b": text(sentence(b, code), code), "label": names[same]}
+            for a, b, same in islice(pairs.paraphrase(rng, split), rows)
+        ]
+    legal = dict(zip(pairs.INFERENCE, names, strict=True))
+    return [
+        {"text_a": text(sentence(a, code), code), "text_b": text(sentence(b, code), code), "label": legal[label]}
+        for a, b, label in islice(pairs.inference(rng, split), rows)
+    ]
+
+
+def _choice_rows(rng: random.Random, split: str, rows: int, code: str, choices: int) -> Rows:
+    return [
+        {
+            "context": text(sentence(one.event, code), code),
+            "question": questions.TEMPLATES[one.relation],
+            "choices": [text(sentence(option, code), code) for option in one.options],
+            "label": one.right,
+        }
+        for one in islice(questions.choices(rng, split, choices), rows)
+    ]
+
+
+def _tagging_rows(
+    rng: random.Random, split: str, rows: int, code: str, labels: Sequence[str] | None, dataset: str
+) -> Rows:
+    tag = tagging.scheme(labels, dataset)
+    made = []
+    for meaning in islice(tagging.tagged(rng, split, names=tagging.names_for(tag)), rows):
+        words = tagging.words_of(meaning, code)
+        made.append({"words": [one.form for one in words], "tags": [tag(one) for one in words]})
+    return made
+
+
+def _span_rows(rng: random.Random, split: str, rows: int, code: str, unanswerable: float) -> Rows:
+    made = []
+    for reading in islice(questions.readings(rng, split, unanswerable), rows):
+        told = questions.told(reading, code)
+        answers = [{"text": told.answer, "start": told.start}] if told.answer else []
+        made.append({"title": told.title, "context": told.context, "question": told.question, "answers": answers,
+                     "answerable": bool(told.answer)})  # fmt: skip
+    return made
+
+
+def _parallel_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+    return [
+        {"text": text(sentence(event, code), code), "english": text(sentence(event, ENGLISH), ENGLISH)}
+        for event in islice(texts.translations(rng, split), rows)
+    ]
+
+
+def _mining_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+    pools = texts.pools(rng, split, rows)
+    foreign, english = dict(pools.pairs), {there: here for here, there in pools.pairs}
+    made: Rows = []
+    for number, event in enumerate(pools.foreign):
+        gold = [f"{split}-e{foreign[number]:06d}"] if number in foreign else []
+        made.append(
+            {"id": f"{split}-f{number:06d}", "side": "foreign", "text": text(sentence(event, code), code), "gold": gold}
+        )
+    for number, event in enumerate(pools.english):
+        gold = [f"{split}-f{english[number]:06d}"] if number in english else []
+        made.append(
+            {
+                "id": f"{split}-e{number:06d}",
+                "side": "english",
+                "text": text(sentence(event, ENGLISH), ENGLISH),
+                "gold": gold,
+            }
+        )
+    return made
+
+
+def _answer_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+    pool = retrieval.answer_pool(rng, split, rows)
+    asked = [
+        {"id": f"{split}-q{number:06d}", "side": "question", "context": "", "gold": [f"{split}-c{place:06d}"],
+         "text": text(question(pool.candidates[place], role, code), code)}
+        for number, (place, role) in enumerate(pool.questions)
+    ]  # fmt: skip
+    told = [
+        {"id": f"{split}-c{number:06d}", "side": "candidate", "context": retrieval.paragraph(pool, number, code),
+         "gold": [], "text": text(sentence(event, code), code)}
+        for number, event in enumerate(pool.candidates)
+    ]  # fmt: skip
+    return asked + told
+
+
+def _entity_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+    pool = retrieval.entity_pool(rng, split, rows)
+    made: Rows = []
+    for number, mention in enumerate(pool.mentions):
+        surface, context = retrieval.mentioned(mention, pool.people[mention.person], code)
+        made.append({"id": f"{split}-m{number:06d}", "side": "mention", "text": surface, "context": context,
+                     "gold": [f"{split}-e{mention.person:06d}"]})  # fmt: skip
+    for number, (person, deed) in enumerate(zip(pool.people, pool.deeds, strict=True)):
+        name, description = retrieval.described(person, deed, code)
+        made.append(
+            {"id": f"{split}-e{number:06d}", "side": "entity", "text": name, "context": description, "gold": []}
+        )
+    return made
+
+
+def _plain_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+    return [
+        {"text": text(texts.words_of(line, code), code), "document": f"{split}-{line.document:06d}"}
+        for line in islice(texts.lines(rng, split, dialogue=False), rows)
+    ]
+
+
+def _dialogue_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+    return [
+        {"text": text(texts.words_of(line, code), code), "english": text(texts.words_of(line, ENGLISH), ENGLISH),
+         "document": f"{split}-{line.document:06d}", "turn": line.turn}
+        for line in islice(texts.lines(rng, split, dialogue=True), rows)
+    ]  # fmt: skip
