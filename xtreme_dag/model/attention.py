@@ -1,0 +1,152 @@
+"""Attention over packed sequences, registered with transformers as the implementation `xtreme_packed`.
+
+Every sequence attends within itself. There is never a mask over all tokens of the batch: its cost grows with the
+square of the batch. On CUDA in half precision torch's `varlen_attn` does it (or flash-attention's, where installed,
+which keeps attention dropout); elsewhere the sequences go through scaled dot product attention one by one, which on a
+CPU is faster than padding them into groups, because nothing is computed for the padding and nothing is gathered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NAME = "xtreme_packed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boundaries:
+    """What attention has to know about the packing.
+
+    Attributes:
+        bounds: int32 `[sequences + 1]`.
+        lengths: the lengths on the host.
+        longest: an upper bound of the lengths.
+        backend: `split`, `varlen` or `flash`.
+    """
+
+    bounds: Tensor
+    lengths: tuple[int, ...]
+    longest: int
+    backend: str
+
+
+@cache
+def flash_attention_installed() -> bool:
+    """Whether the flash-attention package is there."""
+    from importlib.util import find_spec
+
+    return find_spec("flash_attn") is not None
+
+
+def backend_for(device: torch.device, dtype: torch.dtype) -> str:
+    """The fastest backend that a device and the dtype of the queries allow."""
+    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
+        return "flash" if flash_attention_installed() else "varlen"
+    return "split"
+
+
+def drops_attention(backend: str) -> bool:
+    """Whether a backend applies attention dropout: torch's `varlen_attn` fixes it to 0."""
+    return backend != "varlen"
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    packing: Boundaries,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention within sequences.
+
+    Args:
+        module: the calling attention layer (unused; part of transformers' interface).
+        query: `[1, heads, tokens, size]`; key and value likewise.
+        key: see query.
+        value: see query.
+        attention_mask: always None for packed batches.
+        packing: the boundaries.
+        dropout: probability of dropping an attention weight.
+        scaling: factor of the scores, `size ** -0.5` when None.
+
+    Returns:
+        `[1, tokens, heads, size]` and None (no weights).
+    """
+    if packing.backend == "varlen":
+        return varlen_attention(query, key, value, packing, scaling), None
+    if packing.backend == "flash":
+        return flash_attention(query, key, value, packing, dropout, scaling), None
+    return split_attention(query, key, value, packing, dropout, scaling), None
+
+
+def split_attention(
+    query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, dropout: float, scaling: float | None
+) -> Tensor:
+    """Each sequence by itself, on any device and in any precision."""
+    lengths = list(packing.lengths)
+    parts = [
+        functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        for q, k, v in zip(*(torch.split(states, lengths, 2) for states in (query, key, value)), strict=True)
+    ]
+    return torch.cat(parts, dim=2).transpose(1, 2)
+
+
+def varlen_attention(query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, scaling: float | None) -> Tensor:
+    """Torch's variable-length attention: CUDA, half precision, no attention dropout."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    longest = packing.longest
+    out = varlen_attn(
+        _flat(query), _flat(key), _flat(value), packing.bounds, packing.bounds, longest, longest, scale=scaling
+    )
+    return cast(Tensor, out).unsqueeze(0)
+
+
+def flash_attention(
+    query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, dropout: float, scaling: float | None
+) -> Tensor:
+    """flash-attention's variable-length attention: CUDA, half precision, with attention dropout."""
+    from flash_attn import flash_attn_varlen_func  # type: ignore[import-not-found]
+
+    out = flash_attn_varlen_func(
+        _flat(query),
+        _flat(key),
+        _flat(value),
+        packing.bounds,
+        packing.bounds,
+        packing.longest,
+        packing.longest,
+        dropout_p=dropout,
+        softmax_scale=scaling,
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+    )
+    return cast(Tensor, out).unsqueeze(0)
+
+
+def _flat(states: Tensor) -> Tensor:
+    """`[1, heads, tokens, size]` as `[tokens, heads, size]`."""
+    return states[0].transpose(0, 1)
+
+
+def register() -> None:
+    """Makes `attn_implementation="xtreme_packed"` known to transformers (idempotent)."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, packed_attention)
+    AttentionMaskInterface.register(NAME, _no_mask)
+
+
+def _no_mask(*_: Any, **__: Any) -> None:
+    """Packed batches have no mask: the boundaries say who sees whom."""
+    return

@@ -1,0 +1,141 @@
+"""A Hugging Face encoder that reads packed sequences."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.model.attention import Boundaries, backend_for
+from xtreme_dag.model.packed import PackedTokens, to_device
+
+# Encoders whose attention goes through transformers' attention interface and whose positions are absolute: the tests
+# hold each of them against its own padded batch. Others (mDeBERTa, RemBERT) are run in length buckets.
+PACKABLE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+_POSITIONS_AFTER_PADDING = frozenset({"camembert", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+# In a length bucket the shortest sequence has at least this share of the longest one's tokens.
+_BUCKET = 0.8
+
+
+class PackedEncoder(nn.Module):
+    """Hidden states of packed sequences, by whatever way the encoder allows.
+
+    `PackedEncoder(...)(tokens)` is exact: the hidden states are those of the padded batch, to rounding.
+
+    Args:
+        backbone: a transformers encoder (`AutoModel`), loaded with `attn_implementation=xtreme_packed` if packable.
+
+    Attributes:
+        packs: whether attention is packed; else the sequences run padded, in buckets of similar length.
+    """
+
+    config: Any
+
+    def __init__(self, backbone: Any) -> None:
+        super().__init__()
+        self.backbone: nn.Module = backbone
+        self.config = backbone.config
+        self.packs = self.config.model_type in PACKABLE
+        after_padding = self.config.model_type in _POSITIONS_AFTER_PADDING
+        self.position_offset = self.config.pad_token_id + 1 if after_padding else 0
+        limit = getattr(self.config, "max_position_embeddings", None)
+        self.longest_allowed = None if limit is None or not self.packs else int(limit) - self.position_offset
+        self.uses_types = getattr(self.config, "type_vocab_size", 0) > 1
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a hidden state."""
+        return int(self.config.hidden_size)
+
+    @property
+    def layers(self) -> int:
+        """Transformer layers; `every_layer` gives one state more (the embeddings)."""
+        return int(self.config.num_hidden_layers)
+
+    def word_embeddings(self) -> Tensor:
+        """The input embedding table `[vocabulary, size]`."""
+        return cast(Tensor, cast(Any, self.backbone).get_input_embeddings().weight)
+
+    def forward(self, tokens: PackedTokens) -> Tensor:
+        """The last layer's hidden states, `[tokens, hidden]`, in the order of the packed tokens."""
+        return self._run(tokens, False)[-1]
+
+    def every_layer(self, tokens: PackedTokens) -> list[Tensor]:
+        """Hidden states after the embeddings and after each layer: `layers + 1` tensors `[tokens, hidden]`."""
+        return self._run(tokens, True)
+
+    def _run(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
+        """The states, packed where possible."""
+        if self.longest_allowed is not None and tokens.longest > self.longest_allowed:
+            raise UserError(
+                f"a sequence has {tokens.longest} tokens and the encoder takes {self.longest_allowed}",
+                fix="encode the data with a smaller max_length",
+            )
+        return self._packed(tokens, every) if self.packs else self._bucketed(tokens, every)
+
+    def _packed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
+        """All sequences in one row, attention within each."""
+        device = tokens.input_ids.device
+        dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
+        packing = Boundaries(
+            bounds=tokens.bounds,
+            lengths=tokens.lengths,
+            longest=tokens.longest,
+            backend=backend_for(device, dtype),
+        )
+        types = tokens.type_ids if self.uses_types else None
+        output = self.backbone(
+            input_ids=tokens.input_ids.unsqueeze(0),
+            position_ids=(tokens.positions + self.position_offset).unsqueeze(0),
+            token_type_ids=None if types is None else types.unsqueeze(0),
+            packing=packing,
+            output_hidden_states=every,
+        )
+        states = output.hidden_states if every else [output.last_hidden_state]
+        return [state.squeeze(0) for state in states]
+
+    def _bucketed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
+        """Padded runs over sequences of similar length; the states come back in packed order."""
+        parts: list[list[Tensor]] = []
+        places: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        lengths = np.array(tokens.lengths)
+        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        device = tokens.input_ids.device
+        for rows in length_buckets(lengths):
+            width = int(lengths[rows].max())
+            inside = np.arange(width)[None, :] < lengths[rows][:, None]
+            source = np.where(inside, bounds[rows][:, None] + np.arange(width)[None, :], 0)
+            at = to_device(source, device)
+            mask = to_device(inside, device)
+            pad = self.config.pad_token_id or 0
+            types = tokens.type_ids[at] * mask if self.uses_types and tokens.type_ids is not None else None
+            output = self.backbone(
+                input_ids=torch.where(mask, tokens.input_ids[at], pad),
+                attention_mask=mask.long(),
+                token_type_ids=types,
+                output_hidden_states=every,
+            )
+            states = output.hidden_states if every else [output.last_hidden_state]
+            kept = to_device(np.flatnonzero(inside), device)
+            parts.append([state.flatten(0, 1).index_select(0, kept) for state in states])
+            places.append(source[inside])
+        back = np.empty(len(tokens.input_ids), dtype=np.int64)
+        back[np.concatenate(places)] = np.arange(len(back))
+        order = to_device(back, device)
+        return [torch.cat(states).index_select(0, order) for states in zip(*parts, strict=True)]
+
+
+def length_buckets(lengths: np.ndarray[Any, np.dtype[Any]]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Row numbers of sequences of similar length, longest first; every row is in exactly one bucket."""
+    order = np.argsort(-lengths, kind="stable")
+    buckets: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    low = 0
+    while low < len(order):
+        enough = lengths[order[low:]] >= _BUCKET * lengths[order[low]]
+        high = low + (len(enough) if enough.all() else int(np.argmin(enough)))
+        buckets.append(order[low:high])
+        low = high
+    return buckets

@@ -1,0 +1,239 @@
+"""Model folders: an encoder, its tokenizer and named heads, all in safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xtreme_dag.data.encode_tokenizer import TextTokenizer, copy_tokenizer
+from xtreme_dag.data.encode_tokenizer import load_tokenizer as _load_tokenizer
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.model import attention
+from xtreme_dag.model.encoder import PACKABLE, PackedEncoder
+from xtreme_dag.model.heads import HeadSpec, build_head, initialise
+from xtreme_dag.model.packed import PackedTokens
+
+# Names of a masked language model's own output layers in published checkpoints (RoBERTa's and BERT's), and ours.
+_MLM_NAMES = {
+    "lm_head.dense.weight": "dense.weight",
+    "lm_head.dense.bias": "dense.bias",
+    "lm_head.layer_norm.weight": "norm.weight",
+    "lm_head.layer_norm.bias": "norm.bias",
+    "lm_head.bias": "bias",
+    "cls.predictions.transform.dense.weight": "dense.weight",
+    "cls.predictions.transform.dense.bias": "dense.bias",
+    "cls.predictions.transform.LayerNorm.weight": "norm.weight",
+    "cls.predictions.transform.LayerNorm.bias": "norm.bias",
+    "cls.predictions.bias": "bias",
+}
+
+
+class TrainedModel(nn.Module):
+    """One encoder and its named heads.
+
+    Args:
+        encoder: the encoder.
+        specs: name -> what head.
+
+    Attributes:
+        encoder: hidden states of packed tokens: `model.encoder(tokens)`, `model.encoder.every_layer(tokens)`.
+        heads: name -> module; `model.apply_head(name, hidden, tokens)` gives its scores.
+    """
+
+    def __init__(self, encoder: PackedEncoder, specs: Mapping[str, HeadSpec]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.specs: dict[str, HeadSpec] = {}
+        self.heads = nn.ModuleDict()
+        for name, spec in specs.items():
+            self.add_head(name, spec)
+
+    def add_head(self, name: str, spec: HeadSpec) -> nn.Module:
+        """Adds (or replaces) a head; its weights are not initialised yet."""
+        self.specs[name] = spec
+        self.heads[name] = build_head(spec, self.encoder.config, self.encoder.word_embeddings())
+        return self.heads[name]
+
+    def drop_heads(self) -> None:
+        """Forgets all heads."""
+        self.specs.clear()
+        self.heads = nn.ModuleDict()
+
+    def apply_head(self, name: str, hidden: Tensor, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
+        """Scores of a head over packed hidden states.
+
+        Args:
+            name: which head.
+            hidden: `[tokens, hidden]`, what the encoder gave for `tokens`.
+            tokens: the packed tokens.
+            at: int64 positions of the tokens to score: the first pieces (tagging) or the masked tokens (mlm); all
+                tokens when None.
+
+        Returns:
+            classification `[sequences, classes]`; multiple_choice `[sequences]`, one score per choice;
+            tagging `[len(at), tags]`; span `[tokens, 2]`; mlm `[len(at), vocabulary]`; dual `[sequences, hidden]`.
+        """
+        if name not in self.heads:
+            raise UserError(f"the model has no head {name!r}", fix=nearest(name, self.heads.keys()))
+        head, kind = self.heads[name], self.specs[name].kind
+        if kind in ("classification", "dual"):
+            return _scores(head(hidden.index_select(0, tokens.first)))
+        if kind == "multiple_choice":
+            return _scores(head(hidden.index_select(0, tokens.first))).squeeze(-1)
+        if kind == "span":
+            return _scores(head(hidden))
+        chosen = hidden if at is None else hidden.index_select(0, at)
+        if kind == "tagging":
+            return _scores(head(chosen))
+        return _scores(head(chosen, self.encoder.word_embeddings()))
+
+
+def _scores(value: Any) -> Tensor:
+    """What a head returned, as the tensor that it is."""
+    scores: Tensor = value
+    return scores
+
+
+def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedModel:
+    """Loads a model folder, or a base model in Hugging Face's layout, in float32.
+
+    Args:
+        folder: an artifact with `encoder/` and heads, or a folder with `config.json` and `model.safetensors`.
+        device: where the weights go.
+
+    Returns:
+        The model in evaluation mode. A base model has the heads that its checkpoint has: the MLM head, or none.
+
+    Raises:
+        UserError: no model there, or only pickled weights.
+    """
+    from safetensors.torch import load_file
+
+    home = encoder_folder(folder)
+    model = TrainedModel(load_encoder(home), {})
+    listed = folder / "heads.json"
+    if listed.is_file():
+        stored = load_file(str(folder / "heads.safetensors"))
+        for name, entry in json.loads(listed.read_text(encoding="utf-8")).items():
+            head = model.add_head(name, HeadSpec.from_json(entry))
+            head.load_state_dict({key[len(name) + 1 :]: value for key, value in stored.items() if _of(key, name)})
+    else:
+        _adopt_mlm_head(model, home)
+    return model.to(device).eval()
+
+
+def load_tokenizer(folder: Path) -> TextTokenizer:
+    """The tokenizer of a model folder."""
+    return _load_tokenizer(folder)
+
+
+def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> None:
+    """Writes `encoder/`, `tokenizer/`, `heads.json` and `heads.safetensors`; equal weights give equal bytes.
+
+    Args:
+        model: what to write.
+        folder: where, created if missing.
+        tokenizer_from: the model or tokenizer folder whose tokenizer goes with it.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone: Any = model.encoder.backbone
+    backbone.save_pretrained(str(folder / "encoder"))
+    copy_tokenizer(tokenizer_from, folder / "tokenizer")
+    entries = {
+        name: {"kind": spec.kind, "labels": list(spec.labels), "hidden_size": model.encoder.hidden_size}
+        for name, spec in sorted(model.specs.items())
+    }
+    (folder / "heads.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    weights = {key: value.detach().cpu().contiguous() for key, value in sorted(model.heads.state_dict().items())}
+    save_file(weights, str(folder / "heads.safetensors"))
+
+
+def encoder_folder(folder: Path) -> Path:
+    """Where the encoder of a model folder lies; an error if there is none that can be loaded safely."""
+    home = folder / "encoder" if (folder / "encoder").is_dir() else folder
+    if not (home / "config.json").is_file():
+        raise UserError("there is no model in this folder (no config.json)", where=str(folder))
+    if not any(home.glob("*.safetensors")):
+        pickled = sorted(path.name for path in home.glob("*.bin"))
+        raise UserError(
+            f"the model has only pickled weights ({', '.join(pickled)})" if pickled else "the model has no weights",
+            where=str(folder),
+            fix="convert them yourself, if you trust them: AutoModel.from_pretrained(folder).save_pretrained(new)",
+        )
+    return home
+
+
+def load_encoder(home: Path) -> PackedEncoder:
+    """The encoder of a folder, without a pooling layer, in float32."""
+    from transformers import AutoConfig
+
+    return PackedEncoder(_from_pretrained(home, AutoConfig.from_pretrained(str(home), local_files_only=True)))
+
+
+def new_encoder(config: Any, seed: int) -> PackedEncoder:
+    """A randomly initialised encoder; a pure function of its configuration and the seed."""
+    from transformers import AutoModel
+
+    build: Any = AutoModel.from_config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PackedEncoder(build(config, **_construction(config)))
+
+
+def _from_pretrained(home: Path, config: Any) -> nn.Module:
+    """Transformers' own loading, quiet and offline, from safetensors only."""
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    talk: Any = logging
+    before = talk.get_verbosity()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        backbone: nn.Module = AutoModel.from_pretrained(
+            str(home),
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            **_construction(config),
+        )
+    finally:
+        talk.set_verbosity(before)
+    return backbone
+
+
+def _construction(config: Any) -> dict[str, Any]:
+    """How the encoder of a configuration is built: packed attention and no pooling layer, where it has such."""
+    attention.register()
+    if config.model_type not in PACKABLE:
+        return {}
+    without_pooler = {} if config.model_type == "electra" else {"add_pooling_layer": False}
+    return {"attn_implementation": attention.NAME, **without_pooler}
+
+
+def _adopt_mlm_head(model: TrainedModel, home: Path) -> None:
+    """Takes the masked language model's own output layers from a base model's checkpoint, if they are there."""
+    from safetensors import safe_open
+
+    found: dict[str, Tensor] = {}
+    for path in sorted(home.glob("*.safetensors")):
+        with safe_open(str(path), framework="pt") as weights:
+            for key in sorted(set(weights.keys()) & set(_MLM_NAMES)):
+                found[_MLM_NAMES[key]] = weights.get_tensor(key).float()
+    if len(found) == len(set(_MLM_NAMES.values())):
+        head = model.add_head("mlm", HeadSpec(kind="mlm"))
+        initialise(head, 0.0, 0)
+        head.load_state_dict(found)
+
+
+def _of(key: str, name: str) -> bool:
+    """Whether a tensor belongs to a head."""
+    return key.startswith(f"{name}.")
