@@ -1,0 +1,106 @@
+"""The stage that turns raw files into a canonical table."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from xtreme_dag.data.assemble import Assembled, assemble
+from xtreme_dag.data.canonical import SCHEMAS, write_table
+from xtreme_dag.data.limit import limited
+from xtreme_dag.data.readers.dispatch import read
+from xtreme_dag.data.readers.files import Chunk, Place
+from xtreme_dag.stages.context import StageContext
+
+
+def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Writes `table.parquet` (canonical) and `counts.json` of one dataset, language and split.
+
+    Args:
+        params: `Located.params` (`reader`, `options`, `labelled`), `dataset`, `language`, `split`, `format`, `labels`
+            (list), `limit` (rows, or null for all), `limit_seed`.
+        inputs: `Located.files`: name -> raw file. Empty for the miniworld and the hub.
+        context: the stage's surroundings; `options`: `hub_cache`, `hub_offline`.
+
+    Returns:
+        Rows and bytes read, for the manifest.
+
+    Raises:
+        UserError: a mistake in the raw files; names dataset, language, split, file and line.
+    """
+    place = Place(
+        dataset=params["dataset"],
+        language=params["language"],
+        split=params["split"],
+        labels=tuple(params.get("labels") or ()),
+    )
+    made = _tables(params, inputs, place, context)
+    table = limited(made.table, params["format"], params.get("limit"), params.get("limit_seed", 0))
+    write_table(table, context.out / "table.parquet")
+    counts = {"rows": len(table), "read": made.read, "labels": _label_counts(table, params["format"])}
+    (context.out / "counts.json").write_text(json.dumps(counts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return {"rows": len(table), "read": made.read, "bytes": sum(path.stat().st_size for path in inputs.values())}
+
+
+def _tables(params: Mapping[str, Any], inputs: Mapping[str, Path], place: Place, context: StageContext) -> Assembled:
+    reader, options = params["reader"], params.get("options", {})
+    if reader == "miniworld":
+        table = _generated(options, params["format"], place)
+        return Assembled(table=table, read=len(table))
+    if reader == "union":
+        return _union(options["parts"], inputs, params["format"], place, context)
+    if reader == "hub":
+        return assemble(_fetched(options, place, context), params["format"], options, place)
+    return assemble(read(reader, inputs, options, place), params["format"], options, place)
+
+
+def _union(
+    parts: list[Mapping[str, Any]], inputs: Mapping[str, Path], kind: str, place: Place, context: StageContext
+) -> Assembled:
+    """The parts one after the other; a part's dataset is put before its ids, so that ids stay unique."""
+    tables, count = [], 0
+    for number, part in enumerate(parts):
+        mark = f"{number}."
+        files = {name.removeprefix(mark): path for name, path in inputs.items() if name.startswith(mark)}
+        whence = replace(place, dataset=part["dataset"], split=part["split"])
+        made = _tables({**part, "format": kind}, files, whence, context)
+        ids = pa.array([f"{part['dataset']}:{name}" for name in made.table["id"].to_pylist()], pa.string())
+        split = pa.array([place.split] * len(made.table), pa.string())
+        columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
+        tables.append(pa.table(columns, schema=SCHEMAS[kind]))
+        count += made.read
+    return Assembled(table=pa.concat_tables(tables).combine_chunks(), read=count)
+
+
+def _generated(options: Mapping[str, Any], kind: str, place: Place) -> pa.Table:
+    from xtreme_dag.miniworld.source import table
+
+    made = table(
+        kind, dataset=place.dataset, language=place.language, split=place.split,
+        rows=options["rows"], seed=options["seed"], labels=place.labels,
+    )  # fmt: skip
+    return made.cast(SCHEMAS[kind])
+
+
+def _fetched(options: Mapping[str, Any], place: Place, context: StageContext) -> Iterator[Chunk]:
+    from xtreme_dag.data.readers.hub import read_hub
+
+    cache, offline = context.options.get("hub_cache"), bool(context.options.get("hub_offline"))
+    return read_hub(options, place, cache=cache, offline=offline)
+
+
+def _label_counts(table: pa.Table, kind: str) -> dict[str, int]:
+    """How often each label occurs, where the format has labels."""
+    if kind in ("pair_classification", "multiple_choice"):
+        found = Counter(table["label"].to_pylist())
+    elif kind == "tagging":
+        found = Counter(table["tags"].combine_chunks().flatten().to_pylist())
+    else:
+        return {}
+    return {str(label): count for label, count in sorted(found.items(), key=lambda item: str(item[0]))}

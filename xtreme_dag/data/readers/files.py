@@ -1,0 +1,157 @@
+"""Raw files, compressed or not, as lines or as a whole; mistakes in them name file and line.
+
+Files are read in blocks, so memory is bounded whatever their size. A line ends at LF alone (CR LF too); other line
+separators of Unicode stay in the text.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from xtreme_dag.errors import UserError
+
+BLOCK = 4 << 20  # bytes read at a time
+LONGEST_LINE = 16 << 20  # bytes; the longest line of a line-based release file is below 1 MiB
+LARGEST_FILE = 1 << 30  # bytes, for formats that must be parsed whole (JSON, XML); SQuAD train has 30 MB
+MAGIC = {b"\x1f\x8b": "gzip", b"BZ": "bz2", b"\xfd7": "xz"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some examples of one file.
+
+    Attributes:
+        columns: canonical column -> values, all of one length; `id` where the file has ids.
+        file: where they come from.
+        lines: line number of each example; empty where the format has none.
+        left_out: examples of the file that the reader left out.
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+    file: Path
+    lines: Sequence[int] = ()
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What is being read, for messages and for readers that depend on it.
+
+    Attributes:
+        dataset: its name.
+        language: ISO code.
+        split: its name.
+        labels: the label set, or empty.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    labels: tuple[str, ...] = field(default=())
+
+    def error(self, what: str, file: Path, line: int = 0, *, ids: Sequence[str] = (), fix: str = "") -> UserError:
+        """A mistake in a file."""
+        at = f"{file.parent.name}/{file.name}" + (f", line {line}" if line else "")
+        first = f" (first ids: {', '.join(ids)})" if ids else ""
+        return UserError(f"{what}{first}", where=f"{self.dataset}/{self.language}/{self.split}, {at}", fix=fix)
+
+
+def lines(path: Path, place: Place) -> Iterator[tuple[int, list[str]]]:
+    """Blocks of lines without their ends, each with the number of its first line.
+
+    Raises:
+        UserError: not UTF-8, a broken or truncated archive, or a line longer than `LONGEST_LINE`.
+    """
+    number = 1
+    rest = b""
+    for block in _blocks(path, place):
+        head, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            rest += block
+            _bounded(rest, path, place, number)
+            continue
+        whole = rest + head
+        _bounded(whole, path, place, number)
+        found = _decoded(whole, path, place, number).split("\n")
+        yield number, _bare(found, number)
+        number += len(found)
+        rest = tail
+        _bounded(rest, path, place, number)
+    if rest:
+        yield number, _bare([_decoded(rest, path, place, number)], number)
+
+
+def content(path: Path, place: Place) -> str:
+    """A whole file as text.
+
+    Raises:
+        UserError: not UTF-8, a broken or truncated archive, or larger than `LARGEST_FILE`.
+    """
+    held = bytearray()
+    for block in _blocks(path, place):
+        held += block
+        if len(held) > LARGEST_FILE:
+            raise place.error(f"larger than {LARGEST_FILE >> 20} MiB", path)
+    return _decoded(bytes(held), path, place, 1).removeprefix("\ufeff")
+
+
+def _bare(found: list[str], number: int) -> list[str]:
+    if number == 1 and found[0].startswith("\ufeff"):
+        found[0] = found[0][1:]
+    if any(line.endswith("\r") for line in found):
+        return [line.removesuffix("\r") for line in found]
+    return found
+
+
+def _blocks(path: Path, place: Place) -> Iterator[bytes]:
+    try:
+        with _open(path) as stream:
+            while block := stream.read(BLOCK):
+                yield block
+    except EOFError:
+        raise place.error("the archive is truncated", path, fix="fetch the file again") from None
+    except (gzip.BadGzipFile, zlib.error, lzma.LZMAError, OSError) as error:
+        raise place.error(f"cannot be read: {error}", path, fix="fetch the file again") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        kind = MAGIC.get(stream.read(2))
+    if kind == "gzip":
+        return gzip.open(path, "rb")
+    if kind == "bz2":
+        return bz2.open(path, "rb")
+    if kind == "xz":
+        return lzma.open(path, "rb")
+    return path.open("rb")
+
+
+def _decoded(data: bytes, path: Path, place: Place, number: int) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = number + data.count(b"\n", 0, error.start)
+        raise place.error(f"not UTF-8: byte 0x{data[error.start]:02x}", path, line) from None
+
+
+def _bounded(data: bytes, path: Path, place: Place, number: int) -> None:
+    """Refuses a line that is too long; only blocks long enough to hold one are looked at."""
+    if len(data) <= LONGEST_LINE:
+        return
+    start = 0
+    while start >= 0:
+        end = data.find(b"\n", start)
+        if (end if end >= 0 else len(data)) - start > LONGEST_LINE:
+            line = number + data.count(b"\n", 0, start)
+            raise place.error(f"a line of more than {LONGEST_LINE >> 20} MiB", path, line)
+        start = end + 1 if end >= 0 else -1
