@@ -1,0 +1,179 @@
+"""The database file: versions, one writer at a time, and readers that never wait.
+
+DuckDB refuses every reader while a writer has the file open. So nobody writes to the file that others read: a writer
+holds a lock, changes a copy, and puts the copy in place by one rename. A reader has the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.stages.jsonio import sync_folder
+
+if TYPE_CHECKING:
+    from typing import Any
+
+ROOM = Path(__file__).parent
+_OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+LOCK_SECONDS = 600.0
+
+
+def migrations() -> list[Path]:
+    """The numbered changes since version 1 (`schema.sql`), in order; version N is after the (N-1)th."""
+    return sorted((ROOM / "migrations").glob("*.sql"))
+
+
+def current_version() -> int:
+    """The schema version of this package."""
+    return 1 + len(migrations())
+
+
+def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Opens a database file; extensions are never fetched."""
+    return duckdb.connect(str(path), read_only=read_only, config=_OFFLINE)
+
+
+def create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lays the schema of this package's version into an empty database."""
+    connection.execute((ROOM / "schema.sql").read_text())
+    connection.execute("INSERT INTO schema_version VALUES (1, 'schema.sql')")
+    migrate(connection)
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Applies the migrations that a database lacks, each in a transaction with its version row."""
+    have = version_of(connection) or 1
+    for number, file in enumerate(migrations(), start=2):
+        if number > have:
+            connection.execute("BEGIN")
+            connection.execute(file.read_text())
+            connection.execute("INSERT INTO schema_version VALUES (?, ?)", [number, file.name])
+            connection.execute("COMMIT")
+
+
+def version_of(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The schema version of an open database; None if it has no version table, so is not one of ours."""
+    try:
+        row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def version_in(path: Path) -> int | None:
+    """The schema version of a database file; None if it cannot be read as one of ours."""
+    try:
+        with reading(path) as connection:
+            return version_of(connection)
+    except duckdb.Error:
+        return None
+
+
+def package_digest() -> str:
+    """sha256 of the files that the database carries along: views and published numbers."""
+    digest = hashlib.sha256()
+    for name in ("views.sql", "published.csv"):
+        digest.update((ROOM / name).read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to a database file, whatever its version."""
+    connection = connect(path, read_only=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def is_current(path: Path) -> bool:
+    """Whether a database file has this package's schema, views and published numbers.
+
+    Raises:
+        UserError: a newer version of the program made it.
+    """
+    version = version_in(path)
+    if version is None or version < current_version():
+        return False
+    if version > current_version():
+        raise UserError(
+            f"was made by a newer version of the program (schema {version}, this one knows {current_version()})",
+            where=str(path),
+            fix="upgrade, or make it again for this version with `xtreme-dag results rebuild`",
+        )
+    with reading(path) as connection:
+        return connection.execute("SELECT digest FROM package").fetchall() == [(package_digest(),)]
+
+
+@contextmanager
+def locked(database: Path, *, wait_seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Holds the writer's lock; the operating system frees it when the holder dies.
+
+    Raises:
+        UserError: another process has held it for `wait_seconds`.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    path = database.with_name(database.name + ".lock")
+    deadline = time.monotonic() + wait_seconds
+    with path.open("a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                    raise UserError(
+                        f"another process (pid {holder}) has been writing for {wait_seconds:.0f} s",
+                        where=str(database),
+                        fix="wait for it to end, or end it, and try again",
+                    ) from None
+                time.sleep(0.02)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def replace(database: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *, start_from: Path | None) -> None:
+    """Puts a changed copy in the database's place by one rename; the caller holds the lock.
+
+    Args:
+        database: the file that readers open.
+        change: makes the changes; if it raises, the database stays as it was.
+        start_from: the file to copy; None for a new database with this package's schema.
+    """
+    for leftover in database.parent.glob(f".{database.name}.*.new*"):
+        leftover.unlink(missing_ok=True)
+    scratch = database.with_name(f".{database.name}.{os.getpid()}.new")
+    try:
+        if start_from is not None:
+            shutil.copyfile(start_from, scratch)
+        connection = connect(scratch, read_only=False)
+        try:
+            migrate(connection) if start_from is not None else create(connection)
+            change(connection)
+            connection.execute("CHECKPOINT")
+        finally:
+            connection.close()
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        scratch.replace(database)
+        sync_folder(database.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+        scratch.with_name(scratch.name + ".wal").unlink(missing_ok=True)

@@ -1,0 +1,260 @@
+"""What a run tells the database: frozen, typed, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One recipe of intermediate training.
+
+    Attributes:
+        name: its label in the study (`none`, `english`, `mixed`, ...).
+        description: what defines it, as JSON values (datasets, languages, shares, budget).
+    """
+
+    name: str
+    description: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageFacts:
+    """What is known of a language of the study; views group by it.
+
+    Attributes:
+        code: ISO 639-1 as XTREME spells it, or the code of a generated language.
+        name: English name.
+        family: language family, with the branch after a colon (`Indo-European: Germanic`).
+        script: writing system.
+        seen_in_pretraining: whether the encoder's pretraining text had it; None if unknown.
+        kinship: for generated languages, the planted similarity to the source language (0-1).
+    """
+
+    code: str
+    name: str
+    family: str | None = None
+    script: str | None = None
+    seen_in_pretraining: bool | None = None
+    kinship: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFacts:
+    """What is known of a target task.
+
+    Attributes:
+        name: its name in the catalogue (`xnli`).
+        title: its name in print (`XNLI`).
+        group: `classification`, `tagging`, `qa` or `retrieval`.
+        benchmarks: benchmark name (`xtreme`, `xtreme-r`) -> the languages that its official average is taken over.
+    """
+
+    name: str
+    title: str
+    group: str
+    benchmarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts:
+    """A study as it was run.
+
+    Attributes:
+        name: label of the study; one landing replaces what the study landed before.
+        question: the question in a sentence.
+        baseline: name of the condition that the others are compared with.
+        conditions: all conditions, in the order of the study.
+        targets: target tasks.
+        seeds: seeds of the runs.
+        recipe: the study file's settings as JSON values.
+        source_language: the language of target-task training; the transfer gap is taken from it.
+        languages: facts about the languages, as far as known.
+        tasks: facts about the target tasks, as far as known.
+    """
+
+    name: str
+    question: str
+    baseline: str
+    conditions: tuple[Condition, ...]
+    targets: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    recipe: Json = field(default_factory=dict)
+    source_language: str = "en"
+    languages: tuple[LanguageFacts, ...] = ()
+    tasks: tuple[TaskFacts, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One model x task x language x split that was scored.
+
+    Attributes:
+        stage_key: key of the `evaluate` stage.
+        condition: name of the condition.
+        task: target task.
+        language: language of the examples.
+        split: `dev` or `test`.
+        seed: seed of the run.
+        primary: the metric that stands for the task.
+        artifact: folder with `predictions.parquet` and `scores.json`.
+        digest: digest of the artifact.
+    """
+
+    stage_key: str
+    condition: str
+    task: str
+    language: str
+    split: str
+    seed: int
+    primary: str
+    artifact: Path
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractOutcome:
+    """What a data contract said of one table.
+
+    Attributes:
+        dataset: name of the dataset.
+        language: language of the table.
+        split: split of the table.
+        ok: whether every rule held.
+        rules: number of rules that were evaluated.
+        violations: one JSON object per broken rule (`rule`, `count`, first offending ids, ...).
+        digest: digest of the outcome's artifact.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    ok: bool
+    rules: int
+    violations: tuple[Json, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFacts:
+    """One stage of the run, from its manifest.
+
+    Attributes:
+        key: the stage's key (its inputs, parameters and code).
+        kind: `prepare`, `check`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `evaluate`.
+        name: readable name (`evaluate[mixed/xnli/de/test/1]`).
+        digest: digest of the artifact that it wrote.
+        fingerprint: code fingerprint.
+        git_commit: commit of the working tree, with `+` and the like if it was dirty; empty if unknown.
+        libraries: library -> version.
+        host: machine that ran it.
+        device: device that ran it (`cpu`, `NVIDIA H100 80GB HBM3`, ...).
+        started: start in UTC, ISO 8601.
+        seconds: wall-clock seconds.
+        peak_memory_bytes: peak resident memory of its process.
+        figures: numbers that the stage reported (`tokens`, `gpu_seconds`, `energy_wh`, ...).
+        inputs: name of an input -> digest of the artifact or raw file.
+    """
+
+    key: str
+    kind: str
+    name: str
+    digest: str
+    fingerprint: str = ""
+    git_commit: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    device: str = ""
+    started: str | None = None
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    figures: Json = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingReport:
+    """What a landing did.
+
+    Attributes:
+        study: name of the study.
+        changed: False if the database already said all of it and was left alone.
+        evaluations: number of evaluations that the study has in the database.
+        scores: number of rows that it has in `scores`.
+        stages: number of its stages.
+        database: the DuckDB file.
+    """
+
+    study: str
+    changed: bool
+    evaluations: int
+    scores: int
+    stages: int
+    database: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """All that one study landed; the database is a function of these and of the artifacts.
+
+    Attributes:
+        study: the study.
+        evaluations: its evaluations; artifacts inside the home are relative to it.
+        contracts: outcomes of the data contracts.
+        stages: the stages of the last run.
+        history: stages of earlier runs that the last one no longer has.
+        origin: the other home that it was added from; empty for a study of this home.
+    """
+
+    study: StudyFacts
+    evaluations: tuple[Evaluation, ...]
+    contracts: tuple[ContractOutcome, ...]
+    stages: tuple[StageFacts, ...]
+    history: tuple[StageFacts, ...] = ()
+    origin: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; `from_json` is the inverse."""
+        return {
+            "study": asdict(self.study),
+            "evaluations": [
+                asdict(evaluation) | {"artifact": evaluation.artifact.as_posix()} for evaluation in self.evaluations
+            ],
+            "contracts": [asdict(outcome) for outcome in self.contracts],
+            "stages": [asdict(stage) for stage in self.stages],
+            "history": [asdict(stage) for stage in self.history],
+            "origin": self.origin,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Landing:
+        """The landing that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError: the value has not this form.
+        """
+        study = dict(value["study"])
+        return cls(
+            study=StudyFacts(
+                **study
+                | {
+                    "conditions": tuple(Condition(**row) for row in study["conditions"]),
+                    "languages": tuple(LanguageFacts(**row) for row in study["languages"]),
+                    "tasks": tuple(TaskFacts(**row) for row in study["tasks"]),
+                    "targets": tuple(study["targets"]),
+                    "seeds": tuple(study["seeds"]),
+                }
+            ),
+            evaluations=tuple(Evaluation(**row | {"artifact": Path(row["artifact"])}) for row in value["evaluations"]),
+            contracts=tuple(
+                ContractOutcome(**row | {"violations": tuple(row["violations"])}) for row in value["contracts"]
+            ),
+            stages=tuple(StageFacts(**row) for row in value["stages"]),
+            history=tuple(StageFacts(**row) for row in value["history"]),
+            origin=value["origin"],
+        )

@@ -1,0 +1,238 @@
+"""Landing: what a run found out goes into the database, whole or not at all, and the same twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace as with_changes
+from pathlib import Path
+from urllib.parse import quote
+
+import duckdb
+
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.home import Home
+from xtreme_dag.results import database as files
+from xtreme_dag.results.facts import (
+    ContractOutcome,
+    Evaluation,
+    Landing,
+    LandingReport,
+    StageFacts,
+    StudyFacts,
+)
+from xtreme_dag.results.known import described
+from xtreme_dag.results.rows import cell_of, replace_study, rows_of
+from xtreme_dag.results.views import refresh
+from xtreme_dag.stages.jsonio import sha256_of, write_atomically
+
+
+def land(
+    home: Path,
+    study: StudyFacts,
+    evaluations: Sequence[Evaluation],
+    contracts: Sequence[ContractOutcome],
+    stages: Sequence[StageFacts],
+) -> LandingReport:
+    """Lands a study: its rows replace those of its last landing; everything else stays.
+
+    First the landing itself is kept as `landings/<study>.json`, so that `rebuild` has all it needs; then the
+    database is replaced. If the database already says all of it, the file is not touched.
+
+    Args:
+        home: the folder in which all state lives.
+        study: the study.
+        evaluations: its evaluations; their artifacts are in the store.
+        contracts: outcomes of the data contracts of the run.
+        stages: all stages of the run, with their costs and inputs.
+
+    Raises:
+        UserError: scores cannot be read, an evaluation's cell occurs twice or names an unknown condition, or
+            another process does not let go of the database.
+    """
+    root = Path(home)
+    landing = Landing(
+        study=study,
+        evaluations=tuple(_relative(root, evaluation) for evaluation in evaluations),
+        contracts=tuple(contracts),
+        stages=tuple(stages),
+    )
+    _check(landing)
+    database = Home(root).results
+    with files.locked(database):
+        landing = with_changes(landing, study=described(landing), history=_history(root, landing))
+        return _write(root, [landing], save=True)[0]
+
+
+def rebuild(home: Path, landings: Iterable[Landing] | None = None) -> list[LandingReport]:
+    """Makes the database again from the landings and the artifacts alone; the same rows as before.
+
+    Args:
+        home: the folder in which all state lives.
+        landings: what to build from; by default all of `landings/*.json`.
+    """
+    root = Path(home)
+    with files.locked(Home(root).results):
+        chosen = list(landings) if landings is not None else read_landings(root)
+        return _write(root, chosen, save=False, fresh=True)
+
+
+def upgrade(home: Path) -> None:
+    """Brings the database to this package's version (migrations, views, published numbers), or makes it anew."""
+    root = Path(home)
+    with files.locked(Home(root).results):
+        _write(root, [], save=False)
+
+
+def add(home: Path, other: Path, *, label: str | None = None) -> list[LandingReport]:
+    """Lands the studies of another home (another machine's store) into this one's database.
+
+    Args:
+        home: the home that receives.
+        other: the home that is read; its artifacts stay where they are.
+        label: put before the names of its studies (`label:name`); needed where a study of the same name exists.
+
+    Raises:
+        UserError: the other home has no landings, or a study of the same name is already here.
+    """
+    root, source = Path(home), Path(other).resolve()
+    found = read_landings(source)
+    if not found:
+        raise UserError("has no landings", where=str(source), fix="name the home of a machine that ran a study")
+    incoming = []
+    for landing in found:
+        name = f"{label}:{landing.study.name}" if label else landing.study.name
+        incoming.append(
+            with_changes(
+                landing,
+                study=with_changes(landing.study, name=name),
+                evaluations=tuple(_relative(root, _absolute(source, row)) for row in landing.evaluations),
+                origin=source.as_posix(),
+            )
+        )
+    with files.locked(Home(root).results):
+        here = {landing.study.name: landing.origin for landing in read_landings(root)}
+        for landing in incoming:
+            if here.get(landing.study.name, landing.origin) != landing.origin:
+                raise UserError(
+                    f"a study {landing.study.name!r} is already here", where=str(root), fix="give it a --label"
+                )
+        return _write(root, incoming, save=True)
+
+
+def read_landings(home: Path) -> list[Landing]:
+    """The landings that are kept beside the store, by name of the study.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    found = []
+    for path in sorted(Home(Path(home)).landings.glob("*.json")):
+        try:
+            found.append(Landing.from_json(json.loads(path.read_bytes())))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"is not a landing ({error})", where=str(path), fix="delete it and run its study again"
+            ) from None
+    return sorted(found, key=lambda landing: landing.study.name)
+
+
+def landing_path(home: Path, study: str) -> Path:
+    """Where the landing of a study is kept."""
+    return Home(Path(home)).landings / f"{quote(study, safe=' ')}.json"
+
+
+def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool = False) -> list[LandingReport]:
+    """Writes landings into the database, if they say anything new; the caller holds the lock."""
+    path = Home(root).results
+    known = {} if fresh else _landed(path)
+    if known is None:  # gone or unreadable: all that is kept is landed again
+        kept = {landing.study.name: landing for landing in read_landings(root)}
+        landings = list((kept | {landing.study.name: landing for landing in landings}).values())
+        known, fresh = {}, True
+    digests = {landing.study.name: sha256_of(landing.to_json()) for landing in landings}
+    new = {
+        landing.study.name: rows_of(root, landing, digests[landing.study.name])
+        for landing in landings
+        if known.get(landing.study.name) != digests[landing.study.name]
+    }
+    if save:
+        for landing in landings:
+            if landing.study.name in new:
+                text = json.dumps(landing.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
+                write_atomically(landing_path(root, landing.study.name), text + "\n")
+
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        for study, tables in new.items():
+            replace_study(connection, study, tables)
+        refresh(connection, root)
+
+    if new or fresh or not files.is_current(path):
+        files.replace(path, change, start_from=None if fresh else path)
+    return [_report(path, landing.study.name, landing.study.name in new) for landing in landings]
+
+
+def _landed(path: Path) -> dict[str, str] | None:
+    """Digest of the landing of each study in the database; None if there is none that can be read."""
+    if files.version_in(path) is None:
+        return None
+    with files.reading(path) as connection:
+        return dict(connection.execute("SELECT study, landing_digest FROM studies").fetchall())
+
+
+def _history(root: Path, landing: Landing) -> tuple[StageFacts, ...]:
+    """The stages of the study's earlier runs that this one no longer has, by key."""
+    path = landing_path(root, landing.study.name)
+    if not path.is_file():
+        return ()
+    before = next(row for row in read_landings(root) if row.study.name == landing.study.name)
+    now = {stage.key for stage in landing.stages}
+    return tuple(
+        sorted((s for s in (*before.history, *before.stages) if s.key not in now), key=lambda stage: stage.key)
+    )
+
+
+def _check(landing: Landing) -> None:
+    names = [condition.name for condition in landing.study.conditions]
+    where = f"study {landing.study.name!r}"
+    if landing.study.baseline not in names:
+        raise UserError(
+            f"its baseline {landing.study.baseline!r} is not among its conditions",
+            where=where,
+            fix=nearest(landing.study.baseline, names),
+        )
+    cells = Counter(cell_of(evaluation) for evaluation in landing.evaluations)
+    for cell, count in cells.items():
+        if count > 1:
+            raise UserError(f"{'/'.join(map(str, cell))} was evaluated {count} times", where=where)
+        if cell[0] not in names:
+            raise UserError(
+                f"condition {cell[0]!r} is not one of its conditions", where=where, fix=nearest(cell[0], names)
+            )
+
+
+def _absolute(home: Path, evaluation: Evaluation) -> Evaluation:
+    return with_changes(evaluation, artifact=home / evaluation.artifact)
+
+
+def _relative(home: Path, evaluation: Evaluation) -> Evaluation:
+    """The artifact's path relative to the home if it is inside it, so that a home can be moved."""
+    artifact = evaluation.artifact
+    if artifact.is_absolute():
+        for root in (home.absolute(), home.resolve()):
+            if artifact.is_relative_to(root):
+                return with_changes(evaluation, artifact=artifact.relative_to(root))
+    return evaluation
+
+
+def _report(path: Path, study: str, changed: bool) -> LandingReport:
+    with files.reading(path) as connection:
+        counts = connection.execute(
+            "SELECT (SELECT count(*) FROM evaluations WHERE study = $1), (SELECT count(*) FROM scores WHERE study = $1),"
+            " (SELECT count(*) FROM stages WHERE study = $1 AND current)",
+            [study],
+        ).fetchall()[0]
+    return LandingReport(
+        study=study, changed=changed, evaluations=counts[0], scores=counts[1], stages=counts[2], database=path
+    )

@@ -1,0 +1,166 @@
+"""Reading the results: connections that can read this home and nothing else, and cannot write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.home import Home
+from xtreme_dag.results import database as files
+from xtreme_dag.results.landing import rebuild, upgrade
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_REFUSED = frozenset(
+    [
+        "alter",
+        "attach",
+        "call",
+        "checkpoint",
+        "copy",
+        "create",
+        "deallocate",
+        "delete",
+        "detach",
+        "drop",
+        "execute",
+        "export",
+        "import",
+        "insert",
+        "install",
+        "load",
+        "merge",
+        "pragma",
+        "prepare",
+        "reset",
+        "set",
+        "truncate",
+        "update",
+        "use",
+        "vacuum",
+    ]
+)
+
+
+def current_database(home: Path) -> Path:
+    """The database of a home, of this package's version: an older one is migrated, a damaged one made again.
+
+    Raises:
+        UserError: there are no results yet, or a newer version of the program made them.
+    """
+    path = Home(Path(home)).results
+    if not path.exists() and not any(Home(Path(home)).landings.glob("*.json")):
+        raise UserError("has no results yet", where=f"home {home}", fix="run a study first: `xtreme-dag demo`")
+    if not files.is_current(path):
+        if path.exists() and files.version_in(path) is None:
+            print(f"{path} cannot be read: made again from the landings", file=sys.stderr)
+            rebuild(home)
+        else:
+            upgrade(home)
+    return path
+
+
+@contextmanager
+def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for reading, with the view `predictions` pointed at this home's artifacts.
+
+    Nothing outside the home's artifacts can be read, no extension loaded, no setting changed. DuckDB allows writing
+    files wherever it allows reading them, so `check_query` must see a user's SQL before this connection does.
+
+    Args:
+        home: the folder in which all state lives.
+        predictions: set up the view `predictions`; costs a look at each artifact's folder.
+
+    Raises:
+        UserError: there are no results that can be read.
+    """
+    root = Path(home).absolute()
+    connection = files.connect(current_database(root), read_only=True)
+    try:
+        connection.execute("SET VARIABLE home = ?", [root.as_posix()])
+        rows = (
+            connection.execute("SELECT DISTINCT predictions FROM evaluations ORDER BY 1").fetchall()
+            if predictions
+            else []
+        )
+        paths = [path for path in (root / row[0] for row in rows) if path.is_file()]
+        if paths:
+            connection.execute("SET VARIABLE prediction_files = ?", [[path.as_posix() for path in paths]])
+        folders = sorted({(root / "store").as_posix(), *(p.parent.as_posix() for p in paths if root not in p.parents)})
+        connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+
+
+def check_query(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuses whatever is not a query.
+
+    The type of a statement does not tell: DuckDB runs `WITH x AS (COPY ... TO ...)` and `EXPLAIN ANALYZE COPY` as
+    queries. So every word that can write, load or set is refused wherever it stands unquoted.
+
+    Raises:
+        UserError: the SQL is refused or cannot be parsed; one line says why.
+    """
+    for word, kind in _tokens(sql):
+        if kind == duckdb.token_type.keyword and word.lower() in _REFUSED:
+            raise UserError(
+                f"{word.upper()} is refused: the results are read-only, only queries are run",
+                where="sql",
+                fix=f'if it is a name, quote it: "{word}"',
+            )
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise UserError(_one_line(error), where="sql") from None
+    if not statements:
+        raise UserError("is empty", where="sql", fix="for instance: SELECT * FROM leaderboard")
+    for statement in statements:
+        if statement.type not in (
+            duckdb.StatementType.SELECT,
+            duckdb.StatementType.EXPLAIN,
+            duckdb.StatementType.MULTI,
+        ):
+            raise UserError(
+                f"{statement.type.name} is refused: the results are read-only, only queries are run", where="sql"
+            )
+
+
+def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """The result of a user's query; of several statements, that of the last.
+
+    Raises:
+        UserError: the SQL is refused or fails.
+    """
+    check_query(connection, sql)
+    try:
+        return connection.sql(sql).to_arrow_table()
+    except duckdb.Error as error:
+        raise UserError(_one_line(error), where="sql") from None
+
+
+def _tokens(sql: str) -> list[tuple[str, object]]:
+    marks = [(offset, kind) for offset, kind in duckdb.tokenize(sql)]
+    ends = [offset for offset, _ in marks[1:]] + [len(sql.encode())]
+    raw = sql.encode()
+    return [
+        (raw[offset:end].decode(errors="replace").strip(), kind)
+        for (offset, kind), end in zip(marks, ends, strict=True)
+    ]
+
+
+def _one_line(error: duckdb.Error) -> str:
+    return " ".join(part for part in str(error).split("\n\n")[0].split("\n") if part).strip()
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,96 @@
+"""Tables as text: aligned columns, CSV, JSON, Markdown, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def render(table: pa.Table, form: str) -> bytes:
+    """A table in one of the forms `table`, `csv`, `json` (list of row objects), `md`, `parquet`."""
+    if form == "parquet":
+        import pyarrow.parquet as pq
+
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+    names = list(table.column_names)
+    rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if names else []
+    if form == "json":
+        return (
+            json.dumps([dict(zip(names, map(plain, row), strict=True)) for row in rows], ensure_ascii=False, indent=1)
+            + "\n"
+        ).encode()
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([["" if value is None else _cell(value) for value in map(plain, row)] for row in rows])
+        return text.getvalue().encode()
+    return (markdown(names, rows) if form == "md" else aligned(names, rows)).encode()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: NaN and infinities as null, times as ISO 8601."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (datetime.timedelta, bytes)):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+
+
+def aligned(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Columns aligned for a terminal, numbers to the right; the number of rows in the last line."""
+    cells = [[_shown(value) for value in row] for row in rows]
+    widths = [max([len(name), *(len(row[index]) for row in cells)]) for index, name in enumerate(names)]
+    right = [any(isinstance(row[index], (int, float)) for row in rows) for index in range(len(names))]
+
+    def line(values: Sequence[str]) -> str:
+        parts = [v.rjust(w) if r else v.ljust(w) for v, w, r in zip(values, widths, right, strict=True)]
+        return "  ".join(parts).rstrip()
+
+    head = [line(names), "  ".join("-" * width for width in widths)]
+    count = f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
+    return "\n".join([*head, *map(line, cells), count]) + "\n"
+
+
+def markdown(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    right = [any(isinstance(row[index], (int, float)) for row in rows) for index in range(len(names))]
+
+    def line(values: Sequence[str]) -> str:
+        return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
+
+    rule = "|" + "|".join("---:" if is_right else "---" for is_right in right) + "|"
+    return "\n".join([line(names), rule, *(line([_shown(value) for value in row]) for row in rows)]) + "\n"
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
+
+
+def _shown(value: Any) -> str:
+    value = plain(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.6g}"
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False)
+    return " ".join(str(value).split())

@@ -1,0 +1,220 @@
+"""From a landing to the rows of the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
+from xtreme_dag.stages.jsonio import canonical
+
+if TYPE_CHECKING:
+    import duckdb
+
+STUDY_TABLES = (
+    "studies",
+    "conditions",
+    "languages",
+    "tasks",
+    "benchmark_languages",
+    "stages",
+    "stage_inputs",
+    "condition_stages",
+    "evaluations",
+    "scores",
+    "contracts",
+)
+Row = Mapping[str, Any]
+
+
+def replace_study(connection: duckdb.DuckDBPyConnection, study: str, tables: Mapping[str, Sequence[Row]]) -> None:
+    """Replaces all rows of a study by those of `rows_of`, in one transaction."""
+    connection.execute("BEGIN")
+    try:
+        for table in STUDY_TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE study = ?", [study])
+            insert(connection, table, tables[table])
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
+    """The rows of a landing by table, in an order that does not depend on the order of arrival.
+
+    Raises:
+        UserError: the scores of an evaluation cannot be read.
+    """
+    study = landing.study
+    name = {"study": study.name}
+    evaluations = sorted(landing.evaluations, key=cell_of)
+    scored = [(evaluation, _read_scores(home / evaluation.artifact, evaluation)) for evaluation in evaluations]
+    stages = [(stage, True) for stage in landing.stages] + [(stage, False) for stage in landing.history]
+    stages.sort(key=lambda pair: pair[0].key)
+    return {
+        "studies": [
+            name
+            | {
+                "question": study.question,
+                "baseline": study.baseline,
+                "source_language": study.source_language,
+                "targets": list(study.targets),
+                "seeds": list(study.seeds),
+                "recipe": canonical(study.recipe),
+                "origin": landing.origin,
+                "landing_digest": digest,
+            }
+        ],
+        "conditions": [
+            name | {"condition": row.name, "position": position, "description": canonical(row.description)}
+            for position, row in enumerate(study.conditions)
+        ],
+        "languages": [
+            name
+            | {
+                "language": row.code,
+                "name": row.name,
+                "family": row.family,
+                "script": row.script,
+                "seen_in_pretraining": row.seen_in_pretraining,
+                "kinship": row.kinship,
+            }
+            for row in sorted(study.languages, key=lambda row: row.code)
+        ],
+        "tasks": [
+            name | {"task": row.name, "title": row.title, "group": row.group}
+            for row in sorted(study.tasks, key=lambda row: row.name)
+        ],
+        "benchmark_languages": [
+            name | {"benchmark": benchmark, "task": row.name, "language": language}
+            for row in sorted(study.tasks, key=lambda row: row.name)
+            for benchmark in sorted(row.benchmarks)
+            for language in sorted(set(row.benchmarks[benchmark]))
+        ],
+        "stages": [name | _stage_row(stage, current) for stage, current in stages],
+        "stage_inputs": [
+            name | {"stage_key": stage.key, "input": label, "digest": stage.inputs[label]}
+            for stage, _ in stages
+            for label in sorted(stage.inputs)
+        ],
+        "condition_stages": [
+            name | {"condition": condition, "stage_key": key}
+            for condition, keys in sorted(lineages(evaluations, landing.stages).items())
+            for key in sorted(keys)
+        ],
+        "evaluations": [
+            name
+            | _cell_row(evaluation)
+            | {
+                "metric": evaluation.primary,
+                "n": scores["n"],
+                "stage_key": evaluation.stage_key,
+                "digest": evaluation.digest,
+                "predictions": (evaluation.artifact / "predictions.parquet").as_posix(),
+            }
+            for evaluation, scores in scored
+        ],
+        "scores": [
+            name
+            | _cell_row(evaluation)
+            | {
+                "metric": metric,
+                "value": float(value),
+                "is_primary": metric == evaluation.primary,
+                "n": scores["n"],
+                "stage_key": evaluation.stage_key,
+            }
+            for evaluation, scores in scored
+            for metric, value in sorted(scores["metrics"].items())
+        ],
+        "contracts": [
+            name
+            | {
+                "dataset": row.dataset,
+                "language": row.language,
+                "split": row.split,
+                "ok": row.ok,
+                "rules": row.rules,
+                "violations": canonical(list(row.violations)),
+                "digest": row.digest,
+            }
+            for row in sorted(landing.contracts, key=lambda row: (row.dataset, row.language, row.split))
+        ],
+    }
+
+
+def lineages(evaluations: Iterable[Evaluation], stages: Sequence[StageFacts]) -> dict[str, set[str]]:
+    """For each condition the keys of all stages that its evaluations hang on, themselves included."""
+    by_key = {stage.key: stage for stage in stages}
+    by_digest: dict[str, list[str]] = {}
+    for stage in stages:
+        by_digest.setdefault(stage.digest, []).append(stage.key)
+    found: dict[str, set[str]] = {}
+    for evaluation in evaluations:
+        seen = found.setdefault(evaluation.condition, set())
+        waiting = [evaluation.stage_key]
+        while waiting:
+            key = waiting.pop()
+            if key in by_key and key not in seen:
+                seen.add(key)
+                waiting += [up for digest in by_key[key].inputs.values() for up in by_digest.get(digest, ())]
+    return found
+
+
+def cell_of(evaluation: Evaluation) -> tuple[str, str, str, str, int]:
+    """What identifies an evaluation in its study: condition, task, language, split, seed."""
+    return evaluation.condition, evaluation.task, evaluation.language, evaluation.split, evaluation.seed
+
+
+def _cell_row(evaluation: Evaluation) -> dict[str, Any]:
+    return dict(zip(("condition", "task", "language", "split", "seed"), cell_of(evaluation), strict=True))
+
+
+def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
+    return {
+        "stage_key": stage.key,
+        "kind": stage.kind,
+        "name": stage.name,
+        "digest": stage.digest,
+        "fingerprint": stage.fingerprint,
+        "git_commit": stage.git_commit,
+        "libraries": canonical(stage.libraries),
+        "host": stage.host,
+        "device": stage.device,
+        "started": stage.started,
+        "seconds": stage.seconds,
+        "peak_memory_bytes": stage.peak_memory_bytes,
+        "figures": canonical(stage.figures),
+        "current": current,
+    }
+
+
+def _read_scores(artifact: Path, evaluation: Evaluation) -> dict[str, Any]:
+    path = artifact / "scores.json"
+    where = f"{evaluation.task}/{evaluation.language}/{evaluation.split} of condition {evaluation.condition}"
+    try:
+        scores: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"its scores cannot be read ({error})", where=where, fix="`xtreme-dag verify`, then run the study again"
+        ) from None
+    if evaluation.primary not in scores["metrics"]:
+        raise UserError(f"has no metric {evaluation.primary!r}, only {sorted(scores['metrics'])}", where=where)
+    return scores
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row]) -> None:
+    """Inserts through Arrow; a column of nothing but nulls takes the type of the table."""
+    if not rows:
+        return
+    import pyarrow as pa
+
+    columns = {name: pa.array([row[name] for row in rows]) for name in rows[0]}
+    connection.register("incoming", pa.table(columns))
+    names = ", ".join(f'"{name}"' for name in columns)
+    connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming")
+    connection.unregister("incoming")

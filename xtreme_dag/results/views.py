@@ -1,0 +1,69 @@
+"""Laying views, macros and published numbers into a database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from xtreme_dag.results import database as files
+from xtreme_dag.results.published import published_rows
+from xtreme_dag.results.rows import insert
+
+_LISTED = 500
+_COLUMNS = (
+    "study VARCHAR, condition VARCHAR, task VARCHAR, seed BIGINT, split VARCHAR, id VARCHAR, language VARCHAR, "
+    "gold VARCHAR, prediction VARCHAR, score FLOAT"
+)
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
+    """Lays views, macros and published numbers anew, for the tasks and artifacts that the database has."""
+    connection.execute("DELETE FROM published_scores")
+    insert(connection, "published_scores", published_rows())
+    tasks = [row[0] for row in connection.execute("SELECT DISTINCT task FROM scores ORDER BY task").fetchall()]
+    columns = "".join(f", any_value(t.value) FILTER (t.task = {_text(task)}) AS {_name(task)}" for task in tasks)
+    connection.execute((files.ROOM / "views.sql").read_text().replace("/*task columns*/", columns))
+    paths = [row[0] for row in connection.execute("SELECT DISTINCT predictions FROM evaluations ORDER BY 1").fetchall()]
+    there = next((path for path in (home.absolute() / path for path in paths) if path.is_file()), None)
+    if there is not None:  # DuckDB opens the files of a view when it is made
+        connection.execute("SET VARIABLE prediction_files = ?", [[there.as_posix()]])
+    connection.execute(predictions_view(paths if there is not None else []))
+    connection.execute("DELETE FROM package")
+    connection.execute("INSERT INTO package VALUES (?)", [files.package_digest()])
+
+
+def predictions_view(paths: Iterable[str]) -> str:
+    """The view `predictions` over the artifacts' Parquet files.
+
+    A view cannot look its files up in a table. It reads the files that the session variable `prediction_files` lists
+    (`xtreme_dag.results.query` sets it, with the variable `home`); without it, the paths as they were landed, which
+    are right for any DuckDB client that is started in the home.
+    """
+    listed = sorted(set(paths))
+    if not listed:
+        return f"CREATE OR REPLACE VIEW predictions AS SELECT * FROM (SELECT {_typed_nulls()}) WHERE false"
+    if len(listed) > _LISTED:
+        listed = sorted({re.sub(r"[^/]*[0-9a-f]{2}[^/]*(?=/)", "*", path) for path in listed})
+    files_sql = "[" + ", ".join(map(_text, listed)) + "]"
+    return f"""CREATE OR REPLACE VIEW predictions AS
+SELECT e.study, e.condition, e.task, e.seed, e.split, p.* EXCLUDE (filename)
+FROM read_parquet(coalesce(getvariable('prediction_files'), {files_sql}), union_by_name = true, filename = true) p
+JOIN evaluations e
+  ON p.filename = CASE WHEN starts_with(e.predictions, '/') THEN '' ELSE coalesce(getvariable('home') || '/', '') END
+                  || e.predictions"""
+
+
+def _typed_nulls() -> str:
+    pairs = (column.split() for column in _COLUMNS.split(", "))
+    return ", ".join(f"NULL::{kind} AS {name}" for name, kind in pairs)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _name(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'

@@ -1,0 +1,178 @@
+-- Views and macros. They are made anew at each landing, so this file is all there is to them.
+-- "Headline" is a task's primary metric. Averages over languages are unweighted, over seeds plain.
+
+CREATE OR REPLACE VIEW per_language AS
+SELECT s.study, s.condition, s.task, s.language, s.split, s.metric,
+       avg(s.value) AS value, stddev_samp(s.value) AS seed_sd, count(*) AS seeds, max(s.n) AS n,
+       any_value(l.name) AS name, any_value(l.family) AS family, any_value(l.script) AS script,
+       any_value(l.seen_in_pretraining) AS seen_in_pretraining, any_value(l.kinship) AS kinship
+FROM scores s LEFT JOIN languages l USING (study, language)
+WHERE s.is_primary
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW task_scores AS
+WITH by_seed AS (
+    SELECT study, condition, task, split, metric, seed, avg(value) AS value, count(*) AS languages
+    FROM scores WHERE is_primary GROUP BY ALL)
+SELECT b.study, b.condition, b.task, b.split, b.metric, avg(b.value) AS value, stddev_samp(b.value) AS seed_sd,
+       count(*) AS seeds, max(b.languages) AS languages, any_value(t."group") AS "group"
+FROM by_seed b LEFT JOIN tasks t USING (study, task)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW benchmark_averages AS
+-- Mean over the benchmark's tasks of the mean over each task's official languages, per condition.
+-- `complete` only if every task has every one of its languages; `missing` names what lacks.
+WITH wanted AS (
+    SELECT b.study, c.condition, b.benchmark, b.task, b.language
+    FROM benchmark_languages b JOIN conditions c USING (study)),
+have AS (
+    SELECT study, condition, task, language, avg(value) AS value FROM scores
+    WHERE is_primary AND split = 'test' GROUP BY ALL),
+by_task AS (
+    SELECT w.study, w.condition, w.benchmark, w.task, avg(h.value) AS value,
+           count(h.value) AS found, count(*) AS wanted
+    FROM wanted w LEFT JOIN have h USING (study, condition, task, language) GROUP BY ALL)
+SELECT study, condition, benchmark, CASE WHEN bool_and(found = wanted) THEN avg(value) END AS value,
+       bool_and(found = wanted) AS complete, count(*) AS tasks,
+       string_agg(task || ' ' || found || '/' || wanted, ', ' ORDER BY task) FILTER (found < wanted) AS missing
+FROM by_task GROUP BY ALL;
+
+CREATE OR REPLACE VIEW xtreme_average AS
+SELECT study, condition, value, complete, missing FROM benchmark_averages WHERE benchmark = 'xtreme';
+
+CREATE OR REPLACE VIEW xtreme_r_average AS
+SELECT study, condition, value, complete, missing FROM benchmark_averages WHERE benchmark = 'xtreme-r';
+
+CREATE OR REPLACE VIEW leaderboard AS
+SELECT t.study, t.condition, t.split, avg(t.value) AS average,
+       avg(t.value) FILTER (coalesce(t."group", '') <> 'retrieval') AS without_retrieval,
+       any_value(x.value) FILTER (t.split = 'test') AS xtreme_average,
+       rank() OVER (PARTITION BY t.study, t.split ORDER BY avg(t.value) DESC) AS rank,
+       count(*) AS tasks, min(t.seeds) AS seeds
+       /*task columns*/
+FROM task_scores t LEFT JOIN xtreme_average x ON x.study = t.study AND x.condition = t.condition
+GROUP BY t.study, t.condition, t.split
+ORDER BY t.study, t.split, average DESC, t.condition;
+
+CREATE OR REPLACE VIEW deltas AS
+-- Against the study's baseline, over the seeds that both have.
+SELECT a.study, a.condition, a.task, a.language, a.split, a.metric, avg(a.value) AS value,
+       avg(b.value) AS baseline_value, avg(a.value - b.value) AS delta,
+       stddev_samp(a.value - b.value) AS seed_sd, count(*) AS seeds, max(a.n) AS n, s.baseline
+FROM scores a JOIN studies s USING (study)
+JOIN scores b ON b.study = a.study AND b.condition = s.baseline AND b.task = a.task AND b.language = a.language
+             AND b.split = a.split AND b.seed = a.seed AND b.metric = a.metric
+WHERE a.is_primary AND b.is_primary AND a.condition <> s.baseline
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW task_deltas AS
+SELECT study, condition, task, split, metric, avg(value) AS value, avg(baseline_value) AS baseline_value,
+       avg(delta) AS delta, count(*) AS languages, count(*) FILTER (delta > 0) AS languages_up, min(seeds) AS seeds
+FROM deltas GROUP BY ALL;
+
+CREATE OR REPLACE VIEW transfer_gap AS
+-- How far the other languages lie below the language of supervision.
+SELECT p.study, p.condition, p.task, p.split, p.metric,
+       any_value(p.value) FILTER (p.language = s.source_language) AS source_value,
+       avg(p.value) FILTER (p.language <> s.source_language) AS transfer_value,
+       source_value - transfer_value AS gap, count(*) FILTER (p.language <> s.source_language) AS languages
+FROM per_language p JOIN studies s USING (study)
+GROUP BY ALL
+HAVING source_value IS NOT NULL AND transfer_value IS NOT NULL;
+
+CREATE OR REPLACE VIEW best_per_target AS
+-- For each task the condition that is best on dev (mean over the languages that have dev scores), with its test score:
+-- the selection behind "best intermediate task per target task".
+WITH dev AS (
+    SELECT study, task, condition, value, row_number() OVER (
+        PARTITION BY study, task ORDER BY value DESC, condition) AS place
+    FROM task_scores JOIN studies USING (study) WHERE split = 'dev' AND condition <> baseline)
+SELECT d.study, d.task, d.condition, d.value AS dev_value, t.value AS test_value, b.value AS baseline_test_value,
+       t.value - b.value AS gain
+FROM dev d JOIN studies s USING (study)
+LEFT JOIN task_scores t ON t.study = d.study AND t.task = d.task AND t.condition = d.condition AND t.split = 'test'
+LEFT JOIN task_scores b ON b.study = d.study AND b.task = d.task AND b.condition = s.baseline AND b.split = 'test'
+WHERE d.place = 1;
+
+CREATE OR REPLACE VIEW without_retrieval AS
+SELECT study, condition, split, avg(value) AS all_tasks,
+       avg(value) FILTER (coalesce("group", '') <> 'retrieval') AS without_retrieval,
+       avg(value) FILTER ("group" = 'retrieval') AS retrieval_only
+FROM task_scores GROUP BY ALL;
+
+CREATE OR REPLACE VIEW by_family AS
+SELECT p.study, p.condition, p.task, p.split, coalesce(split_part(p.family, ':', 1), 'unknown') AS family,
+       avg(p.value) AS value, avg(d.delta) AS delta, count(*) AS languages
+FROM per_language p LEFT JOIN deltas d USING (study, condition, task, language, split, metric)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW by_script AS
+SELECT p.study, p.condition, p.task, p.split, coalesce(p.script, 'unknown') AS script,
+       avg(p.value) AS value, avg(d.delta) AS delta, count(*) AS languages
+FROM per_language p LEFT JOIN deltas d USING (study, condition, task, language, split, metric)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW seen_in_pretraining AS
+SELECT p.study, p.condition, p.task, p.split, p.seen_in_pretraining,
+       avg(p.value) AS value, avg(d.delta) AS delta, count(*) AS languages
+FROM per_language p LEFT JOIN deltas d USING (study, condition, task, language, split, metric)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW stage_cost AS
+SELECT study, stage_key, kind, name, device, current, started, seconds, peak_memory_bytes,
+       coalesce(CAST(figures ->> '$.gpu_seconds' AS DOUBLE),
+                CASE WHEN regexp_matches(lower(device), 'cuda|nvidia|gpu|tesla|amd instinct') THEN seconds ELSE 0 END)
+           AS gpu_seconds,
+       CAST(figures ->> '$.tokens' AS DOUBLE) AS tokens,
+       CAST(figures ->> '$.energy_wh' AS DOUBLE) AS energy_wh
+FROM stages;
+
+CREATE OR REPLACE VIEW cost AS
+-- What each condition hangs on. A stage that several conditions share counts in each of them; `own` counts only
+-- what no other condition needs.
+WITH shared AS (
+    SELECT study, stage_key, count(*) AS conditions FROM condition_stages GROUP BY ALL)
+SELECT c.study, c.condition, count(*) AS stages, sum(k.seconds) AS seconds,
+       sum(k.seconds) FILTER (s.conditions = 1) AS own_seconds, sum(k.gpu_seconds) AS gpu_seconds,
+       sum(k.tokens) AS tokens, sum(k.energy_wh) AS energy_wh, max(k.peak_memory_bytes) AS peak_memory_bytes
+FROM condition_stages c JOIN shared s USING (study, stage_key) JOIN stage_cost k USING (study, stage_key)
+GROUP BY ALL;
+
+CREATE OR REPLACE VIEW stage_history AS
+SELECT study, kind, name, started, seconds, host, device, git_commit, fingerprint, stage_key, digest, current
+FROM stages ORDER BY study, name, started;
+
+CREATE OR REPLACE VIEW beside_published AS
+-- Ours beside what others have published; `note` says where the definitions differ.
+SELECT p.system, p.task, p.language, p.split, p.metric AS published_metric, p.value AS published, p.is_delta,
+       o.study, o.condition, o.metric, o.value AS ours, o.value - p.value AS difference, p.source, p.note
+FROM published_scores p
+LEFT JOIN (
+    SELECT study, condition, task, language, split, metric, avg(value) AS value FROM scores GROUP BY ALL
+    UNION ALL
+    SELECT study, condition, task, 'avg', split, metric, avg(value) FROM scores GROUP BY ALL) o
+ON o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
+
+CREATE OR REPLACE MACRO lineage(key) AS TABLE
+-- Everything that a stage hangs on: from a score to its model, data, code, commit and cost.
+WITH RECURSIVE up AS (
+    SELECT 0 AS depth, s.study, s.stage_key, '' AS input FROM stages s WHERE s.stage_key = key
+    UNION
+    SELECT up.depth + 1, i.study, coalesce(s.stage_key, 'raw:' || i.digest), i.input
+    FROM up JOIN stage_inputs i USING (study, stage_key)
+    LEFT JOIN stages s ON s.study = i.study AND s.digest = i.digest)
+SELECT up.study, min(up.depth) AS depth, any_value(up.input) AS input, up.stage_key, s.kind, s.name, s.digest,
+       s.fingerprint, s.git_commit, s.libraries, s.host, s.device, s.started, s.seconds, s.peak_memory_bytes
+FROM up LEFT JOIN stages s USING (study, stage_key)
+GROUP BY ALL ORDER BY depth, up.stage_key;
+
+CREATE OR REPLACE MACRO compare(a, b) AS TABLE
+-- Point estimates, b minus a, over the languages and seeds that both conditions have.
+SELECT x.study, x.task, x.language, x.split, x.metric, avg(x.value) AS a_value, avg(y.value) AS b_value,
+       avg(y.value - x.value) AS delta, count(*) AS seeds, max(x.n) AS n
+FROM scores x JOIN scores y USING (study, task, language, split, seed, metric)
+WHERE x.condition = a AND y.condition = b AND x.is_primary AND y.is_primary
+GROUP BY ALL ORDER BY x.study, x.task, x.language;
+
+CREATE OR REPLACE MACRO delta(task_name) AS TABLE
+SELECT * FROM deltas WHERE task = task_name ORDER BY study, condition, delta DESC;
