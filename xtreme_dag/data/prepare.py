@@ -22,8 +22,11 @@ from xtreme_dag.stages.context import StageContext
 def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
     """Writes `table.parquet` (canonical) and `counts.json` of one dataset, language and split.
 
+    The counts: `format`, `rows` of the table, examples `read` from the files, count of each label, `whole` (the files are those
+    that were published), `labelled` (the release does not hold the labels back).
+
     Args:
-        params: `Located.params` (`reader`, `options`, `labelled`), `dataset`, `language`, `split`, `format`, `labels`
+        params: `Located.params` (`reader`, `options`, `labelled`, `whole`), `dataset`, `language`, `split`, `format`, `labels`
             (list), `limit` (rows, or null for all), `limit_seed`.
         inputs: `Located.files`: name -> raw file. Empty for the miniworld and the hub.
         context: the stage's surroundings; `options`: `hub_cache`, `hub_offline`.
@@ -43,7 +46,14 @@ def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stag
     made = _tables(params, inputs, place, context)
     table = limited(made.table, params["format"], params.get("limit"), params.get("limit_seed", 0))
     write_table(table, context.out / "table.parquet")
-    counts = {"rows": len(table), "read": made.read, "labels": _label_counts(table, params["format"])}
+    counts = {
+        "format": params["format"],
+        "rows": len(table),
+        "read": made.read,
+        "whole": bool(params.get("whole")),
+        "labelled": bool(params.get("labelled", True)),
+        "labels": _label_counts(table, params["format"]),
+    }
     (context.out / "counts.json").write_text(json.dumps(counts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return {"rows": len(table), "read": made.read, "bytes": sum(path.stat().st_size for path in inputs.values())}
 

@@ -130,7 +130,7 @@ def csv_rows(path: Path, place: Place) -> Iterator[tuple[list[dict[str, str]], l
     at: list[int] = []
     try:
         for row in reader:
-            if "" in row and isinstance(row[""], list) or None in row.values():
+            if ("" in row and isinstance(row[""], list)) or None in row.values():
                 raise place.error(f"a row without {len(reader.fieldnames or ())} fields", path, reader.line_num)
             rows.append(row)
             at.append(reader.line_num)

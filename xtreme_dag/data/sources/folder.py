@@ -73,7 +73,12 @@ class FolderSource:
                 continue
             files = self._files(layout, language)
             if files is not None:
-                params = {"reader": layout.reader, "options": dict(layout.options), "labelled": split.labelled}
+                params = {
+                    "reader": layout.reader,
+                    "options": dict(layout.options),
+                    "labelled": split.labelled,
+                    "whole": layout.stand_in is None,
+                }
                 return Located(files=files, params=params, stand_in=layout.stand_in, notes=layout.notes)
         return None
 
@@ -92,7 +97,7 @@ class FolderSource:
             parts.append({"dataset": ref.dataset, "split": ref.split, **part.params})
             if part.stand_in:
                 stand_ins.append(f"{ref.dataset}: {part.stand_in}")
-        params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled}
+        params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": not stand_ins}
         return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None)
 
     def _files(self, layout: Layout, language: str) -> Mapping[str, Path] | None:

@@ -69,7 +69,9 @@ class HubSource:
         }
         settings = {"hub_cache": self.cache, "hub_offline": self.offline}
         return Located(
-            files={}, params={"reader": "hub", "options": options, "labelled": declared.labelled}, options=settings
+            files={},
+            params={"reader": "hub", "options": options, "labelled": declared.labelled, "whole": True},
+            options=settings,
         )
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class MiniworldSource:
             where = f"{dataset.name}, language {language}, split {split}"
             raise UserError(f"the miniworld has no {language!r} here", where=where, fix=f"it has: {there}")
         rows = self.rows.get(split, self.rows[declared.use])
-        params = {"reader": "miniworld", "options": {"seed": self.seed, "rows": rows}, "labelled": True}
+        params = {"reader": "miniworld", "options": {"seed": self.seed, "rows": rows}, "labelled": True, "whole": False}
         return Located(files={}, params=params)
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:

@@ -1,0 +1,118 @@
+"""The stage that holds a canonical table against its contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from xtreme_dag.data.canonical import read_table, write_table
+from xtreme_dag.data.contracts.engine import Verdict, evaluate
+from xtreme_dag.data.contracts.measures import Facts, measure
+from xtreme_dag.data.contracts.odcs import Contract, Rule, read_contract
+from xtreme_dag.stages.context import StageContext
+
+FIRST = 5  # ids named for each rule
+MEASURE = "measure."
+
+
+def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Writes `outcome.json`, and `quarantine.parquet` with the offending rows if there are any.
+
+    It does not raise on a violation: `ok` is false, and the stages room stops what comes after. The outcome names
+    neither the contract's version nor its text, so an edited contract with the same verdict gives the same bytes.
+
+    Args:
+        params: `dataset`, `language`, `split`, `source` (kind), `limit` (rows or null).
+        inputs: `table`: the prepared folder; `contract`: the ODCS file.
+        context: the stage's surroundings.
+
+    Returns:
+        Number of rules and of violations, for the manifest.
+    """
+    table = read_table(inputs["table"]).combine_chunks()
+    counts = json.loads((inputs["table"] / "counts.json").read_text())
+    contract = read_contract(inputs["contract"])
+    outcome, quarantine = judge(table, contract, facts(params, counts, contract), params)
+    (context.out / "outcome.json").write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
+    if len(quarantine):
+        write_table(quarantine, context.out / "quarantine.parquet")
+    return {"rules": len(outcome["rules"]), "violations": sum(not rule["ok"] for rule in outcome["rules"])}
+
+
+def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contract) -> Facts:
+    """What a check knows about a table besides its rows; see `check` and `prepare` for the keys."""
+    return Facts(
+        kind=counts["format"],
+        language=params["language"],
+        read=counts["read"],
+        published=contract.count(params["split"], params["language"]),
+        whole=counts["whole"],
+        labelled=counts["labelled"],
+        limited=params.get("limit") is not None,
+    )
+
+
+def judge(
+    table: pa.Table, contract: Contract, known: Facts, params: Mapping[str, Any]
+) -> tuple[dict[str, Any], pa.Table]:
+    """Holds a table against the rules of a contract.
+
+    Returns:
+        The outcome, and the offending rows of the table with a column `rules` that names what each one violates.
+    """
+    frame, broken = _frame(table, contract.rules, known)
+    runnable = [rule for rule in contract.rules if rule.name not in broken]
+    found = {verdict.rule: verdict for verdict in evaluate(runnable, frame)} if runnable else {}
+    verdicts = [
+        found.get(rule.name) or Verdict(rule=rule.name, ok=False, error=broken[rule.name]) for rule in contract.rules
+    ]
+    rules = [_entry(rule, verdict, table) for rule, verdict in zip(contract.rules, verdicts, strict=True)]
+    outcome = {
+        "ok": all(entry["ok"] or entry["severity"] != "error" for entry in rules),
+        **{name: params[name] for name in ("dataset", "language", "split")},
+        "rows": len(table),
+        "rules": rules,
+    }
+    return outcome, _quarantine(table, contract.rules, verdicts)
+
+
+def _frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[Any, dict[str, str]]:
+    """The columns that the rules name, as pandas; and the rules whose measure could not be taken, with the reason."""
+    columns: dict[str, pa.Array] = {"id": table["id"]}
+    broken: dict[str, str] = {}
+    for rule in rules:
+        name = rule.kwargs.get("column", "")
+        if name in columns:
+            continue
+        if name.startswith(MEASURE):
+            try:
+                columns[name] = measure(name.removeprefix(MEASURE), table, known)
+            except Exception as error:  # an error inside a check is reported as such, it is not a pass
+                broken[rule.name] = f"{type(error).__name__}: {error}"
+        elif name in table.column_names:
+            columns[name] = table[name]
+    return pa.table(columns).to_pandas(), broken
+
+
+def _entry(rule: Rule, verdict: Verdict, table: pa.Table) -> dict[str, Any]:
+    entry: dict[str, Any] = {"rule": rule.name, "ok": verdict.ok, "severity": rule.severity}
+    entry["count"] = len(verdict.rows) or int(not verdict.ok)
+    entry["first_ids"] = [table["id"][n].as_py() for n in verdict.rows[:FIRST]]
+    if verdict.error:
+        entry["error"] = verdict.error
+    return entry
+
+
+def _quarantine(table: pa.Table, rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> pa.Table:
+    named: dict[int, list[str]] = {}
+    for rule, verdict in zip(rules, verdicts, strict=True):
+        if rule.severity == "error":
+            for row in verdict.rows:
+                named.setdefault(row, []).append(rule.name)
+    rows = sorted(named)
+    offending = table.take(pa.array(rows, pa.int64()))
+    return offending.append_column("rules", pa.array([named[row] for row in rows], pa.list_(pa.string())))

@@ -1,0 +1,144 @@
+"""Rules on Great Expectations: one suite in code, one batch in memory, an ephemeral context.
+
+A context that is reloaded from files silently drops expectations that it cannot import, and an expectation that raises
+is reported as a mere failure: so the number of results is asserted, and an error is told apart from a violation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from xtreme_dag.data.contracts.odcs import Rule
+from xtreme_dag.errors import UserError, nearest
+
+EXPECTATIONS = (
+    "expect_column_values_to_be_unique",
+    "expect_column_values_to_not_be_null",
+    "expect_column_values_to_be_in_set",
+    "expect_column_value_lengths_to_be_between",
+    "expect_column_values_to_be_between",
+    "expect_table_row_count_to_be_between",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a rule came out.
+
+    Attributes:
+        rule: its name.
+        ok: satisfied.
+        rows: positions of the offending rows, ascending; empty for a rule about the whole table.
+        error: why the rule could not be evaluated, or "". It is then not satisfied.
+    """
+
+    rule: str
+    ok: bool
+    rows: tuple[int, ...] = ()
+    error: str = ""
+
+
+def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
+    """Evaluates rules on a data frame.
+
+    Args:
+        rules: from a contract.
+        frame: pandas, with every column that the rules name; its index counts the rows from 0.
+
+    Returns:
+        One verdict a rule, in the order of the rules.
+
+    Raises:
+        UserError: a rule's expectation is not one of `EXPECTATIONS`.
+        RuntimeError: Great Expectations evaluated another number of expectations than it was given.
+    """
+    with quiet():
+        batch = _definition().get_batch(batch_parameters={"dataframe": frame})
+        first = _results(rules, batch, "BOOLEAN_ONLY")
+        failed = [rule for rule in rules if not first[rule.name].success and not _error(first[rule.name])]
+        detail = _results(failed, batch, "COMPLETE") if failed else {}
+    return [_verdict(rule, first[rule.name], detail.get(rule.name)) for rule in rules]
+
+
+def _verdict(rule: Rule, first: Any, detail: Any) -> Verdict:
+    error = _error(first)
+    if error:
+        return Verdict(rule=rule.name, ok=False, error=error)
+    rows = () if detail is None else tuple(sorted(detail.result.get("unexpected_index_list") or ()))
+    return Verdict(rule=rule.name, ok=bool(first.success), rows=rows)
+
+
+def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:
+    from great_expectations import ExpectationSuite
+
+    suite = ExpectationSuite(name="contract", expectations=[_expectation(rule) for rule in rules])
+    outcome = batch.validate(suite, result_format=detail)
+    results = {result.expectation_config.meta["rule"]: result for result in outcome.results}
+    if len(outcome.results) != len(rules) or set(results) != {rule.name for rule in rules}:
+        raise RuntimeError(f"{len(outcome.results)} of {len(rules)} expectations were evaluated")
+    return results
+
+
+def _expectation(rule: Rule) -> Any:
+    import great_expectations.expectations as gxe
+
+    meta = {"rule": rule.name}
+    match rule.expectation:
+        case "expect_column_values_to_be_unique":
+            return gxe.ExpectColumnValuesToBeUnique(**rule.kwargs, meta=meta)
+        case "expect_column_values_to_not_be_null":
+            return gxe.ExpectColumnValuesToNotBeNull(**rule.kwargs, meta=meta)
+        case "expect_column_values_to_be_in_set":
+            return gxe.ExpectColumnValuesToBeInSet(**rule.kwargs, meta=meta)
+        case "expect_column_value_lengths_to_be_between":
+            return gxe.ExpectColumnValueLengthsToBeBetween(**rule.kwargs, meta=meta)
+        case "expect_column_values_to_be_between":
+            return gxe.ExpectColumnValuesToBeBetween(**rule.kwargs, meta=meta)
+        case "expect_table_row_count_to_be_between":
+            return gxe.ExpectTableRowCountToBeBetween(**rule.kwargs, meta=meta)
+    fix = nearest(rule.expectation, EXPECTATIONS)
+    raise UserError(f"expectation {rule.expectation!r} is not one that is run", where=f"rule {rule.name}", fix=fix)
+
+
+def _error(result: Any) -> str:
+    """The first error that stopped an expectation from being evaluated, or ""."""
+    info: Mapping[str, Any] = result.exception_info or {}
+    entries = [info] if "raised_exception" in info else list(info.values())
+    for entry in entries:
+        if entry["raised_exception"]:
+            return str(entry["exception_message"]).strip().splitlines()[-1]
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _definition() -> Any:
+    """The batch definition of this process; making a context costs more than a check."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")
+    return asset.add_batch_definition_whole_dataframe("whole")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Great Expectations without analytics and without its chatter on the log."""
+    import logging
+
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    loggers = [logging.getLogger(name) for name in ("great_expectations", "great_expectations.validator.validator")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,48 @@
+"""Which letters a language is written in."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xtreme_dag.benchmark.languages import languages
+
+# Script name of `languages.csv` -> class of RE2 (Unicode property). Japanese text has kana, which tells it from Chinese.
+CLASSES = {
+    "Arabic": r"\p{Arabic}",
+    "Bengali": r"\p{Bengali}",
+    "Burmese": r"\p{Myanmar}",
+    "Cyrillic": r"\p{Cyrillic}",
+    "Devanagari": r"\p{Devanagari}",
+    "Georgian": r"\p{Georgian}",
+    "Greek": r"\p{Greek}",
+    "Gujarati": r"\p{Gujarati}",
+    "Gurmukhi": r"\p{Gurmukhi}",
+    "Han": r"\p{Han}",
+    "Hangul": r"\p{Hangul}",
+    "Hebrew": r"\p{Hebrew}",
+    "Japanese": r"[\p{Hiragana}\p{Katakana}\p{Han}]",
+    "Latin": r"\p{Latin}",
+    "Malayalam": r"\p{Malayalam}",
+    "Tamil": r"\p{Tamil}",
+    "Telugu": r"\p{Telugu}",
+    "Thai": r"\p{Thai}",
+}
+
+
+def in_script(text: pa.Array, language: str) -> pa.Array | None:
+    """For each text whether it has a letter of the language's script, or no letter at all.
+
+    Args:
+        text: strings.
+        language: ISO code.
+
+    Returns:
+        Booleans, or None for a language whose script is not known (those of the miniworld).
+    """
+    known = languages().get(language)
+    if known is None:
+        return None
+    has = pc.match_substring_regex(text, CLASSES[known.script])
+    letters = pc.match_substring_regex(text, r"\pL")
+    return pc.fill_null(pc.or_(has, pc.invert(letters)), False)
