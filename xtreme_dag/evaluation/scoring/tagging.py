@@ -9,17 +9,20 @@ began where the last chunk began, perhaps sentences earlier. Official figures co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.evaluation.scoring.columns import FloatArray
 
-IntArray = NDArray[np.intp]
+Numbers = NDArray[Any]
+"""Small numbers: uint8 or bool where they fit, else uint32."""
 
-_SEPARATOR = ("O",)
+_BYTE = 256
 _PREFIXES = "BIESO."
 _PREFIX_KINDS = len(_PREFIXES) + 1
 
@@ -45,26 +48,25 @@ def statistics(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     if not lengths:
         return {name: np.zeros(0) for name in ("s_tp", "s_pred", "s_gold", "s_tokens_correct", "s_tokens")}
     codes = _Codes()
-    gold_codes, predicted_codes = codes.encode(gold), codes.encode(predicted)
-    prefixes, types = codes.tables()
-    gold_ends, gold_types, gold_starts = _chunks(gold_codes, prefixes, types)
-    predicted_ends, predicted_types, predicted_starts = _chunks(predicted_codes, prefixes, types)
-
+    gold_text, predicted_text = codes.encode(gold), codes.encode(predicted)
+    gold_codes, predicted_codes = codes.array(gold_text), codes.array(predicted_text)
+    rules = codes.rules()
     sizes = np.array(lengths, dtype=np.intp)
-    # Position of each sentence's closing separator, and so the sentence of every position.
-    sentence = np.repeat(np.arange(len(sizes)), sizes + 1)
-    same = gold_ends & predicted_ends & (gold_types == predicted_types) & (gold_starts == predicted_starts)
-    right = gold_codes == predicted_codes
-    right[np.cumsum(sizes + 1) - 1] = False
+    gold_ends, gold_starts = _chunks(gold_codes, sizes, rules)
+    predicted_ends, predicted_starts = _chunks(predicted_codes, sizes, rules)
+    both = np.flatnonzero(gold_ends & predicted_ends)
+    both = both[rules.types[gold_codes[both]] == rules.types[predicted_codes[both]]]
+    both = both[_same_start(gold_starts, predicted_starts, both)]
+    sentence = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
-    def per_sentence(mask: NDArray[np.bool_]) -> FloatArray:
-        return np.bincount(sentence[mask], minlength=len(sizes)).astype(np.float64)
+    def per_sentence(positions: NDArray[np.intp]) -> FloatArray:
+        return np.bincount(sentence[positions], minlength=len(sizes)).astype(np.float64)
 
     return {
-        "s_tp": per_sentence(same),
-        "s_pred": per_sentence(predicted_ends),
-        "s_gold": per_sentence(gold_ends),
-        "s_tokens_correct": per_sentence(right),
+        "s_tp": per_sentence(both),
+        "s_pred": per_sentence(np.flatnonzero(predicted_ends)),
+        "s_gold": per_sentence(np.flatnonzero(gold_ends)),
+        "s_tokens_correct": sizes - per_sentence(np.flatnonzero(gold_codes != predicted_codes)),
         "s_tokens": sizes.astype(np.float64),
     }
 
@@ -79,8 +81,16 @@ def first_mismatch(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
     return ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    """How seqeval reads the tags of some codes: number of the prefix and of the type of each; 'O' is code 0."""
+
+    prefixes: Numbers
+    types: Numbers
+
+
 class _Codes(dict[str, str]):
-    """Tags -> characters, numbered in order of appearance; 'O', the sentence separator, is number 0."""
+    """Tags -> characters, numbered in order of appearance; 'O', which stands between sentences, is number 0."""
 
     def __init__(self) -> None:
         super().__init__(O=chr(0))
@@ -91,43 +101,70 @@ class _Codes(dict[str, str]):
         self[tag] = code = chr(len(self))
         return code
 
-    def encode(self, sentences: Iterable[Sequence[str]]) -> IntArray:
-        """Codes of all tags, an 'O' after each sentence: (tokens + sentences,).
+    def encode(self, sentences: Sequence[Sequence[str]]) -> str:
+        """Codes of all tags: one string with a character per tag is the fastest way into an array."""
+        return "".join(map(self.__getitem__, chain.from_iterable(sentences)))
 
-        A string of one character per tag is the fastest way from a list of strings to an array.
-        """
-        tags = chain.from_iterable(chain.from_iterable(zip(sentences, repeat(_SEPARATOR))))
-        text = "".join(map(self.__getitem__, tags))
-        return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.intp)
+    def array(self, text: str) -> Numbers:
+        """The numbers of an encoded text, (tokens,)."""
+        if len(self) <= _BYTE:
+            return np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
+        return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
-    def tables(self) -> tuple[IntArray, IntArray]:
-        """Prefix kind and type number of each code."""
-        names = {tag: tag[1:].split("-", maxsplit=1)[-1] or "_" for tag in self}
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names.values()))}
-        prefixes = [_PREFIXES.find(tag[0]) % _PREFIX_KINDS for tag in self]
-        return np.array(prefixes, dtype=np.intp), np.array([numbers[names[tag]] for tag in self], dtype=np.intp)
+    def rules(self) -> _Rules:
+        """The prefix is the first character, the type what follows it, and a hyphen; a tag without a type has '_'."""
+        types = [tag[1:].split("-", maxsplit=1)[-1] or "_" for tag in self]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(types))}
+        kind = np.uint8 if len(self) <= _BYTE else np.uint32
+        return _Rules(
+            prefixes=np.array([_PREFIXES.find(tag[0]) % _PREFIX_KINDS for tag in self], dtype=np.uint8),
+            types=np.array([numbers[name] for name in types], dtype=kind),
+        )
 
 
-def _chunks(codes: IntArray, prefixes: IntArray, types: IntArray) -> tuple[NDArray[np.bool_], IntArray, IntArray]:
-    """Where chunks end, and for every position its type and the start of the chunk it would close.
+def _chunks(codes: Numbers, sizes: NDArray[np.intp], rules: _Rules) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether a chunk ends with each tag, and whether one starts with it: two (tokens,).
+
+    seqeval puts an 'O' after each sentence and reads all sentences as one sequence, and so does this.
 
     Args:
-        codes: tags with an 'O' after each sentence, (positions,).
-        prefixes: prefix kind of each code.
-        types: type number of each code.
-
-    Returns:
-        Whether a chunk ends after each position, the type at it, the last start up to it; each (positions,).
+        codes: codes of the tags, (tokens,).
+        sizes: number of tags of each sentence, (sentences,).
+        rules: how to read the codes.
     """
-    kind, kinds = prefixes[codes], types[codes]
-    # One more 'O' closes the sequence, one stands before it; the type before the first tag equals no other.
-    before = np.concatenate(([_PREFIXES.index("O")], kind))
-    after = np.concatenate((kind, [_PREFIXES.index("O")]))
-    type_before, type_after = np.concatenate(([-1], kinds)), np.concatenate((kinds, [types[0]]))
-    change = (before * _PREFIX_KINDS + after) * 2 + (type_before != type_after)
-    starts = _STARTS[change][:-1]
-    positions = np.arange(len(codes))
-    return _ENDS[change][1:], kinds, np.maximum.accumulate(np.where(starts, positions, 0))
+    kinds, types = _look_up(rules.prefixes, codes), _look_up(rules.types, codes)
+    ends, starts = np.empty(len(codes), dtype=bool), np.empty(len(codes), dtype=bool)
+    inside = _change(kinds[:-1], kinds[1:], types[:-1] != types[1:])
+    ends[:-1], starts[1:] = _look_up(_ENDS, inside), _look_up(_STARTS, inside)
+    outside, no_type = rules.prefixes[:1], rules.types[0]
+    after = np.cumsum(sizes[sizes > 0])
+    first, last = after - sizes[sizes > 0], after - 1
+    ends[last] = _ENDS[_change(kinds[last], outside, types[last] != no_type)]
+    starts[first] = _STARTS[_change(outside, kinds[first], types[first] != no_type)]
+    if sizes[0]:
+        # seqeval lets a chunk that never started begin at the first position, so every chunk can begin there.
+        starts[0] = True
+    return ends, starts
+
+
+def _look_up(table: Numbers, indices: Numbers) -> Numbers:
+    """Entries of a table; small tables of bytes are read by `bytes.translate`, which needs no array of indices."""
+    if table.itemsize == indices.itemsize == 1:
+        return np.frombuffer(indices.tobytes().translate(table.tobytes().ljust(_BYTE, b"\0")), dtype=table.dtype)
+    return table[indices]
+
+
+def _change(before: Numbers, after: Numbers, other_type: NDArray[np.bool_]) -> Numbers:
+    """The row of `_CHANGES` for each pair of neighbours."""
+    return before * np.uint8(2 * _PREFIX_KINDS) + after * np.uint8(2) + other_type
+
+
+def _same_start(first: NDArray[np.bool_], second: NDArray[np.bool_], ends: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether the last starts up to some positions are the same in two sequences."""
+    either = first | second
+    # Before any start both have none, which is the same.
+    agreed = np.concatenate(([True], (first & second)[either]))
+    return agreed[np.cumsum(either, dtype=np.int32)[ends]]
 
 
 def _chunk_ends(before: str, after: str, other_type: bool) -> bool:
