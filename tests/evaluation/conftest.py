@@ -1,0 +1,90 @@
+"""A small model with every head, and encoded miniworld tables for it."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pyarrow as pa
+import pytest
+import torch
+
+from xtreme_dag.data.canonical import write_table
+from xtreme_dag.data.encode import encode
+from xtreme_dag.miniworld.model import plant
+from xtreme_dag.miniworld.source import table
+from xtreme_dag.model import HeadSpec, load_model, save_model
+from xtreme_dag.model.heads import initialise
+from xtreme_dag.stages.context import StageContext
+
+NLI = ("contradiction", "entailment", "neutral")
+HEADS = {
+    "nli": HeadSpec(kind="classification", labels=NLI),
+    "choose": HeadSpec(kind="multiple_choice"),
+    "span": HeadSpec(kind="span"),
+    "dual": HeadSpec(kind="dual"),
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """A planted miniworld model without further training: four layers, so that layers differ."""
+    folder = tmp_path_factory.mktemp("base")
+    plant({"steps": 0, "layers": 4, "hidden": 64}, {}, StageContext(out=folder, scratch=folder))
+    (folder / "heads.json").unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_context():
+    """A stage context that writes into a new folder."""
+
+    def make(folder: Path, **options) -> StageContext:
+        folder.mkdir(parents=True, exist_ok=True)
+        return StageContext(out=folder, scratch=folder, options=options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_model(base, tmp_path_factory):
+    """The base model with more heads, their weights drawn at random."""
+
+    def make(**specs: HeadSpec) -> Path:
+        model = load_model(base)
+        for seed, (name, spec) in enumerate(specs.items()):
+            initialise(model.add_head(name, spec), 0.3, seed)
+        folder = tmp_path_factory.mktemp("model")
+        save_model(model, folder, tokenizer_from=base)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_inputs(base, tmp_path_factory, make_context):
+    """A canonical table and its encoding, as the inputs of an evaluation (without the model)."""
+
+    def make(rows: pa.Table, **params) -> dict[str, Path]:
+        home = tmp_path_factory.mktemp("table")
+        (home / "table").mkdir()
+        write_table(rows, home / "table" / "table.parquet")
+        encode(params, {"table": home / "table", "tokenizer": base}, make_context(home / "encoded"))
+        return {"table": home / "table", "encoded": home / "encoded"}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def miniworld():
+    """A miniworld table."""
+
+    def make(kind: str, language: str = "en", rows: int = 60, **more) -> pa.Table:
+        return table(kind, dataset="test", language=language, split="test", rows=rows, seed=1, **more)
+
+    return make

@@ -1,0 +1,53 @@
+"""Classification of texts and pairs of texts: XNLI, PAWS-X."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from xtreme_dag.data.canonical import read_table
+from xtreme_dag.data.encoded import open_encoded
+from xtreme_dag.evaluation.artifact import rows_in_order
+from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.labels import write_labels
+from xtreme_dag.model import PackedTokens
+from xtreme_dag.stages.context import StageContext
+
+
+def evaluate_classification(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """Classifies every example of one language; the score is the probability of the predicted class.
+
+    Args:
+        params: `task`, `language`, `split`, `labels`, `recipe` (`precision`).
+        inputs: `model`, `encoded`, `table`.
+        context: see `settings_of` for the options.
+    """
+    settings = settings_of(params.get("recipe") or {}, context)
+    table = open_encoded(inputs["encoded"])
+    model = cached_model(inputs["model"], settings.device)
+    head = head_name(model, "classification", params["task"], params.get("labels") or ())
+    names = model.specs[head].labels
+    chosen, scores = np.zeros(len(table), np.int64), np.zeros(len(table))
+
+    def classify(tokens: PackedTokens, _: Rows) -> tuple[Tensor, Tensor]:
+        best = model.apply_head(head, model.encoder(tokens), tokens).float().softmax(dim=-1).max(dim=-1)
+        return best.indices, best.values
+
+    for rows, (index, value) in infer(sequences_of([table]), classify, settings, progress=context.progress):
+        chosen[rows], scores[rows] = index.cpu().numpy(), value.cpu().numpy()
+    write_labels(
+        context.out,
+        params,
+        ids=table.example_ids,
+        languages=table.languages,
+        gold=rows_in_order(read_table(inputs["table"]), table.example_ids, params["task"])["label"].to_pylist(),
+        predictions=[names[index] for index in chosen.tolist()],
+        scores=scores,
+    )
+    return {"examples": len(table), "tokens": int(table.lengths.sum())}

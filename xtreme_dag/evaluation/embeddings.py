@@ -1,0 +1,174 @@
+"""Sentence vectors: from any layer, pooled over tokens, or from a trained dual encoder; all layers in one pass."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xtreme_dag.data.encoded import EncodedTable
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, sequences_of
+from xtreme_dag.model import PackedTokens, TrainedModel
+
+POOLINGS = ("mean", "mean_without_special", "cls", "dual")
+# XTREME's scripts take layer 14 of XLM-R Large's 24; other depths take the same share where the recipe names none.
+DEFAULT_DEPTH = 14 / 24
+
+Vectors = NDArray[np.float32]
+
+
+def chosen_layer(layer: int | None, layers: int) -> int:
+    """The layer that the recipe fixes, 0 (the embeddings) to `layers`; None is 14/24 of the depth, at least 1.
+
+    The layer is part of the recipe, never chosen by looking at results.
+
+    Raises:
+        UserError: the encoder has no such layer.
+    """
+    if layer is None:
+        return max(1, int(layers * DEFAULT_DEPTH + 0.5))
+    if not 0 <= layer <= layers:
+        raise UserError(
+            f"the encoder has no layer {layer}", where="recipe.layer", fix=f"0 (embeddings) to {layers}, or null"
+        )
+    return layer
+
+
+def chosen_pooling(recipe: Mapping[str, Any]) -> str:
+    """The recipe's pooling: `mean` over all tokens unless it says otherwise.
+
+    Raises:
+        UserError: there is no such pooling.
+    """
+    pooling = str(recipe.get("pooling") or "mean")
+    if pooling not in POOLINGS:
+        raise UserError(f"unknown pooling {pooling!r}", where="recipe.pooling", fix=nearest(pooling, POOLINGS))
+    return pooling
+
+
+def pool(states: Tensor, tokens: PackedTokens, pooling: str, counted: Tensor | None = None) -> Tensor:
+    """One vector per sequence from the hidden states of a packed batch.
+
+    Args:
+        states: (tokens, width).
+        tokens: the packed batch.
+        pooling: `mean` (all tokens, special ones too, as XTREME's scripts), `mean_without_special` or `cls`.
+        counted: bool (tokens,), the tokens that are not special; a sequence without any counts all of its tokens.
+
+    Returns:
+        float32 (sequences, width).
+    """
+    if pooling == "cls":
+        return states.index_select(0, tokens.first).float()
+    owner = tokens.sequence_of_token()
+    weights = torch.ones(len(owner), dtype=torch.float32, device=states.device)
+    if pooling == "mean_without_special" and counted is not None:
+        some = torch.zeros(tokens.sequences, device=states.device).index_add_(0, owner, counted.float())
+        weights = torch.where(some[owner] > 0, counted.float(), 1.0)
+    total = torch.zeros(tokens.sequences, states.shape[1], device=states.device)
+    total.index_add_(0, owner, states.float() * weights[:, None])
+    count = torch.zeros(tokens.sequences, device=states.device).index_add_(0, owner, weights)
+    return total / count[:, None]
+
+
+def embed(
+    tables: Sequence[EncodedTable],
+    model: TrainedModel,
+    settings: Settings,
+    *,
+    task: str,
+    recipe: Mapping[str, Any],
+    progress: Callable[..., None] | None = None,
+) -> Vectors:
+    """Vectors of all sequences of some encoded tables, as the recipe says; equal sequences are computed once.
+
+    Args:
+        tables: encoded tables (head `embedding`).
+        model: the model.
+        settings: see `settings_of`.
+        task: the task, which names the dual head.
+        recipe: `layer`, `pooling`.
+        progress: see `infer`.
+
+    Returns:
+        float32 (sequences, width), one table after the other.
+    """
+    pooling = chosen_pooling(recipe)
+    sequences, place = distinct_sequences(sequences_of(tables))
+    special = torch.tensor(special_ids(tables[0]), device=settings.device)
+    head = head_name(model, "dual", task) if pooling == "dual" else ""
+    layer = 0 if head else chosen_layer(recipe.get("layer"), model.encoder.layers)
+
+    def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
+        if head:
+            return model.apply_head(head, model.encoder(tokens), tokens).float()
+        last = layer == model.encoder.layers
+        states = model.encoder(tokens) if last else model.encoder.every_layer(tokens)[layer]
+        return pool(states, tokens, pooling, ~torch.isin(tokens.input_ids, special))
+
+    found = np.zeros((len(sequences.lengths), model.encoder.hidden_size), np.float32)
+    for rows, value in infer(sequences, vectors, settings, progress=progress):
+        found[rows] = value.cpu().numpy()
+    return found[place]
+
+
+def embed_layers(
+    tables: Sequence[EncodedTable],
+    model: TrainedModel,
+    settings: Settings,
+    *,
+    pooling: str,
+    progress: Callable[..., None] | None = None,
+) -> Vectors:
+    """Pooled vectors of every layer, from one forward pass: float32 (layers + 1, sequences, width)."""
+    sequences, place = distinct_sequences(sequences_of(tables))
+    special = torch.tensor(special_ids(tables[0]), device=settings.device)
+    depth = model.encoder.layers + 1
+    found = np.zeros((depth, len(sequences.lengths), model.encoder.hidden_size), np.float32)
+
+    def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
+        counted = ~torch.isin(tokens.input_ids, special)
+        return torch.stack([pool(states, tokens, pooling, counted) for states in model.encoder.every_layer(tokens)])
+
+    for rows, value in infer(sequences, vectors, settings, progress=progress):
+        found[:, rows] = value.cpu().numpy()
+    return found[:, place]
+
+
+def special_ids(table: EncodedTable) -> list[int]:
+    """Ids of the tokenizer's special tokens that stand around texts."""
+    return [number for role, number in table.info["special_ids"].items() if role in ("cls", "sep", "pad")]
+
+
+def distinct_sequences(sequences: Sequences) -> tuple[Sequences, Rows]:
+    """The distinct sequences, and where each sequence is among them.
+
+    Pools of sentences repeat: an English sentence stands beside several languages, a candidate in several contexts.
+    Equal sequences then also have equal vectors to the last bit, whatever batch they would have been in.
+    """
+    first: OrderedDict[bytes, int] = OrderedDict()
+    place = np.zeros(len(sequences.lengths), np.int64)
+    kept: list[int] = []
+    raw, bounds = sequences.ids.tobytes(), (sequences.offsets * sequences.ids.itemsize).tolist()
+    for row in range(len(place)):
+        text = raw[bounds[row] : bounds[row + 1]]
+        number = first.setdefault(text, len(first))
+        if number == len(kept):
+            kept.append(row)
+        place[row] = number
+    rows = np.array(kept, dtype=np.int64)
+    at = sequences.tokens_of(rows)
+    return (
+        Sequences(
+            ids=sequences.ids[at],
+            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(sequences.lengths[rows])]),
+            type_ids=None if sequences.type_ids is None else sequences.type_ids[at],
+        ),
+        place,
+    )

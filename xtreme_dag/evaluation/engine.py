@@ -1,0 +1,245 @@
+"""Inference: a model loaded once, its sequences in one length-sorted packed stream, results by row.
+
+What a sequence gets does not depend on the batch size, the order or the company, to rounding: sequences attend only
+within themselves and nothing is padded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xtreme_dag.data.encoded import EncodedTable
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.model import PackedTokens, TrainedModel, load_model, pack
+from xtreme_dag.stages.context import StageContext
+
+Result = TypeVar("Result")
+Rows = NDArray[np.int64]
+
+# Large enough to keep the matrix products busy, small enough for the activations to stay near the cache (CPU).
+CPU_BATCH_TOKENS = 4096
+CUDA_BATCH_TOKENS = 65_536
+CACHE_BYTES = 6 << 30
+PRECISIONS = ("float32", "bfloat16")
+
+_loaded: OrderedDict[tuple[str, ...], TrainedModel] = OrderedDict()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How inference runs.
+
+    Attributes:
+        device: where.
+        batch_tokens: tokens of a batch at most; a longer sequence is a batch of its own.
+        precision: `float32` or `bfloat16` (autocast). It can change the result, so it comes from the recipe.
+    """
+
+    device: torch.device
+    batch_tokens: int
+    precision: str = "float32"
+
+
+def settings_of(recipe: Mapping[str, Any], context: StageContext) -> Settings:
+    """The settings of a stage: `precision` from its recipe; `device`, `batch_tokens`, `threads` from its options.
+
+    Raises:
+        UserError: an unknown precision, or no such device.
+    """
+    precision = recipe.get("precision") or "float32"
+    if precision not in PRECISIONS:
+        raise UserError(
+            f"unknown precision {precision!r}", where="recipe.precision", fix=nearest(str(precision), PRECISIONS)
+        )
+    threads = context.options.get("threads")
+    if threads:
+        torch.set_num_threads(int(threads))
+    try:
+        device = torch.device(context.options.get("device") or "cpu")
+    except RuntimeError as error:
+        raise UserError(f"there is no device {context.options['device']!r}", fix="cpu, cuda or cuda:0") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError("there is no CUDA device here", where="options.device", fix="leave it out, or set it to cpu")
+    default = CUDA_BATCH_TOKENS if device.type == "cuda" else CPU_BATCH_TOKENS
+    return Settings(
+        device=device, batch_tokens=int(context.options.get("batch_tokens") or default), precision=precision
+    )
+
+
+def cached_model(folder: Path, device: torch.device, *, budget: int = CACHE_BYTES) -> TrainedModel:
+    """A model, loaded once per process for all its languages.
+
+    The least recently used models go when the cached parameters pass `budget` bytes; the one asked for always stays.
+    A folder is recognised by its path and its files' names, sizes and times.
+
+    Args:
+        folder: a model folder or base model, see `xtreme_dag.model.load_model`.
+        device: where its weights are.
+        budget: bytes of parameters to keep.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    marks = (f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    key = (str(folder.resolve()), str(device), *marks)
+    if key not in _loaded:
+        _loaded[key] = load_model(folder, device=device)
+    _loaded.move_to_end(key)
+    while len(_loaded) > 1 and sum(map(_bytes, _loaded.values())) > budget:
+        _loaded.popitem(last=False)
+    return _loaded[key]
+
+
+def _bytes(model: TrainedModel) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+
+
+def head_name(model: TrainedModel, kind: str, task: str, labels: Sequence[str] = ()) -> str:
+    """The model's head for a task: the one named after it, else the only one of the kind (and labels).
+
+    Args:
+        model: the model.
+        kind: classification, multiple_choice, tagging, span, dual.
+        task: the task's name.
+        labels: the task's labels, where it has some.
+
+    Raises:
+        UserError: no head fits, or several do.
+    """
+    fitting = [
+        name
+        for name, spec in model.specs.items()
+        if spec.kind == kind and (not labels or not spec.labels or sorted(spec.labels) == sorted(labels))
+    ]
+    if task in fitting or len(fitting) == 1:
+        return task if task in fitting else fitting[0]
+    found = ", ".join(f"{name} ({spec.kind})" for name, spec in model.specs.items()) or "none"
+    raise UserError(
+        f"the model has {'no' if not fitting else 'more than one'} {kind} head for the task {task!r}",
+        where="evaluate",
+        fix=f"train the target stage of {task!r} first; heads of this model: {found}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """Token sequences of one or several encoded tables, end to end.
+
+    Attributes:
+        ids: int32 (tokens,).
+        offsets: int64 (sequences + 1,).
+        type_ids: int8 (tokens,), where the encoder uses them.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    type_ids: NDArray[np.int8] | None
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sequence."""
+        return np.diff(self.offsets)
+
+    def tokens_of(self, rows: Rows) -> NDArray[np.int64]:
+        """Positions in `ids` of the tokens of some sequences, end to end."""
+        lengths = self.lengths[rows]
+        before = np.cumsum(lengths) - lengths
+        return np.repeat(self.offsets[rows] - before, lengths) + np.arange(int(lengths.sum()))
+
+    def packed(self, rows: Rows, device: torch.device) -> PackedTokens:
+        """Some sequences as a packed batch."""
+        at = self.tokens_of(rows)
+        types = None if self.type_ids is None else self.type_ids[at]
+        return pack(self.ids[at], self.lengths[rows], type_ids=types, device=device)
+
+
+def sequences_of(tables: Sequence[EncodedTable]) -> Sequences:
+    """The sequences of encoded tables, one table after the other."""
+    counts = [np.zeros(1, np.int64), *(table.lengths for table in tables)]
+    types = [table.per_token("token_type_ids") for table in tables if table.has_type_ids]
+    ids = [table.ids for table in tables]
+    return Sequences(
+        ids=ids[0] if len(ids) == 1 else np.concatenate(ids),
+        offsets=np.cumsum(np.concatenate(counts)),
+        type_ids=np.concatenate(types) if len(types) == len(tables) else None,
+    )
+
+
+def length_sorted(lengths: NDArray[np.int64]) -> Rows:
+    """Rows from the longest to the shortest: what does not fit in memory shows at once."""
+    return np.argsort(-lengths, kind="stable")
+
+
+def infer(
+    sequences: Sequences,
+    compute: Callable[[PackedTokens, Rows], Result],
+    settings: Settings,
+    *,
+    progress: Callable[..., None] | None = None,
+) -> Iterator[tuple[Rows, Result]]:
+    """Runs `compute` over all sequences in length-sorted batches; halves the batch when memory runs out.
+
+    Args:
+        sequences: what to run.
+        compute: a packed batch and its rows -> whatever the caller keeps of it.
+        settings: device, batch size, precision.
+        progress: told (done tokens, all tokens, tokens_per_s=...) now and then.
+
+    Yields:
+        The rows of each batch and what `compute` returned for them.
+
+    Raises:
+        UserError: a single sequence does not fit in memory.
+    """
+    lengths = sequences.lengths
+    order = length_sorted(lengths)
+    total, done, limit, told = int(lengths.sum()), 0, settings.batch_tokens, time.perf_counter()
+    started, low = told, 0
+    while low < len(order):
+        ends = np.cumsum(lengths[order[low : low + limit]])
+        rows = order[low : low + max(1, int(np.searchsorted(ends, limit, side="right")))]
+        with torch.inference_mode(), _autocast(settings):
+            result = _attempt(lambda rows=rows: compute(sequences.packed(rows, settings.device), rows))  # type: ignore[misc]
+        if result is None:
+            if len(rows) == 1:
+                raise UserError(
+                    f"a sequence of {lengths[rows[0]]} tokens does not fit in the memory of {settings.device}",
+                    fix="encode with a smaller max_length, or use a larger device",
+                )
+            limit = max(1, int(lengths[rows].sum()) // 2)
+            continue
+        yield rows, result[0]
+        low += len(rows)
+        done += int(lengths[rows].sum())
+        now = time.perf_counter()
+        if progress and (now - told > 2 or low == len(order)):
+            told = now
+            progress(done, total, tokens_per_s=round(done / (now - started)))
+
+
+def _attempt(compute: Callable[[], Result]) -> tuple[Result] | None:
+    """The result, or None where memory ran out; nothing of the failed attempt stays alive."""
+    try:
+        return (compute(),)
+    except (torch.OutOfMemoryError, MemoryError):
+        pass
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _autocast(settings: Settings) -> AbstractContextManager[Any]:
+    if settings.precision == "bfloat16":
+        return torch.autocast(settings.device.type, dtype=torch.bfloat16)
+    return nullcontext()

@@ -1,0 +1,50 @@
+"""Writes an evaluation whose metric is accuracy: classification, multiple choice, Tatoeba."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike
+
+from xtreme_dag.evaluation.artifact import spread, write_evaluation
+from xtreme_dag.evaluation.scoring.accuracy import statistics
+from xtreme_dag.evaluation.scoring.columns import column_sums
+from xtreme_dag.evaluation.scoring.combine import accuracy
+
+
+def write_labels(
+    out: Path,
+    params: Mapping[str, Any],
+    *,
+    ids: Sequence[str],
+    languages: Sequence[str],
+    gold: Sequence[str | None],
+    predictions: Sequence[str],
+    scores: ArrayLike,
+    more: Mapping[str, pa.Array] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Scores predictions that are right if they equal the gold outcome; arguments as in `write_evaluation`."""
+    known = np.array([label is not None for label in gold], dtype=bool)
+    right = statistics(
+        [label for label in gold if label is not None],
+        [label for label, there in zip(predictions, known, strict=True) if there],
+    )
+    write_evaluation(
+        out,
+        params,
+        ids=ids,
+        languages=languages,
+        gold=gold,
+        predictions=predictions,
+        scores=scores,
+        statistics=spread(known, right),
+        metrics={"accuracy": float(accuracy(column_sums(right)))} if known.any() else {},
+        primary="accuracy",
+        more=more,
+        details=details,
+    )

@@ -1,0 +1,138 @@
+"""Evaluation of question answering by the rules of SQuAD v1.1, MLQA and SQuAD v2.0: one entry for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.artifact import spread, write_evaluation
+from xtreme_dag.evaluation.scoring import mlqa, squad, squad_v2
+from xtreme_dag.evaluation.scoring.columns import FloatArray, column_sums
+from xtreme_dag.evaluation.scoring.combine import (
+    answer_f1,
+    answer_score,
+    exact_match,
+    has_answer_exact_match,
+    has_answer_f1,
+    no_answer_accuracy,
+)
+from xtreme_dag.evaluation.span import (
+    Answers,
+    answer_columns,
+    answer_questions,
+    chosen,
+    confidence,
+    gold_answers,
+    write_n_best,
+)
+from xtreme_dag.evaluation.spans import Answer
+from xtreme_dag.stages.context import StageContext
+
+Scorer = Callable[[Sequence[Sequence[str]], Sequence[str]], dict[str, FloatArray]]
+
+
+def evaluate_span_squad(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """Answers and scores by SQuAD v1.1's rules, which XQuAD and TyDiQA-GoldP apply to every language.
+
+    Args:
+        params: `task`, `language`, `split`, `recipe` (see `answer_questions`; `save_n_best` writes all n-best lists).
+        inputs: `model`, `encoded`, `table`.
+        context: see `settings_of` for the options.
+    """
+    answers = answer_questions(params, inputs, context)
+    return _write(params, context, answers, squad.statistics)
+
+
+def evaluate_span_mlqa(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """As `evaluate_span_squad`, by MLQA's rules for the language of the context."""
+    language = str(params["language"])
+    if language not in mlqa.LANGUAGES:
+        raise UserError(
+            f"MLQA has no rules for the language {language!r}",
+            where=str(params["task"]),
+            fix=f"its languages: {', '.join(mlqa.LANGUAGES)}; other tasks use SQuAD's rules",
+        )
+    answers = answer_questions(params, inputs, context)
+    return _write(params, context, answers, lambda gold, given: mlqa.statistics(gold, given, language))
+
+
+def _write(params: Mapping[str, Any], context: StageContext, answers: Answers, scorer: Scorer) -> Mapping[str, Any]:
+    given = chosen(answers, None)
+    gold = gold_answers(answers)
+    known = np.array([len(texts) > 0 for texts in gold], dtype=bool)
+    rows = np.flatnonzero(known).tolist()
+    right = scorer([gold[row] for row in rows], [_text(given[row]) for row in rows])
+    sums = column_sums(right)
+    metrics = {
+        "exact_match": float(exact_match(sums)),
+        "f1": float(answer_f1(sums)),
+        "em_f1_mean": float(answer_score(sums)),
+    }
+    return _finish(params, context, answers, given, spread(known, right), metrics if rows else {}, null=False)
+
+
+def evaluate_span_squad_v2(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """Answers questions that may have no answer and scores by SQuAD v2.0's rules.
+
+    Args:
+        params: `task`, `language`, `split`, `recipe` (see `answer_questions`; `null_threshold`, default 0: how much
+            better "no answer" must score; `save_n_best`).
+        inputs: `model`, `encoded`, `table`.
+        context: see `settings_of` for the options.
+    """
+    answers = answer_questions(params, inputs, context)
+    given = chosen(answers, float((params.get("recipe") or {}).get("null_threshold") or 0.0))
+    right = squad_v2.statistics(gold_answers(answers), [_text(answer) for answer in given])
+    sums = column_sums(right)
+    metrics = {
+        "exact_match": float(exact_match(sums)),
+        "f1": float(answer_f1(sums)),
+        "em_f1_mean": float(answer_score(sums)),
+        "has_answer_exact_match": float(has_answer_exact_match(sums)),
+        "has_answer_f1": float(has_answer_f1(sums)),
+        "no_answer_accuracy": float(no_answer_accuracy(sums)),
+    }
+    return _finish(params, context, answers, given, right, metrics, null=True)
+
+
+def _text(answer: Answer | None) -> str:
+    return "" if answer is None else answer.text
+
+
+def _finish(
+    params: Mapping[str, Any],
+    context: StageContext,
+    answers: Answers,
+    given: Sequence[Answer | None],
+    statistics: Mapping[str, NDArray[np.float64]],
+    metrics: Mapping[str, float],
+    *,
+    null: bool,
+) -> Mapping[str, Any]:
+    if (params.get("recipe") or {}).get("save_n_best"):
+        write_n_best(context.out, answers)
+    write_evaluation(
+        context.out,
+        params,
+        ids=answers.table.example_ids,
+        languages=answers.table.languages,
+        gold=[texts[0] if texts else None for texts in gold_answers(answers)],
+        predictions=[_text(answer) for answer in given],
+        scores=confidence(answers, given, null=null),
+        statistics=statistics,
+        metrics=metrics,
+        primary="em_f1_mean",
+        more=answer_columns(answers, given),
+    )
+    return {"examples": len(answers.best), "tokens": int(answers.table.lengths.sum())}
