@@ -21,7 +21,48 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
-_KEYWORDS = ["SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "LIMIT", "HAVING", "QUALIFY", "JOIN", "LEFT", "USING", "ON", "AND", "OR", "NOT", "IN", "AS", "DESC", "ASC", "DISTINCT", "CASE", "WHEN", "THEN", "ELSE", "END", "WITH", "UNION", "ALL", "PIVOT", "DESCRIBE", "SUMMARIZE", "SHOW", "TABLES", "FILTER", "OVER", "PARTITION", "EXCLUDE", "NULL", "LIKE"]
+_KEYWORDS = [
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "ORDER",
+    "LIMIT",
+    "HAVING",
+    "QUALIFY",
+    "JOIN",
+    "LEFT",
+    "USING",
+    "ON",
+    "AND",
+    "OR",
+    "NOT",
+    "IN",
+    "AS",
+    "DESC",
+    "ASC",
+    "DISTINCT",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "WITH",
+    "UNION",
+    "ALL",
+    "PIVOT",
+    "DESCRIBE",
+    "SUMMARIZE",
+    "SHOW",
+    "TABLES",
+    "FILTER",
+    "OVER",
+    "PARTITION",
+    "EXCLUDE",
+    "NULL",
+    "LIKE",
+]
 _LEAVE = {"exit", "quit", "\\q", ".exit", ".quit"}
 _WELCOME = (
     "Ask in SQL. Enter runs a finished statement, Tab completes, `SHOW TABLES` lists what is there, Ctrl-D leaves.\n"

@@ -7,7 +7,7 @@ import datetime
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,29 +53,43 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
-def aligned(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Columns aligned for a terminal, numbers to the right; the number of rows in the last line."""
+def aligned(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] | None = None, count: bool = True
+) -> str:
+    """Columns aligned for a terminal.
+
+    Args:
+        names: heads of the columns.
+        rows: the cells.
+        right: places of the columns that are aligned to the right; by default those with numbers.
+        count: end with the number of rows.
+    """
     cells = [[_shown(value) for value in row] for row in rows]
     widths = [max([len(name), *(len(row[index]) for row in cells)]) for index, name in enumerate(names)]
-    right = [any(isinstance(row[index], (int, float)) for row in rows) for index in range(len(names))]
+    rightward = _numeric(names, rows) if right is None else right
 
     def line(values: Sequence[str]) -> str:
-        parts = [v.rjust(w) if r else v.ljust(w) for v, w, r in zip(values, widths, right, strict=True)]
-        return "  ".join(parts).rstrip()
+        padded = (v.rjust(widths[i]) if i in rightward else v.ljust(widths[i]) for i, v in enumerate(values))
+        return "  ".join(padded).rstrip()
 
-    head = [line(names), "  ".join("-" * width for width in widths)]
-    count = f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
-    return "\n".join([*head, *map(line, cells), count]) + "\n"
+    lines = [line(names), "  ".join("-" * width for width in widths).rstrip(), *map(line, cells)]
+    if count:
+        lines.append(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
+    return "\n".join(lines) + "\n"
+
+
+def _numeric(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[int]:
+    return {index for index in range(len(names)) if any(isinstance(row[index], (int, float)) for row in rows)}
 
 
 def markdown(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table."""
-    right = [any(isinstance(row[index], (int, float)) for row in rows) for index in range(len(names))]
+    right = _numeric(names, rows)
 
     def line(values: Sequence[str]) -> str:
         return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
 
-    rule = "|" + "|".join("---:" if is_right else "---" for is_right in right) + "|"
+    rule = "|" + "|".join("---:" if index in right else "---" for index in range(len(names))) + "|"
     return "\n".join([line(names), rule, *(line([_shown(value) for value in row]) for row in rows)]) + "\n"
 
 

@@ -1,0 +1,110 @@
+"""`xtreme-dag compare`: which condition won, and whether it is real."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from xtreme_dag.home import Home, home_option
+
+if TYPE_CHECKING:
+    from xtreme_dag.results.effects import Comparison, Effect
+
+EXAMPLE = """\b
+Examples:
+  xtreme-dag compare
+  xtreme-dag compare --study demo --baseline english --condition mixed --languages
+  xtreme-dag compare --task xnli --json
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.option("--study", help="The study; not needed if there is one only.")
+@click.option("--baseline", help="The condition to compare with (default: the study's baseline).")
+@click.option("--condition", "conditions", multiple=True, help="Only this condition; may be given again.")
+@click.option("--task", "tasks", multiple=True, help="Only this task; may be given again.")
+@click.option("--language", "codes", multiple=True, help="Only this language; may be given again.")
+@click.option("--languages", "by_language", is_flag=True, help="One line per task and language too.")
+@click.option("--split", default="test", show_default=True, help="The split to compare on.")
+@click.option("--metric", help="A metric instead of each task's primary one.")
+@click.option("--resamples", type=click.IntRange(min=100), default=2000, show_default=True)
+@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
+@click.option("--json", "as_json", is_flag=True, help="A list with one object per condition.")
+@home_option
+def command(
+    study: str | None,
+    baseline: str | None,
+    conditions: tuple[str, ...],
+    tasks: tuple[str, ...],
+    codes: tuple[str, ...],
+    by_language: bool,
+    split: str,
+    metric: str | None,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    as_json: bool,
+    home: Home,
+) -> None:
+    """Compare conditions with the baseline: differences in points, with intervals.
+
+    Paired bootstrap over examples within language, seeds taken into account, p-values corrected after Holm over the
+    tasks and over the languages of a task. `needed` is the difference that would be found in 80 % of such studies.
+    """
+    from xtreme_dag.results.compare import compare_conditions
+
+    found = compare_conditions(
+        home.root,
+        study=study,
+        baseline=baseline,
+        conditions=conditions or None,
+        tasks=tasks or None,
+        languages=codes or None,
+        split=split,
+        metric=metric,
+        resamples=resamples,
+        confidence=confidence,
+        seed=seed,
+    )
+    if as_json:
+        click.echo(json.dumps([comparison.to_json() for comparison in found], ensure_ascii=False, indent=1))
+        return
+    click.echo("\n\n".join(_text(comparison, by_language) for comparison in found))
+
+
+def _text(comparison: Comparison, by_language: bool) -> str:
+    from xtreme_dag.results.render import aligned
+
+    level = f"{comparison.confidence:.0%}".replace("%", " %")
+    names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta", f"{level} interval", "p", "p Holm", "needed", "n", ""]  # fmt: skip
+    rows: list[list[str]] = []
+    for effect in comparison.tasks:
+        rows.append(_row(effect))
+        if by_language:
+            rows += [_row(one) for one in comparison.languages if one.task == effect.task]
+    if len(comparison.tasks) > 1:
+        rows.append(_row(comparison.overall))
+    table = aligned(names, rows, right=range(3, 11), count=False)
+    notes = "".join(f"note: {note}\n" for note in comparison.notes)
+    return f"{comparison.sentence}\n\n{table}{notes}".rstrip()
+
+
+def _row(effect: Effect) -> list[str]:
+    marks = {"better": "better", "worse": "worse", "open": ""}
+    return [
+        effect.task or "all tasks",
+        effect.language or "all",
+        effect.metric,
+        f"{effect.baseline_value:.2f}",
+        f"{effect.value:.2f}",
+        f"{effect.delta:+.2f}",
+        f"[{effect.low:+.2f}, {effect.high:+.2f}]",
+        f"{effect.p:.4f}",
+        f"{effect.p_corrected:.4f}",
+        f"{effect.detectable:.2f}",
+        f"{effect.n:,}",
+        marks[effect.verdict],
+    ]

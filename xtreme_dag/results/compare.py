@@ -1,0 +1,214 @@
+"""Comparing conditions: how large is the difference, how sure is it, and what could have been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.results.draws import Draws, draw, mean_of
+from xtreme_dag.results.effects import Comparison, corrected, effect_of
+from xtreme_dag.results.pairs import Run, columns_in, find_metric, read_leaves
+from xtreme_dag.results.query import reader
+from xtreme_dag.results.wording import sentence_of
+
+RESAMPLES = 2000
+
+
+def compare_conditions(
+    home: Path,
+    *,
+    study: str | None = None,
+    baseline: str | None = None,
+    conditions: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    languages: Sequence[str] | None = None,
+    split: str = "test",
+    metric: str | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compares conditions with a baseline, over the tasks, languages, seeds and examples that both have.
+
+    Paired bootstrap over examples within language; examples that several languages share (parallel test sets) are
+    resampled together. Seeds enter as `inference` explains. Holm over the languages of a task and over the tasks.
+
+    Args:
+        home: the folder in which all state lives.
+        study: the study; may be left out if there is one only.
+        baseline: the condition to compare with; the study's baseline by default. `other study/condition` reaches
+            into another study.
+        conditions: the conditions to compare; all others of the study by default.
+        tasks, languages: only these; all by default.
+        split: the split.
+        metric: a metric instead of each task's primary one.
+        resamples: number of resamples.
+        confidence: level of the intervals.
+        seed: the seed of the resampling; the same seed gives the same figures.
+
+    Raises:
+        UserError: unknown names, nothing in common, or predictions that are gone.
+    """
+    root = Path(home)
+    with reader(root, predictions=False) as connection:
+        studies = connection.execute("SELECT study, baseline FROM studies ORDER BY study").fetchall()
+        name, default = _choose_study(studies, study)
+        rows = connection.execute(
+            "SELECT study, condition, task, language, seed, metric, predictions FROM evaluations"
+            " WHERE split = ? ORDER BY ALL",
+            [split],
+        ).fetchall()
+        order = [
+            row[0]
+            for row in connection.execute(
+                "SELECT condition FROM conditions WHERE study = ? ORDER BY position", [name]
+            ).fetchall()
+        ]
+    cells = _index(rows, tasks, languages)
+    against = _resolve(baseline or default, name, cells)
+    chosen = (
+        [_resolve(one, name, cells) for one in conditions]
+        if conditions is not None
+        else [(name, one) for one in order if (name, one) != against and (name, one) in cells]
+    )
+    if not chosen:
+        raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
+    return [
+        _compare(root, cells, one, against, split=split, metric=metric, resamples=resamples, confidence=confidence,
+                 seed=seed, home_study=name)
+        for one in chosen
+    ]  # fmt: skip
+
+
+Side = tuple[str, str]
+"""A study and a condition."""
+Cells = Mapping[Side, Mapping[str, Mapping[str, Mapping[int, tuple[str, str]]]]]
+"""Side -> task -> language -> seed -> (primary metric, predictions file)."""
+
+
+def _choose_study(studies: Sequence[tuple[str, str]], wanted: str | None) -> tuple[str, str]:
+    known = dict(studies)
+    if wanted is None and len(known) == 1:
+        return studies[0]
+    if wanted is None:
+        raise UserError(f"which of {len(known)} studies?", where="--study", fix="one of: " + ", ".join(known))
+    if wanted not in known:
+        raise UserError(f"no study {wanted!r} has landed", where="--study", fix=nearest(wanted, known))
+    return wanted, known[wanted]
+
+
+def _index(rows: Iterable[tuple[Any, ...]], tasks: Sequence[str] | None, languages: Sequence[str] | None) -> Cells:
+    cells: dict[Side, dict[str, dict[str, dict[int, tuple[str, str]]]]] = {}
+    for study, condition, task, language, seed, metric, path in rows:
+        if (tasks is None or task in tasks) and (languages is None or language in languages):
+            by_task = cells.setdefault((study, condition), {})
+            by_task.setdefault(task, {}).setdefault(language, {})[seed] = (metric, path)
+    return cells
+
+
+def _resolve(name: str, study: str, cells: Cells) -> Side:
+    if (study, name) in cells:
+        return study, name
+    for side in cells:
+        if "/".join(side) == name:
+            return side
+    valid = [condition for of, condition in cells if of == study]
+    raise UserError(f"no condition {name!r} with scores", where=f"study {study}", fix=nearest(name, valid))
+
+
+def _compare(
+    root: Path,
+    cells: Cells,
+    one: Side,
+    other: Side,
+    *,
+    split: str,
+    metric: str | None,
+    resamples: int,
+    confidence: float,
+    seed: int,
+    home_study: str,
+) -> Comparison:
+    label, against = (condition if study == home_study else f"{study}/{condition}" for study, condition in (one, other))
+    notes: list[str] = []
+    by_task: dict[str, tuple[str, dict[str, Draws]]] = {}
+    for task in sorted(cells[one].keys() & cells[other].keys()):
+        paths = _common_files(root, cells[one][task], cells[other][task], task, notes)
+        if not paths:
+            continue
+        name = metric or next(iter(next(iter(cells[one][task].values())).values()))[0]
+        measure = find_metric(name, columns_in(next(iter(next(iter(paths.values())).values()))))
+        draws = draw(read_leaves(paths, measure), measure, resamples=resamples, seed=seed, task=task)
+        by_task[task] = (name, draws)
+        dropped = sum(one.dropped for one in draws.values())
+        if dropped:
+            notes.append(f"{task}: {dropped:,} examples that not every run has are left out")
+    if not by_task:
+        raise UserError(f"{label!r} and {against!r} have no task, language and seed in common", where=f"{split} scores")
+    means = {task: mean_of(list(draws.values())) for task, (_, draws) in by_task.items()}
+    task_effects = corrected(
+        [
+            effect_of(means[task], task=task, language=None, metric=name, confidence=confidence)
+            for task, (name, _) in by_task.items()
+        ]
+    )
+    language_effects = [
+        effect
+        for task, (name, draws) in by_task.items()
+        for effect in corrected(
+            [
+                effect_of(one, task=task, language=language, metric=name, confidence=confidence)
+                for language, one in draws.items()
+            ]
+        )
+    ]
+    overall = effect_of(mean_of(list(means.values())), task=None, language=None, metric="mean", confidence=confidence)
+    if len({one.seeds for one in means.values()}) > 1:
+        notes.append(f"the tasks have different seeds; their mean is over {overall.seeds}")
+    if overall.seeds == 1:
+        notes.append("one seed: the intervals hold for these trained models, not for other seeds")
+    comparison = Comparison(
+        study=home_study,
+        condition=label,
+        baseline=against,
+        split=split,
+        confidence=confidence,
+        resamples=resamples,
+        overall=overall,
+        tasks=tuple(task_effects),
+        languages=tuple(language_effects),
+        notes=tuple(notes),
+    )
+    return replace(comparison, sentence=sentence_of(comparison))
+
+
+def _common_files(
+    root: Path,
+    one: Mapping[str, Mapping[int, tuple[str, str]]],
+    other: Mapping[str, Mapping[int, tuple[str, str]]],
+    task: str,
+    notes: list[str],
+) -> dict[str, dict[Run, Path]]:
+    """Language -> run -> file, for the languages that both have and the seeds that both have in all of them."""
+    languages = sorted(one.keys() & other.keys())
+    if one.keys() != other.keys():
+        notes.append(f"{task}: not every language has both sides; {len(languages)} are compared")
+    if not languages:
+        return {}
+    seeds = set.intersection(*(one[language].keys() & other[language].keys() for language in languages))
+    every = set.union(*(one[language].keys() | other[language].keys() for language in languages))
+    if seeds != every:
+        notes.append(f"{task}: {len(seeds)} of {len(every)} seeds have both sides in every language")
+    if not seeds:
+        return {}
+    return {
+        language: {
+            (side, seed): root / cells[language][seed][1]
+            for side, cells in (("condition", one), ("baseline", other))
+            for seed in sorted(seeds)
+        }
+        for language in languages
+    }

@@ -1,0 +1,140 @@
+"""Intervals, tests and corrections: from resamples to what can be said.
+
+Model of a side's figures: y[i, s] = m + a[i] + b[s] + e[i, s] for example i and seed s. The examples are the same for
+both sides and all seeds, so the difference d of the sides has var(a_d)/n + var(e_d)/(nK) from the choice of examples:
+what resampling the examples, with all runs kept, gives. The choice of seeds adds var(b)/K of each side.
+
+Resampling K seeds with replacement is no remedy for that part: its variance is (K-1)/K of what it should be, and
+three seeds have ten distinct resamples. It is taken in closed form instead: from the spread of the seeds' means, less
+the share of e in it (known from the resamples), with Student's quantile for the degrees of freedom after Welch. The
+sides' seeds are independent draws: seed 1 of one condition shares nothing with seed 1 of another but the number.
+
+The two parts are joined by recovery of variance estimates (Zou and Donner 2008, Statistics in Medicine 27:1693): the
+half-width is sqrt(q_n^2 V_examples + q_K^2 V_seeds). With one seed the interval speaks of these models alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+POWER = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What the resamples say of one difference.
+
+    Attributes:
+        delta: the difference, in points.
+        examples: variance from the choice of examples.
+        seeds: variance from the choice of seeds; 0 with one seed.
+        n: number of examples.
+        degrees: degrees of freedom of `seeds`.
+    """
+
+    delta: float
+    examples: float
+    seeds: float
+    n: int
+    degrees: float
+
+    def half_width(self, tail: float) -> float:
+        """Half the width of the interval that leaves `tail` outside on each side."""
+        quantile = student_quantile(1.0 - tail, max(self.n - 1, 1))
+        width = quantile**2 * self.examples
+        if self.seeds > 0:
+            width += student_quantile(1.0 - tail, self.degrees) ** 2 * self.seeds
+        return float(np.sqrt(width))
+
+    def p_value(self) -> float:
+        """Two-sided p: 1 minus the level at which the interval just touches 0."""
+        if self.delta == 0.0:
+            return 1.0
+        low, high = 0.0, 0.5  # the half-width falls from infinity to 0 as the tail grows
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.half_width(middle) > abs(self.delta) else (low, middle)
+        return float(min(1.0, low + high))
+
+    def detectable(self, confidence: float) -> float:
+        """The true difference that would be found (its interval would exclude 0) in 80 % of such studies."""
+        return self.half_width((1 - confidence) / 2) + student_quantile(POWER, max(self.n - 1, 1)) * float(
+            np.sqrt(self.examples + self.seeds)
+        )
+
+
+def spread(observed: ArrayLike, draws: ArrayLike, n: int, floor: float) -> Spread:
+    """The variance of the difference of two sides, by its sources.
+
+    Args:
+        observed: figures of condition and baseline, per seed, on the whole data, in points (2, seeds).
+        draws: the same on resampled examples (2, resamples, seeds); all runs share each resample.
+        n: number of examples that were resampled.
+        floor: smallest credible standard error: see `smallest_error`.
+    """
+    figures, resampled = np.asarray(observed, dtype=np.float64), np.asarray(draws, dtype=np.float64)
+    runs = figures.shape[1]
+    unbiased = n / (n - 1) if n > 1 else 1.0  # resampling n of n has (n-1)/n of the variance
+    means = resampled.mean(axis=2)
+    examples = float((means[0] - means[1]).var(ddof=1)) * unbiased
+    seeds, degrees = 0.0, 1.0
+    if runs > 1:
+        sides = figures.var(axis=1, ddof=1) / runs
+        each = resampled.var(axis=1, ddof=1).mean(axis=1) * unbiased
+        interaction = np.maximum((each - means.var(axis=1, ddof=1) * unbiased) / (runs - 1), 0.0)  # var(e)/(nK)
+        seeds = max(0.0, float(sides.sum() - interaction.sum()))
+        degrees = (runs - 1) * float(sides.sum() ** 2 / max((sides**2).sum(), np.finfo(float).tiny))
+    return Spread(
+        delta=float((figures[0] - figures[1]).mean()),
+        examples=max(examples, floor**2),
+        seeds=seeds,
+        n=n,
+        degrees=max(degrees, 1.0),
+    )
+
+
+def smallest_error(n: int) -> float:
+    """Standard error in points if two more examples had come out, one in favour of each condition.
+
+    Resamples of data in which hardly any example differs have hardly any spread, but n agreeing examples do not prove
+    that the next one agrees (Bonett and Price 2012, Journal of Educational and Behavioral Statistics 37:479).
+    """
+    return 100.0 * float(np.sqrt(2.0)) / (n + 2)
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's step-down correction: p-values that hold for all of the family at once (Holm 1979)."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
+
+
+def mcnemar(gains: int, losses: int) -> float:
+    """McNemar's exact two-sided p: the binomial test of the discordant examples at one half.
+
+    Args:
+        gains: examples that only the condition got right.
+        losses: examples that only the baseline got right.
+    """
+    total = gains + losses
+    if total == 0:
+        return 1.0
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+    upto = np.arange(min(gains, losses) + 1)
+    terms = logs[total] - logs[upto] - logs[total - upto] - total * np.log(2.0)
+    return float(min(1.0, 2.0 * np.exp(terms).sum()))
+
+
+def student_quantile(probability: float, degrees: float) -> float:
+    """Quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, probability))

@@ -1,0 +1,160 @@
+"""Reading predictions in pairs: the same examples, in the same order, for every condition and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.scoring.combine import FAMILIES, Combiner
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Run = tuple[str, int]
+"""A condition and a seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """How a metric is computed from sums.
+
+    Attributes:
+        name: its name in `scores`.
+        columns: the sufficient statistics that it uses.
+        combine: from their sums and `n` to a figure of 0-100.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    combine: Combiner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """The paired predictions of one task in one language.
+
+    Attributes:
+        language: the language.
+        ids: ids of the examples that all runs have, in one order.
+        columns: for each run its statistics (n, columns of the metric).
+        dropped: examples that some run lacks, which are left out.
+    """
+
+    language: str
+    ids: pa.Array
+    columns: Mapping[Run, NDArray[np.float32]]
+    dropped: int
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return len(self.ids)
+
+
+class _Recorder(dict[str, NDArray[np.float64]]):
+    """Sums of ones that remember which of them were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def __missing__(self, name: str) -> NDArray[np.float64]:
+        if name not in self.asked:
+            self.asked.append(name)
+        return np.ones(())
+
+
+def find_metric(name: str, available: Sequence[str]) -> Metric:
+    """The metric of this name that the columns of a predictions file allow.
+
+    Raises:
+        UserError: no family of metrics has this name and only columns that are there.
+    """
+    for family in FAMILIES.values():
+        if name in family.metrics and set(family.columns) <= set(available):
+            recorder = _Recorder()
+            family.metrics[name](recorder)
+            used = tuple(column for column in recorder.asked if column != "n")
+            return Metric(name=name, columns=used, combine=family.metrics[name])
+    statistics = sorted(column for column in available if column.startswith("s_"))
+    raise UserError(f"metric {name!r} cannot be computed from {', '.join(statistics) or 'no statistics'}")
+
+
+def columns_in(path: Path) -> list[str]:
+    """Names of the columns of a predictions file."""
+    import pyarrow.parquet as pq
+
+    _must_exist(path)
+    return list(pq.read_schema(path).names)
+
+
+def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric) -> list[Leaf]:
+    """Reads the predictions of a task, one leaf per language.
+
+    Args:
+        files: language -> run -> predictions file; each language has the same runs.
+        metric: whose statistics are read.
+
+    Raises:
+        UserError: a file is missing, or has the same id twice.
+    """
+    jobs = [(language, run) for language in files for run in files[language]]
+    with ThreadPoolExecutor() as pool:
+        tables = dict(zip(jobs, pool.map(lambda job: _read(files[job[0]][job[1]], metric), jobs), strict=True))
+    return [_leaf(language, {run: tables[language, run] for run in files[language]}, metric) for language in files]
+
+
+def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf:
+    first = next(iter(tables.values()))["id"]
+    if all(table["id"].equals(first) for table in tables.values()):
+        ids, dropped = first.combine_chunks(), 0
+    else:
+        ids, dropped = _common(tables)
+        tables = {run: table.take(_positions(ids, table)) for run, table in tables.items()}
+    stacked = {
+        run: np.stack([table[name].to_numpy() for name in metric.columns], axis=1).astype(np.float32)
+        for run, table in tables.items()
+    }
+    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped)
+
+
+def _common(tables: Mapping[Run, pa.Table]) -> tuple[pa.Array, int]:
+    """Ids that every table has, in the order of the first, and how many ids some table lacks."""
+    import pyarrow.compute as pc
+
+    arrays = [table["id"].combine_chunks() for table in tables.values()]
+    everything: set[str] = set()
+    for (condition, seed), array in zip(tables, arrays, strict=True):
+        names = set(array.to_pylist())
+        if len(names) != len(array):
+            raise UserError("its predictions have the same id twice", where=f"condition {condition}, seed {seed}")
+        everything |= names
+    ids = arrays[0]
+    for array in arrays[1:]:
+        ids = ids.filter(pc.is_in(ids, value_set=array))
+    return ids, len(everything) - len(ids)
+
+
+def _positions(ids: pa.Array, table: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.index_in(ids, value_set=table["id"].combine_chunks())
+
+
+def _read(path: Path, metric: Metric) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    _must_exist(path)
+    return pq.read_table(path, columns=["id", *metric.columns], use_threads=False, partitioning=None)
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise UserError("the predictions are gone", where=str(path), fix="run the study again: the stage is made anew")
