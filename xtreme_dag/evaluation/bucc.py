@@ -17,8 +17,8 @@ import pyarrow as pa
 from xtreme_dag.data.canonical import read_table
 from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_evaluation, write_parquet
-from xtreme_dag.evaluation.embeddings import embed
-from xtreme_dag.evaluation.engine import cached_model, settings_of
+from xtreme_dag.evaluation.embeddings import embed, special_ids
+from xtreme_dag.evaluation.engine import cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
 from xtreme_dag.evaluation.scoring.columns import column_sums
 from xtreme_dag.evaluation.scoring.combine import overlap_f1, precision, recall
@@ -46,7 +46,15 @@ def evaluate_bucc(params: Mapping[str, Any], inputs: Mapping[str, Path], context
     encoded = open_encoded(inputs["encoded"])
     table = rows_in_order(read_table(inputs["table"]), encoded.example_ids, params["task"])
     model = cached_model(inputs["model"], settings.device)
-    vectors = embed([encoded], model, settings, task=params["task"], recipe=recipe, progress=context.progress)
+    vectors = embed(
+        sequences_of([encoded]),
+        special_ids(encoded),
+        model,
+        settings,
+        task=params["task"],
+        recipe=recipe,
+        progress=context.progress,
+    )
     names, texts, sides = (table[column].to_pylist() for column in ("id", "text", "side"))
     rows = {side: [row for row, name in enumerate(sides) if name == side] for side in ("foreign", "english")}
     foreign, english = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.errors import UserError, nearest
-from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, sequences_of
+from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer
 from xtreme_dag.model import PackedTokens, TrainedModel
 
 POOLINGS = ("mean", "mean_without_special", "cls", "dual")
@@ -78,7 +78,8 @@ def pool(states: Tensor, tokens: PackedTokens, pooling: str, counted: Tensor | N
 
 
 def embed(
-    tables: Sequence[EncodedTable],
+    sequences: Sequences,
+    special: Sequence[int],
     model: TrainedModel,
     settings: Settings,
     *,
@@ -86,10 +87,11 @@ def embed(
     recipe: Mapping[str, Any],
     progress: Callable[..., None] | None = None,
 ) -> Vectors:
-    """Vectors of all sequences of some encoded tables, as the recipe says; equal sequences are computed once.
+    """Vectors of sequences, as the recipe says; equal sequences are computed once.
 
     Args:
-        tables: encoded tables (head `embedding`).
+        sequences: what to embed.
+        special: ids of special tokens, see `special_ids`.
         model: the model.
         settings: see `settings_of`.
         task: the task, which names the dual head.
@@ -97,11 +99,11 @@ def embed(
         progress: see `infer`.
 
     Returns:
-        float32 (sequences, width), one table after the other.
+        float32 (sequences, width), in the order given.
     """
     pooling = chosen_pooling(recipe)
-    sequences, place = distinct_sequences(sequences_of(tables))
-    special = torch.tensor(special_ids(tables[0]), device=settings.device)
+    once, place = distinct_sequences(sequences)
+    surrounding = torch.tensor(special, device=settings.device)
     head = head_name(model, "dual", task) if pooling == "dual" else ""
     layer = 0 if head else chosen_layer(recipe.get("layer"), model.encoder.layers)
 
@@ -110,16 +112,17 @@ def embed(
             return model.apply_head(head, model.encoder(tokens), tokens).float()
         last = layer == model.encoder.layers
         states = model.encoder(tokens) if last else model.encoder.every_layer(tokens)[layer]
-        return pool(states, tokens, pooling, ~torch.isin(tokens.input_ids, special))
+        return pool(states, tokens, pooling, ~torch.isin(tokens.input_ids, surrounding))
 
-    found = np.zeros((len(sequences.lengths), model.encoder.hidden_size), np.float32)
-    for rows, value in infer(sequences, vectors, settings, progress=progress):
+    found = np.zeros((len(once.lengths), model.encoder.hidden_size), np.float32)
+    for rows, value in infer(once, vectors, settings, progress=progress):
         found[rows] = value.cpu().numpy()
     return found[place]
 
 
 def embed_layers(
-    tables: Sequence[EncodedTable],
+    sequences: Sequences,
+    special: Sequence[int],
     model: TrainedModel,
     settings: Settings,
     *,
@@ -127,16 +130,15 @@ def embed_layers(
     progress: Callable[..., None] | None = None,
 ) -> Vectors:
     """Pooled vectors of every layer, from one forward pass: float32 (layers + 1, sequences, width)."""
-    sequences, place = distinct_sequences(sequences_of(tables))
-    special = torch.tensor(special_ids(tables[0]), device=settings.device)
-    depth = model.encoder.layers + 1
-    found = np.zeros((depth, len(sequences.lengths), model.encoder.hidden_size), np.float32)
+    once, place = distinct_sequences(sequences)
+    surrounding = torch.tensor(special, device=settings.device)
+    found = np.zeros((model.encoder.layers + 1, len(once.lengths), model.encoder.hidden_size), np.float32)
 
     def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
-        counted = ~torch.isin(tokens.input_ids, special)
+        counted = ~torch.isin(tokens.input_ids, surrounding)
         return torch.stack([pool(states, tokens, pooling, counted) for states in model.encoder.every_layer(tokens)])
 
-    for rows, value in infer(sequences, vectors, settings, progress=progress):
+    for rows, value in infer(once, vectors, settings, progress=progress):
         found[:, rows] = value.cpu().numpy()
     return found[:, place]
 
@@ -152,23 +154,13 @@ def distinct_sequences(sequences: Sequences) -> tuple[Sequences, Rows]:
     Pools of sentences repeat: an English sentence stands beside several languages, a candidate in several contexts.
     Equal sequences then also have equal vectors to the last bit, whatever batch they would have been in.
     """
-    first: OrderedDict[bytes, int] = OrderedDict()
+    first: dict[bytes, int] = {}
     place = np.zeros(len(sequences.lengths), np.int64)
     kept: list[int] = []
     raw, bounds = sequences.ids.tobytes(), (sequences.offsets * sequences.ids.itemsize).tolist()
-    for row in range(len(place)):
-        text = raw[bounds[row] : bounds[row + 1]]
-        number = first.setdefault(text, len(first))
+    for row, (low, high) in enumerate(pairwise(bounds)):
+        number = first.setdefault(raw[low:high], len(first))
         if number == len(kept):
             kept.append(row)
         place[row] = number
-    rows = np.array(kept, dtype=np.int64)
-    at = sequences.tokens_of(rows)
-    return (
-        Sequences(
-            ids=sequences.ids[at],
-            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(sequences.lengths[rows])]),
-            type_ids=None if sequences.type_ids is None else sequences.type_ids[at],
-        ),
-        place,
-    )
+    return sequences.take(np.array(kept, dtype=np.int64)), place

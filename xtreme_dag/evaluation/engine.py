@@ -154,6 +154,15 @@ class Sequences:
         before = np.cumsum(lengths) - lengths
         return np.repeat(self.offsets[rows] - before, lengths) + np.arange(int(lengths.sum()))
 
+    def take(self, rows: Rows) -> Sequences:
+        """Some sequences, in the order given."""
+        at = self.tokens_of(rows)
+        return Sequences(
+            ids=self.ids[at],
+            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths[rows])]),
+            type_ids=None if self.type_ids is None else self.type_ids[at],
+        )
+
     def packed(self, rows: Rows, device: torch.device) -> PackedTokens:
         """Some sequences as a packed batch."""
         at = self.tokens_of(rows)

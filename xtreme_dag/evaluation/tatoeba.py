@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from xtreme_dag.data.encoded import EncodedTable, open_encoded
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.evaluation.artifact import write_json
-from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, embed, embed_layers
-from xtreme_dag.evaluation.engine import Settings, cached_model, settings_of
+from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, embed, embed_layers, special_ids
+from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.evaluation.search import Neighbours, top_k
 from xtreme_dag.model import TrainedModel
@@ -80,9 +80,10 @@ def _vectors(
 ) -> NDArray[np.float32]:
     """The vectors of the recipe's layer; with `sweep`, all layers from the same pass, and their accuracies."""
     pooling = chosen_pooling(recipe)
+    sequences, special = sequences_of([table]), special_ids(table)
     if not recipe.get("sweep") or pooling == "dual":
-        return embed([table], model, settings, task=params["task"], recipe=recipe, progress=context.progress)
-    layers = embed_layers([table], model, settings, pooling=pooling, progress=context.progress)
+        return embed(sequences, special, model, settings, task=params["task"], recipe=recipe, progress=context.progress)
+    layers = embed_layers(sequences, special, model, settings, pooling=pooling, progress=context.progress)
     layer = chosen_layer(recipe.get("layer"), model.encoder.layers)
     own = np.arange(len(table))
     figures = []

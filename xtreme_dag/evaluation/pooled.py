@@ -1,0 +1,199 @@
+"""Retrieval from one multilingual pool: LAReQA and Mewsli-X.
+
+Candidates of all languages compete for every query, so the search is one stage for all languages (`rank_pool`), and
+each language's evaluation (`evaluate_ranked`) reads its own queries from it: nothing is embedded twice, and a repaired
+metric searches nothing again. Candidates are embedded and searched block by block and never kept together, so that a
+pool of a million needs no more memory than one of thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xtreme_dag.data.canonical import read_table
+from xtreme_dag.data.encoded import EncodedTable, open_encoded
+from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_json, write_parquet
+from xtreme_dag.evaluation.embeddings import embed, special_ids
+from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
+from xtreme_dag.evaluation.ranks import right_ranks
+from xtreme_dag.evaluation.search import Neighbours, TopK
+from xtreme_dag.model import TrainedModel
+from xtreme_dag.stages.context import StageContext
+
+# mAP@20 and MRR@20: XTREME-R's cut-off.
+DEPTH = 20
+BLOCK = 20_000
+# Up to here the vectors of a pool are kept and every right candidate is ranked, however far down it stands.
+RANKED_POOL = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """One language's queries and candidates.
+
+    Attributes:
+        language: the language.
+        encoded: the encoded table.
+        rows: its canonical rows.
+        queries: rows of the queries.
+        candidates: rows of the candidates.
+    """
+
+    language: str
+    encoded: EncodedTable
+    rows: pa.Table
+    queries: NDArray[np.int64]
+    candidates: NDArray[np.int64]
+
+
+def rank_pool(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Searches the pooled candidates of all languages for all queries.
+
+    Args:
+        params: `task`, `recipe`: `pooling` (`dual`, the default where the model has a dual head, or `mean`,
+            `mean_without_special`, `cls` with `layer`), `precision`.
+        inputs: `model`; for each language `encoded:<language>` and `table:<language>`, of formats `qa_retrieval` or
+            `entity_linking`. Tables may hold queries, candidates or both.
+        context: `out` receives `ranked.parquet`, one row per query: id, language, gold, the `DEPTH` nearest
+            candidates with languages and cosines; and, for pools of up to `RANKED_POOL` candidates, for each right
+            candidate its exact rank in the pool, among its own language, and outside the query's language (0 if it is
+            in it), with its language. `pool.json` counts candidates by language.
+    """
+    recipe = dict(params.get("recipe") or {})
+    settings = settings_of(recipe, context)
+    model = cached_model(inputs["model"], settings.device)
+    if recipe.get("pooling") is None:
+        recipe["pooling"] = "dual" if any(spec.kind == "dual" for spec in model.specs.values()) else "mean"
+    pools = _pools(inputs, str(params["task"]))
+
+    def embedded(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return _embedded(pool, rows, model, settings, str(params["task"]), recipe)
+
+    queries = np.concatenate([embedded(pool, pool.queries) for pool in pools])
+    total = sum(len(pool.candidates) for pool in pools)
+    keep = total <= RANKED_POOL
+    search, kept, done = TopK(queries, min(DEPTH, total), device=settings.device), [queries[:0]], 0
+    for pool in pools:
+        for low in range(0, len(pool.candidates), BLOCK):
+            block = embedded(pool, pool.candidates[low : low + BLOCK])
+            search.add(block)
+            kept.append(block if keep else queries[:0])
+            done += len(block)
+            context.progress(done, total)
+    table = _ranked(pools, search.result(), queries, np.concatenate(kept) if keep else None, settings)
+    write_parquet(table, context.out / "ranked.parquet")
+    write_json({pool.language: len(pool.candidates) for pool in pools}, context.out / "pool.json")
+    return {"queries": len(queries), "candidates": total}
+
+
+def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
+    """The tables by language, in alphabetical order."""
+    languages = sorted(name.partition(":")[2] for name in inputs if name.startswith("encoded:"))
+    pools = []
+    for language in languages:
+        encoded = open_encoded(inputs[f"encoded:{language}"])
+        rows = rows_in_order(read_table(inputs[f"table:{language}"]), encoded.example_ids, task)
+        asks = np.array([side in ("question", "mention") for side in rows["side"].to_pylist()], dtype=bool)
+        pools.append(
+            Pool(
+                language=language,
+                encoded=encoded,
+                rows=rows,
+                queries=np.flatnonzero(asks),
+                candidates=np.flatnonzero(~asks),
+            )
+        )
+    if not any(len(pool.queries) for pool in pools) or not any(len(pool.candidates) for pool in pools):
+        raise UserError("there are no queries or no candidates", where=task, fix="inputs: encoded:<language> for each")
+    return pools
+
+
+def _embedded(
+    pool: Pool,
+    rows: NDArray[np.int64],
+    model: TrainedModel,
+    settings: Settings,
+    task: str,
+    recipe: Mapping[str, Any],
+) -> NDArray[np.float32]:
+    """Vectors of some rows of a table (one sequence each)."""
+    sequences = sequences_of([pool.encoded]).take(rows)
+    return embed(sequences, special_ids(pool.encoded), model, settings, task=task, recipe=recipe)
+
+
+def _ranked(
+    pools: Sequence[Pool],
+    found: Neighbours,
+    queries: NDArray[np.float32],
+    candidates: NDArray[np.float32] | None,
+    settings: Settings,
+) -> pa.Table:
+    """One row per query."""
+    ids = [name for pool in pools for name in pool.rows["id"].take(pa.array(pool.candidates)).to_pylist()]
+    languages = np.repeat([pool.language for pool in pools], [len(pool.candidates) for pool in pools])
+    gold = [right or [] for pool in pools for right in pool.rows["gold"].take(pa.array(pool.queries)).to_pylist()]
+    asking = np.repeat([pool.language for pool in pools], [len(pool.queries) for pool in pools])
+    columns = {
+        "id": pa.array([name for pool in pools for name in pool.rows["id"].take(pa.array(pool.queries)).to_pylist()]),
+        "language": pa.array(asking),
+        "gold": pa.array(gold, pa.list_(pa.string())),
+        "candidates": pa.array([[ids[row] for row in rows] for rows in found.rows.tolist()]),
+        "candidate_languages": pa.array([languages[rows].tolist() for rows in found.rows]),
+        "cosines": pa.array(list(rounded(found.cosines)), pa.list_(pa.float32())),
+    }
+    if candidates is not None:
+        columns |= _rank_columns(gold, ids, asking, languages, queries, candidates, settings)
+    return pa.table(columns)
+
+
+def _rank_columns(
+    gold: Sequence[Sequence[str]],
+    ids: Sequence[str],
+    asking: NDArray[np.str_],
+    languages: NDArray[np.str_],
+    queries: NDArray[np.float32],
+    candidates: NDArray[np.float32],
+    settings: Settings,
+) -> dict[str, pa.Array]:
+    """Exact ranks of all right candidates; a gold id is right in every language that has a candidate of that id."""
+    places: dict[str, list[int]] = {}
+    for row, name in enumerate(ids):
+        places.setdefault(name, []).append(row)
+    right = [sorted(row for name in dict.fromkeys(names) for row in places.get(name, ())) for names in gold]
+    names = sorted({*asking.tolist(), *languages.tolist()})
+    number = {name: index for index, name in enumerate(names)}
+    counts = np.array([len(rows) for rows in right], dtype=np.int64)
+    flat = np.array([row for rows in right for row in rows], dtype=np.int64)
+    ranks = right_ranks(
+        queries,
+        candidates,
+        np.repeat(np.arange(len(right)), counts),
+        flat,
+        query_groups=np.array([number[name] for name in asking.tolist()], dtype=np.int64),
+        candidate_groups=np.array([number[name] for name in languages.tolist()], dtype=np.int64),
+        device=settings.device,
+    )
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    return {
+        "right_languages": pa.ListArray.from_arrays(offsets, pa.array(languages[flat].tolist(), pa.string())),
+        "right_ranks": pa.ListArray.from_arrays(offsets, pa.array(ranks.pooled)),
+        "right_ranks_own": pa.ListArray.from_arrays(offsets, pa.array(ranks.own)),
+        "right_ranks_foreign": pa.ListArray.from_arrays(offsets, pa.array(ranks.foreign)),
+    }
+
+
+def ranked_rows(inputs: Mapping[str, Path], language: str) -> Iterator[dict[str, Any]]:
+    """The rows of one language's queries in the artifact of `rank_pool`, in their canonical order."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(inputs["ranked"] / "ranked.parquet")
+    yield from table.filter(pc.equal(table["language"], language)).to_pylist()

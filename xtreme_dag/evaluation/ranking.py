@@ -1,0 +1,161 @@
+"""Evaluation of one language's queries from a ranking of the multilingual pool: LAReQA and Mewsli-X."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.artifact import write_evaluation
+from xtreme_dag.evaluation.pooled import DEPTH, ranked_rows
+from xtreme_dag.evaluation.scoring.columns import column_sums
+from xtreme_dag.evaluation.scoring.combine import (
+    accuracy,
+    mean_average_precision,
+    mean_average_precision_uncut,
+    mean_reciprocal_rank,
+)
+from xtreme_dag.evaluation.scoring.ranking import statistics, statistics_from_ranks
+from xtreme_dag.stages.context import StageContext
+
+FloatArray = NDArray[np.float64]
+
+
+def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Scores one language's questions: mAP@20 over the pooled candidates of all languages, and the full mAP.
+
+    Beside the official figure stand three that show a language bias: `mono_map@20` (the right sentence of the
+    question's language among the sentences of that language), `cross_map@20` (the others among the sentences of other
+    languages), and `own_language@20`, how many of the first 20 candidates are in the question's language.
+
+    Args:
+        params: `task`, `language`, `split`.
+        inputs: `ranked`, the artifact of `rank_pool`.
+        context: where to write.
+    """
+    language = str(params["language"])
+    rows = _rows(params, inputs)
+    if "right_ranks" not in rows[0]:
+        raise UserError("the pool is too large for the ranks of all right candidates", where=str(params["task"]))
+    lost = [row["id"] for row in rows if not row["right_ranks"]]
+    if lost:
+        raise UserError(
+            f"{len(lost)} questions of {language} have no right candidate in the pool, the first is {lost[0]!r}",
+            where=str(params["task"]),
+            fix="give the stage the tables of all languages that hold their answers",
+        )
+    columns = _from_ranks([row["right_ranks"] for row in rows])
+    home = _from_ranks(
+        [
+            [
+                rank
+                for rank, name in zip(row["right_ranks_own"], row["right_languages"], strict=True)
+                if name == language
+            ]
+            for row in rows
+        ]
+    )
+    abroad = _from_ranks([[rank for rank in row["right_ranks_foreign"] if rank] for row in rows])
+    more = {
+        "s_ap_mono": home["s_ap"],
+        "s_ap_cross": abroad["s_ap"],
+        "s_own_language": _own_language(rows, language),
+    }
+    sums = column_sums(columns)
+    metrics = {
+        "map@20": float(mean_average_precision(sums)),
+        "mrr@20": float(mean_reciprocal_rank(sums)),
+        "accuracy@1": float(accuracy(sums)),
+        "map": float(mean_average_precision_uncut(sums)),
+        "mono_map@20": _mean(more["s_ap_mono"]),
+        "cross_map@20": _mean(more["s_ap_cross"]),
+        "own_language@20": _mean(more["s_own_language"]),
+    }
+    _write(params, context, rows, {**columns, **more}, metrics, "map@20")
+    return {"examples": len(rows)}
+
+
+def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Scores one language's mentions: mAP@20, which is MRR@20 where a mention names one entity.
+
+    `own_language@20` is how many of the first 20 entities are described in the mention's language.
+
+    Args:
+        params: `task`, `language`, `split`.
+        inputs: `ranked`, the artifact of `rank_pool`.
+        context: where to write.
+    """
+    rows = _rows(params, inputs)
+    columns = statistics([row["gold"] for row in rows], [row["candidates"] for row in rows], DEPTH)
+    more = {"s_own_language": _own_language(rows, str(params["language"]))}
+    sums = column_sums(columns)
+    metrics = {
+        "map@20": float(mean_average_precision(sums)),
+        "mrr@20": float(mean_reciprocal_rank(sums)),
+        "accuracy@1": float(accuracy(sums)),
+        "own_language@20": _mean(more["s_own_language"]),
+    }
+    _write(params, context, rows, {**columns, **more}, metrics, "map@20")
+    return {"examples": len(rows)}
+
+
+def _rows(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
+    rows = list(ranked_rows(inputs, str(params["language"])))
+    if not rows:
+        raise UserError(f"the pool has no queries in {params['language']!r}", where=str(params["task"]))
+    return rows
+
+
+def _from_ranks(ranks: Sequence[Sequence[int]]) -> dict[str, FloatArray]:
+    """Statistics from the ranks of each query's right candidates; NaN for a query that has none."""
+    some = np.array([len(row) > 0 for row in ranks], dtype=bool)
+    kept = [row for row in ranks if row]
+    owner = np.repeat(np.arange(len(kept)), [len(row) for row in kept])
+    flat = np.array([rank for row in kept for rank in row], dtype=np.int64)
+    columns = {}
+    for name, column in statistics_from_ranks(flat, owner, len(kept), DEPTH).items():
+        columns[name] = np.full(len(ranks), np.nan)
+        columns[name][some] = column
+    return columns
+
+
+def _own_language(rows: Sequence[Mapping[str, Any]], language: str) -> FloatArray:
+    """Share of a query's first candidates that are in its language, 0-1."""
+    return np.array([np.mean([name == language for name in row["candidate_languages"]]) for row in rows])
+
+
+def _mean(column: FloatArray) -> float:
+    """Mean in percent over the queries for which the figure exists; 0 where there are none."""
+    known = column[~np.isnan(column)]
+    return 100.0 * float(known.mean()) if len(known) else 0.0
+
+
+def _write(
+    params: Mapping[str, Any],
+    context: StageContext,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, FloatArray],
+    metrics: Mapping[str, float],
+    primary: str,
+) -> None:
+    write_evaluation(
+        context.out,
+        params,
+        ids=[row["id"] for row in rows],
+        languages=[row["language"] for row in rows],
+        gold=[" ".join(row["gold"]) for row in rows],
+        predictions=[row["candidates"][0] for row in rows],
+        scores=[row["cosines"][0] for row in rows],
+        statistics=columns,
+        metrics=metrics,
+        primary=primary,
+        more={
+            "prediction_language": pa.array([row["candidate_languages"][0] for row in rows], pa.string()),
+            "candidates": pa.array([row["candidates"] for row in rows], pa.list_(pa.string())),
+        },
+    )
