@@ -1,0 +1,162 @@
+"""Scores a submission in the XTREME folder layout against a folder of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.benchmark.catalogue import load_catalogue
+from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.scoring.averages import Listed, averages
+from xtreme_dag.evaluation.scoring.columns import column_sums
+from xtreme_dag.evaluation.scoring.combine import values
+from xtreme_dag.evaluation.scoring.judge import (
+    Judge,
+    Judged,
+    judge_choices,
+    judge_labels,
+    judge_linking,
+    judge_mlqa,
+    judge_pairs,
+    judge_retrieval,
+    judge_squad,
+    judge_tags,
+)
+from xtreme_dag.evaluation.scoring.layout import SUFFIXES, file_name
+
+SHOWN = 5
+
+_JUDGES: Mapping[str, tuple[Judge, str]] = {
+    "pair_classification": (judge_labels, "accuracy"),
+    "parallel": (judge_labels, "accuracy"),
+    "multiple_choice": (judge_choices, "accuracy"),
+    "tagging": (judge_tags, "tagging"),
+    "bitext_mining": (judge_pairs, "mining"),
+    "entity_linking": (judge_linking, "ranking"),
+    "qa_retrieval": (judge_retrieval, "ranking"),
+    "span_qa": (judge_squad, "answers"),
+}
+_MLQA_METRIC = "mlqa_em_f1"
+# The mean of exact match and F1 is a figure of a task, not of a language, in evaluate.py.
+_UNREPORTED = ("em_f1_mean",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderTask:
+    """How one task of a benchmark lies in a folder and is scored.
+
+    Attributes:
+        name: the task, and its folder.
+        suffix: of its files.
+        judge: reads two files.
+        family: family of metrics (`combine.FAMILIES`).
+        listed: languages and group.
+    """
+
+    name: str
+    suffix: str
+    judge: Judge
+    family: str
+    listed: Listed
+
+
+def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
+    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them."""
+    catalogue = load_catalogue()
+    tasks = {}
+    for name in catalogue.benchmarks[benchmark]:
+        task, kind = catalogue.task(name), catalogue.dataset(name).format
+        judge, family = _JUDGES[kind]
+        tasks[name] = FolderTask(
+            name=name,
+            suffix=SUFFIXES[kind],
+            judge=judge_mlqa if task.metric == _MLQA_METRIC else judge,
+            family=family,
+            listed=Listed(languages=task.languages[benchmark], group=task.group),
+        )
+    return tasks
+
+
+def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> dict[str, Any]:
+    """Scores every task and language that both folders have.
+
+    Args:
+        predictions: folder with `<task>/test-<language>.<suffix>`.
+        labels: likewise.
+        benchmark: `xtreme` or `xtreme-r`.
+
+    Returns:
+        `tasks`: task -> language -> metric -> figure of 0-100; `averages`: see `averages.averages`; `warnings`: texts.
+
+    Raises:
+        UserError: a folder is missing, nothing can be scored, or files that the official scorer would fail on.
+    """
+    tasks = folder_tasks(benchmark)
+    warnings = [*_unknown_folders(predictions, tasks, benchmark)]
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    for name, task in tasks.items():
+        for language, judged in judge_task(task, predictions, labels, warnings):
+            sums = column_sums(judged.statistics)
+            metrics = {metric: float(value) for metric, value in values(task.family, sums).items()}
+            figures.setdefault(name, {})[language] = {m: v for m, v in metrics.items() if m not in _UNREPORTED}
+            warnings += [f"{name}/{language}: {warning}" for warning in judged.warnings]
+    if not figures:
+        raise UserError(
+            f"no task of {benchmark} has both predictions and labels",
+            where=f"{predictions}, {labels}",
+            fix="the layout is <task>/test-<language>.tsv, .json or .jsonl; tasks: " + ", ".join(tasks),
+        )
+    means = averages(figures, benchmark, {name: task.listed for name, task in tasks.items()})
+    return {"benchmark": benchmark, "tasks": figures, "averages": means, "warnings": warnings}
+
+
+def judge_task(task: FolderTask, predictions: Path, labels: Path, warnings: list[str]) -> Iterator[tuple[str, Judged]]:
+    """Judges the languages of a task that have both files; says in `warnings` which have not.
+
+    Raises:
+        UserError: files that the official scorer would fail on, all of the task in one message.
+    """
+    sides = {"predictions": predictions / task.name, "labels": labels / task.name}
+    absent = [side for side, folder in sides.items() if not folder.is_dir()]
+    if absent:
+        warnings.append(f"{task.name}: not scored, there are no {' and no '.join(absent)}")
+        return
+    missing: dict[str, list[str]] = {side: [] for side in sides}
+    errors = []
+    for language in task.listed.languages:
+        files = {side: folder / file_name(language, task.suffix) for side, folder in sides.items()}
+        gaps = [side for side, path in files.items() if not path.is_file()]
+        for side in gaps:
+            missing[side].append(language)
+        if not gaps:
+            try:
+                yield language, task.judge(files["labels"], files["predictions"], language)
+            except UserError as error:
+                errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        more = [f"{len(errors) - SHOWN} more files"] if len(errors) > SHOWN else []
+        raise UserError(
+            "\n".join([f"{len(errors)} files cannot be scored", *map(_line, errors[:SHOWN]), *more]), where=task.name
+        )
+    for side, languages in missing.items():
+        if languages:
+            warnings.append(f"{task.name}: no {side} for {', '.join(languages)}")
+    listed = {file_name(language, task.suffix) for language in task.listed.languages}
+    extra = sorted(path.name for path in sides["predictions"].glob("test-*") if path.name not in listed)
+    if extra:
+        warnings.append(f"{task.name}: not scored, as the benchmark does not list it: {', '.join(extra)}")
+
+
+def _line(error: UserError) -> str:
+    return f"  {error.where}: {error.what}"
+
+
+def _unknown_folders(predictions: Path, tasks: Mapping[str, FolderTask], benchmark: str) -> list[str]:
+    if not predictions.is_dir():
+        raise UserError("no such folder", where=str(predictions))
+    names = sorted(path.name for path in predictions.iterdir() if path.is_dir() and path.name not in tasks)
+    return [f"{name}: not scored, it is not a task of {benchmark}" for name in names]
