@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -12,7 +12,7 @@ from xtreme_dag.stages.graph import Stage
 from xtreme_dag.stages.jsonio import canonical, sha256_of
 
 
-@lru_cache(maxsize=None)
+@cache
 def library_version(name: str) -> str:
     """Version of an installed distribution, without a build tag (`2.13.0+cpu` is `2.13.0`); "absent" if there is none."""
     try:

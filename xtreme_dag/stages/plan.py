@@ -179,7 +179,7 @@ class Planner:
         now = self.keys.identity(stage, inputs)
         before = {name: earlier.manifest.get(name, {}) for name in ("params", "libraries")}
         reasons = [
-            f"parameter {name} {_short(old)} -> {_short(new)}"
+            f"parameter {name.removeprefix('recipe.')} {_short(old)} -> {_short(new)}"
             for name, old, new in changes(before["params"], now["params"])
         ]
         if earlier.manifest.get("function") != stage.function:

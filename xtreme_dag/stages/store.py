@@ -85,10 +85,10 @@ class Store:
 
     def is_intact(self, record: Record) -> bool:
         """Whether every file of the artifact is there with its recorded size, and the record names its content."""
-        folder = str(self.artifact(record.digest))
+        folder = self.artifact(record.digest)
         try:
             return tree_digest(dict(record.files)) == record.digest and all(
-                os.stat(f"{folder}/{name}").st_size == size for name, (_digest, size) in record.files.items()
+                (folder / name).stat().st_size == size for name, (_digest, size) in record.files.items()
             )
         except OSError:
             return False

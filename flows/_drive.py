@@ -1,0 +1,132 @@
+"""Drives a study, or the part of it that a phase needs, inside the current flow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows._graph import run_graph
+from tasks._stage import Session
+from tasks.land import land
+from tasks.report import report
+from xtreme_dag.errors import UserError
+from xtreme_dag.home import Home
+from xtreme_dag.progress import Display
+from xtreme_dag.results.publish import is_published, mark_published, publication, report_path
+from xtreme_dag.stages.build import Built, build
+from xtreme_dag.stages.devices import find_devices
+from xtreme_dag.stages.execute import Executor
+from xtreme_dag.stages.graph import Graph
+from xtreme_dag.stages.ledger import CACHED, DONE, FAILED, NOT_RUN
+from xtreme_dag.stages.plan import matching
+from xtreme_dag.stages.pool import WorkerPool
+from xtreme_dag.study import Study, load_study
+
+_THREADS = 32
+
+
+class Settings(BaseModel):
+    """How a study is run; nothing here changes a result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: str | None = Field(default=None, description="Folder of all state; default XTREME_DAG_HOME, else .xtreme-dag")
+    overrides: list[str] = Field(default_factory=list, description="Study keys to override, each KEY=VALUE")
+    force: list[str] = Field(default_factory=list, description="Stages to run although they are cached")
+    workers: int = Field(default=0, ge=0, description="Stages side by side; 0 for one per core")
+    threads: int = Field(default=1, ge=1, description="Threads of each stage")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
+
+
+def runner() -> TaskRunner[PrefectFuture[Any]]:
+    """Threads that wait for workers; how much runs side by side is the worker pool's to say."""
+    threads: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=_THREADS)
+    return threads
+
+
+def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dict[str, Any]:
+    """Runs a study's stages, lands the results and writes the report.
+
+    Args:
+        study_file: path of the YAML file.
+        settings: how to run it.
+        kinds: only stages of these kinds and what they need; empty for the whole study.
+
+    Returns:
+        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`.
+
+    Raises:
+        UserError: the study or the machine is not as it should be.
+    """
+    started = time.monotonic()
+    study = load_study(Path(study_file), settings.overrides)
+    home = Home.find(settings.home).ensure()
+    built = build(study)
+    graph = _part(built.graph, set(kinds))
+    forced = frozenset(matching(graph, settings.force)) if settings.force else frozenset()
+    devices = find_devices(settings.device)
+    options = {"threads": settings.threads, "timeout": settings.timeout}
+    # Warm workers are shared by all stages; Prefect's threads only wait for them.
+    workers = settings.workers or len(os.sched_getaffinity(0))
+    with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
+        with WorkerPool(workers, home.logs, threads=settings.threads) as pool:
+            executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices)
+            with Session(graph, executor, display.listen) as session:
+                outcomes = run_graph(session)
+                if not kinds or "evaluate" in kinds:
+                    _publish(session, study, built)
+        executor.sources.save()
+    counts = Counter(outcomes.values())
+    create_table_artifact(
+        key=f"outcome-{study.study.replace('_', '-').replace('+', '-')}",
+        table=[{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)],
+        description=f"Stages of {study.study}",
+    )
+    return {
+        "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
+        "failed": {name: executor.failure(graph[name]) for name, outcome in outcomes.items() if outcome == FAILED},
+        "results": str(home.results),
+        "report": str(report_path(home, study)),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+def _part(graph: Graph, kinds: set[str]) -> Graph:
+    if not kinds:
+        return graph
+    needed = graph.ancestors({stage.name for stage in graph if stage.kind in kinds})
+    part = Graph()
+    for stage in graph:
+        if stage.name in needed:
+            part.add(stage)
+    return part
+
+
+def _publish(session: Session, study: Study, built: Built) -> None:
+    """Lands and reports, unless the database already says all of it."""
+    executor = session.executor
+    artifacts = {
+        name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
+    }
+    identity = publication(study, artifacts, executor.keys)
+    if is_published(executor.home, study, identity):
+        return
+    try:
+        land.with_options(task_run_name=f"land[{study.study}]")(session.id, study, built)
+        report.with_options(task_run_name=f"report[{study.study}]")(session.id, study)
+    except UserError as error:
+        get_run_logger().error("%s", error)
+        raise
+    mark_published(executor.home, study, identity)

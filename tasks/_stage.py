@@ -1,0 +1,107 @@
+"""What all stage tasks share: the run they belong to, and the call that does the work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+from prefect.tasks import Task
+from prefect.transactions import IsolationLevel
+
+from tasks._cache import FlockManager, StoreKeys, reference
+from xtreme_dag.stages.execute import Executor
+from xtreme_dag.stages.graph import Graph, Stage
+from xtreme_dag.stages.pool import Listener
+
+_SESSIONS: dict[str, Session] = {}
+_GUARD = threading.Lock()
+
+
+class Session:
+    """One run in this process: the graph, the executor, and who listens to progress.
+
+    Tasks are given its id: Prefect parameters stay small, and what it holds need not be serialised.
+    """
+
+    def __init__(self, graph: Graph, executor: Executor, listen: Listener) -> None:
+        self.id = uuid4().hex
+        self.graph = graph
+        self.executor = executor
+        self.listen = listen
+
+    def __enter__(self) -> Session:
+        with _GUARD:
+            _SESSIONS[self.id] = self
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with _GUARD:
+            del _SESSIONS[self.id]
+
+
+def session_of(identifier: str) -> Session:
+    """The session with this id, in this process."""
+    return _SESSIONS[identifier]
+
+
+def _parents(upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {name: result["key"] for name, result in upstream.items()}
+
+
+class StageKey(CachePolicy):
+    """Our key is Prefect's cache key."""
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        """The key of the stage that a task run is for."""
+        session = _SESSIONS[inputs["session"]]
+        return session.executor.key(session.graph[inputs["stage"]], _parents(inputs["upstream"]))
+
+
+def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Runs one stage of a session and returns a reference to its artifact.
+
+    Args:
+        session: id of the `Session`.
+        stage: name of the stage.
+        upstream: name -> reference of the stages that it needs.
+    """
+    here = _SESSIONS[session]
+    subject = here.graph[stage]
+
+    def listen(event: Mapping[str, Any]) -> None:
+        here.listen({**event, "stage": stage})
+
+    here.listen({"event": "started", "stage": stage})
+    result = here.executor.execute(subject, _parents(upstream), listen)
+    record = here.executor.store.intact(result.key)
+    if record is None:
+        raise RuntimeError(f"{stage}: its artifact is not in the store after its commit")
+    here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})
+    return reference(record)
+
+
+def configured(task: Task[..., Any], session: Session, stage: Stage) -> Task[..., Any]:
+    """A kind's task, named and cached for one stage of a session."""
+    home = session.executor.home
+    policy = StageKey().configure(
+        key_storage=StoreKeys(store=str(home.store), results=str(home.prefect / "results"), gate=stage.gate),
+        lock_manager=FlockManager(home.store / "locks"),
+        isolation_level=IsolationLevel.SERIALIZABLE,
+    )
+    return task.with_options(
+        task_run_name=stage.name,
+        cache_policy=policy,
+        persist_result=True,
+        result_storage=Path(home.prefect / "results"),
+        result_serializer="json",
+        cache_result_in_memory=False,
+        refresh_cache=session.executor.is_forced(stage),
+        tags=[stage.kind],
+    )

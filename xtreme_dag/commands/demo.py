@@ -1,0 +1,35 @@
+"""`xtreme-dag demo`: runs the embedded study and shows what it finds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+import xtreme_dag
+from xtreme_dag.commands import compare, run
+from xtreme_dag.home import Home, home_option
+
+_STUDY = Path(xtreme_dag.__file__).parent.parent / "studies" / "demo.yaml"
+
+
+@click.command()
+@home_option
+@click.pass_context
+def command(context: click.Context, home: Home) -> None:
+    """Run studies/demo.yaml on the miniworld: no download, a few minutes; then compare its conditions.
+
+    \b
+    Example: xtreme-dag demo
+    """
+    settings = {"overrides": [], "force": [], "workers": 0, "threads": 1, "device": "cpu", "timeout": None}
+    outcome = run.run_study(home, _STUDY, settings)
+    context.invoke(compare.command, home=home, study="demo")
+    counts = ", ".join(f"{count} {name}" for name, count in outcome["stages"].items())
+    click.echo(f"\nstages:   {counts} in {outcome['seconds']:.0f} s")
+    click.echo(f"report:   {outcome['report']}")
+    click.echo(f"database: {outcome['results']}")
+    click.echo('ask it:   xtreme-dag sql "SELECT * FROM leaderboard"')
+    if outcome["failed"]:
+        sys.exit(1)

@@ -1,0 +1,98 @@
+"""`xtreme-dag plan`: what a run would do, and why. Writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from xtreme_dag.commands.shared import duration, json_option, opened, print_json, study_options
+from xtreme_dag.home import Home, home_option
+from xtreme_dag.results.publish import is_published, publication
+from xtreme_dag.stages.build import Built
+from xtreme_dag.stages.plan import CACHED, Plan, Planned, Planner, matching
+from xtreme_dag.study import Study
+
+_SHOWN = 40
+
+
+@click.command()
+@study_options
+@click.option(
+    "--force", "force", metavar="STAGE", multiple=True, help="As if the stage had to run: a name, a kind, or target[*]."
+)
+@click.option("--all", "everything", is_flag=True, help="List cached stages too.")
+@json_option
+@home_option
+def command(
+    study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], everything: bool, as_json: bool, home: Home
+) -> None:
+    """Say for each stage of STUDY whether it is cached, stale, new, waiting or failed, and why.
+
+    \b
+    Example: xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3]
+    """
+    study, built = opened(study_file, overrides)
+    plan, current = made(home, study, built, force)
+    if as_json:
+        print_json(
+            {
+                "stages": [_entry(planned) for planned in plan.stages],
+                "summary": plan.summary(),
+                "outputs_current": current,
+            }
+        )
+        return
+    _print(plan, built, current, everything)
+
+
+def made(home: Home, study: Study, built: Built, force: tuple[str, ...] = ()) -> tuple[Plan, bool]:
+    """The plan of a study, and whether its database rows and report are up to date."""
+    forced = frozenset(matching(built.graph, force)) if force else frozenset()
+    planner = Planner(home, study.study, forced=forced)
+    plan = planner.plan(built.graph)
+    if not plan.all_cached:
+        return plan, False
+    artifacts = {planned.stage.name: (planned.key, planned.digest) for planned in plan.stages}
+    return plan, is_published(home, study, publication(study, artifacts, planner.keys))
+
+
+def _entry(planned: Planned) -> dict[str, object]:
+    return {
+        "key": planned.key,
+        "kind": planned.stage.kind,
+        "name": planned.stage.name,
+        "status": planned.status,
+        "reasons": list(planned.reasons),
+        "expected_seconds": planned.expected_seconds,
+    }
+
+
+def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
+    shown = [planned for planned in plan.stages if everything or planned.status != CACHED]
+    for planned in shown if everything else shown[:_SHOWN]:
+        reasons = "; ".join(planned.reasons[:3]) + (
+            f"; and {len(planned.reasons) - 3} more" if len(planned.reasons) > 3 else ""
+        )
+        time = f"  ~{duration(planned.expected_seconds)}" if planned.expected_seconds is not None else ""
+        click.echo(f"{planned.status:8} {planned.stage.name}{f'  ({reasons})' if reasons else ''}{time}")
+    if not everything and len(shown) > _SHOWN:
+        kinds = Counter(planned.stage.kind for planned in shown[_SHOWN:])
+        click.echo(
+            f"... and {len(shown) - _SHOWN} more ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}); --all lists them"
+        )
+    for table, what in sorted(built.stand_ins.items()):
+        click.echo(f"note: {table} is a stand-in: {what}")
+    for task, languages in built.missing.items():
+        click.echo(f"note: {task}: the source lacks {' '.join(languages)}")
+    known = [
+        planned.expected_seconds
+        for planned in plan.stages
+        if planned.status != CACHED and planned.expected_seconds is not None
+    ]
+    counts = ", ".join(f"{count} {status}" for status, count in plan.summary().items())
+    work = f"; about {duration(sum(known))} of work, from earlier runs" if known else ""
+    click.echo(f"{len(plan.stages)} stages: {counts}{work}")
+    if plan.all_cached:
+        click.echo("results and report are up to date" if current else "results and report will be written again")

@@ -1,0 +1,151 @@
+"""`xtreme-dag run`: does what `plan` says, through Prefect; with nothing to do it starts nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+import xtreme_dag
+from xtreme_dag.commands.plan import made
+from xtreme_dag.commands.shared import duration, json_option, opened, print_json, study_options
+from xtreme_dag.errors import UserError
+from xtreme_dag.home import Home, home_option
+from xtreme_dag.results.publish import report_path
+from xtreme_dag.server import QUIET, server, wait_recorded
+from xtreme_dag.stages.devices import find_devices
+from xtreme_dag.study import Study
+
+
+@click.command()
+@study_options
+@click.option(
+    "--force",
+    "force",
+    metavar="STAGE",
+    multiple=True,
+    help="Run it although it is cached: a name, a kind, or target[*].",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Stages side by side (default: one per core).")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each stage.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take.")
+@json_option
+@home_option
+def command(
+    study_file: Path,
+    overrides: tuple[str, ...],
+    force: tuple[str, ...],
+    workers: int | None,
+    threads: int,
+    device: str,
+    timeout: float | None,
+    as_json: bool,
+    home: Home,
+) -> None:
+    """Run whatever of STUDY is not cached, land the results and write the report.
+
+    \b
+    Example: xtreme-dag run studies/demo.yaml
+             xtreme-dag run studies/demo.yaml --force "target[xnli | mixed | seed 1]"
+    """
+    settings = {
+        "overrides": list(overrides),
+        "force": list(force),
+        "workers": workers or 0,
+        "threads": threads,
+        "device": device,
+        "timeout": timeout,
+    }
+    outcome = run_study(home, study_file, settings)
+    if as_json:
+        print_json({name: value for name, value in outcome.items() if name != "failed"})
+    else:
+        _print(outcome)
+    if outcome["stages"].get("failed") or outcome["stages"].get("not run"):
+        sys.exit(1)
+
+
+def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Runs a study in a child process that drives Prefect; returns what it did.
+
+    Raises:
+        UserError: the study, the home or the machine is not as it should be.
+    """
+    started = time.monotonic()
+    study, built = opened(study_file, tuple(settings["overrides"]))
+    home.ensure()
+    find_devices(settings["device"])
+    plan, current = made(home, study, built, tuple(settings["force"]))
+    if plan.all_cached and current:
+        return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
+    with server(home, lambda line: click.echo(line, err=True)) as api:
+        outcome = _drive(home, study_file, settings, api)
+        wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))
+    outcome["seconds"] = round(time.monotonic() - started, 2)
+    return outcome
+
+
+def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dict[str, Any]:
+    return {
+        "stages": {"succeeded": 0, "cached": stages, "failed": 0, "not run": 0},
+        "failed": {},
+        "results": str(home.results),
+        "report": str(report_path(home, study)),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _drive(home: Home, study_file: Path, settings: dict[str, Any], api: str) -> dict[str, Any]:
+    root = str(Path(xtreme_dag.__file__).parent.parent)
+    environment = {
+        **QUIET,
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_HOME": str(home.prefect),
+        **os.environ,
+        "PREFECT_API_URL": api,
+        "PYTHONPATH": os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part),
+    }
+    with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
+        answer = Path(folder) / "outcome.json"
+        request = {
+            "study_file": str(study_file),
+            "settings": {**settings, "home": str(home.root)},
+            "answer": str(answer),
+        }
+        child = subprocess.Popen([sys.executable, "-m", "flows.study", json.dumps(request)], env=environment)
+        try:
+            child.wait()
+        except KeyboardInterrupt:
+            child.wait()
+            raise
+        if not answer.is_file():
+            log = home.logs / "prefect-server.log"
+            raise UserError(
+                f"the run ended early (exit code {child.returncode})", where="flows.study", fix=f"logs: {log.parent}"
+            )
+        outcome: dict[str, Any] = json.loads(answer.read_text())
+    if "error" in outcome:
+        raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
+    return outcome
+
+
+def _print(outcome: dict[str, Any]) -> None:
+    counts = outcome["stages"]
+    if not any(counts[name] for name in ("succeeded", "failed", "not run")):
+        click.echo(f"nothing to do: all {counts['cached']} stages are cached ({duration(outcome['seconds'])})")
+    else:
+        click.echo(
+            f"stages: {', '.join(f'{count} {name}' for name, count in counts.items())} in {duration(outcome['seconds'])}"
+        )
+    for name, reason in outcome["failed"].items():
+        click.echo(f"failed: {name}: {reason}")
+    click.echo(f"results: {outcome['results']}")
+    click.echo(f"report:  {outcome['report']}")

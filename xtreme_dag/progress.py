@@ -1,0 +1,92 @@
+"""Progress on the terminal: how many stages are done, and what runs; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+# Without a terminal a line every so often, so that a log shows that the run lives.
+_LINE_SECONDS = 10.0
+
+
+class Display:
+    """Listens to the events of a run.
+
+    Args:
+        total: number of stages.
+        quiet: shows nothing but what is logged.
+    """
+
+    def __init__(self, total: int, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._total = total
+        self._live = self.console.is_terminal and not quiet
+        self._quiet = quiet
+        self._guard = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._rows: dict[str, TaskID] = {}
+        self._last_line = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[figures]}"),
+            console=self.console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._all = self._progress.add_task("stages", total=total, figures="")
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._progress.stop()
+
+    def listen(self, event: Mapping[str, Any]) -> None:
+        """Takes one event: started, progress, log, finished, failed or not run."""
+        with self._guard:
+            kind, stage = event["event"], event.get("stage", "")
+            if kind == "started" and self._live:
+                self._rows[stage] = self._progress.add_task(f"  {stage}", total=None, figures="")
+            elif kind == "progress" and stage in self._rows:
+                self._progress.update(
+                    self._rows[stage], completed=event["done"], total=event["total"], figures=_figures(event)
+                )
+            elif kind == "log" and not self._quiet:
+                self.console.print(f"{event['message']}", markup=False)
+            elif kind in ("finished", "failed", "not run"):
+                self._finish(kind, stage, event)
+
+    def _finish(self, kind: str, stage: str, event: Mapping[str, Any]) -> None:
+        outcome = "cached" if event.get("cached") else kind
+        self._counts[outcome] += 1
+        if stage in self._rows:
+            self._progress.remove_task(self._rows.pop(stage))
+        self._progress.advance(self._all)
+        self._progress.update(self._all, figures=self._tally())
+        if kind == "failed":
+            self.console.print(f"failed: {stage}: {event.get('message', '')}", markup=False, style="red")
+        elif not self._live and not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self.console.print(
+                f"{sum(self._counts.values())} of {self._total} stages: {self._tally()}; last {stage}", markup=False
+            )
+
+    def _tally(self) -> str:
+        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(self._counts.items()))
+
+
+def _figures(event: Mapping[str, Any]) -> str:
+    shown = {name: value for name, value in event.items() if name not in ("event", "stage", "done", "total")}
+    return " ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
+    )

@@ -1,0 +1,94 @@
+"""From a graph and the store to what is landed: facts about the study, its evaluations, contracts and stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.home import Home
+from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
+from xtreme_dag.stages.graph import Stage
+from xtreme_dag.stages.store import Record, Store
+from xtreme_dag.study import Study
+
+
+def study_facts(study: Study, tasks: Iterable[str]) -> StudyFacts:
+    """A study as the database keeps it."""
+    whole = study.model_dump(mode="json", exclude_none=True)
+    conditions = tuple(Condition(name=name, description=whole["intermediate"][name]) for name in study.intermediate)
+    return StudyFacts(
+        name=study.study,
+        question=study.question,
+        baseline=study.compare.baseline,
+        conditions=conditions,
+        targets=tuple(tasks),
+        seeds=study.seeds,
+        recipe={key: whole[key] for key in ("benchmark", "data", "model", "recipe", "compare")},
+    )
+
+
+def evaluation(stage: Stage, record: Record, home: Home) -> Evaluation:
+    """One evaluation."""
+    artifact = Store(home.store).artifact(record.digest)
+    scores = _json(artifact / "scores.json", stage)
+    labels = stage.labels
+    return Evaluation(
+        stage_key=record.key,
+        condition=labels["condition"],
+        task=labels["task"],
+        language=labels["language"],
+        split=labels["split"],
+        seed=labels["seed"],
+        primary=scores["primary"],
+        artifact=artifact,
+        digest=record.digest,
+    )
+
+
+def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcome:
+    """What a contract said of one table."""
+    outcome = _json(Store(home.store).artifact(record.digest) / "outcome.json", stage)
+    broken = tuple(rule for rule in outcome["rules"] if not rule["ok"])
+    return ContractOutcome(
+        dataset=outcome["dataset"],
+        language=outcome["language"],
+        split=outcome["split"],
+        ok=outcome["ok"],
+        rules=len(outcome["rules"]),
+        violations=broken,
+        digest=record.digest,
+    )
+
+
+def stage_facts(stage: Stage, record: Record) -> StageFacts:
+    """One stage, from its manifest."""
+    manifest = record.manifest
+    return StageFacts(
+        key=record.key,
+        kind=stage.kind,
+        name=stage.name,
+        digest=record.digest,
+        fingerprint=manifest["code"],
+        git_commit=manifest["git_commit"],
+        libraries=manifest["libraries"],
+        host=manifest["host"],
+        device=manifest["options"].get("device", "cpu"),
+        started=manifest["started"],
+        seconds=manifest["seconds"],
+        peak_memory_bytes=manifest["peak_memory_bytes"],
+        figures=manifest["figures"],
+        inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
+    )
+
+
+def _json(path: Path, stage: Stage) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(
+            f"{path.name} cannot be read", where=stage.name, fix="xtreme-dag verify, then run again"
+        ) from None
+    return content

@@ -1,0 +1,78 @@
+"""After the stages: land what there is in the database and write the report, unless both are as they should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from xtreme_dag.home import Home
+from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
+from xtreme_dag.stages.build import Built
+from xtreme_dag.stages.jsonio import sha256_of, write_atomically
+from xtreme_dag.stages.keys import Keys
+from xtreme_dag.stages.store import Store
+from xtreme_dag.study import Study
+
+_LAND = "xtreme_dag.results.landing:land"
+_REPORT = "xtreme_dag.report.html:write_report"
+
+
+def report_path(home: Home, study: Study) -> Path:
+    """Where a study's report is kept."""
+    return home.reports / f"{study.study}.html"
+
+
+def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Keys) -> str:
+    """Identity of what is to be published: the study, its stages (name -> key and digest), and the code that does it."""
+    code = {function: keys.code(function)[0] for function in (_LAND, _REPORT)}
+    return sha256_of(
+        {
+            "study": study.model_dump(mode="json"),
+            "stages": {name: list(pair) for name, pair in artifacts.items()},
+            "code": code,
+        }
+    )
+
+
+def is_published(home: Home, study: Study, identity: str) -> bool:
+    """Whether the database and the report already say this."""
+    try:
+        stamp = json.loads(_stamp(home, study).read_text())
+        return bool(stamp["identity"] == identity and home.results.is_file() and report_path(home, study).is_file())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:
+    """Lands every evaluation that is done (stage name -> key); other studies' rows stay."""
+    from xtreme_dag.results.landing import land
+
+    store = Store(home.store)
+    evaluations, contracts, stages = [], [], []
+    for stage in built.graph:
+        record = store.intact(done[stage.name]) if stage.name in done else None
+        if record is None:
+            continue
+        stages.append(stage_facts(stage, record))
+        if stage.kind == "evaluate":
+            evaluations.append(evaluation(stage, record, home))
+        elif stage.kind == "check":
+            contracts.append(contract_outcome(stage, record, home))
+    land(home.root, study_facts(study, (task.name for task in built.tasks)), evaluations, contracts, stages)
+
+
+def write_study_report(home: Home, study: Study) -> Path:
+    """Writes the study's report beside the database."""
+    from xtreme_dag.report.html import write_report
+
+    return write_report(home.root, study.study, report_path(home, study))
+
+
+def mark_published(home: Home, study: Study, identity: str) -> None:
+    """Remembers what was published, so that a run with nothing to do touches nothing."""
+    write_atomically(_stamp(home, study), json.dumps({"identity": identity}))
+
+
+def _stamp(home: Home, study: Study) -> Path:
+    return home.caches / f"published-{study.study}.json"

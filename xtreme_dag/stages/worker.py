@@ -1,0 +1,103 @@
+"""A worker process: imports heavy libraries once, then runs stage functions one after another.
+
+It reads requests (one JSON line each) from its standard input and answers on the descriptor that was its standard
+output; what stage functions print goes to standard error, which is a log file. It dies with its parent.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import resource
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.stages.context import StageContext
+
+
+def _read_requests(requests: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    # The parent is gone or wants no more: an unfinished stage is of no use to anybody and resumes from its checkpoint.
+    os._exit(0)
+
+
+def main() -> None:
+    """Serves requests until the parent closes the pipe."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    guard = threading.Lock()
+
+    def answer(event: Mapping[str, Any]) -> None:
+        with guard:
+            answers.write(json.dumps(dict(event), default=str) + "\n")
+
+    requests: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    while True:
+        _serve(json.loads(requests.get()), answer)
+
+
+def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> None:
+    started = time.perf_counter()
+    try:
+        figures = _call(request, answer)
+        answer(
+            {
+                "event": "done",
+                "figures": figures,
+                "seconds": time.perf_counter() - started,
+                "peak_memory_bytes": _peak(),
+            }
+        )
+    except UserError as error:
+        answer({"event": "error", "what": error.what, "where": error.where, "fix": error.fix})
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            answer({"event": "error", **_crash(error)})
+            return
+        answer(
+            {
+                "event": "error",
+                "what": "no space left on the disk",
+                "where": str(error.filename or request["out"]),
+                "fix": "free some, or move the home with --home DIR",
+            }
+        )
+    except Exception as error:
+        answer({"event": "error", **_crash(error)})
+
+
+def _call(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+    module, _, name = request["function"].partition(":")
+    function = getattr(importlib.import_module(module), name)
+    context = StageContext(
+        out=Path(request["out"]), scratch=Path(request["scratch"]), options=request["options"], listen=answer
+    )
+    inputs = {key: Path(path) for key, path in request["inputs"].items()}
+    return function(request["params"], inputs, context) or {}
+
+
+def _crash(error: Exception) -> dict[str, str]:
+    text = "".join(traceback.format_exception(error))
+    print(text, file=sys.stderr, flush=True)
+    return {"what": f"{type(error).__name__}: {error}".splitlines()[0], "where": "", "fix": "", "traceback": text}
+
+
+def _peak() -> int:
+    """Peak resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()
