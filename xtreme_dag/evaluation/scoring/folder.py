@@ -38,7 +38,8 @@ _JUDGES: Mapping[str, tuple[Judge, str]] = {
     "qa_retrieval": (judge_retrieval, "ranking"),
     "span_qa": (judge_squad, "answers"),
 }
-_MLQA_METRIC = "mlqa_em_f1"
+# evaluate.py chooses the rules by the task's name; of the QA tasks MLQA alone has its own.
+_OWN_RULES: Mapping[str, Judge] = {"mlqa": judge_mlqa}
 # The mean of exact match and F1 is a figure of a task, not of a language, in evaluate.py.
 _UNREPORTED = ("em_f1_mean",)
 
@@ -49,6 +50,7 @@ class FolderTask:
 
     Attributes:
         name: the task, and its folder.
+        kind: format of its dataset.
         suffix: of its files.
         judge: reads two files.
         family: family of metrics (`combine.FAMILIES`).
@@ -56,6 +58,7 @@ class FolderTask:
     """
 
     name: str
+    kind: str
     suffix: str
     judge: Judge
     family: str
@@ -71,8 +74,9 @@ def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
         judge, family = _JUDGES[kind]
         tasks[name] = FolderTask(
             name=name,
+            kind=kind,
             suffix=SUFFIXES[kind],
-            judge=judge_mlqa if task.metric == _MLQA_METRIC else judge,
+            judge=_OWN_RULES.get(name, judge),
             family=family,
             listed=Listed(languages=task.languages[benchmark], group=task.group),
         )
