@@ -55,7 +55,19 @@ def encode(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     """
     settings = encode_params(params)
     table = limited(read_table(inputs["table"]), settings)
-    tokenizer = load_tokenizer(inputs["tokenizer"])
+    examples, sequences, info = encode_table(table, settings, load_tokenizer(inputs["tokenizer"]))
+    write_encoded(context.out, examples, sequences, info)
+    return {"examples": info["examples"], "sequences": info["sequences"], "tokens": info["tokens"]}
+
+
+def encode_table(
+    table: pa.Table, settings: EncodeParams, tokenizer: TextTokenizer
+) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
+    """Tokenises a canonical table in memory.
+
+    Returns:
+        The table of examples, the table of sequences and the content of `encode.json`.
+    """
     encoded = _by_head(table, settings, tokenizer)
     unknown = tokenizer.special_ids.get("unk", -1)
     tokens = len(encoded.flat.ids)
@@ -76,8 +88,7 @@ def encode(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
         "special_ids": dict(sorted(tokenizer.special_ids.items())),
         **encoded.counts,
     }
-    write_encoded(context.out, _examples(table, encoded), _sequences(encoded), info)
-    return {"examples": info["examples"], "sequences": info["sequences"], "tokens": tokens}
+    return _examples(table, encoded), _sequences(encoded), info
 
 
 def encode_params(params: Mapping[str, Any]) -> EncodeParams:

@@ -7,7 +7,7 @@ record batch, so that a column is one numpy array. `encode.json` says how they w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class EncodedTable:
     info: dict[str, Any]
     examples: pa.Table
     sequences: pa.Table
+    _columns: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def head(self) -> str:
@@ -80,7 +81,9 @@ class EncodedTable:
 
     def per_token(self, column: str) -> Array:
         """A list column of `sequences.arrow`, end to end (aligned with `ids`; `offsets` has two values per token)."""
-        return _values(self.sequences[column])
+        if column not in self._columns:
+            self._columns[column] = _values(self.sequences[column])
+        return self._columns[column]
 
     def per_sequence(self, column: str) -> Array:
         """A scalar column of `sequences.arrow`."""

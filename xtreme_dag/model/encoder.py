@@ -30,6 +30,7 @@ class PackedEncoder(nn.Module):
 
     Attributes:
         packs: whether attention is packed; else the sequences run padded, in buckets of similar length.
+        pad_id: the padding token's row of the embedding table.
     """
 
     config: Any
@@ -43,6 +44,7 @@ class PackedEncoder(nn.Module):
         self.position_offset = self.config.pad_token_id + 1 if after_padding else 0
         limit = getattr(self.config, "max_position_embeddings", None)
         self.longest_allowed = None if limit is None or not self.packs else int(limit) - self.position_offset
+        self.pad_id = int(self.config.pad_token_id or 0)
         self.uses_types = getattr(self.config, "type_vocab_size", 0) > 1
 
     @property
@@ -110,10 +112,9 @@ class PackedEncoder(nn.Module):
             source = np.where(inside, bounds[rows][:, None] + np.arange(width)[None, :], 0)
             at = to_device(source, device)
             mask = to_device(inside, device)
-            pad = self.config.pad_token_id or 0
             types = tokens.type_ids[at] * mask if self.uses_types and tokens.type_ids is not None else None
             output = self.backbone(
-                input_ids=torch.where(mask, tokens.input_ids[at], pad),
+                input_ids=torch.where(mask, tokens.input_ids[at], self.pad_id),
                 attention_mask=mask.long(),
                 token_type_ids=types,
                 output_hidden_states=every,

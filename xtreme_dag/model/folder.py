@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,8 @@ def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> No
 
     folder.mkdir(parents=True, exist_ok=True)
     backbone: Any = model.encoder.backbone
-    backbone.save_pretrained(str(folder / "encoder"))
+    with _quiet():
+        backbone.save_pretrained(str(folder / "encoder"))
     copy_tokenizer(tokenizer_from, folder / "tokenizer")
     entries = {
         name: {"kind": spec.kind, "labels": list(spec.labels), "hidden_size": model.encoder.hidden_size}
@@ -190,13 +192,8 @@ def new_encoder(config: Any, seed: int) -> PackedEncoder:
 def _from_pretrained(home: Path, config: Any) -> nn.Module:
     """Transformers' own loading, quiet and offline, from safetensors only."""
     from transformers import AutoModel
-    from transformers.utils import logging
 
-    talk: Any = logging
-    before = talk.get_verbosity()
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    try:
+    with _quiet():
         backbone: nn.Module = AutoModel.from_pretrained(
             str(home),
             config=config,
@@ -205,9 +202,22 @@ def _from_pretrained(home: Path, config: Any) -> nn.Module:
             dtype=torch.float32,
             **_construction(config),
         )
+    return backbone
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars and load reports (a base model's unused head is no news)."""
+    from transformers.utils import logging
+
+    talk: Any = logging
+    before = talk.get_verbosity()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        yield
     finally:
         talk.set_verbosity(before)
-    return backbone
 
 
 def _construction(config: Any) -> dict[str, Any]:

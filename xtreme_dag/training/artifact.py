@@ -1,0 +1,101 @@
+"""What a training stage leaves: a model folder, `training.json`, and the rows that were drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from xtreme_dag.data.canonical import write_table
+from xtreme_dag.errors import UserError
+from xtreme_dag.model.folder import TrainedModel, save_model
+from xtreme_dag.training.loop import Outcome
+from xtreme_dag.training.pools import Pool
+
+# Points of the loss curve that training.json shows; the digest covers every step.
+_CURVE_POINTS = 100
+
+
+def write_artifact(
+    model: TrainedModel,
+    outcome: Outcome,
+    pools: Sequence[Pool],
+    *,
+    out: Path,
+    tokenizer_from: Path,
+    facts: dict[str, Any],
+) -> Mapping[str, Any]:
+    """Writes the model folder with `training.json` and `drawn.parquet`.
+
+    Returns:
+        Figures for the manifest (speed, memory), which are not part of the artifact.
+    """
+    save_model(model, out, tokenizer_from=tokenizer_from)
+    report = {
+        "steps": outcome.steps,
+        "steps_done": outcome.done,
+        "kept_step": outcome.kept,
+        "loss_digest": hashlib.sha256(outcome.losses.tobytes()).hexdigest(),
+        "loss_curve": _curve(outcome.losses),
+        "selection": outcome.looks,
+        "composition": composition(pools),
+        **facts,
+    }
+    (out / "training.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_table(drawn(pools), out / "drawn.parquet")
+    return outcome.figures
+
+
+def composition(pools: Sequence[Pool]) -> list[dict[str, Any]]:
+    """Examples and tokens of each task, dataset and language, once through the drawn rows."""
+    return [
+        {
+            "task": pool.name,
+            "dataset": part.dataset,
+            "language": part.language,
+            "examples": len(part.rows),
+            "distinct": len(np.unique(part.rows)),
+            "tokens": part.tokens,
+        }
+        for pool in pools
+        for part in pool.parts
+    ]
+
+
+def drawn(pools: Sequence[Pool]) -> pa.Table:
+    """One row per drawn example, in pool order: task, dataset, language, id."""
+    columns: dict[str, list[str]] = {"task": [], "dataset": [], "language": [], "id": []}
+    for pool in pools:
+        for part in pool.parts:
+            names = part.table.examples["id"].take(pa.array(part.rows)).to_pylist()
+            columns["task"] += [pool.name] * len(names)
+            columns["dataset"] += [part.dataset] * len(names)
+            columns["language"] += [part.language] * len(names)
+            columns["id"] += names
+    return pa.table(columns)
+
+
+def refuse_unlabelled(pool: Pool) -> Pool:
+    """The pool, if every drawn example that needs a label has one."""
+    if pool.spec.kind not in ("classification", "multiple_choice"):
+        return pool
+    for part in pool.parts:
+        missing = int((part.table.per_example("label")[part.rows] < 0).sum())
+        if missing:
+            raise UserError(
+                f"{missing:,} of {len(part.rows):,} drawn examples have no label",
+                where=f"{pool.name}: {part.dataset}/{part.language}",
+                fix="train on a labelled split",
+            )
+    return pool
+
+
+def _curve(losses: np.ndarray[Any, np.dtype[np.float32]]) -> list[float]:
+    """The loss curve as means of at most `_CURVE_POINTS` runs of steps."""
+    runs = np.array_split(losses.astype(np.float64), min(_CURVE_POINTS, max(1, len(losses))))
+    return [round(float(run.mean()), 6) for run in runs if len(run)]

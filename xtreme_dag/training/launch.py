@@ -1,0 +1,138 @@
+"""Runs a training stage in several processes: torchrun starts them, each calls the same stage function."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.stages.context import StageContext
+
+_EVENTS = "events.jsonl"
+_POLL_SECONDS = 0.2
+
+
+def launched() -> bool:
+    """Whether this process was started by torchrun."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def writes() -> bool:
+    """Whether this process writes the artifact: the only one, or the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def launch(
+    stage: str, processes: int, params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """Runs a stage of this room in `processes` processes on this machine.
+
+    Args:
+        stage: its name in `xtreme_dag.training.stages`.
+        processes: how many.
+        params: as given to the stage.
+        inputs: as given to the stage.
+        context: as given to the stage; progress of the first process is passed on.
+
+    Returns:
+        What the first process returned.
+
+    Raises:
+        UserError: a process failed; the message is that of the first one that did.
+    """
+    scratch = context.scratch / "processes"
+    scratch.mkdir(parents=True, exist_ok=True)
+    for old in scratch.glob("*.json*"):
+        old.unlink()
+    job = {
+        "stage": stage,
+        "params": dict(params),
+        "inputs": {name: str(path) for name, path in inputs.items()},
+        "out": str(context.out),
+        "scratch": str(context.scratch),
+        "options": dict(context.options),
+    }
+    (scratch / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"),
+        *("-m", "xtreme_dag.training.worker", str(scratch)),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(context.options.get("threads", 1))}
+    over = threading.Event()
+    listener = threading.Thread(target=_pass_on, args=(scratch / _EVENTS, context, over), daemon=True)
+    listener.start()
+    with (scratch / "log.txt").open("w", encoding="utf-8") as log:
+        code = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    over.set()
+    listener.join()
+    if code:
+        raise _first_failure(scratch, code)
+    returned: dict[str, Any] = json.loads((scratch / "returned.json").read_text(encoding="utf-8"))
+    return returned
+
+
+def run_process(scratch: Path, stages: Mapping[str, Any]) -> None:
+    """One of the processes: runs the stage of `job.json`, keeps its own error for the parent.
+
+    Args:
+        scratch: the folder that `launch` made.
+        stages: name -> stage function.
+    """
+    job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
+    rank = os.environ["RANK"]
+
+    def listen(event: Mapping[str, Any]) -> None:
+        if writes():
+            with (scratch / _EVENTS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dict(event)) + "\n")
+
+    context = StageContext(out=Path(job["out"]), scratch=Path(job["scratch"]), options=job["options"], listen=listen)
+    inputs = {name: Path(path) for name, path in job["inputs"].items()}
+    try:
+        returned = stages[job["stage"]](job["params"], inputs, context)
+    except Exception as error:
+        known = isinstance(error, UserError)
+        failure = {
+            "at": time.time(),
+            "rank": int(rank),
+            "what": error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
+            "where": error.where if isinstance(error, UserError) else "",
+            "fix": error.fix if isinstance(error, UserError) else "",
+            "known": known,
+        }
+        (scratch / f"failure-{rank}.json").write_text(json.dumps(failure), encoding="utf-8")
+        raise
+    if writes():
+        (scratch / "returned.json").write_text(json.dumps(dict(returned or {})), encoding="utf-8")
+
+
+def _first_failure(scratch: Path, code: int) -> UserError:
+    """The error of the process that failed first (the others fail because it did)."""
+    failures = [json.loads(path.read_text(encoding="utf-8")) for path in scratch.glob("failure-*.json")]
+    if not failures:
+        tail = (scratch / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+        return UserError(f"the processes ended with code {code}: {' / '.join(tail)}", where="training")
+    first = min(failures, key=lambda failure: float(failure["at"]))
+    return UserError(f"process {first['rank']}: {first['what']}", where=first["where"] or "training", fix=first["fix"])
+
+
+def _pass_on(path: Path, context: StageContext, over: threading.Event) -> None:
+    """Passes the first process's events on until the processes are over."""
+    read = 0
+    while True:
+        ended = over.wait(_POLL_SECONDS)
+        if path.is_file():
+            with path.open(encoding="utf-8") as file:
+                file.seek(read)
+                while (line := file.readline()).endswith("\n"):
+                    context.listen(json.loads(line))
+                    read = file.tell()
+        if ended:
+            return

@@ -1,0 +1,299 @@
+"""The training loop: packed batches in, trained weights out, resumable at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.model.folder import TrainedModel
+from xtreme_dag.stages.context import StageContext
+from xtreme_dag.training.checkpoints import Checkpoints
+from xtreme_dag.training.memory import out_of_memory_advice, ran_out_of_memory
+from xtreme_dag.training.numerics import autocast, set_up
+from xtreme_dag.training.objectives import LossModule
+from xtreme_dag.training.optimiser import set_rate
+from xtreme_dag.training.pools import Pool
+from xtreme_dag.training.processes import Processes
+from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.sampler import Schedule
+from xtreme_dag.training.selection import Tracker, look
+from xtreme_dag.training.speed import Meter, synchronise
+from xtreme_dag.training.step import Job, Stepper
+from xtreme_dag.training.vocabulary import Trimmed, restore, trim
+
+_CHECKPOINT_SECONDS = 300.0
+_LOG_STEPS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is trained on what.
+
+    Attributes:
+        seed: of the order, the masks and the dropout.
+        recipe: how.
+        pools: the drawn examples of each task; their names are heads of the model.
+        selection: dev pools, empty for none.
+    """
+
+    seed: int
+    recipe: TrainRecipe
+    pools: tuple[Pool, ...]
+    selection: tuple[Pool, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        steps: optimizer steps of the schedule.
+        done: optimizer steps taken (fewer when patience ran out).
+        kept: the step whose weights the model has now.
+        losses: float32 `[done]`, mean loss of each step.
+        looks: the selection history.
+        figures: speed, memory and what happened on the way; not deterministic.
+    """
+
+    steps: int
+    done: int
+    kept: int
+    losses: npt.NDArray[np.float32]
+    looks: list[dict[str, Any]]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def train(model: TrainedModel, run: Run, context: StageContext) -> Outcome:
+    """Trains the model in place.
+
+    Args:
+        model: with a head for every pool, its weights initialised.
+        run: what is trained on what.
+        context: `scratch` holds the checkpoints; started again with the same scratch, a killed run ends with the same
+            weights. `options`: device, threads, compile, checkpoint_steps, checkpoint_seconds, log_steps.
+
+    Returns:
+        The outcome. With a selection set the model has the weights of the best look, else the last.
+
+    Raises:
+        UserError: the loss is not finite, or memory ran out.
+    """
+    return Trainer(model, run, context).run()
+
+
+class Trainer:
+    """One run of the loop; see `train`."""
+
+    def __init__(self, model: TrainedModel, run: Run, context: StageContext) -> None:
+        self.model, self.spec, self.context = model, run, context
+        self.recipe = run.recipe
+        self.device = set_up(context.options, run.recipe)
+        self.processes = Processes(run.recipe, self.device, len(run.pools))
+        self.schedule = Schedule(
+            [len(pool) for pool in run.pools],
+            seed=run.seed,
+            batch_size=self.recipe.batch_size,
+            epochs=self.recipe.epochs,
+            steps=self.recipe.steps,
+            mixing=self.recipe.mixing,
+        )
+        self.trimmed = self._trim()
+        self.remap = None if self.trimmed is None else self.trimmed.remap
+        self._prepare_model()
+        self.loss_module = LossModule(model)
+        self.module, self.optimiser = self.processes.prepare(self.loss_module)
+        self.parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        self.checkpoints = Checkpoints(context.scratch / "checkpoints", run_digest(run, self.schedule.steps))
+        self.tracker = Tracker(patience=self.recipe.patience)
+        self.losses = torch.zeros(self.schedule.steps, device=self.device)
+        self.halved: list[int] = []
+        reduced = not isinstance(autocast(self.device, self.recipe), nullcontext)
+        self.meter = Meter(model.encoder, self.device, reduced=reduced)
+        self.stepper = Stepper(
+            self.loss_module,
+            self.module,
+            pools=run.pools,
+            schedule=self.schedule,
+            processes=self.processes,
+            recipe=self.recipe,
+            seed=run.seed,
+            device=self.device,
+            remap=self.remap,
+            meter=self.meter,
+        )
+
+    def run(self) -> Outcome:
+        """All steps, from the last checkpoint on."""
+        first = self._resume()
+        options = self.context.options
+        every = options.get("checkpoint_steps")
+        seconds = float(options.get("checkpoint_seconds", _CHECKPOINT_SECONDS))
+        log_steps = int(options.get("log_steps", _LOG_STEPS))
+        saved = started = time.monotonic()
+        self.model.train()
+        done = first
+        while done < self.schedule.steps and not self.tracker.exhausted:
+            self._step(done)
+            done += 1
+            if self.spec.selection and (done % self.recipe.select_every == 0 or done == self.schedule.steps):
+                self._look(done)
+            if done % log_steps == 0 or done == self.schedule.steps:
+                self._report(done)
+            due = done % int(every) == 0 if every else time.monotonic() - saved > seconds
+            if due and done < self.schedule.steps:
+                self._save(done)
+                saved = time.monotonic()
+        synchronise(self.device)
+        spent = time.monotonic() - started
+        return self._finish(done, spent)
+
+    def _step(self, step: int) -> None:
+        """One optimizer step; out of memory, at half the micro-batch if the recipe says so."""
+        while True:
+            jobs = self.stepper.jobs(step)
+            self.optimiser.zero_grad(set_to_none=True)
+            try:
+                self.losses[step] = self.stepper.accumulate(step, jobs)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+                self._halve(step, jobs, error)
+        if self.recipe.max_grad_norm:
+            self.processes.clip(self.parameters, self.recipe.max_grad_norm)
+        set_rate(self.optimiser, self.recipe.rate(step, self.schedule.steps))
+        self.optimiser.step()
+
+    def _halve(self, step: int, jobs: list[Job], error: BaseException) -> None:
+        """Halves the micro-batch after running out of memory, or says what to lower."""
+        largest = max(int(job.batch.lengths.sum()) for job in jobs)
+        single = max(len(job.batch) for job in jobs) == 1
+        if self.recipe.out_of_memory == "fail" or single or self.processes.world > 1:
+            raise out_of_memory_advice(step, [job.batch for job in jobs]) from error
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.stepper.micro_tokens = largest // 2
+        self.halved.append(step)
+        self.context.log(
+            f"out of memory at step {step}: micro-batches of at most {self.stepper.micro_tokens} tokens from here"
+        )
+
+    def _look(self, done: int) -> None:
+        """Scores dev; keeps the weights if they are the best so far."""
+        figures = look(self.model, self.spec.selection, self.device, self.remap, self.recipe.mlm_probability)
+        if self.tracker.record(done, figures):
+            weights = self.processes.weights(self.module)
+            if self.processes.main:
+                self.checkpoints.save_best(weights)
+
+    def _report(self, done: int) -> None:
+        """Progress and speed; the only place where the loop waits for the device."""
+        recent = self.losses[max(0, done - _LOG_STEPS) : done].mean().item()
+        if not np.isfinite(recent):
+            raise UserError(
+                f"the loss is not finite (before step {done})",
+                where="training",
+                fix="lower the learning rate, lengthen the warmup, or use precision: fp32",
+            )
+        self.context.progress(done, self.schedule.steps, loss=recent, **self.meter.read())
+
+    def _save(self, done: int) -> None:
+        """A checkpoint."""
+        weights = self.processes.weights(self.module)
+        moments = self.processes.optimiser_state(self.loss_module, self.optimiser)
+        if self.processes.main:
+            state = {
+                "looks": self.tracker.history,
+                "best_step": self.tracker.best_step,
+                "micro_tokens": self.stepper.micro_tokens,
+                "halved": self.halved,
+            }
+            self.checkpoints.save(done, {**weights, "losses": self.losses}, moments, state)
+
+    def _resume(self) -> int:
+        """The step to go on from; the state of the last checkpoint is put back."""
+        checkpoint = self.checkpoints.latest()
+        self.processes.wait()
+        if self.processes.main:
+            self.checkpoints.rewind(checkpoint)
+        if checkpoint is None:
+            return 0
+        weights = dict(checkpoint.weights)
+        self.losses = weights.pop("losses").to(self.device)
+        self.processes.load(self.loss_module, self.optimiser, weights, checkpoint.optimiser)
+        state = checkpoint.state
+        self.tracker.history, self.tracker.best_step = state["looks"], state["best_step"]
+        self.stepper.micro_tokens, self.halved = state["micro_tokens"], state["halved"]
+        self.context.log(f"resumed at step {state['step']} of {self.schedule.steps}")
+        return int(state["step"])
+
+    def _finish(self, done: int, seconds: float) -> Outcome:
+        """The best weights back, the vocabulary whole again."""
+        kept = done
+        if self.tracker.best_step is not None:
+            kept = self.tracker.best_step
+            self.processes.wait()
+            self.processes.load_weights(self.loss_module, self.checkpoints.load_best())
+        if self.trimmed is not None:
+            restore(self.model.encoder, self.trimmed, self.recipe, kept, self.schedule.steps)
+        self.model.eval()
+        return Outcome(
+            steps=self.schedule.steps,
+            done=done,
+            kept=kept,
+            losses=self.losses[:done].cpu().numpy(),
+            looks=self.tracker.history,
+            figures={
+                "seconds": seconds,
+                "tokens_per_s": self.meter.total_tokens / max(seconds, 1e-9),
+                "examples_per_s": self.meter.total_examples / max(seconds, 1e-9),
+                "device": self.device.type,
+                "processes": self.processes.world,
+                "micro_batch_halved_at": self.halved,
+                "embedding_rows_trained": len(self.model.encoder.word_embeddings())
+                if self.trimmed is None
+                else len(self.trimmed.kept),
+            },
+        )
+
+    def _trim(self) -> Trimmed | None:
+        """Leaves unused embedding rows out, unless a head needs the whole vocabulary."""
+        whole = any(spec.kind == "mlm" for spec in self.model.specs.values())
+        if whole or not self.recipe.trim_vocabulary:
+            return None
+        pools: Sequence[Pool] = (*self.spec.pools, *self.spec.selection)
+        return trim(self.model.encoder, [part.table for pool in pools for part in pool.parts])
+
+    def _prepare_model(self) -> None:
+        """Dropout, activation checkpointing and the device."""
+        if self.recipe.dropout is not None:
+            for module in self.model.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = self.recipe.dropout
+        if self.recipe.activation_checkpointing:
+            backbone: Any = self.model.encoder.backbone
+            backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model.to(self.device)
+
+
+def run_digest(run: Run, steps: int) -> str:
+    """What a checkpoint must have been made for: recipe, seed, tasks and the rows that were drawn."""
+    drawn = hashlib.sha256()
+    for pool in (*run.pools, *run.selection):
+        for part in pool.parts:
+            drawn.update(f"{pool.name}/{pool.spec}/{part.dataset}/{part.language}".encode())
+            drawn.update(np.ascontiguousarray(part.rows, dtype=np.int64).tobytes())
+    text = json.dumps({**asdict(run.recipe), "seed": run.seed, "steps": steps, "drawn": drawn.hexdigest()})
+    return hashlib.sha256(text.encode()).hexdigest()

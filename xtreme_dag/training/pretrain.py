@@ -1,0 +1,170 @@
+"""Pretraining from nothing: a BPE tokenizer made from the text, then masked language modelling on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from xtreme_dag.data.canonical import read_table
+from xtreme_dag.data.encode import encode_table
+from xtreme_dag.data.encode_parts import EncodeParams
+from xtreme_dag.data.encode_tokenizer import load_tokenizer
+from xtreme_dag.data.encoded import EncodedTable
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.model.folder import TrainedModel, new_encoder
+from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.stages.context import StageContext
+from xtreme_dag.training.artifact import write_artifact
+from xtreme_dag.training.loop import Run, train
+from xtreme_dag.training.pools import Part, Pool
+from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.tables import TrainingTable
+
+# XLM-R's special tokens, in its order.
+_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_HEAD = "mlm"
+_HEAD_STD = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderShape:
+    """The shape of an XLM-R-like encoder.
+
+    Attributes:
+        hidden_size: width of a hidden state.
+        layers: transformer layers.
+        heads: attention heads per layer.
+        intermediate_size: width of the feed-forward layers.
+        max_positions: longest sequence, in tokens.
+        dropout: of hidden states and attention.
+    """
+
+    hidden_size: int = 128
+    layers: int = 2
+    heads: int = 4
+    intermediate_size: int = 512
+    max_positions: int = 512
+    dropout: float = 0.1
+
+
+def train_pretrain_text(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext, *, writes: bool
+) -> Mapping[str, Any]:
+    """Pretrains on text; see `xtreme_dag.training.stages.pretrain_text`."""
+    recipe = TrainRecipe.from_params(params["recipe"])
+    seed = int(params["seed"])
+    shape = encoder_shape(params.get("model", {}))
+    tables = text_tables(inputs, params.get("limit"))
+    home = context.scratch / "tokenizer"
+    train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), home)
+    max_length = int(params.get("max_length", shape.max_positions))
+    parts = tuple(_part(name, table, home, max_length) for name, table in tables)
+    pool = Pool(name=_HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
+    model = TrainedModel(new_encoder(_config(shape, parts[0].table), seed), {_HEAD: pool.spec})
+    initialise(model.heads[_HEAD], _HEAD_STD, seed)
+    outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
+    if not writes:
+        return {}
+    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts={"seed": seed})
+
+
+def encoder_shape(params: Mapping[str, Any]) -> EncoderShape:
+    """The shape from stage parameters, or an error that names the key."""
+    valid = {field.name for field in fields(EncoderShape)}
+    for name in params:
+        if name not in valid:
+            raise UserError(f"there is no key {name!r}", where="pretrain: model", fix=nearest(name, valid))
+    return EncoderShape(**params)
+
+
+def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str, pa.Table]]:
+    """The text tables by name, at most `limit` lines each, lines without text left out."""
+    tables = []
+    for key in sorted(name for name in inputs if name.startswith("text/")):
+        table = read_table(inputs[key])
+        if "test" in set(table["split"].to_pylist()):
+            raise UserError("a test split must not be trained on", where=key)
+        written = np.array([bool(text and text.strip()) for text in table["text"].to_pylist()], dtype=bool)
+        tables.append((key.removeprefix("text/"), table.filter(pa.array(written)).slice(0, limit)))
+    if not any(table.num_rows for _, table in tables):
+        raise UserError("there is no text to train on", where="pretrain", fix="give inputs named text/<language>")
+    return [(name, table) for name, table in tables if table.num_rows]
+
+
+def train_tokenizer(tables: Sequence[pa.Table], size: int, folder: Path) -> None:
+    """Makes a BPE tokenizer of at most `size` tokens from the tables' text, the same for the same text.
+
+    Text is NFKC-normalised, split at white space (kept as `▁`) and around punctuation.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("isolated")]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(_SPECIALS), show_progress=False)
+    tokenizer.train_from_iterator(_lines(tables), trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    names = dict(zip(("cls", "pad", "sep", "unk", "mask"), _SPECIALS, strict=True))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "model_input_names": ["input_ids", "attention_mask"],
+        **{f"{role}_token": token for role, token in names.items()},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
+def _lines(tables: Sequence[pa.Table]) -> Iterator[str]:
+    """All texts, table by table, with their English side where there is one."""
+    for table in tables:
+        yield from table["text"].to_pylist()
+        if "english" in table.column_names:
+            yield from (text for text in table["english"].to_pylist() if text)
+
+
+def _part(name: str, table: pa.Table, home: Path, max_length: int) -> Part:
+    """A table encoded with the new tokenizer."""
+    kind = "parallel_text" if "english" in table.column_names else "plain_text"
+    settings = EncodeParams(format=kind, head="mlm", max_length=max_length)
+    examples, sequences, info = encode_table(table, settings, load_tokenizer(home))
+    encoded = EncodedTable(folder=home, info=info, examples=examples, sequences=sequences)
+    languages = "+".join(info["languages"])
+    return Part(source=TrainingTable(encoded), dataset=name, language=languages, rows=np.arange(len(encoded)))
+
+
+def _config(shape: EncoderShape, table: EncodedTable) -> Any:
+    """An XLM-R configuration of this shape for the table's tokenizer."""
+    from transformers import XLMRobertaConfig
+
+    pad = _SPECIALS.index("<pad>")
+    return XLMRobertaConfig(
+        vocab_size=table.info["vocabulary_size"],
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate_size,
+        max_position_embeddings=shape.max_positions + pad + 1,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        bos_token_id=0,
+        pad_token_id=pad,
+        eos_token_id=2,
+    )

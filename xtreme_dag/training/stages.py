@@ -1,0 +1,83 @@
+"""The training stages of the DAG. Each is a pure function of its parameters and the content of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.stages.context import StageContext
+from xtreme_dag.training.intermediate import train_intermediate
+from xtreme_dag.training.launch import launch, launched, writes
+from xtreme_dag.training.pretrain import train_pretrain_text
+from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.target import train_target
+
+
+def target(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Trains one target task.
+
+    Args:
+        params: `seed`; `task` (its name is the head's); `head`, one of the kinds in `xtreme_dag.model.heads`; `labels`
+            for classification and tagging; `recipe`, fields of `TrainRecipe`; `keep_head`, true to go on with a head of
+            the same kind and labels instead of a fresh one.
+        inputs: `model`, a model folder; `train`, an encoded table; `select`, an encoded English dev table (optional).
+        context: `out` receives a model folder, `training.json` and `drawn.parquet`; `scratch` holds checkpoints.
+
+    Returns:
+        Speed and memory, for the manifest.
+
+    Raises:
+        UserError: a test split, unlabelled examples, a wrong recipe, no memory, a loss that is not finite.
+    """
+    devices = TrainRecipe.from_params(params["recipe"]).devices
+    if devices > 1 and not launched():
+        return launch("target", devices, params, inputs, context)
+    return train_target(params, inputs, context, writes=writes())
+
+
+def intermediate(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Trains on a mixture of tasks and languages.
+
+    Args:
+        params: `seed`; `mixture`, a list of tasks, each `{"task", "head", "labels", "share", "sampling", "parts"}` with
+            parts `{"dataset", "language", "share"}`; `budget`, one of `{"examples": N}` (drawn once each, seen `epochs`
+            times), `{"tokens": N}`, `{"steps": N}`, or nothing for all there is; `sampling` over tasks, fields of
+            `Sampling` (stated shares are used where they are given, else sizes); `items`: `disjoint` (no item in two
+            languages), `parallel` (the same items where ids are shared) or `independent`; `repeat`, true to allow a
+            budget beyond the data; `control`: null or `shuffled_labels`; `keep_heads`; `recipe`.
+        inputs: `model`; `train/<dataset>/<language>`, encoded tables; `select/<dataset>`, encoded English dev tables
+            (optional).
+        context: as for `target`.
+
+    Returns:
+        Speed and memory, for the manifest.
+
+    Raises:
+        UserError: shares that do not sum to 1, a budget larger than the data, and what `target` raises.
+    """
+    devices = TrainRecipe.from_params(params["recipe"]).devices
+    if devices > 1 and not launched():
+        return launch("intermediate", devices, params, inputs, context)
+    return train_intermediate(params, inputs, context, writes=writes())
+
+
+def pretrain_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Trains an encoder from random weights on plain text, with a tokenizer made from that text.
+
+    Args:
+        params: `seed`; `vocabulary_size`; `model`, fields of `EncoderShape`; `max_length`; `limit`, lines per table at
+            most (optional); `recipe`.
+        inputs: `text/<name>`, folders with canonical `plain_text` or `parallel_text` tables.
+        context: as for `target`.
+
+    Returns:
+        Speed and memory, for the manifest.
+
+    Raises:
+        UserError: no text, a test split, and what `target` raises.
+    """
+    devices = TrainRecipe.from_params(params["recipe"]).devices
+    if devices > 1 and not launched():
+        return launch("pretrain_text", devices, params, inputs, context)
+    return train_pretrain_text(params, inputs, context, writes=writes())

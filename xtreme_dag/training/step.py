@@ -1,0 +1,176 @@
+"""One optimizer step's gradients: the batch in micro-batches, forward and backward, each weighted by its true count."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from xtreme_dag.training.masking import Masking, masking_for
+from xtreme_dag.training.numerics import autocast, seed_part
+from xtreme_dag.training.objectives import DeviceBatch, LossModule, on_device, units
+from xtreme_dag.training.pools import HostBatch, Pool
+from xtreme_dag.training.processes import Processes
+from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.sampler import Schedule
+from xtreme_dag.training.selection import parts_by_tokens
+from xtreme_dag.training.speed import Meter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A forward and backward pass: a part of a step's batch, and what its summed loss is multiplied by."""
+
+    task: int
+    batch: HostBatch
+    weight: float
+
+
+class Stepper:
+    """Computes gradients.
+
+    Args:
+        module: the losses, as this process has them.
+        wrapped: the same behind the distributed wrapper (or the same object).
+        pools: the tasks' examples.
+        schedule: which of them each step sees.
+        processes: the companions.
+        recipe: masking probability, precision, micro-batch size.
+        seed: of masks and dropout.
+        device: where.
+        remap: token id -> row of a trimmed embedding table, or None.
+        meter: counts what is computed.
+
+    Attributes:
+        micro_tokens: tokens of a micro-batch at most, None for no limit.
+    """
+
+    def __init__(
+        self,
+        module: LossModule,
+        wrapped: nn.Module,
+        *,
+        pools: tuple[Pool, ...],
+        schedule: Schedule,
+        processes: Processes,
+        recipe: TrainRecipe,
+        seed: int,
+        device: torch.device,
+        remap: npt.NDArray[np.int32] | None,
+        meter: Meter,
+    ) -> None:
+        self._module, self._wrapped = module, wrapped
+        self._pools, self._schedule, self._processes = pools, schedule, processes
+        self._recipe, self._seed, self._device, self._remap = recipe, seed, device, remap
+        self._meter = meter
+        self.micro_tokens = recipe.micro_batch_tokens
+        self._masks: list[Masking | None] = [
+            masking_for(pool, recipe.mlm_probability) if pool.spec.kind == "mlm" else None for pool in pools
+        ]
+
+    def jobs(self, step: int) -> list[Job]:
+        """This process's share of a step's batch, in micro-batches.
+
+        A unit's weight is one over the units of its task in the whole step, times the task's share of the examples: the
+        loss of a step does not depend on how it is cut.
+        """
+        shares = self._schedule.batch(step)
+        examples = sum(len(share.positions) for share in shares)
+        jobs: list[Job] = []
+        for share in shares:
+            pool = self._pools[share.task]
+            batch = pool.batch(share.positions)
+            masking = self._masks[share.task]
+            if masking is not None:
+                batch = masking.apply(batch, self._seed, step)
+            weight = len(batch) / examples / max(1, units(pool.spec.kind, batch))
+            world = self._processes.world
+            if pool.spec.kind == "dual":
+                weight /= world  # every process takes the whole batch, whose candidates belong together
+            elif world > 1:
+                bounds = np.linspace(0, len(batch), world + 1).round().astype(int)
+                batch = batch.part(int(bounds[self._processes.rank]), int(bounds[self._processes.rank + 1]))
+            jobs += [
+                Job(task=share.task, batch=part, weight=weight) for part in parts_by_tokens(batch, self.micro_tokens)
+            ]
+        return [job for job in jobs if len(job.batch)]
+
+    def accumulate(self, step: int, jobs: list[Job]) -> Tensor:
+        """Adds a step's gradients to the parameters; returns its mean loss, a scalar on the device."""
+        if not jobs:
+            self._processes.backward(self._wrapped(None))
+            return self._processes.total(torch.zeros((), device=self._device))
+        runs: list[list[tuple[int, Job]]] = []
+        for number, job in enumerate(jobs):
+            together = runs and self._kind(job) == "dual" and runs[-1][-1][1].task == job.task
+            (runs[-1].append((number, job)) if together else runs.append([(number, job)]))
+        loss = torch.zeros((), device=self._device)
+        for number, run in enumerate(runs):
+            last = number == len(runs) - 1
+            loss += self._cached_dual(step, run, last) if len(run) > 1 else self._single(step, *run[0], last)
+        return self._processes.total(loss)
+
+    def _single(self, step: int, number: int, job: Job, last: bool) -> Tensor:
+        """Forward and backward of one job; its weighted loss."""
+        seed_part(self._seed, step, self._processes.rank, number)
+        with self._syncing(last):
+            batch = self._send(job)
+            with autocast(self._device, self._recipe):
+                loss: Tensor = self._wrapped(batch) * job.weight
+            self._processes.backward(loss)
+        return loss.detach()
+
+    def _cached_dual(self, step: int, run: list[tuple[int, Job]], last: bool) -> Tensor:
+        """In-batch softmax over a batch that comes in parts (Gao et al. 2021, gradient caching).
+
+        All parts' vectors first, without gradients; then the loss's gradient with respect to them; then each part again
+        with the same random numbers, its vectors' gradient given.
+        """
+        vectors: list[Tensor] = []
+        places: list[dict[str, Tensor]] = []
+        rows = 0
+        with torch.no_grad():
+            for number, job in run:
+                seed_part(self._seed, step, self._processes.rank, number)
+                batch = self._send(job)
+                with autocast(self._device, self._recipe):
+                    vectors.append(self._module.vectors(batch))
+                places.append({name: where + rows for name, where in batch.gold.items()})
+                rows += len(vectors[-1])
+        leaf = torch.cat(vectors).requires_grad_(True)
+        gold = {name: torch.cat([part[name] for part in places]) for name in places[0]}
+        with self._syncing(False):
+            loss = self._module.dual_loss(self._pools[run[0][1].task].name, leaf, gold) * run[0][1].weight
+            self._processes.backward(loss)
+        if leaf.grad is None:
+            raise RuntimeError("the in-batch loss gave no gradient")
+        low = 0
+        for at, (number, job) in enumerate(run):
+            seed_part(self._seed, step, self._processes.rank, number)
+            with self._syncing(last and at == len(run) - 1):
+                batch = self._send(job)
+                with autocast(self._device, self._recipe):
+                    part = self._wrapped(batch, leaf.grad[low : low + batch.tokens.sequences])
+                part.backward()
+            low += batch.tokens.sequences
+        return loss.detach()
+
+    def _kind(self, job: Job) -> str:
+        """The head that a job is for."""
+        return self._pools[job.task].spec.kind
+
+    def _syncing(self, last: bool) -> Any:
+        """Gradients are exchanged in the last backward pass of a step, and only there."""
+        return nullcontext() if last else self._processes.without_sync(self._wrapped)
+
+    def _send(self, job: Job) -> DeviceBatch:
+        """A job's batch on the device."""
+        pool = self._pools[job.task]
+        batch = on_device(pool.name, pool.spec.kind, job.batch, self._device, self._remap)
+        self._meter.add(batch.tokens.lengths, len(job.batch))
+        return batch
