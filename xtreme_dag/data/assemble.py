@@ -44,7 +44,7 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
     schema = SCHEMAS[kind]
     part = options.get("part")
     batches = []
-    number = left_out = 0
+    number = read = 0
     for chunk in chunks:
         columns = dict(chunk.columns)
         size = len(chunk)
@@ -55,14 +55,14 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
             columns = {name: [values[n] for n in kept] for name, values in columns.items()}
             at = [at[n] for n in kept] if at else ()
         number += size
-        left_out += chunk.left_out
+        read += size if chunk.read is None else chunk.read
         columns["language"] = columns.get("language") or [place.language] * len(columns["id"])
         columns["split"] = [place.split] * len(columns["id"])
         batch = _batch(columns, schema, chunk, place)
         _check_labels(batch, kind, chunk, at, place)
         batches.append(batch)
     table = pa.Table.from_batches(batches, schema=schema)
-    return Assembled(table=table.combine_chunks(), read=number + left_out)
+    return Assembled(table=table.combine_chunks(), read=read)
 
 
 def _kept(part: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], number: int, size: int) -> list[int]:

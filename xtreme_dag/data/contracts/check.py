@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,20 +65,25 @@ def judge(
     Returns:
         The outcome, and the offending rows of the table with a column `rules` that names what each one violates.
     """
-    frame, broken = _frame(table, contract.rules, known)
-    runnable = [rule for rule in contract.rules if rule.name not in broken]
+    rules = [_tolerant(rule, known.language) for rule in contract.rules]
+    frame, broken = _frame(table, rules, known)
+    runnable = [rule for rule in rules if rule.name not in broken]
     found = {verdict.rule: verdict for verdict in evaluate(runnable, frame)} if runnable else {}
-    verdicts = [
-        found.get(rule.name) or Verdict(rule=rule.name, ok=False, error=broken[rule.name]) for rule in contract.rules
-    ]
-    rules = [_entry(rule, verdict, table) for rule, verdict in zip(contract.rules, verdicts, strict=True)]
+    verdicts = [found.get(rule.name) or Verdict(rule=rule.name, ok=False, error=broken[rule.name]) for rule in rules]
+    entries = [_entry(rule, verdict, table) for rule, verdict in zip(rules, verdicts, strict=True)]
     outcome = {
-        "ok": all(entry["ok"] or entry["severity"] != "error" for entry in rules),
+        "ok": all(entry["ok"] or entry["severity"] != "error" for entry in entries),
         **{name: params[name] for name in ("dataset", "language", "split")},
         "rows": len(table),
-        "rules": rules,
+        "rules": entries,
     }
-    return outcome, _quarantine(table, contract.rules, verdicts)
+    return outcome, _quarantine(table, rules, verdicts)
+
+
+def _tolerant(rule: Rule, language: str) -> Rule:
+    """A rule with the share of rows that must satisfy it in a language."""
+    share = rule.tolerance.get(language)
+    return rule if share is None else replace(rule, kwargs={**rule.kwargs, "mostly": 1 - share})
 
 
 def _frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[Any, dict[str, str]]:
@@ -110,7 +116,7 @@ def _entry(rule: Rule, verdict: Verdict, table: pa.Table) -> dict[str, Any]:
 def _quarantine(table: pa.Table, rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> pa.Table:
     named: dict[int, list[str]] = {}
     for rule, verdict in zip(rules, verdicts, strict=True):
-        if rule.severity == "error":
+        if rule.severity == "error" and not verdict.ok:
             for row in verdict.rows:
                 named.setdefault(row, []).append(rule.name)
     rows = sorted(named)

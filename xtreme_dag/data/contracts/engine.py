@@ -60,7 +60,11 @@ def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
     with quiet():
         batch = _definition().get_batch(batch_parameters={"dataframe": frame})
         first = _results(rules, batch, "BOOLEAN_ONLY")
-        failed = [rule for rule in rules if not first[rule.name].success and not _error(first[rule.name])]
+        failed = [
+            rule
+            for rule in rules
+            if ("mostly" in rule.kwargs or not first[rule.name].success) and not _error(first[rule.name])
+        ]
         detail = _results(failed, batch, "COMPLETE") if failed else {}
     return [_verdict(rule, first[rule.name], detail.get(rule.name)) for rule in rules]
 

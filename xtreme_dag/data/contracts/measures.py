@@ -67,12 +67,16 @@ def measure(name: str, table: pa.Table, facts: Facts) -> pa.Array:
             return rows_as_published(table, facts)
         case "script_fits":
             return script_fits(table, facts)
+        case "choices_given":
+            return choices_given(table)
         case "choices_differ":
             return choices_differ(table)
         case "tag_for_each_word":
             return tag_for_each_word(table, facts)
         case "words_clean":
             return words_clean(table)
+        case "words_given":
+            return words_given(table)
         case "iob2_legal":
             return iob2_legal(table)
         case "answers_given":
@@ -93,11 +97,12 @@ def measure(name: str, table: pa.Table, facts: Facts) -> pa.Array:
 
 
 def texts_given(table: pa.Table) -> pa.Array:
-    """No text that a model reads is missing or blank. The context of a choice may be empty, so may a pool's."""
+    """No text that a model reads is missing or blank; of a choice's context and question one may be."""
     names = [name for name in ("text_a", "text_b", "text", "english", "question") if name in table.column_names]
     if "choices" in table.column_names:
-        names = ["context"]
-    elif "answers" in table.column_names:
+        both = pc.binary_join_element_wise(_flat(table, "context"), _flat(table, "question"), " ")
+        return pc.fill_null(pc.match_substring_regex(both, r"\S"), False)
+    if "answers" in table.column_names:
         names.append("context")
     good = [pc.fill_null(pc.match_substring_regex(_flat(table, name), r"\S"), False) for name in names]
     if "words" in table.column_names:
@@ -136,12 +141,16 @@ def script_fits(table: pa.Table, facts: Facts) -> pa.Array:
     return fits
 
 
+def choices_given(table: pa.Table) -> pa.Array:
+    """At least two choices, none blank."""
+    choices = _flat(table, "choices")
+    blank = pc.invert(pc.match_substring_regex(choices.flatten(), r"\S"))
+    return pc.and_(pc.greater(pc.list_value_length(choices), 1), _rows_without(blank, choices))
+
+
 def choices_differ(table: pa.Table) -> pa.Array:
-    """At least two choices, none blank, no two the same."""
-    good = []
-    for choices in _flat(table, "choices").to_pylist():
-        stripped = [choice.strip() for choice in choices or () if choice]
-        good.append(len(stripped) > 1 and all(stripped) and len(set(stripped)) == len(choices))
+    """No two choices are the same."""
+    good = [len(set(choices)) == len(choices) for choices in _flat(table, "choices").to_pylist()]
     return pa.array(good, pa.bool_())
 
 
@@ -158,6 +167,12 @@ def words_clean(table: pa.Table) -> pa.Array:
     flat = words.flatten()
     bad = pc.invert(pc.match_substring_regex(flat, r"^\S+$"))
     return _rows_without(bad, words)
+
+
+def words_given(table: pa.Table) -> pa.Array:
+    """No word is empty; syntactic words of Vietnamese and some numbers have spaces in them."""
+    words = _flat(table, "words")
+    return _rows_without(pc.equal(pc.utf8_length(words.flatten()), 0), words)
 
 
 def iob2_legal(table: pa.Table) -> pa.Array:
@@ -241,6 +256,8 @@ def _texts(table: pa.Table, kind: str) -> pa.Array | None:
     """The column that shows the language of a table."""
     if kind == "tagging":
         return pc.binary_join(_flat(table, "words"), " ")
+    if kind == "multiple_choice":
+        return pc.list_element(_flat(table, "choices"), 0)
     if kind == "bitext_mining":
         return pc.if_else(pc.equal(_flat(table, "side"), "foreign"), _flat(table, "text"), pa.scalar("", pa.string()))
     if kind == "entity_linking":

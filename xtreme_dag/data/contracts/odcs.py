@@ -27,6 +27,7 @@ class Rule:
         severity: `error` stops what depends on the table; `warning` is only reported.
         dimension: of data quality, in ODCS's words.
         description: for the outcome page.
+        tolerance: language -> share of rows that may break the rule; known defects of a release.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Rule:
     severity: str = "error"
     dimension: str = ""
     description: str = ""
+    tolerance: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ def _rule(quality: Any, path: Path) -> Rule:
         severity=quality.severity or "error",
         dimension=quality.dimension or "",
         description=quality.description or "",
+        tolerance=next((item.value for item in quality.customProperties or () if item.property == "tolerance"), {}),
     )
 
 

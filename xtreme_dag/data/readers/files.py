@@ -31,13 +31,14 @@ class Chunk:
         columns: canonical column -> values, all of one length; `id` where the file has ids.
         file: where they come from.
         lines: line number of each example; empty where the format has none.
-        left_out: examples of the file that the reader left out.
+        read: examples of the file that the chunk stands for, as its publishers count them: those that the reader left
+            out too, questions rather than rows of a pool. None: as many as the chunk has.
     """
 
     columns: Mapping[str, Sequence[Any]]
     file: Path
     lines: Sequence[int] = ()
-    left_out: int = 0
+    read: int | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

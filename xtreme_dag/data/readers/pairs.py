@@ -104,8 +104,7 @@ def read_pairs_jsonl(files: Files, options: Options, place: Place) -> Iterator[C
                 if name in options
             }
             columns["label"] = [rename.get(label, label) for label in columns["label"]]
-            left_out = len(records) - len(kept)
-            yield Chunk(columns=columns, file=path, lines=[at[n] for n in kept], left_out=left_out)
+            yield Chunk(columns=columns, file=path, lines=[at[n] for n in kept])
 
 
 def read_pairs_lines(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
