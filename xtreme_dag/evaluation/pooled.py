@@ -1,15 +1,16 @@
 """Retrieval from one multilingual pool: LAReQA and Mewsli-X.
 
-Candidates of all languages compete for every query, so the search is one stage for all languages (`rank_pool`), and
-each language's evaluation (`evaluate_ranked`) reads its own queries from it: nothing is embedded twice, and a repaired
-metric searches nothing again. Candidates are embedded and searched block by block and never kept together, so that a
-pool of a million needs no more memory than one of thousands.
+Candidates of all languages compete for every query. `rank_pool` searches them once for the queries of all languages,
+and each language's evaluation reads its own rows from it: nothing is embedded twice, and a repaired metric searches
+nothing again. Candidates are embedded and searched block by block and never kept together, so that a pool of a million
+needs no more memory than one of thousands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from xtreme_dag.data.canonical import read_table
 from xtreme_dag.data.encoded import EncodedTable, open_encoded
 from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_json, write_parquet
+from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_parquet
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.ranks import right_ranks
@@ -55,7 +56,7 @@ class Pool:
 
 
 def rank_pool(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
-    """Searches the pooled candidates of all languages for all queries.
+    """Searches the pooled candidates of all languages for the queries of all languages.
 
     Args:
         params: `task`, `recipe`: `pooling` (`dual`, the default where the model has a dual head, or `mean`,
@@ -65,40 +66,51 @@ def rank_pool(params: Mapping[str, Any], inputs: Mapping[str, Path], context: St
         context: `out` receives `ranked.parquet`, one row per query: id, language, gold, the `DEPTH` nearest
             candidates with languages and cosines; and, for pools of up to `RANKED_POOL` candidates, for each right
             candidate its exact rank in the pool, among its own language, and outside the query's language (0 if it is
-            in it), with its language. `pool.json` counts candidates by language.
+            in it), with its language.
     """
-    recipe = dict(params.get("recipe") or {})
-    settings = settings_of(recipe, context)
-    model = cached_model(inputs["model"], settings.device)
-    if recipe.get("pooling") is None:
-        recipe["pooling"] = "dual" if any(spec.kind == "dual" for spec in model.specs.values()) else "mean"
     pools = _pools(inputs, str(params["task"]))
-
-    def embedded(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return _embedded(pool, rows, model, settings, str(params["task"]), recipe)
-
-    queries = np.concatenate([embedded(pool, pool.queries) for pool in pools])
-    total = sum(len(pool.candidates) for pool in pools)
-    keep = total <= RANKED_POOL
-    search, kept, done = TopK(queries, min(DEPTH, total), device=settings.device), [queries[:0]], 0
-    for pool in pools:
-        for low in range(0, len(pool.candidates), BLOCK):
-            block = embedded(pool, pool.candidates[low : low + BLOCK])
-            search.add(block)
-            kept.append(block if keep else queries[:0])
-            done += len(block)
-            context.progress(done, total)
-    table = _ranked(pools, search.result(), queries, np.concatenate(kept) if keep else None, settings)
+    table, candidates = _search(params, inputs, context, pools, pools)
     write_parquet(table, context.out / "ranked.parquet")
-    write_json({pool.language: len(pool.candidates) for pool in pools}, context.out / "pool.json")
-    return {"queries": len(queries), "candidates": total}
+    return {"queries": table.num_rows, "candidates": candidates}
+
+
+def ranked_rows(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> tuple[list[dict[str, Any]], int]:
+    """The rows of `rank_pool` for one language's queries, in canonical order, and how many candidates were searched.
+
+    Args:
+        params: `task`, `language`, `recipe` as for `rank_pool`.
+        inputs: `ranked`, the artifact of `rank_pool`. Or, to search here: `model`, `encoded` and `table` of the
+            language, and `encoded:<language>`, `table:<language>` of the others whose candidates are in the pool.
+        context: see `settings_of` for the options.
+
+    Raises:
+        UserError: there are no queries in the language.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    language = str(params["language"])
+    if "ranked" in inputs:
+        table = pq.read_table(inputs["ranked"] / "ranked.parquet")
+        rows, searched = table.filter(pc.equal(table["language"], language)).to_pylist(), 0
+    else:
+        own = {f"{name}:{language}": inputs[name] for name in ("encoded", "table")}
+        pools = _pools({**inputs, **own}, str(params["task"]))
+        asking = [pool for pool in pools if pool.language == language]
+        table, searched = _search(params, inputs, context, pools, asking)
+        rows = table.to_pylist()
+    if not rows:
+        raise UserError(f"the pool has no queries in {language!r}", where=str(params["task"]))
+    return rows, searched
 
 
 def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
-    """The tables by language, in alphabetical order."""
-    languages = sorted(name.partition(":")[2] for name in inputs if name.startswith("encoded:"))
-    pools = []
-    for language in languages:
+    """The tables by language, in alphabetical order; a candidate that stands in several tables counts once."""
+    pools: list[Pool] = []
+    seen: set[bytes] = set()
+    for language in sorted(name.partition(":")[2] for name in inputs if name.startswith("encoded:")):
         encoded = open_encoded(inputs[f"encoded:{language}"])
         rows = rows_in_order(read_table(inputs[f"table:{language}"]), encoded.example_ids, task)
         asks = np.array([side in ("question", "mention") for side in rows["side"].to_pylist()], dtype=bool)
@@ -108,12 +120,56 @@ def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
                 encoded=encoded,
                 rows=rows,
                 queries=np.flatnonzero(asks),
-                candidates=np.flatnonzero(~asks),
+                candidates=_first_seen(encoded, np.flatnonzero(~asks), seen),
             )
         )
     if not any(len(pool.queries) for pool in pools) or not any(len(pool.candidates) for pool in pools):
         raise UserError("there are no queries or no candidates", where=task, fix="inputs: encoded:<language> for each")
     return pools
+
+
+def _first_seen(encoded: EncodedTable, rows: NDArray[np.int64], seen: set[bytes]) -> NDArray[np.int64]:
+    """The candidates whose id and tokens were not seen before (each language's Mewsli-X table has all entities)."""
+    names, ids, bounds = encoded.example_ids, encoded.ids, encoded.offsets.tolist()
+    kept = []
+    for row in rows.tolist():
+        mark = blake2b(names[row].encode(), digest_size=16)
+        mark.update(ids[bounds[row] : bounds[row + 1]].tobytes())
+        if mark.digest() not in seen:
+            seen.add(mark.digest())
+            kept.append(row)
+    return np.array(kept, dtype=np.int64)
+
+
+def _search(
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    context: StageContext,
+    pools: Sequence[Pool],
+    asking: Sequence[Pool],
+) -> tuple[pa.Table, int]:
+    """One row per query of the asking languages, and the number of candidates."""
+    recipe = dict(params.get("recipe") or {})
+    settings = settings_of(recipe, context)
+    model = cached_model(inputs["model"], settings.device)
+    if recipe.get("pooling") is None:
+        recipe["pooling"] = "dual" if any(spec.kind == "dual" for spec in model.specs.values()) else "mean"
+
+    def embedded(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return _embedded(pool, rows, model, settings, str(params["task"]), recipe)
+
+    queries = np.concatenate([embedded(pool, pool.queries) for pool in asking])
+    total = sum(len(pool.candidates) for pool in pools)
+    search, kept, done = TopK(queries, min(DEPTH, total), device=settings.device), [queries[:0]], 0
+    for pool in pools:
+        for low in range(0, len(pool.candidates), BLOCK):
+            block = embedded(pool, pool.candidates[low : low + BLOCK])
+            search.add(block)
+            kept.append(block if total <= RANKED_POOL else queries[:0])
+            done += len(block)
+            context.progress(done, total)
+    candidates = np.concatenate(kept) if total <= RANKED_POOL else None
+    return _ranked(pools, asking, search.result(), queries, candidates, settings), total
 
 
 def _embedded(
@@ -131,26 +187,32 @@ def _embedded(
 
 def _ranked(
     pools: Sequence[Pool],
+    asking: Sequence[Pool],
     found: Neighbours,
     queries: NDArray[np.float32],
     candidates: NDArray[np.float32] | None,
     settings: Settings,
 ) -> pa.Table:
-    """One row per query."""
-    ids = [name for pool in pools for name in pool.rows["id"].take(pa.array(pool.candidates)).to_pylist()]
+    """One row per query; a query that stands in several languages' tables has all of their gold candidates."""
+    names = [name for pool in pools for name in pool.rows["id"].take(pa.array(pool.candidates)).to_pylist()]
     languages = np.repeat([pool.language for pool in pools], [len(pool.candidates) for pool in pools])
-    gold = [right or [] for pool in pools for right in pool.rows["gold"].take(pa.array(pool.queries)).to_pylist()]
-    asking = np.repeat([pool.language for pool in pools], [len(pool.queries) for pool in pools])
+    gold: dict[str, dict[str, None]] = {}
+    for pool in pools:
+        for row in pool.rows.select(["id", "gold"]).take(pa.array(pool.queries)).to_pylist():
+            gold.setdefault(row["id"], {}).update(dict.fromkeys(row["gold"] or ()))
+    ids = [name for pool in asking for name in pool.rows["id"].take(pa.array(pool.queries)).to_pylist()]
+    right = [list(gold[name]) for name in ids]
+    tongues = np.repeat([pool.language for pool in asking], [len(pool.queries) for pool in asking])
     columns = {
-        "id": pa.array([name for pool in pools for name in pool.rows["id"].take(pa.array(pool.queries)).to_pylist()]),
-        "language": pa.array(asking),
-        "gold": pa.array(gold, pa.list_(pa.string())),
-        "candidates": pa.array([[ids[row] for row in rows] for rows in found.rows.tolist()]),
+        "id": pa.array(ids, pa.string()),
+        "language": pa.array(tongues.tolist(), pa.string()),
+        "gold": pa.array(right, pa.list_(pa.string())),
+        "candidates": pa.array([[names[row] for row in rows] for rows in found.rows.tolist()]),
         "candidate_languages": pa.array([languages[rows].tolist() for rows in found.rows]),
         "cosines": pa.array(list(rounded(found.cosines)), pa.list_(pa.float32())),
     }
     if candidates is not None:
-        columns |= _rank_columns(gold, ids, asking, languages, queries, candidates, settings)
+        columns |= _rank_columns(right, names, tongues, languages, queries, candidates, settings)
     return pa.table(columns)
 
 
@@ -188,12 +250,3 @@ def _rank_columns(
         "right_ranks_own": pa.ListArray.from_arrays(offsets, pa.array(ranks.own)),
         "right_ranks_foreign": pa.ListArray.from_arrays(offsets, pa.array(ranks.foreign)),
     }
-
-
-def ranked_rows(inputs: Mapping[str, Path], language: str) -> Iterator[dict[str, Any]]:
-    """The rows of one language's queries in the artifact of `rank_pool`, in their canonical order."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(inputs["ranked"] / "ranked.parquet")
-    yield from table.filter(pc.equal(table["language"], language)).to_pylist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def _finish(
         params,
         ids=answers.table.example_ids,
         languages=answers.table.languages,
-        gold=[texts[0] if texts else None for texts in gold_answers(answers)],
+        gold=[json.dumps(texts, ensure_ascii=False) for texts in gold_answers(answers)],
         predictions=[_text(answer) for answer in given],
         scores=confidence(answers, given, null=null),
         statistics=statistics,

@@ -34,12 +34,12 @@ def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], conte
     languages), and `own_language@20`, how many of the first 20 candidates are in the question's language.
 
     Args:
-        params: `task`, `language`, `split`.
-        inputs: `ranked`, the artifact of `rank_pool`.
-        context: where to write.
+        params: `task`, `language`, `split`, `recipe`; see `ranked_rows`.
+        inputs: `ranked`, or what it takes to search here; see `ranked_rows`.
+        context: see `settings_of` for the options.
     """
     language = str(params["language"])
-    rows = _rows(params, inputs)
+    rows, searched = ranked_rows(params, inputs, context)
     if "right_ranks" not in rows[0]:
         raise UserError("the pool is too large for the ranks of all right candidates", where=str(params["task"]))
     lost = [row["id"] for row in rows if not row["right_ranks"]]
@@ -77,7 +77,7 @@ def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], conte
         "own_language@20": _mean(more["s_own_language"]),
     }
     _write(params, context, rows, {**columns, **more}, metrics, "map@20")
-    return {"examples": len(rows)}
+    return {"examples": len(rows), "candidates": searched}
 
 
 def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -86,11 +86,11 @@ def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     `own_language@20` is how many of the first 20 entities are described in the mention's language.
 
     Args:
-        params: `task`, `language`, `split`.
-        inputs: `ranked`, the artifact of `rank_pool`.
-        context: where to write.
+        params: `task`, `language`, `split`, `recipe`; see `ranked_rows`.
+        inputs: `ranked`, or what it takes to search here; see `ranked_rows`.
+        context: see `settings_of` for the options.
     """
-    rows = _rows(params, inputs)
+    rows, searched = ranked_rows(params, inputs, context)
     columns = statistics([row["gold"] for row in rows], [row["candidates"] for row in rows], DEPTH)
     more = {"s_own_language": _own_language(rows, str(params["language"]))}
     sums = column_sums(columns)
@@ -101,14 +101,7 @@ def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
         "own_language@20": _mean(more["s_own_language"]),
     }
     _write(params, context, rows, {**columns, **more}, metrics, "map@20")
-    return {"examples": len(rows)}
-
-
-def _rows(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
-    rows = list(ranked_rows(inputs, str(params["language"])))
-    if not rows:
-        raise UserError(f"the pool has no queries in {params['language']!r}", where=str(params["task"]))
-    return rows
+    return {"examples": len(rows), "candidates": searched}
 
 
 def _from_ranks(ranks: Sequence[Sequence[int]]) -> dict[str, FloatArray]:
@@ -149,13 +142,12 @@ def _write(
         ids=[row["id"] for row in rows],
         languages=[row["language"] for row in rows],
         gold=[" ".join(row["gold"]) for row in rows],
-        predictions=[row["candidates"][0] for row in rows],
+        predictions=[" ".join(row["candidates"]) for row in rows],
         scores=[row["cosines"][0] for row in rows],
         statistics=columns,
         metrics=metrics,
         primary=primary,
         more={
             "prediction_language": pa.array([row["candidate_languages"][0] for row in rows], pa.string()),
-            "candidates": pa.array([row["candidates"] for row in rows], pa.list_(pa.string())),
         },
     )

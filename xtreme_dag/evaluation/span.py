@@ -51,13 +51,13 @@ def answer_questions(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     """Finds the n best answers of every question of one language.
 
     Args:
-        params: `task`, `recipe` (`n_best`, default 20; `max_answer_tokens`, default 30: the reference's; `precision`).
+        params: `task`, `recipe` (`n_best`, default 20; `max_answer_length`, default 30: the reference's; `precision`).
         inputs: `model`, `encoded`, `table`.
         context: see `settings_of` for the options.
     """
     recipe = params.get("recipe") or {}
     settings = settings_of(recipe, context)
-    n, longest = int(recipe.get("n_best") or N_BEST), int(recipe.get("max_answer_tokens") or MAX_ANSWER_TOKENS)
+    n, longest = int(recipe.get("n_best") or N_BEST), int(recipe.get("max_answer_length") or MAX_ANSWER_TOKENS)
     table = open_encoded(inputs["encoded"])
     model = cached_model(inputs["model"], settings.device)
     head = head_name(model, "span", params["task"])
