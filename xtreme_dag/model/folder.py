@@ -119,8 +119,10 @@ def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedMo
     model = TrainedModel(load_encoder(home), {})
     listed = folder / "heads.json"
     if listed.is_file():
-        stored = load_file(str(folder / "heads.safetensors"))
-        for name, entry in json.loads(listed.read_text(encoding="utf-8")).items():
+        entries = json.loads(listed.read_text(encoding="utf-8"))
+        # A bare encoder lists no heads and needs no file for them.
+        stored = load_file(str(folder / "heads.safetensors")) if entries else {}
+        for name, entry in entries.items():
             head = model.add_head(name, HeadSpec.from_json(entry))
             head.load_state_dict({key[len(name) + 1 :]: value for key, value in stored.items() if _of(key, name)})
     else:
