@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def new_encoder(config: Any, seed: int) -> PackedEncoder:
     build: Any = AutoModel.from_config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PackedEncoder(build(config, **_construction(config)))
+        return PackedEncoder(build(deepcopy(config), **_construction(config)))
 
 
 def _from_pretrained(home: Path, config: Any) -> nn.Module:

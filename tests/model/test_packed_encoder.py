@@ -1,0 +1,147 @@
+"""The packed encoder gives what the padded batch gives."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training.worlds import WORDS, tiny_config
+from transformers import AutoConfig, AutoModel
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.model import attention, pack
+from xtreme_dag.model.encoder import PACKABLE, PackedEncoder, length_buckets
+from xtreme_dag.model.folder import new_encoder
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+BUCKETED = ["deberta-v2", "rembert"]
+
+
+def ragged(lengths, seed=0):
+    """Random sequences, none of them with the padding id."""
+    random = np.random.default_rng(seed)
+    return [random.integers(5, 5 + WORDS, size=length).tolist() for length in lengths]
+
+
+def config_of(kind):
+    """A tiny configuration with two token types where the model has them."""
+    config = tiny_config(kind)
+    if kind in ("bert", "electra", "rembert"):
+        config.type_vocab_size = 2
+    if kind == "rembert":
+        config.input_embedding_size, config.output_embedding_size = 16, 48
+    if kind == "deberta-v2":  # the shape of mDeBERTa v3: relative positions in buckets
+        config = AutoConfig.for_model(kind, **{
+            **{key: getattr(config, key) for key in ("vocab_size", "hidden_size", "num_hidden_layers",
+               "num_attention_heads", "intermediate_size", "pad_token_id")}, "relative_attention": True,
+            "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True, "pos_att_type": ["p2c", "c2p"],
+            "position_biased_input": False, "type_vocab_size": 0, "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0})  # fmt: skip
+    return config
+
+
+def padded(encoder, config, sequences, types):
+    """What transformers' own padded batch gives for the same weights, real tokens only, all states."""
+    reference = AutoModel.from_config(config).eval()
+    reference.load_state_dict(encoder.backbone.state_dict(), strict=False)
+    width = max(len(row) for row in sequences)
+    ids = torch.tensor([row + [config.pad_token_id] * (width - len(row)) for row in sequences])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in sequences])
+    kinds = torch.tensor([row + [0] * (width - len(row)) for row in types])
+    extra = {"token_type_ids": kinds} if encoder.uses_types else {}
+    with torch.no_grad():
+        output = reference(input_ids=ids, attention_mask=mask, output_hidden_states=True, **extra)
+    return [state[mask.bool()] for state in output.hidden_states]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", [*sorted(PACKABLE), *BUCKETED])
+def test_every_layer_equals_the_padded_batch(kind, device):
+    config = config_of(kind)
+    encoder = new_encoder(config, seed=3).eval()
+    sequences = ragged([7, 1, 33, 20, 2, 19])
+    types = [[int(place > 2) for place in range(len(row))] for row in sequences]
+    wanted = padded(encoder, config, sequences, types)
+    flat_types = np.concatenate([np.array(row) for row in types])
+    tokens = pack(sequences, type_ids=flat_types, device=device)
+    with torch.no_grad():
+        states = encoder.to(device).every_layer(tokens)
+        last = encoder(tokens)
+    assert len(states) == len(wanted) == encoder.layers + 1
+    for state, reference in zip(states, wanted, strict=True):
+        torch.testing.assert_close(state.cpu(), reference, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(last.cpu(), states[-1].cpu())
+    assert encoder.packs == (kind in PACKABLE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=12), seed=st.integers(0, 5))
+def test_company_changes_nothing(lengths, seed):
+    """A sequence's states do not depend on what it is packed with, nor on the order."""
+    encoder = ENCODER
+    sequences = ragged(lengths, seed)
+    with torch.no_grad():
+        together = encoder(pack(sequences)).split(lengths)
+        backwards = encoder(pack(sequences[::-1])).split(lengths[::-1])[::-1]
+        alone = [encoder(pack([row])) for row in sequences]
+    for one, two, three in zip(together, backwards, alone, strict=True):
+        torch.testing.assert_close(one, three, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(two, three, atol=1e-5, rtol=1e-4)
+
+
+ENCODER = new_encoder(tiny_config(), seed=1).eval()
+
+
+def test_attention_dropout_is_applied_and_seeded():
+    config = tiny_config(dropout=0.5)
+    config.hidden_dropout_prob = 0.0
+    encoder = new_encoder(config, seed=1).train()
+    tokens = pack(ragged([5, 9]))
+
+    def run(seed):
+        torch.manual_seed(seed)
+        return encoder(tokens)
+
+    assert torch.equal(run(1), run(1))
+    assert not torch.equal(run(1), run(2))
+    assert not torch.equal(run(1), encoder.eval()(tokens))
+
+
+def test_backend_choice():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert attention.backend_for(cpu, torch.float32) == "split"
+    assert attention.backend_for(cpu, torch.bfloat16) == "split"
+    assert attention.backend_for(cuda, torch.float32) == "split"
+    assert attention.backend_for(cuda, torch.bfloat16) in ("varlen", "flash")
+    assert not attention.drops_attention("varlen")
+    assert attention.drops_attention("split")
+
+
+def test_a_sequence_beyond_the_positions_is_refused():
+    with pytest.raises(UserError, match="129 tokens and the encoder takes 128"):
+        ENCODER(pack(ragged([129])))
+
+
+def test_packing_states_its_boundaries():
+    tokens = pack([[5, 6, 7], [8], [9, 10]])
+    assert tokens.lengths == (3, 1, 2)
+    assert tokens.bounds.tolist() == [0, 3, 4, 6]
+    assert tokens.positions.tolist() == [0, 1, 2, 0, 0, 1]
+    assert tokens.first.tolist() == [0, 3, 4]
+    assert tokens.sequence_of_token().tolist() == [0, 0, 0, 1, 2, 2]
+    with pytest.raises(ValueError, match="not 2 sequences"):
+        pack(np.arange(3), np.array([3, 0]))
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=200))
+def test_length_buckets_are_a_partition_of_similar_lengths(lengths):
+    array = np.array(lengths)
+    buckets = length_buckets(array)
+    assert sorted(np.concatenate(buckets).tolist()) == list(range(len(lengths)))
+    assert all(array[rows].min() >= 0.8 * array[rows].max() for rows in buckets)
+
+
+def test_position_rule_is_the_models_own():
+    for kind in sorted(PACKABLE):
+        encoder = PackedEncoder(AutoModel.from_config(config_of(kind)))
+        assert encoder.position_offset == (0 if kind in ("bert", "electra") else 2)
