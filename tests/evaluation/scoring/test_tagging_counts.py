@@ -1,0 +1,143 @@
+"""Chunk F1 equals seqeval 1.2.2, the oddities of bare UPOS tags included."""
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+from hostile_answers import disturbed_tags
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from real_files import gold_tags
+from seqeval.metrics import f1_score, precision_score, recall_score
+
+from xtreme_dag.evaluation.scoring.columns import column_sums
+from xtreme_dag.evaluation.scoring.combine import values
+from xtreme_dag.evaluation.scoring.tagging import first_mismatch, statistics
+
+IOB2 = ["O", *(f"{p}-{kind}" for p in "BI" for kind in ("PER", "ORG", "LOC"))]
+UPOS = [
+    "ADJ",
+    "ADP",
+    "ADV",
+    "AUX",
+    "CCONJ",
+    "DET",
+    "INTJ",
+    "NOUN",
+    "NUM",
+    "PART",
+    "PRON",
+    "PROPN",
+    "PUNCT",
+    "SCONJ",
+    "SYM",
+    "VERB",
+    "X",
+]
+ODD = ["X", "O", "B", "I", "E", "S", ".", "_", "-", "B-", "X-_", "I-a-b", "Ba-b", "OX", "O-X", "É-x", "E-PER", "S-PER"]
+
+
+def ours(gold, predicted):
+    figures = values("tagging", column_sums(statistics(gold, predicted)))
+    return [float(figures[name]) for name in ("f1", "precision", "recall")]
+
+
+def seqeval(gold, predicted):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [100 * float(score(gold, predicted)) for score in (f1_score, precision_score, recall_score)]
+
+
+def sentences_of(kinds):
+    pair = st.tuples(st.sampled_from(kinds), st.sampled_from(kinds))
+    return st.lists(st.lists(pair, max_size=6), min_size=1, max_size=8)
+
+
+@settings(max_examples=300, deadline=None)
+@given(sentences=st.one_of(sentences_of(IOB2), sentences_of(UPOS), sentences_of(ODD), sentences_of(IOB2 + UPOS + ODD)))
+def test_any_tags_count_as_in_seqeval(sentences):
+    gold = [[wanted for wanted, _ in sentence] for sentence in sentences]
+    predicted = [[given for _, given in sentence] for sentence in sentences]
+    assert ours(gold, predicted) == pytest.approx(seqeval(gold, predicted), abs=1e-9)
+
+
+def test_more_kinds_of_tags_than_a_byte_holds():
+    chance = random.Random(5)
+    kinds = [f"{prefix}-{number}" for number in range(200) for prefix in "BI"]
+    gold = [[chance.choice(kinds) for _ in range(9)] for _ in range(300)]
+    predicted = disturbed_tags(chance, gold, kinds, 0.3)
+    assert ours(gold, predicted) == pytest.approx(seqeval(gold, predicted), abs=1e-9)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("language", ["ar", "de", "en", "hi", "ja", "ka", "my", "pa", "qu", "yo", "zh"])
+def test_wikiann_with_noise(shared_data, language):
+    gold = gold_tags(next((shared_data / "panx").glob(f"dev-{language}.tsv*")), 1500)
+    predicted = disturbed_tags(random.Random(language), gold, IOB2)
+    assert ours(gold, predicted) == pytest.approx(seqeval(gold, predicted), abs=1e-9)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("language", ["af", "ar", "en", "eu", "fi", "hi", "ja", "ko", "nl", "tr", "ur", "zh"])
+def test_universal_parts_of_speech_with_noise(shared_data, language):
+    gold = gold_tags(next((shared_data / "udpos" / "xtreme_ud2.5").glob(f"dev-{language}.tsv*")), 1500)
+    predicted = disturbed_tags(random.Random(language), gold, UPOS)
+    assert ours(gold, predicted) == pytest.approx(seqeval(gold, predicted), abs=1e-9)
+
+
+def test_runs_of_equal_upos_tags_are_one_chunk_and_single_tokens_are_not():
+    gold = [["NOUN", "NOUN", "VERB"], ["SYM", "SYM"], ["INTJ", "INTJ"]]
+    counted = statistics(gold, gold)
+    assert counted["s_gold"].tolist() == [2, 2, 1]
+    assert counted["s_tokens"].tolist() == [3, 2, 2]
+
+
+def test_an_x_after_a_sentence_boundary_reaches_back():
+    """A lone X at the end of a sentence counts for nothing; one before another tag ends a chunk of earlier sentences."""
+    gold = [["NOUN"], ["X", "VERB"], ["ADJ", "X"]]
+    counted = statistics(gold, gold)
+    assert counted["s_gold"].tolist() == [1, 2, 1]
+    late = [["VERB"], ["X", "VERB"], ["ADJ", "X"]]
+    # The X of the second sentence is right, yet its chunk began at the first sentence's first tag in both.
+    assert statistics(gold, late)["s_tp"].tolist() == [0, 2, 1]
+    early = [["NOUN", "NOUN"], ["X", "VERB"]]
+    other = [["NOUN", "VERB"], ["X", "VERB"]]
+    assert statistics(early, other)["s_tp"].tolist() == [0, 1]
+    for wanted, found in ((gold, late), (early, other)):
+        assert ours(wanted, found) == pytest.approx(seqeval(wanted, found), abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sentences=sentences_of(IOB2 + UPOS[:-1]), seed=st.integers(0, 99))
+def test_order_of_sentences_does_not_matter_without_bare_letters(sentences, seed):
+    order = np.random.default_rng(seed).permutation(len(sentences))
+    gold = [[wanted for wanted, _ in sentence] for sentence in sentences]
+    predicted = [[given for _, given in sentence] for sentence in sentences]
+    counted = statistics(gold, predicted)
+    shuffled = statistics([gold[row] for row in order], [predicted[row] for row in order])
+    for name, column in counted.items():
+        assert shuffled[name].tolist() == column[order].tolist()
+
+
+def test_token_accuracy_is_another_figure_than_chunk_f1():
+    counted = column_sums(statistics([["NOUN", "VERB", "NOUN"]], [["NOUN", "VERB", "ADJ"]]))
+    figures = values("tagging", counted)
+    assert float(figures["token_accuracy"]) == pytest.approx(200 / 3)
+
+
+def test_shapes_must_match():
+    with pytest.raises(ValueError, match="2 predicted sentences for 1 gold"):
+        statistics([["O"]], [["O"], ["O"]])
+    with pytest.raises(ValueError, match="sentence 2 has 1 gold tags and 2 predicted"):
+        statistics([["O"], ["O"]], [["O"], ["O", "O"]])
+    with pytest.raises(ValueError, match="empty"):
+        statistics([[""]], [["O"]])
+    assert first_mismatch([["O"]], [["O"]]) == ""
+
+
+@pytest.mark.parametrize("sentences", [[], [[]], [[], []]])
+def test_nothing_to_count(sentences):
+    counted = statistics(sentences, sentences)
+    assert [len(column) for column in counted.values()] == [len(sentences)] * 5
+    assert all(not column.any() for column in counted.values())
