@@ -110,14 +110,17 @@ class _Builder:
             for language in component.shares():
                 stage = self.tables.encoded(ref, language, head, dataset.name, self.tokenizer)
                 inputs[f"train/{dataset.name}/{language}"] = Output(stage=stage.name)
-            labels = list(dataset.labels)
+            parts = [
+                {"dataset": dataset.name, "language": code, "share": share}
+                for code, share in component.shares().items()
+            ]
             mixture.append(
                 {
                     "task": dataset.name,
                     "head": head,
-                    "labels": labels,
+                    "labels": list(dataset.labels),
                     "share": component.share,
-                    "languages": component.shares(),
+                    "parts": parts,
                 }
             )
         groups = [str(part[key]) for key in ("head", "task") for part in mixture]
@@ -193,7 +196,7 @@ class _Builder:
             Stage(
                 kind="evaluate",
                 name=f"evaluate[{task.name} | {language} | {condition} | seed {seed}]",
-                function=entry(task.head, task.metric),
+                function=entry(dataset.format, dataset.name),
                 params={
                     **facts,
                     "head": task.head,
