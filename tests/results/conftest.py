@@ -79,10 +79,11 @@ def make_study(
     n: int = 60,
     splits: Sequence[str] = ("dev", "test"),
     seed: int = 0,
+    slope: float = 0.1,
 ) -> Made:
     """A study whose condition's mean quality is planted: condition -> probability of being right in English.
 
-    Other languages lie 0.1 lower for each place in `languages`; `tasks` maps a task to its metric family.
+    Other languages lie `slope` lower for each place in `languages`; `tasks` maps a task to its metric family.
     """
     rng = np.random.default_rng(seed)
     conditions = dict(conditions or {"none": 0.6, "english": 0.7, "mixed": 0.85})
@@ -119,7 +120,7 @@ def make_study(
                 for place, language in enumerate(languages):
                     for split in splits:
                         label = f"{name}/{condition}/{task}/{language}/{split}/{run}"
-                        columns = make_columns(rng, family, n, max(0.05, right - 0.1 * place))
+                        columns = make_columns(rng, family, n, max(0.05, right - slope * place))
                         folder = home / "store" / "evaluate" / f"{len(evaluations):04x}{'ab' * 30}"
                         ids = [f"{task}-{split}-{index}" for index in range(n)]
                         write_artifact(

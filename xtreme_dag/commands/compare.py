@@ -78,8 +78,7 @@ def command(
 def _text(comparison: Comparison, by_language: bool) -> str:
     from xtreme_dag.results.render import aligned
 
-    level = f"{comparison.confidence:.0%}".replace("%", " %")
-    names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta", f"{level} interval", "p", "p Holm", "needed", "n", ""]  # fmt: skip
+    names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta", f"{comparison.confidence:.0%} interval", "p", "p Holm", "needed", "n", ""]  # fmt: skip
     rows: list[list[str]] = []
     for effect in comparison.tasks:
         rows.append(_row(effect))

@@ -152,7 +152,8 @@ def _read(path: Path, metric: Metric) -> pa.Table:
     import pyarrow.parquet as pq
 
     _must_exist(path)
-    return pq.read_table(path, columns=["id", *metric.columns], use_threads=False, partitioning=None)
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=["id", *metric.columns], use_threads=False)
 
 
 def _must_exist(path: Path) -> None:

@@ -102,6 +102,16 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
         connection.close()
 
 
+def study_names(home: Path) -> list[str]:
+    """Names of the studies that have landed.
+
+    Raises:
+        UserError: there are no results that can be read.
+    """
+    with reader(home, predictions=False) as connection:
+        return [row[0] for row in connection.execute("SELECT study FROM studies ORDER BY study").fetchall()]
+
+
 def check_query(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Refuses whatever is not a query.
 

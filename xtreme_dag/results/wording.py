@@ -8,27 +8,36 @@ from xtreme_dag.results.effects import Comparison, Effect
 
 
 def sentence_of(comparison: Comparison) -> str:
-    """The outcome of a comparison in plain words; two or three sentences."""
+    """The outcome of a comparison in plain words: overall, by task, by language."""
+    return f"{headline(comparison)} {detail(comparison)}".strip()
+
+
+def headline(comparison: Comparison) -> str:
+    """The outcome over all tasks, in one sentence."""
     overall, tasks = comparison.overall, comparison.tasks
     interval = f"{comparison.confidence:.0%} interval {_signed(overall.low)} to {_signed(overall.high)}"
     scope = f"on average over {len(tasks)} tasks" if len(tasks) > 1 else f"on {tasks[0].task}"
-    names = f"{comparison.condition} {{}} {comparison.baseline}"
     if overall.verdict == "open":
-        first = (
-            f"{names.format('cannot be told from')} {scope}: {_signed(overall.delta)} points ({interval}, "
-            f"p = {_p(overall.p)}); a difference of {overall.detectable:.1f} points or more would probably have shown."
+        return (
+            f"{comparison.condition} cannot be told from {comparison.baseline} {scope}: {_signed(overall.delta)} points "
+            f"({interval}, p {_p(overall.p)}); a difference of {overall.detectable:.1f} points or more would probably "
+            "have shown."
         )
-    else:
-        word = "beats" if overall.delta > 0 else "is worse than"
-        first = (
-            f"{names.format(word)} by {abs(overall.delta):.1f} points {scope} ({interval}, p {_p_equals(overall.p)})."
-        )
-    return " ".join([first, *_by_task(tasks), _by_language(comparison.languages)]).strip()
+    word = "beats" if overall.delta > 0 else "is worse than"
+    return (
+        f"{comparison.condition} {word} {comparison.baseline} by {abs(overall.delta):.1f} points {scope} "
+        f"({interval}, p {_p(overall.p)})."
+    )
 
 
-def _by_task(tasks: Sequence[Effect]) -> list[str]:
+def detail(comparison: Comparison) -> str:
+    """The outcome by task and by language, in one or two sentences."""
+    return " ".join(part for part in (_by_task(comparison.tasks), _by_language(comparison.languages)) if part)
+
+
+def _by_task(tasks: Sequence[Effect]) -> str:
     if len(tasks) < 2:
-        return []
+        return ""
     groups = {
         verdict: [effect for effect in tasks if effect.verdict == verdict] for verdict in ("better", "worse", "open")
     }
@@ -43,7 +52,7 @@ def _by_task(tasks: Sequence[Effect]) -> list[str]:
             + _listed([f"{e.task} ({_signed(e.delta)}, {e.detectable:.1f} needed)" for e in groups["open"]])
         )
     text = "; ".join(said)
-    return [f"By task, after Holm's correction: {text}."]
+    return f"By task, after Holm's correction: {text}."
 
 
 def _by_language(languages: Sequence[Effect]) -> str:
@@ -64,8 +73,6 @@ def _signed(value: float) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.095 else f"{value:.3f}"
-
-
-def _p_equals(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {_p(value)}"
+    if value < 0.001:
+        return "< 0.001"
+    return f"= {value:.2f}" if value >= 0.095 else f"= {value:.3f}"

@@ -1,0 +1,250 @@
+"""The charts, as Vega-Lite specifications made with Altair.
+
+Colours are the page's CSS variables, which an SVG takes from the page that it stands in: one drawing serves light,
+dark and paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xtreme_dag.report.content import Content
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Spec = dict[str, Any]
+_VERDICTS = ["better", "worse", "not decided"]
+_COLOURS = ["var(--better)", "var(--worse)", "var(--open)"]
+_SHAPES = ["triangle-up", "triangle-down", "circle"]
+_WORDS = {"better": "better", "worse": "worse", "open": "not decided"}
+_HUES = ["up", "down", "plain"]
+_HUE_COLOURS = ["var(--better)", "var(--worse)", "var(--accent)"]
+ALL_TASKS = "all tasks"
+
+
+def charts(content: Content) -> dict[str, Spec]:
+    """Name of a chart -> specification; only those that there is something to show for."""
+    specs: dict[str, Spec] = {}
+    if content.comparisons:
+        specs["forest"] = forest(content)
+    if content.cells:
+        specs["heat"] = heat(content)
+    if content.gaps:
+        specs["gap"] = gap(content)
+    if len(content.comparisons) > 0 and len(content.costs) > 1:
+        specs["cost"] = cost(content)
+    return specs
+
+
+def forest(content: Content) -> Spec:
+    """Differences to the baseline with their intervals: one panel per condition, one line per task."""
+    import altair as alt
+
+    rows = [
+        {
+            "condition": comparison.condition,
+            "task": effect.task or ALL_TASKS,
+            "delta": round(effect.delta, 3),
+            "low": round(effect.low, 3),
+            "high": round(effect.high, 3),
+            "p": round(effect.p_corrected, 4),
+            "verdict": _WORDS[effect.verdict],
+            "size": 160 if effect.task is None else 90,
+        }
+        for comparison in content.comparisons
+        for effect in (*comparison.tasks, *([comparison.overall] if len(comparison.tasks) > 1 else []))
+    ]
+    order = [row["task"] for row in content.tasks] + [ALL_TASKS]
+    y = alt.Y("task:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
+    tooltip = [
+        alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("delta:Q", format="+.2f", title="points"),
+        alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
+        alt.Tooltip("p:Q", format=".4f", title="p (Holm)"), alt.Tooltip("verdict:N"),
+    ]  # fmt: skip
+    base = alt.Chart().encode(y=y, color=_verdict_colour(alt), tooltip=tooltip)
+    zero = alt.Chart().mark_rule(color="var(--muted)", strokeDash=[3, 3]).encode(x=alt.datum(0))
+    lines = base.mark_rule(strokeWidth=2.5).encode(
+        x=alt.X("low:Q", title=f"points over {content.study['baseline']}"), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, opacity=1).encode(
+        x="delta:Q",
+        size=alt.Size("size:Q", scale=None),
+        shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_SHAPES), legend=_legend(alt)),
+    )
+    return _spec(
+        alt.layer(zero, lines, points, data=_values(rows))
+        .properties(width=260, height=alt.Step(26))
+        .facet(
+            facet=alt.Facet(
+                "condition:N", sort=[c.condition for c in content.comparisons], title=None, header=_header(alt)
+            ),
+            columns=3,
+            spacing=28,
+        ),
+        "Differences to the baseline in points, with intervals, per task and condition",
+        panels=len(content.comparisons),
+    )
+
+
+def heat(content: Content) -> Spec:
+    """Language x condition; the page's script fills in the rows that the filters leave, and their order."""
+    import altair as alt
+
+    order = [row["condition"] for row in content.conditions]
+    x = alt.X(
+        "condition:N",
+        sort=order,
+        title=None,
+        axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=160, ticks=False, domain=False),
+    )
+    y = alt.Y("label:N", sort=[], title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
+    tooltip = [
+        alt.Tooltip("label:N", title="language"), alt.Tooltip("family:N"), alt.Tooltip("script:N"),
+        alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("value:Q", format=".2f", title="score"),
+        alt.Tooltip("delta:Q", format="+.2f", title="points over baseline"), alt.Tooltip("interval:N"),
+    ]  # fmt: skip
+    base = alt.Chart(_values([])).encode(x=x, y=y, tooltip=tooltip)
+    cells = base.mark_rect(cornerRadius=2).encode(
+        fill=alt.Fill("hue:N", scale=alt.Scale(domain=_HUES, range=_HUE_COLOURS), legend=None),
+        fillOpacity=alt.FillOpacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 0.92]), legend=None),
+    )
+    text = base.mark_text(fontSize=11).encode(
+        text="text:N",
+        color=alt.condition("datum.strength > 0.62", alt.value("var(--on-strong)"), alt.value("var(--ink)")),
+    )
+    return _spec(
+        alt.layer(cells, text).properties(width=alt.Step(74), height=alt.Step(21)),
+        "Heat map: one line per language, one column per condition",
+    )
+
+
+def gap(content: Content) -> Spec:
+    """For each task and condition the source language and the mean of the others, joined by a line."""
+    import altair as alt
+
+    source = content.study["source_language"]
+    rows = [
+        {
+            "condition": row["condition"],
+            "task": row["task"],
+            "source": round(row["source_value"], 3),
+            "others": round(row["transfer_value"], 3),
+            "gap": round(row["gap"], 3),
+            "languages": row["languages"],
+        }
+        for row in content.gaps
+    ]
+    order = [row["condition"] for row in content.conditions]
+    y = alt.Y("condition:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, ticks=False, domain=False))
+    scale = alt.Scale(zero=False, nice=True)
+    tooltip = [
+        alt.Tooltip("task:N"), alt.Tooltip("condition:N"), alt.Tooltip("source:Q", format=".2f", title=source),
+        alt.Tooltip("others:Q", format=".2f", title="mean of the others"), alt.Tooltip("gap:Q", format="+.2f"),
+    ]  # fmt: skip
+    base = alt.Chart().encode(y=y, tooltip=tooltip)
+    line = base.mark_rule(color="var(--muted)", strokeWidth=2).encode(
+        x=alt.X("others:Q", scale=scale, title="score"), x2="source:Q"
+    )
+    others = base.mark_point(filled=True, size=90, opacity=1, color="var(--accent)").encode(
+        x=alt.X("others:Q", scale=scale)
+    )
+    english = base.mark_point(filled=False, size=90, strokeWidth=2, color="var(--accent)").encode(
+        x=alt.X("source:Q", scale=scale)
+    )
+    text = base.mark_text(dx=0, dy=-9, fontSize=10, color="var(--muted)").encode(
+        x=alt.X("middle:Q", scale=scale), text=alt.Text("gap:Q", format="+.1f")
+    )
+    return _spec(
+        alt.layer(
+            line,
+            others,
+            english,
+            text,
+            data=_values([row | {"middle": (row["source"] + row["others"]) / 2} for row in rows]),
+        )
+        .properties(width=260, height=alt.Step(30))
+        .facet(facet=alt.Facet("task:N", title=None, header=_header(alt)), columns=3, spacing=28)
+        .resolve_scale(x="independent"),
+        f"Transfer gap: {source} (ring) against the mean of the other languages (dot)",
+        panels=len({row["task"] for row in rows}),
+    )
+
+
+def cost(content: Content) -> Spec:
+    """What a condition needs against what it gains."""
+    import altair as alt
+
+    unit, field = cost_unit(content.costs)
+    verdicts = {one.condition: _WORDS[one.overall.verdict] for one in content.comparisons}
+    rows = [
+        {
+            "condition": row["condition"],
+            "cost": round((row[field] or 0.0) / unit[1], 4),
+            "gain": round(row["gain"], 3),
+            "low": round(row["low"], 3),
+            "high": round(row["high"], 3),
+            "verdict": verdicts.get(row["condition"], "baseline"),
+        }
+        for row in content.costs
+    ]
+    tooltip = [
+        alt.Tooltip("condition:N"), alt.Tooltip("cost:Q", format=".3~g", title=unit[0]),
+        alt.Tooltip("gain:Q", format="+.2f", title="points"), alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
+    ]  # fmt: skip
+    base = alt.Chart(_values(rows)).encode(
+        x=alt.X("cost:Q", title=unit[0], scale=alt.Scale(zero=True, nice=True)), tooltip=tooltip
+    )
+    colour = alt.Color(
+        "verdict:N", scale=alt.Scale(domain=[*_VERDICTS, "baseline"], range=[*_COLOURS, "var(--muted)"]), legend=None
+    )
+    zero = alt.Chart(_values([{}])).mark_rule(color="var(--muted)", strokeDash=[3, 3]).encode(y=alt.datum(0))
+    bars = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", title=f"points over {content.study['baseline']}"), y2="high:Q", color=colour
+    )
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(y="gain:Q", color=colour)
+    names = base.mark_text(align="left", dx=9, color="var(--ink)", fontSize=12).encode(y="gain:Q", text="condition:N")
+    return _spec(
+        alt.layer(zero, bars, points, names).properties(width=620, height=280),
+        "Cost of each condition against its gain over the baseline, with intervals",
+    )
+
+
+def cost_unit(costs: Sequence[dict[str, Any]]) -> tuple[tuple[str, float], str]:
+    """The unit that suits the costs: (title, seconds in it), and the field that it applies to."""
+    field = "gpu_seconds" if any(row["gpu_seconds"] for row in costs) else "seconds"
+    kind = "GPU" if field == "gpu_seconds" else "compute"
+    largest = max((row[field] or 0.0) for row in costs)
+    for name, seconds in (("hours", 3600.0), ("minutes", 60.0)):
+        if largest >= 2 * seconds:
+            return (f"{kind} {name}", seconds), field
+    return (f"{kind} seconds", 1.0), field
+
+
+def _verdict_colour(alt: Any) -> Any:
+    return alt.Color("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_COLOURS), legend=_legend(alt))
+
+
+def _legend(alt: Any) -> Any:
+    return alt.Legend(orient="top")
+
+
+def _values(rows: Sequence[Mapping[str, Any]]) -> Any:
+    import altair as alt
+
+    return alt.InlineData(values=[dict(row) for row in rows])
+
+
+def _header(alt: Any) -> Any:
+    return alt.Header(labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=6)
+
+
+def _spec(chart: alt.TopLevelMixin, description: str, *, panels: int = 1) -> Spec:
+    """The chart as JSON values, with what it shows for who cannot see it, and its number of panels."""
+    import altair as alt
+
+    with alt.data_transformers.enable(consolidate_datasets=False):
+        spec: Spec = chart.to_dict(validate=True)
+    spec.pop("config", None)
+    return spec | {"description": description, "background": None, "usermeta": {"panels": panels}}

@@ -1,0 +1,229 @@
+"""What a report says: one reading of the results, without any markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.report.samples import Sample, samples
+from xtreme_dag.results.compare import RESAMPLES, compare_conditions
+from xtreme_dag.results.effects import Comparison
+from xtreme_dag.results.query import reader
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+SHOWN_CONDITIONS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A study's results, ready to be shown.
+
+    Attributes:
+        study: name, question, baseline, targets, seeds, recipe, source_language.
+        split: the split that everything is reported on.
+        conditions: name, description, average, figure per task; the best first, the baseline marked.
+        left_out: conditions that are not shown because there are too many.
+        tasks: the tasks that were scored, with titles and metrics.
+        comparisons: each condition against the baseline, the largest gain first.
+        cells: one row per condition, task and language: value, delta with interval, language facts.
+        gaps: transfer gap per condition and task.
+        costs: what each condition hangs on, with its gain.
+        published: others' numbers beside ours.
+        contracts: outcomes of the data contracts.
+        samples: predictions on which a condition and the baseline disagree.
+        stages: number and cost of the stages, per kind.
+        provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
+    """
+
+    study: Row
+    split: str
+    conditions: tuple[Row, ...]
+    left_out: int
+    tasks: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+    cells: tuple[Row, ...]
+    gaps: tuple[Row, ...]
+    costs: tuple[Row, ...]
+    published: tuple[Row, ...]
+    contracts: tuple[Row, ...]
+    samples: tuple[Sample, ...]
+    stages: tuple[Row, ...]
+    provenance: Row
+
+
+def read_content(home: Path, study: str, *, resamples: int = RESAMPLES) -> Content:
+    """Reads all that a study's report says.
+
+    Args:
+        home: the folder in which all state lives.
+        study: name of the study.
+        resamples: number of resamples of the comparisons.
+
+    Raises:
+        UserError: the study has not landed, has no scores, or its predictions are gone.
+    """
+    with reader(home, predictions=False) as connection:
+        about = _study(connection, study)
+        split = _split(connection, study)
+        ranked = _rows(
+            connection,
+            "SELECT condition, average FROM leaderboard WHERE study = $study AND split = $split"
+            " ORDER BY condition <> $baseline, average DESC, condition",
+            study=study,
+            split=split,
+            baseline=about["baseline"],
+        )
+        shown = [row["condition"] for row in ranked[:SHOWN_CONDITIONS]]
+        at = {"study": study, "split": split}
+        tables = {
+            name: _rows(connection, sql, **{k: at[k] for k in at if f"${k}" in sql}) for name, sql in _QUERIES.items()
+        }
+    others = [name for name in shown if name != about["baseline"]]
+    comparisons: list[Comparison] = []
+    if others and about["baseline"] in shown:
+        comparisons = compare_conditions(home, study=study, conditions=others, split=split, resamples=resamples)
+    comparisons.sort(key=lambda one: (-one.overall.delta, one.condition))
+    chosen = {name: [row for row in rows if row.get("condition", shown[0]) in shown] for name, rows in tables.items()}
+    effects = {(c.condition, e.task, e.language): e for c in comparisons for e in c.languages}
+    for row in chosen["cells"]:
+        effect = effects.get((row["condition"], row["task"], row["language"]))
+        known = effect is not None
+        row |= {
+            "delta": effect.delta if effect else None,
+            "low": effect.low if effect else None,
+            "high": effect.high if effect else None,
+            "verdict": effect.verdict if effect else ("baseline" if not known else "open"),
+        }
+    overall = {one.condition: one.overall for one in comparisons}
+    for row in chosen["costs"]:
+        gain = overall.get(row["condition"])
+        row |= (
+            {"gain": gain.delta, "low": gain.low, "high": gain.high} if gain else {"gain": 0.0, "low": 0.0, "high": 0.0}
+        )
+    return Content(
+        study=about,
+        split=split,
+        conditions=tuple(_conditions(chosen["conditions"], chosen["task_scores"], ranked)),
+        left_out=len(ranked) - len(shown),
+        tasks=tuple(tables["tasks"]),
+        comparisons=tuple(comparisons),
+        cells=tuple(chosen["cells"]),
+        gaps=tuple(chosen["gaps"]),
+        costs=tuple(chosen["costs"]),
+        published=tuple(chosen["published"]),
+        contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
+        samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
+        stages=tuple(tables["stages"]),
+        provenance=_provenance(tables),
+    )
+
+
+_QUERIES: Mapping[str, str] = {
+    "conditions": "SELECT condition, description FROM conditions WHERE study = $study ORDER BY position",
+    "task_scores": "SELECT condition, task, value, languages FROM task_scores WHERE study = $study AND split = $split",
+    "tasks": (
+        "SELECT s.task, any_value(s.metric) AS metric, coalesce(any_value(t.title), s.task) AS title,"
+        ' any_value(t."group") AS "group", max(s.languages) AS languages, max(s.seeds) AS seeds'
+        " FROM task_scores s LEFT JOIN tasks t USING (study, task)"
+        " WHERE s.study = $study AND s.split = $split GROUP BY s.task ORDER BY s.task"
+    ),
+    "cells": (
+        "SELECT condition, task, language, value, seed_sd, seeds, n, coalesce(name, language) AS name,"
+        " coalesce(family, 'unknown') AS family, coalesce(script, 'unknown') AS script, kinship, seen_in_pretraining"
+        " FROM per_language WHERE study = $study AND split = $split ORDER BY task, language, condition"
+    ),
+    "gaps": (
+        "SELECT condition, task, source_value, transfer_value, gap, languages FROM transfer_gap"
+        " WHERE study = $study AND split = $split ORDER BY task, condition"
+    ),
+    "costs": "SELECT * FROM cost WHERE study = $study ORDER BY condition",
+    "published": (
+        "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note"
+        " FROM beside_published WHERE study = $study AND split = $split AND language = 'avg'"
+        " ORDER BY task, system, condition"
+    ),
+    "contracts": (
+        "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"
+        " ORDER BY ok, dataset, language, split"
+    ),
+    "stages": (
+        "SELECT kind, count(*) AS stages, sum(seconds) AS seconds, sum(gpu_seconds) AS gpu_seconds,"
+        " max(peak_memory_bytes) AS peak_memory_bytes FROM stage_cost WHERE study = $study AND current"
+        " GROUP BY kind ORDER BY min(started), kind"
+    ),
+    "commits": (
+        "SELECT git_commit, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
+    ),
+    "machines": (
+        "SELECT host, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
+    ),
+    "libraries": "SELECT DISTINCT libraries FROM stages WHERE study = $study AND current ORDER BY ALL",
+    "data": (
+        "SELECT DISTINCT i.input, i.digest FROM stage_inputs i JOIN stages k USING (study, stage_key)"
+        " LEFT JOIN stages up ON up.study = i.study AND up.digest = i.digest"
+        " WHERE i.study = $study AND k.current AND up.stage_key IS NULL ORDER BY ALL"
+    ),
+    "times": "SELECT min(started) AS first, max(started) AS last FROM stages WHERE study = $study AND current",
+}
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, **values: Any) -> list[Row]:
+    cursor = connection.execute(sql, values)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _study(connection: duckdb.DuckDBPyConnection, study: str) -> Row:
+    found = _rows(connection, "SELECT * FROM studies ORDER BY study")
+    for row in found:
+        if row["study"] == study:
+            return row | {"recipe": json.loads(row["recipe"])}
+    names = [row["study"] for row in found]
+    raise UserError(f"no study {study!r} has landed", where="report", fix=nearest(study, names) if names else "")
+
+
+def _split(connection: duckdb.DuckDBPyConnection, study: str) -> str:
+    splits = [
+        row["split"] for row in _rows(connection, "SELECT DISTINCT split FROM scores WHERE study = $study", study=study)
+    ]
+    if not splits:
+        raise UserError("has no scores yet", where=f"study {study}", fix="run it to the end first")
+    return "test" if "test" in splits else min(splits)
+
+
+def _conditions(described: Sequence[Row], scores: Sequence[Row], ranked: Sequence[Row]) -> list[Row]:
+    average = {row["condition"]: row["average"] for row in ranked}
+    by_task: dict[str, dict[str, float]] = {}
+    for row in scores:
+        by_task.setdefault(row["condition"], {})[row["task"]] = row["value"]
+    return [
+        {
+            "condition": row["condition"],
+            "description": json.loads(row["description"]),
+            "average": average.get(row["condition"]),
+            "tasks": by_task.get(row["condition"], {}),
+        }
+        for row in described
+    ]
+
+
+def _provenance(tables: Mapping[str, Sequence[Row]]) -> Row:
+    libraries: dict[str, set[str]] = {}
+    for row in tables["libraries"]:
+        for name, version in json.loads(row["libraries"]).items():
+            libraries.setdefault(name, set()).add(version)
+    return {
+        "commits": list(tables["commits"]),
+        "machines": list(tables["machines"]),
+        "libraries": {name: ", ".join(sorted(libraries[name])) for name in sorted(libraries)},
+        "data": list(tables["data"]),
+        "first": tables["times"][0]["first"],
+        "last": tables["times"][0]["last"],
+    }
