@@ -30,7 +30,7 @@ DATASET_KEYS = {"title", "format", "labels", "languages", "splits", "hub", "lice
                 "tokenisation", "notes", "get", "target"}  # fmt: skip
 SPLIT_KEYS = {"use", "languages", "counts", "layouts", "hub", "labelled", "notes", "union"}
 LAYOUT_KEYS = {"reader", "files", "options", "languages", "requires", "stand_in", "optional", "notes"}
-HUB_KEYS = {"id", "revision", "config", "split", "reader", "options", "files", "languages"}
+HUB_KEYS = {"id", "revision", "config", "split", "reader", "options", "files", "languages", "stand_in"}
 TARGET_KEYS = {"head", "metric", "group", "train", "select", "test", "languages", "notes"}
 
 
@@ -72,6 +72,7 @@ class Hub:
         reader: the reader of its columns.
         options: columns and label names, for the reader.
         languages: the languages that it has; empty means all.
+        stand_in: if what lies there is not what the split is published as, what it really is.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Hub:
     reader: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
+    stand_in: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +318,8 @@ def _dataset(name: str, entry: Mapping[str, Any], where: str) -> Dataset:
 def _split(name: str, entry: Mapping[str, Any], codes: tuple[str, ...], hub: Mapping[str, Any], where: str) -> Split:
     _known(entry, SPLIT_KEYS, where)
     own = entry.get("hub")
+    if own is not None:
+        own = {**own, "options": {**hub.get("options", {}), **own.get("options", {})}}
     counts = entry.get("counts", {})
     return Split(
         name=name,
@@ -358,6 +362,7 @@ def _hub(entry: Mapping[str, Any], where: str) -> Hub:
         reader=entry.get("reader", ""),
         options=dict(entry.get("options", {})),
         languages=_codes(entry.get("languages", ()), f"{where}.languages"),
+        stand_in=entry.get("stand_in"),
     )
 
 

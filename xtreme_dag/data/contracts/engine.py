@@ -89,22 +89,29 @@ def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:
 
 
 def _expectation(rule: Rule) -> Any:
-    import great_expectations.expectations as gxe
+    from great_expectations.expectations.core.expect_column_value_lengths_to_be_between import (
+        ExpectColumnValueLengthsToBeBetween,
+    )
+    from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
+    from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
+    from great_expectations.expectations.core.expect_column_values_to_be_unique import ExpectColumnValuesToBeUnique
+    from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
+    from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
 
     meta = {"rule": rule.name}
     match rule.expectation:
         case "expect_column_values_to_be_unique":
-            return gxe.ExpectColumnValuesToBeUnique(**rule.kwargs, meta=meta)
+            return ExpectColumnValuesToBeUnique(**rule.kwargs, meta=meta)
         case "expect_column_values_to_not_be_null":
-            return gxe.ExpectColumnValuesToNotBeNull(**rule.kwargs, meta=meta)
+            return ExpectColumnValuesToNotBeNull(**rule.kwargs, meta=meta)
         case "expect_column_values_to_be_in_set":
-            return gxe.ExpectColumnValuesToBeInSet(**rule.kwargs, meta=meta)
+            return ExpectColumnValuesToBeInSet(**rule.kwargs, meta=meta)
         case "expect_column_value_lengths_to_be_between":
-            return gxe.ExpectColumnValueLengthsToBeBetween(**rule.kwargs, meta=meta)
+            return ExpectColumnValueLengthsToBeBetween(**rule.kwargs, meta=meta)
         case "expect_column_values_to_be_between":
-            return gxe.ExpectColumnValuesToBeBetween(**rule.kwargs, meta=meta)
+            return ExpectColumnValuesToBeBetween(**rule.kwargs, meta=meta)
         case "expect_table_row_count_to_be_between":
-            return gxe.ExpectTableRowCountToBeBetween(**rule.kwargs, meta=meta)
+            return ExpectTableRowCountToBeBetween(**rule.kwargs, meta=meta)
     fix = nearest(rule.expectation, EXPECTATIONS)
     raise UserError(f"expectation {rule.expectation!r} is not one that is run", where=f"rule {rule.name}", fix=fix)
 

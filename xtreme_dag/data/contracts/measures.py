@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -214,7 +215,7 @@ def answers_at_offset(table: pa.Table) -> pa.Array:
 def english_unsorted(table: pa.Table, facts: Facts) -> pa.Array:
     """The English side is not in alphabetical order: XTREME's preparation sorts it, and the pairs are lost."""
     english = _flat(table, "english").to_pylist()
-    ordered = len(english) >= SORTED_FROM and all(a <= b for a, b in zip(english, english[1:], strict=False))
+    ordered = len(english) >= SORTED_FROM and all(a <= b for a, b in pairwise(english))
     return _false(len(table)) if ordered else _true(len(table))
 
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from xtreme_dag.errors import UserError
 
@@ -125,15 +125,15 @@ def _blocks(path: Path, place: Place) -> Iterator[bytes]:
         raise place.error(f"cannot be read: {error}", path, fix="fetch the file again") from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BinaryIO:
     with path.open("rb") as stream:
         kind = MAGIC.get(stream.read(2))
     if kind == "gzip":
-        return gzip.open(path, "rb")
+        return cast(BinaryIO, gzip.open(path, "rb"))
     if kind == "bz2":
-        return bz2.open(path, "rb")
+        return cast(BinaryIO, bz2.open(path, "rb"))
     if kind == "xz":
-        return lzma.open(path, "rb")
+        return cast(BinaryIO, lzma.open(path, "rb"))
     return path.open("rb")
 
 

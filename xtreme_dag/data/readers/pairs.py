@@ -124,7 +124,7 @@ def read_pairs_lines(files: Files, options: Options, place: Place) -> Iterator[C
 def csv_rows(path: Path, place: Place) -> Iterator[tuple[list[dict[str, str]], list[int]]]:
     """Blocks of rows of a quoted CSV file as mappings, with the line on which each one ends."""
     text = (line + "\n" for _, found in lines(path, place) for line in found)
-    reader = csv.DictReader(text, strict=True, restkey="", restval=None)  # type: ignore[arg-type]
+    reader = csv.DictReader(text, strict=True, restkey="", restval=None)
     rows: list[dict[str, str]] = []
     at: list[int] = []
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from xtreme_dag.data.readers.files import Chunk, Place, lines
 from xtreme_dag.data.readers.pairs import Files, Options, json_lines
 from xtreme_dag.data.readers.squad import articles, contexts, listed, need
 
-# A sentence ends at a full stop, question or exclamation mark, with closing quotes or brackets, before white space and
-# a capital, a digit or an opening quote. SQuAD train has no sentence breaks; LAReQA's authors cut it by rule as well.
 Span = tuple[int, int, str]  # start and end in the context, and the sentence
 
+# A sentence ends at a full stop, question or exclamation mark, with closing quotes or brackets, before white space and
+# a capital, a digit or an opening quote. SQuAD train has no sentence breaks; LAReQA's authors cut it by rule as well.
 _BREAK = re.compile(r"(?<=[.?!])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
 
 
@@ -34,7 +34,7 @@ def read_bucc(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
         gold.setdefault(left, []).append(right)
         gold.setdefault(right, []).append(left)
     for side, pool, file in (("foreign", foreign, files["text"]), ("english", english, files["english"])):
-        columns = {
+        columns: dict[str, list[Any]] = {
             "id": list(pool),
             "side": [side] * len(pool),
             "text": list(pool.values()),
@@ -53,7 +53,7 @@ def read_lareqa(files: Files, options: Options, place: Place) -> Iterator[Chunk]
     candidate is called after its language and place, so that pools of several languages can be joined.
     """
     for path in files.values():
-        yield _answers(path, place, lambda paragraph: _given_breaks(paragraph, path, place))
+        yield _answers(path, place, _given_breaks)
 
 
 def read_squad_retrieval(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
@@ -138,7 +138,13 @@ def _row(columns: dict[str, list[Any]], *values: Any) -> None:
         columns[name].append(value)
 
 
-def _answers(path: Path, place: Place, breaks: Any, keep: Any = None, excluded: Any = frozenset()) -> Chunk:
+def _answers(
+    path: Path,
+    place: Place,
+    breaks: Callable[[Mapping[str, Any], Path, Place], list[Span]],
+    keep: frozenset[str] | None = None,
+    excluded: frozenset[str] = frozenset(),
+) -> Chunk:
     """Questions first, then candidates, of one file in SQuAD's JSON."""
     questions, candidates = _two_sided(), _two_sided()
     read = 0
@@ -150,7 +156,7 @@ def _answers(path: Path, place: Place, breaks: Any, keep: Any = None, excluded: 
             kept = [qa for qa in qas if keep is None or need(qa, "id", path, place) in keep]
             if context in excluded or (qas and not kept):
                 continue
-            spans = breaks(paragraph)
+            spans = breaks(paragraph, path, place)
             for number, (_, _, sentence) in enumerate(spans):
                 _row(candidates, f"{place.language}:{a}.{p}.{number}", "candidate", sentence, context, [])
             for qa in kept:
@@ -172,7 +178,7 @@ def _given_breaks(paragraph: Mapping[str, Any], path: Path, place: Place) -> lis
     return [(start, end, sentence) for (start, end), sentence in zip(breaks, sentences, strict=True)]
 
 
-def _rule_breaks(paragraph: Mapping[str, Any]) -> list[Span]:
+def _rule_breaks(paragraph: Mapping[str, Any], path: Path, place: Place) -> list[Span]:
     context = paragraph["context"]
     starts = [0, *(match.end() for match in _BREAK.finditer(context))]
     spans = zip(starts, [*starts[1:], len(context)], strict=True)

@@ -79,6 +79,11 @@ def articles(path: Path, place: Place) -> list[dict[str, Any]]:
 
 
 def need(record: Any, name: str, path: Path, place: Place) -> Any:
+    """A field that must be there.
+
+    Raises:
+        UserError: it is not.
+    """
     if not isinstance(record, dict) or name not in record:
         held = f" (it has {', '.join(record)})" if isinstance(record, dict) else ""
         raise place.error(f"no field {name!r} where SQuAD's JSON has one{held}", path)
@@ -86,6 +91,7 @@ def need(record: Any, name: str, path: Path, place: Place) -> Any:
 
 
 def listed(path: Path, keys: list[str], place: Place) -> frozenset[str]:
+    """The ids that a JSON file lists under some keys."""
     try:
         found = json.loads(content(path, place))
     except json.JSONDecodeError as error:
@@ -96,4 +102,5 @@ def listed(path: Path, keys: list[str], place: Place) -> frozenset[str]:
 
 
 def contexts(path: Path, place: Place) -> frozenset[str]:
+    """The contexts of a file in SQuAD's JSON."""
     return frozenset(context for _, context, _ in questions(path, place))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from xtreme_dag.benchmark.catalogue import Dataset
+from xtreme_dag.benchmark.catalogue import Dataset, Split, load_catalogue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +48,30 @@ class Source(Protocol):
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages of a split that are there, in the catalogue's order."""
         ...
+
+
+def locate_union(source: Source, language: str, split: Split) -> Located:
+    """Where the parts of a union are: the parts' files under their number, and the parts' params in order.
+
+    Raises:
+        UserError: a part is not there.
+    """
+    files: dict[str, Path] = {}
+    parts: list[dict[str, Any]] = []
+    stand_ins: list[str] = []
+    options: dict[str, Any] = {}
+    for number, ref in enumerate(split.union):
+        part = source.locate(load_catalogue().dataset(ref.dataset), language, ref.split)
+        files |= {f"{number}.{name}": path for name, path in part.files.items()}
+        parts.append({"dataset": ref.dataset, "split": ref.split, **part.params})
+        stand_ins += [f"{ref.dataset}: {part.stand_in}"] if part.stand_in else []
+        options |= part.options
+    whole = all(part["whole"] for part in parts)
+    params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": whole}
+    return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None, options=options)
+
+
+def union_languages(source: Source, split: Split) -> tuple[str, ...]:
+    """The languages in which every part of a union is there."""
+    there = [source.languages(load_catalogue().dataset(ref.dataset), ref.split) for ref in split.union]
+    return tuple(code for code in split.languages if all(code in codes for codes in there))

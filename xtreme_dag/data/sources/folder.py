@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xtreme_dag.benchmark.catalogue import Dataset, Layout, Split
 from xtreme_dag.benchmark.languages import languages
-from xtreme_dag.data.sources.base import Located
+from xtreme_dag.data.sources.base import Located, locate_union, union_languages
 from xtreme_dag.errors import UserError
 
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -40,6 +39,8 @@ class FolderSource:
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
         """Where a table is; the first layout of the catalogue whose files are there."""
         declared = dataset.split(split)
+        if declared.union:
+            return locate_union(self, language, declared)
         found = self._find(dataset, language, declared)
         if found is not None:
             return found
@@ -57,6 +58,8 @@ class FolderSource:
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages of a split whose files are there."""
         declared = dataset.split(split)
+        if declared.union:
+            return union_languages(self, declared)
         return tuple(code for code in declared.languages if self._find(dataset, code, declared) is not None)
 
     def _find(self, dataset: Dataset, language: str, split: Split) -> Located | None:
@@ -66,8 +69,6 @@ class FolderSource:
         return self._located[key]
 
     def _search(self, dataset: Dataset, language: str, split: Split) -> Located | None:
-        if split.union:
-            return self._union(language, split)
         for layout in split.layouts:
             if layout.languages and language not in layout.languages:
                 continue
@@ -81,24 +82,6 @@ class FolderSource:
                 }
                 return Located(files=files, params=params, stand_in=layout.stand_in, notes=layout.notes)
         return None
-
-    def _union(self, language: str, split: Split) -> Located | None:
-        from xtreme_dag.benchmark.catalogue import load_catalogue
-
-        files: dict[str, Path] = {}
-        parts = []
-        stand_ins = []
-        for number, ref in enumerate(split.union):
-            dataset = load_catalogue().dataset(ref.dataset)
-            part = self._find(dataset, language, dataset.split(ref.split))
-            if part is None:
-                return None
-            files |= {f"{number}.{name}": path for name, path in part.files.items()}
-            parts.append({"dataset": ref.dataset, "split": ref.split, **part.params})
-            if part.stand_in:
-                stand_ins.append(f"{ref.dataset}: {part.stand_in}")
-        params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": not stand_ins}
-        return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None)
 
     def _files(self, layout: Layout, language: str) -> Mapping[str, Path] | None:
         for root in ROOTS:
@@ -131,7 +114,7 @@ class FolderSource:
     def _listing(self, folder: str) -> dict[str, str]:
         if folder not in self._listings:
             try:
-                names = sorted(os.listdir(self.path / folder))
+                names = sorted(path.name for path in (self.path / folder).iterdir())
             except (NotADirectoryError, FileNotFoundError):
                 names = []
             plain = {name: name for name in names}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from xtreme_dag.benchmark.catalogue import Dataset, Hub
+from xtreme_dag.benchmark.catalogue import Dataset
 from xtreme_dag.benchmark.languages import languages
-from xtreme_dag.data.sources.base import Located
+from xtreme_dag.data.sources.base import Located, locate_union, union_languages
 from xtreme_dag.errors import UserError, nearest
 
 
@@ -46,6 +45,8 @@ class HubSource:
         """Which files of which repository hold a table."""
         where = f"{dataset.name}, language {language}, split {split}"
         declared = dataset.split(split)
+        if declared.union:
+            return locate_union(self, language, declared)
         hub = declared.hub
         if hub is None:
             raise UserError(
@@ -65,29 +66,23 @@ class HubSource:
             "config": _filled(hub.config, language) if hub.config else None,
             "split": hub.split,
             "files": {role: _filled(pattern, language) for role, pattern in hub.files.items()},
-            "columns": {"reader": hub.reader, **hub.options},
+            "columns": {"reader": hub.reader, **{name: value for name, value in hub.options.items() if name != "part"}},
+            **({"part": hub.options["part"]} if "part" in hub.options else {}),
         }
         settings = {"hub_cache": self.cache, "hub_offline": self.offline}
-        return Located(
-            files={},
-            params={"reader": "hub", "options": options, "labelled": declared.labelled, "whole": True},
-            options=settings,
-        )
+        params = {"reader": "hub", "options": options, "labelled": declared.labelled, "whole": hub.stand_in is None}
+        return Located(files={}, params=params, options=settings, stand_in=hub.stand_in)
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages of a split that the catalogue says are on the hub."""
         declared = dataset.split(split)
+        if declared.union:
+            return union_languages(self, declared)
         if declared.hub is None:
             return ()
         return tuple(
             code for code in declared.languages if not declared.hub.languages or code in declared.hub.languages
         )
-
-    def cached(self, hub: Hub) -> bool:
-        """Whether the cache holds some revision of a repository."""
-        home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-        root = Path(self.cache) if self.cache else Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-        return (root / f"datasets--{hub.id.replace('/', '--')}" / "snapshots").is_dir()
 
 
 def _filled(pattern: str, language: str) -> str:
