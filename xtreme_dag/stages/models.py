@@ -24,13 +24,13 @@ def base_model(study: Study, graph: Graph, tables: Tables, catalogue: Catalogue)
     if study.model.pretrain is None:
         return Source(path=model_folder(study))
     given = dict(study.model.pretrain)
-    recipe = given.pop("recipe", "planted")
-    if recipe == "planted":
+    kind = given.pop("kind", "planted")
+    if kind == "planted":
         return Output(stage=graph.add(_planted(given)).name)
-    if recipe == "text":
+    if kind == "text":
         return Output(stage=graph.add(_from_text(given, graph, tables, catalogue)).name)
     raise UserError(
-        f"no pretrain recipe {recipe!r}", where="model.pretrain.recipe", fix=nearest(str(recipe), ("planted", "text"))
+        f"no kind of pretraining {kind!r}", where="model.pretrain.kind", fix=nearest(str(kind), ("planted", "text"))
     )
 
 

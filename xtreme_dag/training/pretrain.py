@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import read_table
+from xtreme_dag.data.canonical import SCHEMAS, read_table
 from xtreme_dag.data.encode import encode_table
 from xtreme_dag.data.encode_parts import EncodeParams
 from xtreme_dag.data.encode_tokenizer import load_tokenizer
@@ -87,7 +87,7 @@ def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str
     """The text tables by name, at most `limit` lines each, lines without text left out."""
     tables = []
     for key in sorted(name for name in inputs if name.startswith("text/")):
-        table = read_table(inputs[key])
+        table = as_text(read_table(inputs[key]))
         if "test" in set(table["split"].to_pylist()):
             raise UserError("a test split must not be trained on", where=key)
         written = np.array([bool(text and text.strip()) for text in table["text"].to_pylist()], dtype=bool)
@@ -95,6 +95,29 @@ def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str
     if not any(table.num_rows for _, table in tables):
         raise UserError("there is no text to train on", where="pretrain", fix="give inputs named text/<language>")
     return [(name, table) for name, table in tables if table.num_rows]
+
+
+def as_text(table: pa.Table) -> pa.Table:
+    """A table of lines of text: a text table as it is, the texts of any other format one a line, each once."""
+    if "text" in table.column_names:
+        return table
+    columns = [name for name in ("text_a", "text_b", "context", "question", "words") if name in table.column_names]
+    lines: dict[str, str] = {}
+    for row in table.select(["language", *columns]).to_pylist():
+        for name in columns:
+            text = " ".join(row[name] or ()) if name == "words" else row[name]
+            if text:
+                lines.setdefault(text, row["language"])
+    splits = table["split"].to_pylist()[:1] * len(lines)
+    ids = [f"line-{number}" for number in range(len(lines))]
+    rows = {
+        "id": ids,
+        "language": list(lines.values()),
+        "split": splits,
+        "text": list(lines),
+        "document": [""] * len(ids),
+    }
+    return pa.table(rows, schema=SCHEMAS["plain_text"])
 
 
 def train_tokenizer(tables: Sequence[pa.Table], size: int, folder: Path) -> None:
