@@ -29,8 +29,8 @@ Examples:
 @click.option("--languages", "by_language", is_flag=True, help="One line per task and language too.")
 @click.option("--split", default="test", show_default=True, help="The split to compare on.")
 @click.option("--metric", help="A metric instead of each task's primary one.")
-@click.option("--resamples", type=click.IntRange(min=100), default=2000, show_default=True)
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
+@click.option("--resamples", type=click.IntRange(min=100), help="Default: what the study file says, or 2000.")
+@click.option("--confidence", type=click.FloatRange(0.5, 0.999), help="Default: what the study file says, or 0.95.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @click.option("--json", "as_json", is_flag=True, help="A list with one object per condition.")
 @home_option
@@ -43,8 +43,8 @@ def command(
     by_language: bool,
     split: str,
     metric: str | None,
-    resamples: int,
-    confidence: float,
+    resamples: int | None,
+    confidence: float | None,
     seed: int,
     as_json: bool,
     home: Home,
@@ -52,7 +52,7 @@ def command(
     """Compare conditions with the baseline: differences in points, with intervals.
 
     Paired bootstrap over examples within language, seeds taken into account, p-values corrected after Holm over the
-    tasks and over the languages of a task. `needed` is the difference that would be found in 80 % of such studies.
+    tasks and over the languages of a task. `needed` is the difference that would be found in 80% of such studies.
     """
     from xtreme_dag.results.compare import compare_conditions
 
@@ -78,21 +78,31 @@ def command(
 def _text(comparison: Comparison, by_language: bool) -> str:
     from xtreme_dag.results.render import aligned
 
-    names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta", f"{comparison.confidence:.0%} interval", "p", "p Holm", "needed", "n", ""]  # fmt: skip
+    exact = by_language and any(effect.mcnemar is not None for effect in comparison.languages)
+    names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta"]
+    names += [
+        f"{comparison.confidence:.0%} interval",
+        "p",
+        "p Holm",
+        *(["McNemar"] if exact else []),
+        "needed",
+        "n",
+        "",
+    ]
     rows: list[list[str]] = []
     for effect in comparison.tasks:
-        rows.append(_row(effect))
+        rows.append(_row(effect, exact))
         if by_language:
-            rows += [_row(one) for one in comparison.languages if one.task == effect.task]
+            rows += [_row(one, exact) for one in comparison.languages if one.task == effect.task]
     if len(comparison.tasks) > 1:
-        rows.append(_row(comparison.overall))
-    table = aligned(names, rows, right=range(3, 11), count=False)
+        rows.append(_row(comparison.overall, exact))
+    table = aligned(names, rows, right=range(3, len(names) - 1), count=False)
     notes = "".join(f"note: {note}\n" for note in comparison.notes)
     return f"{comparison.sentence}\n\n{table}{notes}".rstrip()
 
 
-def _row(effect: Effect) -> list[str]:
-    marks = {"better": "better", "worse": "worse", "open": ""}
+def _row(effect: Effect, exact: bool) -> list[str]:
+    mcnemar = ["" if effect.mcnemar is None else f"{effect.mcnemar:.4f}"] if exact else []
     return [
         effect.task or "all tasks",
         effect.language or "all",
@@ -103,7 +113,8 @@ def _row(effect: Effect) -> list[str]:
         f"[{effect.low:+.2f}, {effect.high:+.2f}]",
         f"{effect.p:.4f}",
         f"{effect.p_corrected:.4f}",
+        *mcnemar,
         f"{effect.detectable:.2f}",
         f"{effect.n:,}",
-        marks[effect.verdict],
+        "" if effect.verdict == "open" else effect.verdict,
     ]

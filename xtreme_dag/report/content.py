@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.report.samples import Sample, samples
-from xtreme_dag.results.compare import RESAMPLES, compare_conditions
+from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.query import reader
 
@@ -58,13 +58,13 @@ class Content:
     provenance: Row
 
 
-def read_content(home: Path, study: str, *, resamples: int = RESAMPLES) -> Content:
+def read_content(home: Path, study: str, *, resamples: int | None = None) -> Content:
     """Reads all that a study's report says.
 
     Args:
         home: the folder in which all state lives.
         study: name of the study.
-        resamples: number of resamples of the comparisons.
+        resamples: number of resamples of the comparisons; what the study file says by default.
 
     Raises:
         UserError: the study has not landed, has no scores, or its predictions are gone.

@@ -12,7 +12,6 @@ from xtreme_dag.report.charts import charts
 from xtreme_dag.report.content import Content, read_content
 from xtreme_dag.report.heat import heat_data
 from xtreme_dag.report.markup import esc, inline_json, inline_script
-from xtreme_dag.results.compare import RESAMPLES
 from xtreme_dag.stages.jsonio import write_atomically
 
 _ROOM = Path(__file__).parent
@@ -29,14 +28,14 @@ _SECTIONS = {
 }
 
 
-def write_report(home: Path, study: str, out: Path | None = None, *, resamples: int = RESAMPLES) -> Path:
+def write_report(home: Path, study: str, out: Path | None = None, *, resamples: int | None = None) -> Path:
     """Writes a study's report; equal results give equal bytes.
 
     Args:
         home: the folder in which all state lives.
         study: name of the study.
         out: the file; `reports/<study>.html` in the home by default.
-        resamples: number of resamples of the comparisons.
+        resamples: number of resamples of the comparisons; what the study file says by default.
 
     Returns:
         The file.

@@ -261,13 +261,16 @@ def _short(commit: str) -> str:
     return commit[:12]
 
 
-def _described(value: Any) -> str:
-    """A condition's description in one line: `key value` pairs, lists joined, nothing nested deeper than needed."""
+def _described(value: Mapping[str, Any]) -> str:
+    """What a condition is: its own words if it has some, else its settings in one line."""
+    return str(value["description"]) if value.get("description") else _flat(value)
+
+
+def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(
-            f"{key}: {_described(item)}" if not isinstance(item, bool) else f"{key}: {'yes' if item else 'no'}"
-            for key, item in value.items()
-        )
+        return ", ".join(f"{key}: {_flat(item)}" for key, item in value.items() if item not in (None, [], {}))
     if isinstance(value, list):
-        return " + ".join(f"({_described(item)})" if isinstance(item, dict) else _described(item) for item in value)
+        return " + ".join(f"({_flat(item)})" if isinstance(item, dict) else _flat(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from xtreme_dag.results.query import reader
 from xtreme_dag.results.wording import sentence_of
 
 RESAMPLES = 2000
+CONFIDENCE = 0.95
 
 
 def compare_conditions(
@@ -27,8 +29,8 @@ def compare_conditions(
     languages: Sequence[str] | None = None,
     split: str = "test",
     metric: str | None = None,
-    resamples: int = RESAMPLES,
-    confidence: float = 0.95,
+    resamples: int | None = None,
+    confidence: float | None = None,
     seed: int = 0,
 ) -> list[Comparison]:
     """Compares conditions with a baseline, over the tasks, languages, seeds and examples that both have.
@@ -45,8 +47,8 @@ def compare_conditions(
         tasks, languages: only these; all by default.
         split: the split.
         metric: a metric instead of each task's primary one.
-        resamples: number of resamples.
-        confidence: level of the intervals.
+        resamples: number of resamples; by default what the study file says under `compare`, or 2,000.
+        confidence: level of the intervals; by default what the study file says, or 0.95.
         seed: the seed of the resampling; the same seed gives the same figures.
 
     Raises:
@@ -54,8 +56,8 @@ def compare_conditions(
     """
     root = Path(home)
     with reader(root, predictions=False) as connection:
-        studies = connection.execute("SELECT study, baseline FROM studies ORDER BY study").fetchall()
-        name, default = _choose_study(studies, study)
+        studies = connection.execute("SELECT study, baseline, recipe FROM studies ORDER BY study").fetchall()
+        name, default, recipe = _choose_study(studies, study)
         rows = connection.execute(
             "SELECT study, condition, task, language, seed, metric, predictions FROM evaluations"
             " WHERE split = ? ORDER BY ALL",
@@ -67,6 +69,9 @@ def compare_conditions(
                 "SELECT condition FROM conditions WHERE study = ? ORDER BY position", [name]
             ).fetchall()
         ]
+    told = json.loads(recipe).get("compare", {})
+    resamples = resamples or int(told.get("resamples", RESAMPLES))
+    confidence = confidence or float(told.get("confidence", CONFIDENCE))
     cells = _index(rows, tasks, languages)
     against = _resolve(baseline or default, name, cells)
     chosen = (
@@ -89,15 +94,15 @@ Cells = Mapping[Side, Mapping[str, Mapping[str, Mapping[int, tuple[str, str]]]]]
 """Side -> task -> language -> seed -> (primary metric, predictions file)."""
 
 
-def _choose_study(studies: Sequence[tuple[str, str]], wanted: str | None) -> tuple[str, str]:
-    known = dict(studies)
+def _choose_study(studies: Sequence[tuple[str, str, str]], wanted: str | None) -> tuple[str, str, str]:
+    known = {study[0]: study for study in studies}
     if wanted is None and len(known) == 1:
         return studies[0]
     if wanted is None:
         raise UserError(f"which of {len(known)} studies?", where="--study", fix="one of: " + ", ".join(known))
     if wanted not in known:
         raise UserError(f"no study {wanted!r} has landed", where="--study", fix=nearest(wanted, known))
-    return wanted, known[wanted]
+    return known[wanted]
 
 
 def _index(rows: Iterable[tuple[Any, ...]], tasks: Sequence[str] | None, languages: Sequence[str] | None) -> Cells:
@@ -141,7 +146,12 @@ def _compare(
             continue
         name = metric or next(iter(next(iter(cells[one][task].values())).values()))[0]
         measure = find_metric(name, columns_in(next(iter(next(iter(paths.values())).values()))))
-        draws = draw(read_leaves(paths, measure), measure, resamples=resamples, seed=seed, task=task)
+        leaves = read_leaves(paths, measure)
+        if len(leaves) < len(paths):
+            notes.append(f"{task}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")
+        if not leaves:
+            continue
+        draws = draw(leaves, measure, resamples=resamples, seed=seed, task=task)
         by_task[task] = (name, draws)
         dropped = sum(one.dropped for one in draws.values())
         if dropped:

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.benchmark.languages import languages
+from xtreme_dag.miniworld.languages import LANGUAGES
 from xtreme_dag.results.facts import Landing, LanguageFacts, StudyFacts, TaskFacts
 
 
 def described(landing: Landing) -> StudyFacts:
     """The study, with what the catalogue knows of languages and tasks that it does not describe itself."""
     study = landing.study
-    told = {row.code for row in study.languages}
-    codes = sorted({row.language for row in landing.evaluations} - told)
-    known = languages()
-    more_languages = tuple(
+    codes = {row.language for row in landing.evaluations} - {row.code for row in study.languages}
+    generated = "miniworld" in study.recipe.get("data", {})
+    languages = _generated_languages(codes) if generated else _real_languages(codes)
+    tasks = _tasks({row.name for row in study.tasks})
+    return replace(study, languages=study.languages + languages, tasks=study.tasks + tasks)
+
+
+def _real_languages(codes: Collection[str]) -> tuple[LanguageFacts, ...]:
+    return tuple(
         LanguageFacts(
-            code=code,
-            name=known[code].name,
-            family=known[code].family,
-            script=known[code].script,
-            seen_in_pretraining=known[code].in_xlmr_pretraining,
+            code=one.iso,
+            name=one.name,
+            family=one.family,
+            script=one.script,
+            seen_in_pretraining=one.in_xlmr_pretraining,
         )
-        for code in codes
-        if code in known
+        for one in languages().values()
+        if one.iso in codes
     )
-    described_tasks = {row.name for row in study.tasks}
-    names = sorted(({row.task for row in landing.evaluations} | set(study.targets)) - described_tasks)
+
+
+def _generated_languages(codes: Collection[str]) -> tuple[LanguageFacts, ...]:
+    return tuple(
+        LanguageFacts(code=one.code, name=one.name, family=one.family, script=one.script, kinship=one.kinship)
+        for one in LANGUAGES
+        if one.code in codes
+    )
+
+
+def _tasks(told: Collection[str]) -> tuple[TaskFacts, ...]:
+    """All tasks of the catalogue: a benchmark's average needs those too that a study left out."""
     catalogue = load_catalogue()
-    # A benchmark's average needs all of its tasks, so those that this study left out are named too.
-    names = sorted({*names, *(task for tasks in catalogue.benchmarks.values() for task in tasks)} - described_tasks)
-    more_tasks = tuple(
-        TaskFacts(
-            name=name,
-            title=catalogue.datasets[name].title,
-            group=catalogue.tasks[name].group,
-            benchmarks=dict(catalogue.tasks[name].languages),
-        )
-        for name in names
-        if name in catalogue.tasks
+    return tuple(
+        TaskFacts(name=name, title=catalogue.datasets[name].title, group=task.group, benchmarks=dict(task.languages))
+        for name, task in catalogue.tasks.items()
+        if name not in told
     )
-    return replace(study, languages=study.languages + more_languages, tasks=study.tasks + more_tasks)

@@ -96,7 +96,7 @@ def columns_in(path: Path) -> list[str]:
 
 
 def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric) -> list[Leaf]:
-    """Reads the predictions of a task, one leaf per language.
+    """Reads the predictions of a task, one leaf per language that has examples with a known outcome.
 
     Args:
         files: language -> run -> predictions file; each language has the same runs.
@@ -108,7 +108,8 @@ def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric) -> list
     jobs = [(language, run) for language in files for run in files[language]]
     with ThreadPoolExecutor() as pool:
         tables = dict(zip(jobs, pool.map(lambda job: _read(files[job[0]][job[1]], metric), jobs), strict=True))
-    return [_leaf(language, {run: tables[language, run] for run in files[language]}, metric) for language in files]
+    leaves = [_leaf(language, {run: tables[language, run] for run in files[language]}, metric) for language in files]
+    return [leaf for leaf in leaves if leaf.n]
 
 
 def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf:
@@ -153,7 +154,10 @@ def _read(path: Path, metric: Metric) -> pa.Table:
 
     _must_exist(path)
     with pq.ParquetFile(path) as file:
-        return file.read(columns=["id", *metric.columns], use_threads=False)
+        table = file.read(columns=["id", *metric.columns], use_threads=False)
+    if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
+        table = table.drop_null()
+    return table
 
 
 def _must_exist(path: Path) -> None:

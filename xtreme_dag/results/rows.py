@@ -202,7 +202,7 @@ def _read_scores(artifact: Path, evaluation: Evaluation) -> dict[str, Any]:
         raise UserError(
             f"its scores cannot be read ({error})", where=where, fix="`xtreme-dag verify`, then run the study again"
         ) from None
-    if evaluation.primary not in scores["metrics"]:
+    if scores["metrics"] and evaluation.primary not in scores["metrics"]:
         raise UserError(f"has no metric {evaluation.primary!r}, only {sorted(scores['metrics'])}", where=where)
     return scores
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from xtreme_dag.results import database as files
-from xtreme_dag.results.published import published_rows
+from xtreme_dag.results.published import device_rows, published_rows
 from xtreme_dag.results.rows import insert
 
 _LISTED = 500
@@ -21,8 +21,9 @@ _COLUMNS = (
 
 def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     """Lays views, macros and published numbers anew, for the tasks and artifacts that the database has."""
-    connection.execute("DELETE FROM published_scores")
-    insert(connection, "published_scores", published_rows())
+    for table, rows in (("published_scores", published_rows()), ("device_power", device_rows())):
+        connection.execute(f"DELETE FROM {table}")
+        insert(connection, table, rows)
     tasks = [row[0] for row in connection.execute("SELECT DISTINCT task FROM scores ORDER BY task").fetchall()]
     columns = "".join(f", any_value(t.value) FILTER (t.task = {_text(task)}) AS {_name(task)}" for task in tasks)
     connection.execute((files.ROOM / "views.sql").read_text().replace("/*task columns*/", columns))

@@ -119,13 +119,20 @@ FROM per_language p LEFT JOIN deltas d USING (study, condition, task, language, 
 GROUP BY ALL;
 
 CREATE OR REPLACE VIEW stage_cost AS
-SELECT study, stage_key, kind, name, device, current, started, seconds, peak_memory_bytes,
-       coalesce(CAST(figures ->> '$.gpu_seconds' AS DOUBLE),
-                CASE WHEN regexp_matches(lower(device), 'cuda|nvidia|gpu|tesla|amd instinct') THEN seconds ELSE 0 END)
-           AS gpu_seconds,
-       CAST(figures ->> '$.tokens' AS DOUBLE) AS tokens,
-       CAST(figures ->> '$.energy_wh' AS DOUBLE) AS energy_wh
-FROM stages;
+-- Energy is what the stage measured, or an upper estimate: its seconds on the device times the device's maximum power.
+-- A device that is not in `device_power` (every CPU) has no estimate.
+WITH named AS (
+    SELECT *, coalesce(figures ->> '$.device_name', device) AS device_name,
+           coalesce(CAST(figures ->> '$.gpu_seconds' AS DOUBLE),
+                    CASE WHEN regexp_matches(lower(device), 'cuda|nvidia|tesla|instinct') THEN seconds ELSE 0 END)
+               AS gpu_seconds
+    FROM stages)
+SELECT study, stage_key, kind, name, device_name AS device, current, started, seconds, peak_memory_bytes, gpu_seconds,
+       coalesce(CAST(figures ->> '$.tokens' AS DOUBLE),
+                CAST(figures ->> '$.tokens_per_s' AS DOUBLE) * CAST(figures ->> '$.seconds' AS DOUBLE)) AS tokens,
+       coalesce(CAST(figures ->> '$.energy_wh' AS DOUBLE), gpu_seconds / 3600 * (
+           SELECT arg_min(watts, position) FROM device_power WHERE contains(lower(device_name), pattern))) AS energy_wh
+FROM named;
 
 CREATE OR REPLACE VIEW cost AS
 -- What each condition hangs on. A stage that several conditions share counts in each of them; `own` counts only
@@ -143,7 +150,8 @@ SELECT study, kind, name, started, seconds, host, device, git_commit, fingerprin
 FROM stages ORDER BY study, name, started;
 
 CREATE OR REPLACE VIEW beside_published AS
--- Ours beside what others have published; `note` says where the definitions differ.
+-- Ours beside what others have published; `note` says where the definitions differ. Studies on generated languages
+-- share names of tasks with the benchmark and nothing else, so they are left out.
 SELECT p.system, p.task, p.language, p.split, p.metric AS published_metric, p.value AS published, p.is_delta,
        o.study, o.condition, o.metric, o.value AS ours, o.value - p.value AS difference, p.source, p.note
 FROM published_scores p
@@ -151,7 +159,7 @@ LEFT JOIN (
     SELECT study, condition, task, language, split, metric, avg(value) AS value FROM scores GROUP BY ALL
     UNION ALL
     SELECT study, condition, task, 'avg', split, metric, avg(value) FROM scores GROUP BY ALL) o
-ON o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
+ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
 
 CREATE OR REPLACE MACRO lineage(key) AS TABLE
 -- Everything that a stage hangs on: from a score to its model, data, code, commit and cost.
