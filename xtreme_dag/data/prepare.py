@@ -22,12 +22,9 @@ from xtreme_dag.stages.context import StageContext
 def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
     """Writes `table.parquet` (canonical) and `counts.json` of one dataset, language and split.
 
-    The counts: `format`, `rows` of the table, examples `read` from the files, count of each label, `whole` (the files are those
-    that were published), `labelled` (the release does not hold the labels back).
-
     Args:
-        params: `Located.params` (`reader`, `options`, `labelled`, `whole`), `dataset`, `language`, `split`, `format`, `labels`
-            (list), `limit` (rows, or null for all), `limit_seed`.
+        params: `Located.params` (`reader`, `options`, `labelled`, `whole`), `dataset`, `language`, `split`, `format`,
+            `labels` (list), `limit` (rows, or null for all), `limit_seed`.
         inputs: `Located.files`: name -> raw file. Empty for the miniworld and the hub.
         context: the stage's surroundings; `options`: `hub_cache`, `hub_offline`.
 
@@ -37,41 +34,69 @@ def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stag
     Raises:
         UserError: a mistake in the raw files; names dataset, language, split, file and line.
     """
+    table, counts = canonical(params, inputs, context.options)
+    write_table(table, context.out / "table.parquet")
+    text = json.dumps(counts, indent=1, sort_keys=True, ensure_ascii=False)
+    (context.out / "counts.json").write_text(text + "\n", encoding="utf-8")
+    return {"rows": len(table), "read": counts["read"], "bytes": sum(path.stat().st_size for path in inputs.values())}
+
+
+def canonical(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], options: Mapping[str, Any]
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The canonical table of one dataset, language and split, and its counts.
+
+    The counts: `format`; `rows` of the table; examples `read` from the files, as their publishers count them; `whole`
+    (the files are those that were published); `labelled` (the release does not hold the labels back); `labels`,
+    `tokens`, `sides` (how often each occurs, where the format has them); `repeated_ids` (rows whose id in the file is
+    another row's too).
+
+    Args:
+        params: as for `prepare`.
+        inputs: as for `prepare`.
+        options: `hub_cache`, `hub_offline`.
+
+    Raises:
+        UserError: a mistake in the raw files.
+    """
     place = Place(
         dataset=params["dataset"],
         language=params["language"],
         split=params["split"],
         labels=tuple(params.get("labels") or ()),
     )
-    made = _tables(params, inputs, place, context)
+    made = _tables(params, inputs, place, options)
     table = limited(made.table, params["format"], params.get("limit"), params.get("limit_seed", 0))
-    write_table(table, context.out / "table.parquet")
     counts = {
         "format": params["format"],
         "rows": len(table),
         "read": made.read,
         "whole": bool(params.get("whole")),
         "labelled": bool(params.get("labelled", True)),
-        "labels": _label_counts(table, params["format"]),
+        **content_counts(table, params["format"]),
     }
-    (context.out / "counts.json").write_text(json.dumps(counts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    return {"rows": len(table), "read": made.read, "bytes": sum(path.stat().st_size for path in inputs.values())}
+    if params.get("options", {}).get("derive_ids"):
+        names = Counter(name.rpartition("-")[0] for name in table["id"].to_pylist())
+        counts["repeated_ids"] = sum(count for count in names.values() if count > 1)
+    return table, counts
 
 
-def _tables(params: Mapping[str, Any], inputs: Mapping[str, Path], place: Place, context: StageContext) -> Assembled:
+def _tables(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], place: Place, settings: Mapping[str, Any]
+) -> Assembled:
     reader, options = params["reader"], params.get("options", {})
     if reader == "miniworld":
         table = _generated(options, params["format"], place)
         return Assembled(table=table, read=len(table))
     if reader == "union":
-        return _union(options["parts"], inputs, params["format"], place, context)
+        return _union(options["parts"], inputs, params["format"], place, settings)
     if reader == "hub":
-        return assemble(_fetched(options, place, context), params["format"], options, place)
+        return assemble(_fetched(options, place, settings), params["format"], options, place)
     return assemble(read(reader, inputs, options, place), params["format"], options, place)
 
 
 def _union(
-    parts: list[Mapping[str, Any]], inputs: Mapping[str, Path], kind: str, place: Place, context: StageContext
+    parts: list[Mapping[str, Any]], inputs: Mapping[str, Path], kind: str, place: Place, settings: Mapping[str, Any]
 ) -> Assembled:
     """The parts one after the other; a part's dataset is put before its ids, so that ids stay unique."""
     tables, count = [], 0
@@ -79,7 +104,7 @@ def _union(
         mark = f"{number}."
         files = {name.removeprefix(mark): path for name, path in inputs.items() if name.startswith(mark)}
         whence = replace(place, dataset=part["dataset"], split=part["split"])
-        made = _tables({**part, "format": kind}, files, whence, context)
+        made = _tables({**part, "format": kind}, files, whence, settings)
         ids = pa.array([f"{part['dataset']}:{name}" for name in made.table["id"].to_pylist()], pa.string())
         split = pa.array([place.split] * len(made.table), pa.string())
         columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
@@ -98,19 +123,24 @@ def _generated(options: Mapping[str, Any], kind: str, place: Place) -> pa.Table:
     return made.cast(SCHEMAS[kind])
 
 
-def _fetched(options: Mapping[str, Any], place: Place, context: StageContext) -> Iterator[Chunk]:
+def _fetched(options: Mapping[str, Any], place: Place, settings: Mapping[str, Any]) -> Iterator[Chunk]:
     from xtreme_dag.data.readers.hub import read_hub
 
-    cache, offline = context.options.get("hub_cache"), bool(context.options.get("hub_offline"))
+    cache, offline = settings.get("hub_cache"), bool(settings.get("hub_offline"))
     return read_hub(options, place, cache=cache, offline=offline)
 
 
-def _label_counts(table: pa.Table, kind: str) -> dict[str, int]:
-    """How often each label occurs, where the format has labels."""
+def content_counts(table: pa.Table, kind: str) -> dict[str, Any]:
+    """How often each label, token and side occurs, where the format has them."""
     if kind in ("pair_classification", "multiple_choice"):
-        found = Counter(table["label"].to_pylist())
-    elif kind == "tagging":
-        found = Counter(table["tags"].combine_chunks().flatten().to_pylist())
-    else:
-        return {}
-    return {str(label): count for label, count in sorted(found.items(), key=lambda item: str(item[0]))}
+        return {"labels": _sorted_counts(table["label"].to_pylist())}
+    if kind == "tagging":
+        words = table["words"].combine_chunks().flatten()
+        return {"labels": _sorted_counts(table["tags"].combine_chunks().flatten().to_pylist()), "tokens": len(words)}
+    if kind in ("bitext_mining", "qa_retrieval", "entity_linking"):
+        return {"sides": _sorted_counts(table["side"].to_pylist())}
+    return {}
+
+
+def _sorted_counts(values: list[Any]) -> dict[str, int]:
+    return {str(value): count for value, count in sorted(Counter(values).items(), key=lambda item: str(item[0]))}

@@ -49,6 +49,10 @@ class Contract:
         status: `active`, `draft`, ...
         rules: in the order of the file.
         published: split -> language (or `all`) -> published number of examples.
+        parallel: a row has the same id in every language.
+        same_labels: and the same label.
+        overlap: share of test examples up to which their presence in training data is only a warning.
+        originals: name of the collection that its ids come from, where other datasets translate it too; or "".
     """
 
     dataset: str
@@ -56,6 +60,10 @@ class Contract:
     status: str
     rules: tuple[Rule, ...]
     published: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    parallel: bool = False
+    same_labels: bool = False
+    originals: str = ""
+    overlap: float = 0.05
 
     def count(self, split: str, language: str) -> int | None:
         """The published number of examples of a split in a language, or None."""
@@ -117,6 +125,10 @@ def read_contract(path: Path) -> Contract:
         status=contract.status or "",
         rules=tuple(_rule(rule, path) for rule in quality if rule.type == "custom"),
         published=properties.get("publishedRows") or {},
+        parallel=bool(properties.get("parallel")),
+        same_labels=bool(properties.get("sameLabels")),
+        overlap=float(properties.get("overlapTolerance", 0.05)),
+        originals=properties.get("originals") or "",
     )
 
 

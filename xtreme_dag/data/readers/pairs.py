@@ -55,10 +55,12 @@ def read_pairs_named(files: Files, options: Options, place: Place) -> Iterator[C
     """Tab-separated columns by the names in the first line, not quoted.
 
     `options`: canonical column -> name in the file (`text_a`, `text_b`, `label`, `id`); `language`: name of a column
-    with language codes, of which only the place's rows are kept (the release files of XNLI hold all languages).
+    with language codes, of which only the place's rows are kept (the release files of XNLI hold all languages);
+    `keep_split`: only rows of that name in the file of role `splits`, one name a line, are kept.
     """
     path = files["table"]
     header: list[str] = []
+    splits = [line for _, block in lines(files["splits"], place) for line in block] if "splits" in files else []
     for first, found in lines(path, place):
         rows = [line.split("\t") for line in found]
         if not header:
@@ -66,12 +68,18 @@ def read_pairs_named(files: Files, options: Options, place: Place) -> Iterator[C
         wanted = _positions(header, options, path, place)
         if rows and set(map(len, rows)) != {len(header)}:
             raise _ragged(rows, len(header), path, place, first)
-        at = range(first, first + len(rows))
+        at: Sequence[int] = range(first, first + len(rows))
         if "language" in options:
             kept = [n for n, row in enumerate(rows) if row[wanted["language"]] == place.language]
-            rows, at = [rows[n] for n in kept], [at[n] for n in kept]  # type: ignore[assignment]
+            rows, at = [rows[n] for n in kept], [at[n] for n in kept]
+        read = len(rows)
+        if "keep_split" in options:
+            if max(at, default=0) - 1 > len(splits):
+                raise place.error(f"{len(splits)} split names for more rows in {path.name}", files["splits"])
+            kept = [n for n, line in enumerate(at) if splits[line - 2].strip() == options["keep_split"]]
+            rows, at = [rows[n] for n in kept], [at[n] for n in kept]
         columns = {name: [row[n] for row in rows] for name, n in wanted.items() if name != "language"}
-        yield Chunk(columns=columns, file=path, lines=at)
+        yield Chunk(columns=columns, file=path, lines=at, read=read)
 
 
 def read_pairs_csv(files: Files, options: Options, place: Place) -> Iterator[Chunk]:

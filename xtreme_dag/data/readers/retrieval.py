@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def read_bucc(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
     """BUCC 2018: two pools of id TAB sentence, roles `text` and `english`, and pairs of ids, role `gold`.
 
     Without `gold` (the test part of XTREME's folder) no row has gold. The pools hold the distractors; the gold pairs
-    alone, which the hub has, are no mining task.
+    alone, which the hub has, are no mining task. `options["part_pool"]`, `{of: n, keep: [...]}`: a share of the pools in
+    which gold pairs stay together.
     """
     foreign, english = _pool(files["text"], place), _pool(files["english"], place)
     pairs = _pairs(files["gold"], place) if "gold" in files else []
@@ -33,12 +35,15 @@ def read_bucc(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
                 raise place.error(f"gold id {name!r} is not in {file.name}", files["gold"])
         gold.setdefault(left, []).append(right)
         gold.setdefault(right, []).append(left)
+    if "part_pool" in options:
+        foreign, english = (_share(pool, gold, options["part_pool"]) for pool in (foreign, english))
+    there = {*foreign, *english}
     for side, pool, file in (("foreign", foreign, files["text"]), ("english", english, files["english"])):
         columns: dict[str, list[Any]] = {
             "id": list(pool),
             "side": [side] * len(pool),
             "text": list(pool.values()),
-            "gold": [gold.get(name, []) for name in pool],
+            "gold": [[other for other in gold.get(name, ()) if other in there] for name in pool],
         }
         yield Chunk(
             columns=columns, file=file, lines=range(1, len(pool) + 1), read=len(pairs) if side == "foreign" else 0
@@ -102,6 +107,13 @@ def read_mewslix_pairs(files: Files, options: Options, place: Place) -> Iterator
                 seen.add(name)
                 _add_entity(columns, entity, path, place)
         yield Chunk(columns=columns, file=path, read=len(records))
+
+
+def _share(pool: Mapping[str, str], gold: Mapping[str, list[str]], part: Mapping[str, Any]) -> dict[str, str]:
+    """The sentences of a share of a pool; a sentence goes where the first of its gold pair's two ids goes."""
+    keys = {name: min([name, *gold.get(name, ())]) for name in pool}
+    keep = frozenset(part["keep"])
+    return {name: text for name, text in pool.items() if zlib.crc32(keys[name].encode()) % part["of"] in keep}
 
 
 def _pool(path: Path, place: Place) -> dict[str, str]:
