@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training.worlds import WORDS, tiny_config
 from transformers import AutoConfig, AutoModel
 
+from tests.training.worlds import WORDS, tiny_config
 from xtreme_dag.errors import UserError
 from xtreme_dag.model import attention, pack
 from xtreme_dag.model.encoder import PACKABLE, PackedEncoder, length_buckets
