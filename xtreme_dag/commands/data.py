@@ -148,7 +148,7 @@ def check(source: str, names: tuple[str, ...], codes: tuple[str, ...], as_json: 
         click.echo("\r\x1b[K", nl=False, err=True)
     violated = [table for table in tables if table.violations]
     if as_json:
-        _print_json({"source": source, "ok": not violated, "tables": [_as_json(table) for table in tables]})
+        _print_json({"source": source, "ok": not violated, "tables": [as_json_table(table) for table in tables]})
     else:
         _print_checked(tables)
     if not tables:
@@ -185,7 +185,8 @@ def _listed(dataset: Dataset, source: Source) -> dict[str, Any]:
     }
 
 
-def _as_json(table: Table) -> dict[str, Any]:
+def as_json_table(table: Table) -> dict[str, Any]:
+    """A checked table as `data check --json` prints it."""
     return {
         "dataset": table.dataset,
         "language": table.language,

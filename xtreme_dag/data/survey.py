@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from xtreme_dag.benchmark.catalogue import Catalogue, Dataset, Split
-from xtreme_dag.data.contracts.check import facts, judge
+from xtreme_dag.data.contracts.check import facts, judge, prepared
 from xtreme_dag.data.contracts.cross import (
     Sketch,
     across_languages,
@@ -16,7 +15,7 @@ from xtreme_dag.data.contracts.cross import (
     unseen,
     unseen_in_translation,
 )
-from xtreme_dag.data.contracts.odcs import Contract, contract_path, read_contract
+from xtreme_dag.data.contracts.odcs import Contract, Rule, contract_path, read_contract
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located, Source
 from xtreme_dag.errors import UserError
@@ -130,15 +129,7 @@ def _checked(
         stand_in=located.stand_in,
         notes=[located.notes] if located.notes else [],
     )
-    params = {
-        **located.params,
-        "dataset": dataset.name,
-        "language": language,
-        "split": split.name,
-        "format": dataset.format,
-        "labels": list(dataset.labels),
-        "limit": None,
-    }
+    params = _params(dataset, language, split, located)
     try:
         rows, found.counts = canonical(params, located.files, located.options)
     except UserError as error:
@@ -196,3 +187,31 @@ def _tokenisations(tables: Sequence[Table]) -> None:
         mine, theirs = table.counts["tokens"], other.counts["tokens"]
         if table.counts["rows"] == other.counts["rows"] and mine != theirs:
             table.notes.append(f"{mine} surface tokens where the dataset ud has {theirs} syntactic words")
+
+
+def frames(catalogue: Catalogue, source: Source, datasets: Sequence[str]) -> Iterator[tuple[str, list[Rule], Any]]:
+    """(name, rules, data frame) of every readable table, as Great Expectations gets to see it."""
+    for dataset in [catalogue.dataset(name) for name in datasets]:
+        contract = read_contract(contract_path(dataset.name))
+        for split in dataset.splits.values():
+            for language, located in _located(dataset, split, source, ()):
+                params = _params(dataset, language, split, located)
+                try:
+                    rows, counts = canonical(params, located.files, located.options)
+                except UserError:
+                    continue
+                rules, frame, broken = prepared(rows, contract, facts(params, counts, contract))
+                runnable = [rule for rule in rules if rule.name not in broken]
+                yield f"{dataset.name}_{split.name}_{language}", runnable, frame
+
+
+def _params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:
+    return {
+        **located.params,
+        "dataset": dataset.name,
+        "language": language,
+        "split": split.name,
+        "format": dataset.format,
+        "labels": list(dataset.labels),
+        "limit": None,
+    }

@@ -65,8 +65,7 @@ def judge(
     Returns:
         The outcome, and the offending rows of the table with a column `rules` that names what each one violates.
     """
-    rules = [_tolerant(rule, known.language) for rule in contract.rules]
-    frame, broken = _frame(table, rules, known)
+    rules, frame, broken = prepared(table, contract, known)
     runnable = [rule for rule in rules if rule.name not in broken]
     found = {verdict.rule: verdict for verdict in evaluate(runnable, frame)} if runnable else {}
     verdicts = [found.get(rule.name) or Verdict(rule=rule.name, ok=False, error=broken[rule.name]) for rule in rules]
@@ -78,6 +77,17 @@ def judge(
         "rules": entries,
     }
     return outcome, _quarantine(table, rules, verdicts)
+
+
+def prepared(table: pa.Table, contract: Contract, known: Facts) -> tuple[list[Rule], Any, dict[str, str]]:
+    """What Great Expectations gets to see of a table.
+
+    Returns:
+        The rules with the tolerance of the language; the columns that they name, as pandas; and the rules whose
+        measure could not be taken, with the reason.
+    """
+    rules = [_tolerant(rule, known.language) for rule in contract.rules]
+    return rules, *_frame(table, rules, known)
 
 
 def _tolerant(rule: Rule, language: str) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -159,6 +160,5 @@ def _columns(table: pa.Table, kind: str) -> tuple[list[str], list[str]]:
 
 
 def _hashes(texts: Sequence[str]) -> Hashes:
-    import pandas as pd
-
-    return pd.util.hash_array(np.array(texts, dtype=object)).astype(np.uint64) if len(texts) else np.zeros(0, np.uint64)
+    found = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(found), dtype=np.uint64)

@@ -80,7 +80,7 @@ def _verdict(rule: Rule, first: Any, detail: Any) -> Verdict:
 def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:
     from great_expectations import ExpectationSuite
 
-    suite = ExpectationSuite(name="contract", expectations=[_expectation(rule) for rule in rules])
+    suite = ExpectationSuite(name="contract", expectations=[expectation(rule) for rule in rules])
     outcome = batch.validate(suite, result_format=detail)
     results = {result.expectation_config.meta["rule"]: result for result in outcome.results}
     if len(outcome.results) != len(rules) or set(results) != {rule.name for rule in rules}:
@@ -88,7 +88,12 @@ def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:
     return results
 
 
-def _expectation(rule: Rule) -> Any:
+def expectation(rule: Rule) -> Any:
+    """The expectation of a rule.
+
+    Raises:
+        UserError: it is not one of `EXPECTATIONS`.
+    """
     from great_expectations.expectations.core.expect_column_value_lengths_to_be_between import (
         ExpectColumnValueLengthsToBeBetween,
     )

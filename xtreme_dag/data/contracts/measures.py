@@ -16,6 +16,26 @@ import pyarrow.compute as pc
 
 from xtreme_dag.data.contracts.scripts import in_script
 
+MEASURES = (
+    "texts_given",
+    "labels_given",
+    "labels_vary",
+    "rows_as_published",
+    "script_fits",
+    "choices_given",
+    "choices_differ",
+    "tag_for_each_word",
+    "words_clean",
+    "words_given",
+    "iob2_legal",
+    "answers_given",
+    "answers_at_offset",
+    "english_unsorted",
+    "gold_in_pool",
+    "gold_given",
+    "distractors_present",
+    "sentence_in_context",
+)
 CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a placeholder
 SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
 

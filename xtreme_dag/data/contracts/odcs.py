@@ -127,7 +127,7 @@ def read_contract(path: Path) -> Contract:
         published=properties.get("publishedRows") or {},
         parallel=bool(properties.get("parallel")),
         same_labels=bool(properties.get("sameLabels")),
-        overlap=float(properties.get("overlapTolerance", 0.05)),
+        overlap=float(properties.get("overlapTolerance") or 0.05),
         originals=properties.get("originals") or "",
     )
 
