@@ -8,22 +8,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pyarrow as pa
 import pytest
 import torch
+from transformers import XLMRobertaConfig
 
 from xtreme_dag.data.canonical import write_table
 from xtreme_dag.data.encode import encode
-from xtreme_dag.miniworld.model import plant
+from xtreme_dag.miniworld.embeddings import word_embeddings
 from xtreme_dag.miniworld.source import table
-from xtreme_dag.model import HeadSpec, load_model, save_model
+from xtreme_dag.miniworld.tokenizer import MAX_LENGTH, SPECIALS, write
+from xtreme_dag.model import HeadSpec, TrainedModel, load_model, save_model
+from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.heads import initialise
 from xtreme_dag.stages.context import StageContext
-
-NLI = ("contradiction", "entailment", "neutral")
-HEADS = {
-    "nli": HeadSpec(kind="classification", labels=NLI),
-    "choose": HeadSpec(kind="multiple_choice"),
-    "span": HeadSpec(kind="span"),
-    "dual": HeadSpec(kind="dual"),
-}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,10 +28,29 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
-    """A planted miniworld model without further training: four layers, so that layers differ."""
+    """An untrained encoder over planted miniworld words: four layers, so that layers differ."""
+    words = word_embeddings(seed=1, size=64)
+    config = XLMRobertaConfig(
+        vocab_size=len(words),
+        hidden_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=256,
+        max_position_embeddings=MAX_LENGTH + 2,
+        type_vocab_size=1,
+        bos_token_id=SPECIALS.index("<s>"),
+        pad_token_id=SPECIALS.index("<pad>"),
+        eos_token_id=SPECIALS.index("</s>"),
+        # Large enough that sentences do not crowd together, where rounding would decide who is nearest.
+        initializer_range=0.15,
+    )
+    encoder = new_encoder(config, 1)
+    with torch.no_grad():
+        encoder.word_embeddings().copy_(torch.from_numpy(words))
+    tokenizer = tmp_path_factory.mktemp("tokenizer")
+    write(tokenizer)
     folder = tmp_path_factory.mktemp("base")
-    plant({"steps": 0, "layers": 4, "hidden": 64}, {}, StageContext(out=folder, scratch=folder))
-    (folder / "heads.json").unlink()
+    save_model(TrainedModel(encoder, {}), folder, tokenizer_from=tokenizer)
     return folder
 
 

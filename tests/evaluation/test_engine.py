@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.errors import UserError
 from xtreme_dag.evaluation import engine
-from xtreme_dag.evaluation.engine import Sequences, Settings, cached_model, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Sequences, Settings, cached_model, infer, sequences_of, settings_of, states_at
 
 CPU = torch.device("cpu")
 
@@ -101,6 +101,18 @@ def test_company_order_and_batch_do_not_change_hidden_states(base, miniworld, ma
         assert len(together) == 3 * len(alone)
         for one, other in zip(alone, together, strict=False):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_states_of_chosen_tokens_are_those_of_the_whole_forward(base, miniworld, make_inputs):
+    model = cached_model(base, CPU)
+    table = open_encoded(make_inputs(miniworld("parallel", rows=20), format="parallel", head="embedding")["encoded"])
+    tokens = sequences_of([table]).packed(np.arange(40), CPU)
+    with torch.inference_mode():
+        whole = model.encoder(tokens)
+        for at in (tokens.first, torch.tensor([3]), torch.arange(len(whole))):
+            torch.testing.assert_close(states_at(model.encoder, tokens, at), whole[at], rtol=0, atol=1e-5)
+        # The encoder is as before.
+        torch.testing.assert_close(model.encoder(tokens), whole, rtol=0, atol=0)
 
 
 def test_a_model_is_loaded_once_until_its_files_change(base, tmp_path):

@@ -55,7 +55,8 @@ def vectors(model, inputs, language):
     values = embed(
         sequences_of([encoded]), special_ids(encoded), loaded, settings, task="t", recipe={"pooling": "dual"}
     )
-    return read_table(inputs[f"table:{language}"]).to_pylist(), values
+    values = values.astype(np.float64)
+    return read_table(inputs[f"table:{language}"]).to_pylist(), values / np.linalg.norm(values, axis=1, keepdims=True)
 
 
 def test_lareqa_equals_the_scorer_over_the_whole_pool(model, answers, ranked, make_context, tmp_path):
@@ -100,7 +101,7 @@ def test_language_bias_is_told_apart(model, answers, ranked, make_context, tmp_p
     for at, (row, value) in enumerate(asked):
         order = sorted(
             (
-                (-float(value.astype(np.float64) @ other), language, candidate["id"])
+                (-float(value @ other), language, candidate["id"])
                 for language, candidate, other in pool
                 if candidate["side"] == "candidate"
             ),

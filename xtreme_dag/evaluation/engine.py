@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.model import PackedTokens, TrainedModel, load_model, pack
+from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.stages.context import StageContext
 
 Result = TypeVar("Result")
@@ -127,6 +129,36 @@ def head_name(model: TrainedModel, kind: str, task: str, labels: Sequence[str] =
         where="evaluate",
         fix=f"train the target stage of {task!r} first; heads of this model: {found}",
     )
+
+
+def states_at(encoder: PackedEncoder, tokens: PackedTokens, at: Tensor) -> Tensor:
+    """The last layer's hidden states of some tokens, computed for these tokens alone as far as possible.
+
+    A classification head reads one token per sequence. Behind its attention the last layer treats tokens one by one,
+    so its output projection and feed-forward part, three quarters of its arithmetic, need not run for the others.
+
+    Args:
+        encoder: the encoder.
+        tokens: the packed batch.
+        at: int64 (chosen,), positions in the batch.
+
+    Returns:
+        (chosen, hidden), equal to `encoder(tokens)[at]` to rounding.
+    """
+    if not encoder.packs:
+        every: Tensor = encoder(tokens)
+        return every.index_select(0, at)
+    backbone: Any = encoder.backbone
+
+    def narrow(_: nn.Module, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(state.index_select(1, at) for state in states)
+
+    hook = backbone.encoder.layer[-1].attention.output.register_forward_pre_hook(narrow)
+    try:
+        chosen: Tensor = encoder(tokens)
+    finally:
+        hook.remove()
+    return chosen
 
 
 @dataclass(frozen=True, kw_only=True)
