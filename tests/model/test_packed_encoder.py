@@ -72,6 +72,26 @@ def test_every_layer_equals_the_padded_batch(kind, device):
         torch.testing.assert_close(state.cpu(), reference, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(last.cpu(), states[-1].cpu())
     assert encoder.packs == (kind in PACKABLE)
+    at = torch.tensor([0, 7, 8, 40], device=device)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(tokens, at), last[at], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(encoder(tokens), last)
+
+
+def test_recomputed_activations_give_the_same_gradients():
+    """The last layer is narrowed to the wanted tokens when it is recomputed, too."""
+    tokens, at = pack(ragged([5, 9, 4])), torch.tensor([0, 5, 14])
+    encoder = new_encoder(tiny_config(), seed=2).train()
+
+    def gradients():
+        encoder.zero_grad(set_to_none=True)
+        encoder(tokens, at).pow(2).sum().backward()
+        return [parameter.grad.clone() for parameter in encoder.parameters() if parameter.grad is not None]
+
+    plain = gradients()
+    encoder.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+    for one, two in zip(gradients(), plain, strict=True):
+        torch.testing.assert_close(one, two)
 
 
 @settings(max_examples=25, deadline=None)

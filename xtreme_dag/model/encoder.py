@@ -45,6 +45,10 @@ class PackedEncoder(nn.Module):
         limit = getattr(self.config, "max_position_embeddings", None)
         self.longest_allowed = None if limit is None or not self.packs else int(limit) - self.position_offset
         self.pad_id = int(self.config.pad_token_id or 0)
+        self._at: Tensor | None = None
+        if self.packs:
+            last = cast(Any, self.backbone).encoder.layer[-1]
+            last.attention.output.register_forward_pre_hook(self._narrow)
         self.uses_types = getattr(self.config, "type_vocab_size", 0) > 1
 
     @property
@@ -61,13 +65,33 @@ class PackedEncoder(nn.Module):
         """The input embedding table `[vocabulary, size]`."""
         return cast(Tensor, cast(Any, self.backbone).get_input_embeddings().weight)
 
-    def forward(self, tokens: PackedTokens) -> Tensor:
-        """The last layer's hidden states, `[tokens, hidden]`, in the order of the packed tokens."""
+    def forward(self, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
+        """The last layer's hidden states, in the order of the packed tokens.
+
+        Args:
+            tokens: the packed tokens.
+            at: int64 positions of the tokens that are wanted, None for all. Behind its attention the last layer treats
+                tokens one by one, so three quarters of its arithmetic are done for the wanted tokens only.
+
+        Returns:
+            `[tokens, hidden]` or `[len(at), hidden]`.
+        """
+        if at is not None and not self.packs:
+            return self._run(tokens, False)[-1].index_select(0, at)
+        # The hook below reads this now, and once more if the layer is recomputed in the backward pass.
+        self._at = at
         return self._run(tokens, False)[-1]
 
     def every_layer(self, tokens: PackedTokens) -> list[Tensor]:
         """Hidden states after the embeddings and after each layer: `layers + 1` tensors `[tokens, hidden]`."""
+        self._at = None
         return self._run(tokens, True)
+
+    def _narrow(self, _: nn.Module, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Leaves only the wanted tokens behind the last layer's attention (its output and its residual input)."""
+        if self._at is None:
+            return states
+        return tuple(state.index_select(1, self._at) for state in states)
 
     def _run(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
         """The states, packed where possible."""

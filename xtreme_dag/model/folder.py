@@ -80,19 +80,44 @@ class TrainedModel(nn.Module):
             classification `[sequences, classes]`; multiple_choice `[sequences]`, one score per choice;
             tagging `[len(at), tags]`; span `[tokens, 2]`; mlm `[len(at), vocabulary]`; dual `[sequences, hidden]`.
         """
-        if name not in self.heads:
-            raise UserError(f"the model has no head {name!r}", fix=nearest(name, self.heads.keys()))
-        head, kind = self.heads[name], self.specs[name].kind
-        if kind in ("classification", "dual"):
-            return _scores(head(hidden.index_select(0, tokens.first)))
-        if kind == "multiple_choice":
-            return _scores(head(hidden.index_select(0, tokens.first))).squeeze(-1)
+        head, kind = self._head(name), self.specs[name].kind
+        if kind in ("classification", "dual", "multiple_choice"):
+            return self._of_first(head, kind, hidden.index_select(0, tokens.first))
         if kind == "span":
             return _scores(head(hidden))
-        chosen = hidden if at is None else hidden.index_select(0, at)
-        if kind == "tagging":
-            return _scores(head(chosen))
-        return _scores(head(chosen, self.encoder.word_embeddings()))
+        return self._of_chosen(head, kind, hidden if at is None else hidden.index_select(0, at))
+
+    def scores(self, name: str, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
+        """Encoder and head in one, the last layer computed for no more tokens than the head reads.
+
+        Args:
+            name: which head.
+            tokens: the packed tokens.
+            at: as for `apply_head`.
+
+        Returns:
+            What `apply_head(name, encoder(tokens), tokens, at)` gives, to rounding.
+        """
+        head, kind = self._head(name), self.specs[name].kind
+        if kind in ("classification", "dual", "multiple_choice"):
+            return self._of_first(head, kind, self.encoder(tokens, tokens.first))
+        if kind == "span":
+            return _scores(head(self.encoder(tokens)))
+        return self._of_chosen(head, kind, self.encoder(tokens, at))
+
+    def _head(self, name: str) -> nn.Module:
+        """A head by name."""
+        if name not in self.heads:
+            raise UserError(f"the model has no head {name!r}", fix=nearest(name, self.heads.keys()))
+        return self.heads[name]
+
+    def _of_first(self, head: nn.Module, kind: str, first: Tensor) -> Tensor:
+        """Scores of a head that reads first tokens."""
+        return _scores(head(first)).squeeze(-1) if kind == "multiple_choice" else _scores(head(first))
+
+    def _of_chosen(self, head: nn.Module, kind: str, chosen: Tensor) -> Tensor:
+        """Scores of a head that reads chosen tokens."""
+        return _scores(head(chosen)) if kind == "tagging" else _scores(head(chosen, self.encoder.word_embeddings()))
 
 
 def _scores(value: Any) -> Tensor:

@@ -116,13 +116,11 @@ class LossModule(nn.Module):
         kind = self.model.specs[batch.task].kind
         if kind == "dual":
             return self.dual_loss(batch.task, self.vectors(batch), batch.gold)
-        hidden = self.model.encoder(batch.tokens)
-        scores = self.model.apply_head(batch.task, hidden, batch.tokens, batch.gold.get("at"))
-        return loss_of(kind, scores, batch.gold)
+        return loss_of(kind, self.model.scores(batch.task, batch.tokens, batch.gold.get("at")), batch.gold)
 
     def vectors(self, batch: DeviceBatch) -> Tensor:
         """The dual head's unit vectors `[sequences, hidden]`."""
-        return self.model.apply_head(batch.task, self.model.encoder(batch.tokens), batch.tokens)
+        return self.model.scores(batch.task, batch.tokens)
 
     def dual_loss(self, task: str, vectors: Tensor, gold: dict[str, Tensor]) -> Tensor:
         """In-batch softmax: each query against all candidates of the batch, its own being the right one."""

@@ -90,8 +90,7 @@ def _figure(model: TrainedModel, pool: Pool, device: torch.device, remap: Any, p
     total, right, vectors = 0, torch.zeros((), dtype=torch.float64, device=device), []
     for part in parts_by_tokens(batch, _TOKENS):
         sent = on_device(pool.name, kind, part, device, remap)
-        hidden = model.encoder(sent.tokens)
-        scores = model.apply_head(pool.name, hidden, sent.tokens, sent.gold.get("at"))
+        scores = model.scores(pool.name, sent.tokens, sent.gold.get("at"))
         total += units(kind, part)
         if kind == "dual":
             vectors.append((scores[sent.gold["queries"]], scores[sent.gold["candidates"]]))
