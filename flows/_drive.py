@@ -121,7 +121,8 @@ def _publish(session: Session, study: Study, built: Built) -> None:
         name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
     }
     identity = publication(study, artifacts, executor.keys)
-    if is_published(executor.home, study, identity):
+    evaluated = any(session.graph[name].kind == "evaluate" for name in executor.known)
+    if not evaluated or is_published(executor.home, study, identity):
         return
     try:
         land.with_options(task_run_name=f"land[{study.study}]")(session.id, study, built)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from prefect import flow
 
 from flows._drive import Settings, drive, runner
 from xtreme_dag.errors import UserError
+from xtreme_dag.home import Home
 
 
 @flow(
@@ -44,8 +48,19 @@ def _main(request: dict[str, Any]) -> None:
         }
     except UserError as error:
         answer = {"error": {"what": error.what, "where": error.where, "fix": error.fix}}
+    except Exception as error:
+        log = Home.find(request["settings"]["home"]).logs / "run-error.log"
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        answer = {"error": {"what": f"{type(error).__name__}: {error}", "where": "run", "fix": f"traceback: {log}"}}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 
+def _die_with_parent() -> None:
+    """Ends this process, and with it the workers, when `xtreme-dag run` is gone, however it went."""
+    sys.stdin.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     _main(json.loads(sys.argv[1]))

@@ -23,6 +23,7 @@ from xtreme_dag.stages.locks import try_lock, unlock
 from xtreme_dag.stages.store import Record, Store
 
 _POLL_SECONDS = 0.1
+_KEY_LENGTH = 64  # hexadecimal digits of a sha256
 
 
 def reference(record: Record) -> dict[str, str]:
@@ -72,7 +73,8 @@ class StoreKeys(LocalFileSystem):
             ValueError: it does not.
         """
         key = Path(path).name
-        if Store(Path(self.store)).intact(key) is None:
+        # A failed task run's exception is written under a random id; it is none of our keys.
+        if len(key) == _KEY_LENGTH and Store(Path(self.store)).intact(key) is None:
             raise ValueError(f"key {key} was committed to Prefect but is not in the store")
         return path
 

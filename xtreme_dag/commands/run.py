@@ -107,7 +107,8 @@ def _drive(home: Home, study_file: Path, settings: dict[str, Any], api: str) -> 
     root = str(Path(xtreme_dag.__file__).parent.parent)
     environment = {
         **QUIET,
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        # Failures are in our own words on the terminal; Prefect's logs of them are for its server.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_HOME": str(home.prefect),
         **os.environ,
         "PREFECT_API_URL": api,
@@ -120,7 +121,7 @@ def _drive(home: Home, study_file: Path, settings: dict[str, Any], api: str) -> 
             "settings": {**settings, "home": str(home.root)},
             "answer": str(answer),
         }
-        child = subprocess.Popen([sys.executable, "-m", "flows.study", json.dumps(request)], env=environment)
+        child = subprocess.Popen([sys.executable, "-m", "flows.study", json.dumps(request)], env=environment, stdin=subprocess.PIPE)
         try:
             child.wait()
         except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xtreme_dag.home import Home
 from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
+from xtreme_dag.results.facts import StageFacts
 from xtreme_dag.stages.build import Built
 from xtreme_dag.stages.jsonio import sha256_of, write_atomically
 from xtreme_dag.stages.keys import Keys
@@ -49,17 +50,19 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     from xtreme_dag.results.landing import land
 
     store = Store(home.store)
-    evaluations, contracts, stages = [], [], []
+    evaluations, contracts = [], []
+    stages: dict[str, StageFacts] = {}
     for stage in built.graph:
         record = store.intact(done[stage.name]) if stage.name in done else None
         if record is None:
             continue
-        stages.append(stage_facts(stage, record))
+        # Two names of one key (conditions that differ in name only) are one stage.
+        stages.setdefault(record.key, stage_facts(stage, record))
         if stage.kind == "evaluate":
             evaluations.append(evaluation(stage, record, home))
         elif stage.kind == "check":
             contracts.append(contract_outcome(stage, record, home))
-    land(home.root, study_facts(study, (task.name for task in built.tasks)), evaluations, contracts, stages)
+    land(home.root, study_facts(study, (task.name for task in built.tasks)), evaluations, contracts, list(stages.values()))
 
 
 def write_study_report(home: Home, study: Study) -> Path:

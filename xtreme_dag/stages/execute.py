@@ -155,8 +155,9 @@ class Executor:
             self._judge(stage, record)
             return result
         except (UserError, StageFailed) as error:
-            self._failures[stage.name] = str(error)
-            self._note(stage, key, log.FAILED, error=str(error).splitlines()[0])
+            reason = _reason(error, stage)
+            self._failures[stage.name] = reason
+            self._note(stage, key, log.FAILED, error=reason)
             raise
 
     def is_forced(self, stage: Stage) -> bool:
@@ -272,6 +273,14 @@ class Executor:
         if isinstance(source, Output):
             return {"digest": digest, "stage": source.stage, "key": parents[source.stage], "part": source.part}
         return {"digest": digest, "source": source.path.name}
+
+
+def _reason(error: UserError | StageFailed, stage: Stage) -> str:
+    """Why a stage failed, in a line; its own name is not repeated."""
+    if isinstance(error, StageFailed):
+        return str(error).splitlines()[0]
+    place = "" if error.where in ("", stage.name) else f"{error.where}: "
+    return f"{place}{error.what}" + (f" ({error.fix})" if error.fix else "")
 
 
 def verdict(artifact: Path) -> Mapping[str, Any]:

@@ -1,0 +1,289 @@
+"""Whole studies through Prefect: what a change invalidates, and what it does not."""
+
+import copy
+import hashlib
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.e2e.conftest import STUDY, Checkout
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+def by_status(plan):
+    found = {}
+    for stage in plan["stages"]:
+        found.setdefault(stage["status"], {})[stage["name"]] = stage["reasons"]
+    return found
+
+
+def kinds(names):
+    return {re.match(r"\w+", name).group() for name in names}
+
+
+def sha(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_finished_is_all_cached_and_a_run_touches_nothing(finished):
+    plan = finished.plan()
+    assert plan["summary"] == {"cached": len(plan["stages"])} and plan["outputs_current"]
+    files = [finished.folder / "home" / "results.duckdb", finished.folder / "home" / "reports" / "tiny.html"]
+    before = [sha(path) for path in files]
+    outcome = finished.run()
+    assert outcome["stages"] == {"succeeded": 0, "cached": len(plan["stages"]), "failed": 0, "not run": 0}
+    assert [sha(path) for path in files] == before
+    assert outcome["results"] == str(files[0]) and outcome["report"] == str(files[1])
+
+
+def test_every_kind_ran_and_scores_are_in_sql(finished):
+    plan = finished.plan()
+    assert kinds(stage["name"] for stage in plan["stages"]) >= {
+        "prepare",
+        "check",
+        "encode",
+        "pretrain",
+        "intermediate",
+        "target",
+        "evaluate",
+    }
+    query = "SELECT study, condition, task, language, split, seed, metric, value, n, stage_key FROM scores"
+    rows = json.loads(finished.call("sql", query, "--format", "json").stdout)
+    cells = {(row["condition"], row["task"], row["language"]) for row in rows}
+    expected = {
+        (condition, task, language)
+        for condition in STUDY["intermediate"]
+        for task in STUDY["targets"]
+        for language in STUDY["languages"]
+        if not (task == "tatoeba" and language == "en")
+    }
+    assert cells == expected
+    keys = {stage["key"] for stage in plan["stages"] if stage["kind"] == "evaluate"}
+    assert {row["stage_key"] for row in rows} == keys
+    assert all(0 <= row["value"] <= 100 for row in rows if row["metric"] != "n")
+
+
+def test_prefect_shows_every_stage_by_name(finished):
+    found = httpx.post(
+        f"{finished.api}/task_runs/filter", json={"limit": 200, "task_runs": {"tags": {"all_": ["target"]}}}
+    ).json()
+    names = {run["name"] for run in found}
+    assert "target[xnli | mixed | seed 1]" in names
+    assert all(run["state_type"] in ("COMPLETED", "FAILED") for run in found)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("xtreme_dag/training/target.py", "\n# Standard deviation", "\n# A comment.\n# Standard deviation"),
+        ("xtreme_dag/data/prepare.py", '"""', '"""Other words. '),
+        (
+            "xtreme_dag/stages/jsonio.py",
+            "def canonical(value: Any) -> str:",
+            "def canonical(\n    value: Any,\n) -> str:",
+        ),
+    ],
+)
+def test_comments_docstrings_and_formatting_invalidate_nothing(finished, file, old, new):
+    with finished.edited(file, old, new):
+        plan = finished.plan()
+    assert set(plan["summary"]) == {"cached"}
+
+
+def test_a_constant_of_target_training_makes_exactly_the_targets_stale(finished):
+    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.03"):
+        found = by_status(finished.plan())
+    assert kinds(found["stale"]) == {"target"} and len(found["stale"]) == 9
+    assert all(
+        reasons == ["code xtreme_dag.training.target.TARGET_HEAD_STD changed"] for reasons in found["stale"].values()
+    )
+    evaluations = {
+        name for name in by_status(finished.plan())["cached"] if name.startswith("evaluate[") and "tatoeba" not in name
+    }
+    assert set(found["waiting"]) == evaluations
+    assert set(found) == {"stale", "waiting", "cached"}
+
+
+def test_a_metric_function_makes_only_evaluations_stale(finished):
+    path = "xtreme_dag/evaluation/scoring/squad.py"
+    text = (finished.folder / path).read_text()
+    body = next(line for line in text.splitlines() if re.match(r"\s+return ", line))
+    indent = re.match(r"\s+", body).group()
+    with finished.edited(path, body, f"{indent}assert True is not False\n{body}"):
+        found = by_status(finished.plan())
+    assert kinds(found["stale"]) == {"evaluate"} and set(found) == {"stale", "cached"}
+    assert all("xquad" in name for name in found["stale"])
+
+
+def test_a_changed_row_reaches_its_language_and_nothing_else(finished):
+    path = finished.folder / "release" / "xnli" / "test-de.tsv"
+    before = path.read_text()
+    lines = before.splitlines(keepends=True)
+    premise, hypothesis = lines[3].rstrip("\n").split("\t")
+    path.write_text("".join([*lines[:3], f"{premise} {premise}\t{hypothesis}\n", *lines[4:]]))
+    try:
+        found = by_status(finished.plan())
+    finally:
+        path.write_text(before)
+    assert set(found["stale"]) == {"prepare[xnli | de | test]"}
+    conditions = STUDY["intermediate"]
+    assert set(found["waiting"]) == {
+        "check[xnli | de | test]",
+        "encode[xnli | de | test]",
+        *(f"evaluate[xnli | de | {condition} | seed 1]" for condition in conditions),
+    }
+
+
+def test_an_edited_contract_re_checks_and_nothing_else(finished):
+    home = finished.copy_home("home-contract")
+    path = finished.folder / "data_contracts" / "xnli.odcs.yaml"
+    before = path.read_text()
+    path.write_text(before + "\n# looked at again\n")
+    try:
+        found = by_status(finished.plan(home=home))
+        assert kinds(found["stale"]) == {"check"} and all("xnli" in name for name in found["stale"])
+        assert set(found) == {"stale", "cached"}
+        outcome = finished.run(home=home)
+        assert outcome["stages"]["succeeded"] == len(found["stale"]) and outcome["stages"]["failed"] == 0
+        assert set(finished.plan(home=home)["summary"]) == {"cached"}
+    finally:
+        path.write_text(before)
+
+
+def test_another_seed_and_another_name_run_nothing_again(finished):
+    cached = by_status(finished.plan())["cached"]
+    found = by_status(finished.plan("--set", "seeds=[1,2]"))
+    assert set(found["cached"]) >= set(cached) and set(found) == {"cached", "new"}
+    assert all("seed 2" in name for name in found["new"])
+    # Retrieval with the bare encoder has no seed: the second seed finds the first one's evaluation.
+    assert {name for name in found["cached"] if name not in cached} == {
+        f"evaluate[tatoeba | {code} | none | seed 2]" for code in ("de", "ru")
+    }
+    renamed = copy.deepcopy(STUDY)
+    renamed["intermediate"]["blend"] = renamed["intermediate"].pop("mixed")
+    (finished.folder / "renamed.yaml").write_text(yaml.safe_dump(renamed, sort_keys=False))
+    plan = json.loads(finished.call("plan", "renamed.yaml", "--json").stdout)
+    assert set(plan["summary"]) == {"cached"}
+
+
+def test_a_parameter_is_named_with_both_values(finished):
+    found = by_status(finished.plan("--set", "recipe.target.default.learning_rate=1e-05"))
+    assert all(
+        "parameter learning_rate 0.0007 -> 1e-05" in reasons
+        for name, reasons in found["stale"].items()
+        if name.startswith("target[")
+    )
+
+
+def test_force_why_status_accept_verify_gc_audit(finished):
+    home = finished.copy_home("home-commands")
+    name = "encode[xnli | de | test]"
+    outcome = finished.run("--force", name, home=home)
+    assert outcome["stages"]["succeeded"] == 1 and outcome["stages"]["failed"] == 0
+    why = json.loads(finished.call("why", "study.yaml", name, "--json", home=home).stdout)[0]
+    assert why["status"] == "cached" and "xtreme_dag.data.encode.encode" in why["code"]
+    assert "stages" in finished.call("status", "tiny", home=home).stdout
+    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.020"):
+        assert set(finished.plan(home=home)["summary"]) == {"cached"}
+    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 2e-2 + 0"):
+        assert "stale" in finished.plan(home=home)["summary"]
+        finished.call("accept", "study.yaml", "target", "--why", "the same number", home=home)
+        assert set(finished.plan(home=home)["summary"]) == {"cached"}
+        again = finished.call("accept", "study.yaml", "target", "--why", "twice", home=home, check=False)
+        assert again.returncode == 1 and "nothing to accept" in again.stderr
+    assert json.loads(finished.call("verify", "--json", home=home).stdout)["damaged"] == []
+    assert json.loads(finished.call("gc", "--dry-run", "--json", home=home).stdout)["removed"] is False
+    finished.call("gc", home=home)
+    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 2e-2 + 0"):
+        assert set(finished.plan(home=home)["summary"]) == {"cached"}
+    assert json.loads(finished.call("audit", "--json", home=home).stdout)["tainted"] == []
+
+
+def test_damage_is_found_and_mended(finished):
+    home = finished.copy_home("home-damaged")
+    stage = next(stage for stage in finished.plan(home=home)["stages"] if stage["name"] == "encode[xnli | ru | test]")
+    record = json.loads(
+        (finished.folder / home / "store" / "records" / stage["key"][:2] / f"{stage['key']}.json").read_text()
+    )
+    victim = finished.folder / home / "store" / "objects" / record["digest"][:2] / record["digest"] / "sequences.arrow"
+    victim.write_bytes(bytes([victim.read_bytes()[0] ^ 1]) + victim.read_bytes()[1:])
+    assert set(finished.plan(home=home)["summary"]) == {"cached"}  # same size: only a hash can tell
+    done = finished.call("verify", home=home, check=False)
+    assert done.returncode == 1 and "encode[xnli | ru | test]" in done.stdout
+    assert by_status(finished.plan(home=home))["stale"] == {"encode[xnli | ru | test]": ["damaged"]}
+    assert finished.run(home=home)["stages"]["succeeded"] == 1
+    assert finished.digests(home)["encode[xnli | ru | test]"] == record["digest"]
+
+
+def test_a_violated_contract_stops_what_depends_on_the_table_only(finished):
+    home = finished.copy_home("home-violated")
+    path = finished.folder / "release" / "xnli" / "test-labels.txt"
+    before = path.read_text()
+    path.write_text("entailment\n" * len(before.splitlines()))
+    try:
+        done = finished.call("run", "study.yaml", home=home, check=False)
+    finally:
+        path.write_text(before)
+    assert done.returncode == 1
+    assert re.search(r"failed: check\[xnli \| de \| test\]: .*contract violated", done.stdout)
+    last = json.loads(finished.call("status", "tiny", "--json", home=home).stdout)
+    outcomes = {entry["stage"]: entry["outcome"] for entry in last}
+    assert {name for name, outcome in outcomes.items() if outcome == "failed"} == {
+        f"check[xnli | {code} | test]" for code in ("en", "de", "ru")
+    }
+    stopped = {name for name, outcome in outcomes.items() if outcome == "not run"}
+    assert kinds(stopped) == {"encode", "evaluate"} and all("xnli" in name for name in stopped)
+
+
+def test_two_processes_at_once_run_each_stage_once(finished, tmp_path, prefect_api):
+    checkout = Checkout(tmp_path / "twice", finished.folder, prefect_api)
+    checkout.write_study({**STUDY, "targets": ["xnli", "tatoeba"]})
+    processes = [
+        subprocess.Popen(
+            checkout.command("run", "study.yaml", "--json"),
+            cwd=checkout.folder,
+            env=checkout.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outcomes = [json.loads(process.communicate(timeout=600)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    ledger = [json.loads(line) for line in (checkout.folder / "home" / "ledger.jsonl").read_text().splitlines()]
+    ran = Counter(entry["stage"] for entry in ledger if entry["outcome"] == "succeeded")
+    assert set(ran.values()) == {1}
+    stages = checkout.plan()["stages"]
+    total = len(stages)
+    # Tables with the same content share the key of their encoding, so there are fewer keys than names.
+    assert sum(outcome["stages"]["succeeded"] for outcome in outcomes) == len({stage["key"] for stage in stages})
+    assert all(sum(outcome["stages"].values()) == total for outcome in outcomes)
+    rows = json.loads(checkout.call("sql", "SELECT count(*) AS n FROM scores", "--format", "json").stdout)
+    assert rows[0]["n"] > 0
+
+
+@pytest.mark.slow
+def test_killed_at_ten_moments_it_ends_with_the_same_artifacts(finished, prefect_api, tmp_path):
+    checkout = Checkout(tmp_path / "killed", finished.folder, prefect_api)
+    for moment in (0.4, 2.5, 4.0, 5.5, 6.5, 7.5, 8.5, 10.0, 5.0, 7.0):
+        process = subprocess.Popen(
+            checkout.command("run", "study.yaml"),
+            cwd=checkout.folder,
+            env=checkout.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(moment)
+        process.kill()
+        process.wait()
+    outcome = checkout.run()
+    assert outcome["stages"]["failed"] == outcome["stages"]["not run"] == 0
+    assert checkout.digests() == finished.digests()
