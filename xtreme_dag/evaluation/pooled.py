@@ -112,6 +112,11 @@ def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
     seen: set[bytes] = set()
     for language in sorted(name.partition(":")[2] for name in inputs if name.startswith("encoded:")):
         encoded = open_encoded(inputs[f"encoded:{language}"])
+        if encoded.head != "embedding":
+            raise UserError(
+                f"the table of {language} was encoded for training, without its pool", where=task,
+                fix="encode it for the head `embedding`",
+            )  # fmt: skip
         rows = rows_in_order(read_table(inputs[f"table:{language}"]), encoded.example_ids, task)
         asks = np.array([side in ("question", "mention") for side in rows["side"].to_pylist()], dtype=bool)
         pools.append(
