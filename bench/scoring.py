@@ -1,0 +1,222 @@
+"""Scoring speed against the scorers it stands in for, in one run.
+
+    python -m bench.scoring [--rounds 5] [--share 10]
+
+Prints JSON: seconds (medians of alternating rounds), ratios, the bars, and whether both sides gave the same figures.
+- tags: 10,000 WikiANN sentences, a tenth of the tags disturbed, against seqeval: F1, precision and recall, which
+  evaluate.py takes in three calls (we give token accuracy as well), and against the F1 call alone.
+- answers: 10,000 SQuAD v1.1 dev answers by SQuAD's rules, and by MLQA's English rules, against a loop as the official
+  scripts have it: each answer and gold answer normalised for exact match and again for F1, bags counted.
+- lareqa: mAP@20 of 13,090 questions over 13,014 pooled candidates of width 768 against a product and a full sort per
+  question. The sort is timed on every tenth question (`--share`) and scaled; our time is for all, the full mAP included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import re
+import statistics
+import string
+import sys
+import time
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from xtreme_dag.evaluation.scoring import lareqa, mlqa, squad, tagging
+from xtreme_dag.evaluation.scoring.columns import column_sums
+from xtreme_dag.evaluation.scoring.combine import values
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+LANGUAGES = ("en", "de", "es", "fr", "ru", "it")
+BARS = {"tags": 50.0, "answers_squad": 1.0, "answers_mlqa": 1.0, "lareqa": 10.0}
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+ASCII_PUNCTUATION = set(string.punctuation)
+PUNCTUATION = {chr(i) for i in range(sys.maxunicode) if unicodedata.category(chr(i))[0] == "P"} | ASCII_PUNCTUATION
+
+
+def text_of(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode()
+
+
+def tag_lists(count: int) -> tuple[list[list[str]], list[list[str]]]:
+    """Gold and disturbed tags of sentences; equal tags are one object, as our reader of tag files has it."""
+    sentences: list[list[str]] = []
+    one: dict[str, str] = {}
+    for language in LANGUAGES:
+        for block in text_of(DATA / "panx" / f"dev-{language}.tsv.gz").split("\n\n"):
+            tags = [line.split("\t")[-1].strip() for line in block.split("\n") if line.strip()]
+            if tags:
+                sentences.append([one.setdefault(tag, tag) for tag in tags])
+    chance, kinds = random.Random(0), sorted(one)
+    gold = sentences[:count]
+    return gold, [[chance.choice(kinds) if chance.random() < 0.1 else tag for tag in tags] for tags in gold]
+
+
+def answer_lists(count: int) -> tuple[list[list[str]], list[str]]:
+    """Gold answers and answers of which a good half is wrong in some part."""
+    articles = json.loads(text_of(DATA / "squad" / "dev-v1.1.json.gz"))["data"]
+    golds = [[a["text"] for a in qa["answers"]] for x in articles for p in x["paragraphs"] for qa in p["qas"]][:count]
+    chance = random.Random(0)
+    answers = []
+    for texts in golds:
+        words = chance.choice(texts).split(" ")
+        kind = chance.random()
+        if kind < 0.2:
+            words = chance.choice(golds)[0].split(" ")
+        elif kind < 0.6:
+            words = words[chance.randrange(len(words)) :] + ["of", "the", "city"][: chance.randrange(4)]
+        answers.append(" ".join(words))
+    return golds, answers
+
+
+def plain_loop(golds: list[list[str]], answers: list[str], punctuation: set[str]) -> tuple[float, float]:
+    """Exact match and F1 in percent, the way the official scripts go about it."""
+
+    def normalise(text: str) -> str:
+        kept = "".join(character for character in text.lower() if character not in punctuation)
+        return " ".join(ARTICLES.sub(" ", kept).split())
+
+    def f1(answer: str, gold: str) -> float:
+        given, wanted = normalise(answer).split(), normalise(gold).split()
+        same = sum((Counter(given) & Counter(wanted)).values())
+        if same == 0:
+            return 0.0
+        precision, recall = same / len(given), same / len(wanted)
+        return 2 * precision * recall / (precision + recall)
+
+    em = total = 0.0
+    for texts, answer in zip(golds, answers, strict=True):
+        em += max(normalise(answer) == normalise(text) for text in texts)
+        total += max(f1(answer, text) for text in texts)
+    return 100 * em / len(golds), 100 * total / len(golds)
+
+
+def encodings(width: int = 768) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
+    """Unit vectors of LAReQA's sizes, right candidates (one in eleven languages) drawn towards their questions."""
+    chance = np.random.default_rng(0)
+    ideas = chance.normal(size=(1190, width)).astype(np.float32)
+    questions = np.tile(ideas, (11, 1)) + 2 * chance.normal(size=(13090, width)).astype(np.float32)
+    candidates = chance.normal(size=(13014, width)).astype(np.float32)
+    gold = chance.permutation(13014)[: 1183 * 11].reshape(1183, 11)
+    gold = np.concatenate([gold, gold[:7]])
+    candidates[gold[:1183].ravel()] += 0.5 * np.repeat(ideas[:1183], 11, axis=0)
+    for vectors in (questions, candidates):
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return questions, candidates, [gold[row % 1190].tolist() for row in range(13090)]
+
+
+def sorted_map(questions: np.ndarray, candidates: np.ndarray, gold: list[list[int]]) -> float:
+    """mAP@20 in percent the way the official script goes about it: a product, a full sort and a list per question."""
+    scores = []
+    for question, right in zip(questions, gold, strict=True):
+        products = np.expand_dims(question, 0).dot(candidates.T)
+        is_right = np.zeros(products.shape[1])
+        for candidate in set(right):
+            is_right[candidate] = 1
+        targets, ranked = np.where(is_right == 1)[0], np.squeeze(products).argsort()[::-1][:20]
+        hits, precision = 0.0, 0.0
+        for place, candidate in enumerate(ranked):
+            if candidate in targets and candidate not in ranked[:place]:
+                hits += 1.0
+                precision += hits / (place + 1.0)
+        scores.append(precision / min(len(targets), 20))
+    return 100 * float(np.mean(scores))
+
+
+def timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def against(ours: Callable[[], object], peer: Callable[[], object], rounds: int, repeat: int = 1) -> dict[str, float]:
+    """Median seconds of both, in alternating rounds; ours repeated within a round where it is very short."""
+    ours()
+    pairs = [(timed(lambda: [ours() for _ in range(repeat)]) / repeat, timed(peer)) for _ in range(rounds)]
+    mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return {"ours_s": round(mine, 5), "peer_s": round(theirs, 5), "ratio": round(theirs / mine, 2)}
+
+
+def measure_tags(rounds: int) -> dict[str, object]:
+    from seqeval.metrics import f1_score, precision_score, recall_score
+
+    gold, predicted = tag_lists(10_000)
+
+    def ours() -> dict[str, float]:
+        return {k: float(v) for k, v in values("tagging", column_sums(tagging.statistics(gold, predicted))).items()}
+
+    found = ours()
+    peer = [100 * float(score(gold, predicted)) for score in (f1_score, precision_score, recall_score)]
+    result = against(ours, lambda: [s(gold, predicted) for s in (f1_score, precision_score, recall_score)], rounds, 10)
+    alone = against(ours, lambda: f1_score(gold, predicted), rounds, 10)
+    same = np.allclose([found["f1"], found["precision"], found["recall"]], peer, atol=1e-9)
+    tokens = sum(map(len, gold))
+    return {
+        **result,
+        "ratio_to_one_call": alone["ratio"],
+        "same_figures": bool(same),
+        "sentences": len(gold),
+        "tokens": tokens,
+    }
+
+
+def measure_answers(rounds: int, rules: str) -> dict[str, object]:
+    golds, answers = answer_lists(10_000)
+    punctuation = ASCII_PUNCTUATION if rules == "squad" else PUNCTUATION
+
+    def ours() -> tuple[float, float]:
+        columns = squad.statistics(golds, answers) if rules == "squad" else mlqa.statistics(golds, answers, "en")
+        row = values("answers", column_sums(columns))
+        return float(row["exact_match"]), float(row["f1"])
+
+    result = against(ours, lambda: plain_loop(golds, answers, punctuation), rounds)
+    same = np.allclose(ours(), plain_loop(golds, answers, punctuation), atol=1e-9)
+    return {**result, "same_figures": bool(same), "answers": len(answers)}
+
+
+def measure_lareqa(rounds: int, share: int) -> dict[str, object]:
+    questions, candidates, gold = encodings()
+    some = slice(0, None, share)
+    peer = statistics.median(timed(lambda: sorted_map(questions[some], candidates, gold[some])) for _ in range(rounds))
+    ours = statistics.median(timed(lambda: lareqa.statistics(questions, candidates, gold)) for _ in range(rounds))
+    scaled = peer * len(questions) / len(questions[some])
+    columns = lareqa.statistics(questions[some], candidates, gold[some])
+    figure = float(values("ranking_full", column_sums(columns))["map@20"])
+    same = abs(figure - sorted_map(questions[some], candidates, gold[some])) < 1e-3
+    return {
+        "ours_s": round(ours, 3),
+        "peer_s": round(scaled, 3),
+        "peer_timed_on": len(questions[some]),
+        "ratio": round(scaled / ours, 2),
+        "same_figures": same,
+        "map@20": round(figure, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Scoring speed against the official scorers.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--share", type=int, default=10, help="time the per-question sort on one question in so many")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    measured = {
+        "tags": measure_tags(options.rounds),
+        "answers_squad": measure_answers(options.rounds, "squad"),
+        "answers_mlqa": measure_answers(options.rounds, "mlqa"),
+        "lareqa": measure_lareqa(min(options.rounds, 3), options.share),
+    }
+    for name, bar in BARS.items():
+        measured[name] |= {"bar": bar, "met": bool(measured[name]["ratio"] >= bar)}
+    print(json.dumps(measured, indent=1))
+
+
+if __name__ == "__main__":
+    main()
