@@ -11,7 +11,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub_server import HubServer, Repository
+from data_hub_server import HubServer, Repository
 
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.data.sources import open_source

@@ -36,6 +36,7 @@ MEASURES = (
     "distractors_present",
     "sentence_in_context",
 )
+SEEN = r"[^\s\p{Z}]"  # a character that is no white space, of Unicode either
 CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a placeholder
 SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
 
@@ -122,10 +123,10 @@ def texts_given(table: pa.Table) -> pa.Array:
     names = [name for name in ("text_a", "text_b", "text", "english", "question") if name in table.column_names]
     if "choices" in table.column_names:
         both = pc.binary_join_element_wise(_flat(table, "context"), _flat(table, "question"), " ")
-        return pc.fill_null(pc.match_substring_regex(both, r"\S"), False)
+        return pc.fill_null(pc.match_substring_regex(both, SEEN), False)
     if "answers" in table.column_names:
         names.append("context")
-    good = [pc.fill_null(pc.match_substring_regex(_flat(table, name), r"\S"), False) for name in names]
+    good = [pc.fill_null(pc.match_substring_regex(_flat(table, name), SEEN), False) for name in names]
     if "words" in table.column_names:
         good.append(pc.greater(pc.list_value_length(_flat(table, "words")), 0))
     return _all(good, len(table))
@@ -165,7 +166,7 @@ def script_fits(table: pa.Table, facts: Facts) -> pa.Array:
 def choices_given(table: pa.Table) -> pa.Array:
     """At least two choices, none blank."""
     choices = _flat(table, "choices")
-    blank = pc.invert(pc.match_substring_regex(choices.flatten(), r"\S"))
+    blank = pc.invert(pc.match_substring_regex(choices.flatten(), SEEN))
     return pc.and_(pc.greater(pc.list_value_length(choices), 1), _rows_without(blank, choices))
 
 
@@ -217,7 +218,7 @@ def answers_given(table: pa.Table, facts: Facts) -> pa.Array:
         return _true(len(table))
     answers = _flat(table, "answers")
     text = pc.struct_field(answers.flatten(), [0])
-    blank = pc.invert(pc.fill_null(pc.match_substring_regex(text, r"\S"), False))
+    blank = pc.invert(pc.fill_null(pc.match_substring_regex(text, SEEN), False))
     filled = _rows_without(blank, answers)
     some = pc.and_(pc.greater(pc.list_value_length(answers), 0), filled)
     none = pc.equal(pc.list_value_length(answers), 0)
