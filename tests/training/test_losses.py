@@ -142,7 +142,9 @@ def test_loss_and_gradients_equal_the_padded_batch(world, head, device):
     assert set(packed) == set(reference)
     for name, gradient in packed.items():
         size = max(1.0, float(reference[name].abs().max()))
-        torch.testing.assert_close(gradient.cpu(), reference[name], atol=1e-5 * size, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            gradient.cpu(), reference[name], atol=1e-5 * size, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 @settings(max_examples=12, deadline=None)

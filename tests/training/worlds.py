@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,36 @@ def context(folder: Path, **options: Any) -> StageContext:
     (folder / "out").mkdir(parents=True)
     (folder / "scratch").mkdir(parents=True, exist_ok=True)
     return StageContext(out=folder / "out", scratch=folder / "scratch", options=options)
+
+
+def digest(out: Path) -> str:
+    """What a training stage wrote, as one hash."""
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    parts = [path.relative_to(out).as_posix().encode() + path.read_bytes() for path in files]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def run_stage(stage: str, params: dict[str, Any], inputs: dict[str, Path], folder: Path, **options: Any) -> None:
+    """Runs a training stage afresh in `folder/out`, with the checkpoints of `folder/scratch`; events go to a file."""
+    from xtreme_dag.training import stages
+
+    function = {"target": stages.target, "intermediate": stages.intermediate, "pretrain_text": stages.pretrain_text}
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    (folder / "out").mkdir(parents=True)
+    (folder / "scratch").mkdir(exist_ok=True)
+    with (folder / "events.jsonl").open("a") as file:
+
+        def listen(event: Any) -> None:
+            file.write(json.dumps(dict(event)) + "\n")
+            file.flush()
+
+        surroundings = StageContext(
+            out=folder / "out", scratch=folder / "scratch", options={"threads": 1, **options}, listen=listen
+        )
+        function[stage](params, inputs, surroundings)
+    (folder / "done").touch()
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    """What a run reported, over all its attempts."""
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]

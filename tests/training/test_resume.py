@@ -1,0 +1,125 @@
+"""A stage killed at any moment and started again ends with the bytes of an unbroken run."""
+
+import multiprocessing
+import random
+import shutil
+import time
+
+import pytest
+
+from tests.training.worlds import LABELS, LABELS_OF, TAGS, digest, events, make_base, make_encoded, run_stage
+from xtreme_dag.training.checkpoints import Checkpoints
+
+KILLS = 20
+RECIPE = {"learning_rate": 2e-3, "batch_size": 16, "select_every": 7, "select_examples": 40, "micro_batch_tokens": 200}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A base model with dropout and tables for three heads."""
+    folder = tmp_path_factory.mktemp("resume")
+    base = make_base(folder / "base", dropout=0.1)
+    tables = {head: make_encoded(folder / head, head, 240, base) for head in ("classification", "tagging", "mlm")}
+    dev = make_encoded(folder / "dev", "classification", 40, base, seed=1, split="dev")
+    return base, tables, dev
+
+
+def mixture(world, **recipe):
+    """Parameters and inputs of a mixed intermediate stage: two labelled tasks and masked language modelling."""
+    base, tables, dev = world
+    tasks = [
+        {"task": head, "head": head, "labels": LABELS_OF.get(head), "parts": [{"dataset": head, "language": "en"}]}
+        for head in tables
+    ]
+    inputs = {"model": base, "select/classification": dev}
+    inputs |= {f"train/{head}/en": table for head, table in tables.items()}
+    return {"seed": 3, "mixture": tasks, "recipe": {**RECIPE, "epochs": 3, **recipe}}, inputs
+
+
+def test_killed_twenty_times_it_ends_bit_equal(world, tmp_path):
+    params, inputs = mixture(world)
+    started = time.monotonic()
+    run_stage("intermediate", params, inputs, tmp_path / "whole", log_steps=5)
+    took = time.monotonic() - started
+    methods = multiprocessing.get_context("forkserver")
+    methods.set_forkserver_preload(["xtreme_dag.training.stages", "transformers", "tests.training.worlds"])
+    moments = random.Random(1)
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for _ in range(KILLS):
+        child = methods.Process(
+            target=run_stage,
+            args=("intermediate", params, inputs, folder),
+            kwargs={"log_steps": 5, "checkpoint_steps": 2},
+        )
+        child.start()
+        child.join(moments.uniform(0.05, max(0.5, took / 3)))
+        if child.is_alive():
+            child.kill()
+        child.join()
+        (folder / "done").unlink(missing_ok=True)
+    run_stage("intermediate", params, inputs, folder, log_steps=5, checkpoint_steps=2)
+    resumed = [event["message"] for event in events(folder) if event["event"] == "log"]
+    assert len(set(resumed)) >= 2, "the kills should have hit the run at different steps"
+    assert digest(folder / "out") == digest(tmp_path / "whole" / "out")
+
+
+def test_stopped_between_two_looks_it_reloads_the_same_best(world, tmp_path):
+    """The best model belongs to the checkpoint: a later best, seen before the kill, is forgotten with it."""
+    base, tables, dev = world
+    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": {**RECIPE, "epochs": 4}}
+    inputs = {"model": base, "train": tables["classification"], "select": dev}
+    run_stage("target", params, inputs, tmp_path / "whole", checkpoint_steps=5)
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    shutil.copytree(tmp_path / "whole" / "scratch", folder / "scratch")
+    kept = sorted((folder / "scratch" / "checkpoints").glob("step-*"))
+    assert [path.name for path in kept] == ["step-000000050", "step-000000055"]
+    shutil.rmtree(kept[1])
+    (folder / "scratch" / "checkpoints" / "best.safetensors").write_bytes(b"a best model of a later step")
+    run_stage("target", params, inputs, folder, checkpoint_steps=5)
+    assert digest(folder / "out") == digest(tmp_path / "whole" / "out")
+
+
+@pytest.mark.parametrize("damage", ["weights.safetensors", "optimiser.safetensors", "state.json"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(world, tmp_path, damage):
+    base, tables, _ = world
+    params = {"seed": 1, "task": "t", "head": "tagging", "labels": TAGS,
+              "recipe": {**RECIPE, "select_every": 0, "epochs": 2}}  # fmt: skip
+    inputs = {"model": base, "train": tables["tagging"]}
+    run_stage("target", params, inputs, tmp_path, checkpoint_steps=8)
+    whole = digest(tmp_path / "out")
+    newest = sorted((tmp_path / "scratch" / "checkpoints").glob("step-*"))[-1]
+    content = (newest / damage).read_bytes()
+    (newest / damage).write_bytes(content[: len(content) // 2])
+    run_stage("target", params, inputs, tmp_path, checkpoint_steps=8)
+    assert any(event.get("message") == "resumed at step 16 of 30" for event in events(tmp_path))
+    assert digest(tmp_path / "out") == whole
+
+
+def test_checkpoints_of_another_run_are_not_read(world, tmp_path):
+    base, tables, _ = world
+    params = {"seed": 1, "task": "t", "head": "tagging", "labels": TAGS,
+              "recipe": {**RECIPE, "select_every": 0, "epochs": 1}}  # fmt: skip
+    inputs = {"model": base, "train": tables["tagging"]}
+    run_stage("target", params, inputs, tmp_path / "clean", checkpoint_steps=4)
+    other = {**params, "recipe": {**params["recipe"], "learning_rate": 1e-3}}
+    run_stage("target", other, inputs, tmp_path / "used", checkpoint_steps=4)
+    run_stage("target", params, inputs, tmp_path / "used", checkpoint_steps=4)
+    assert digest(tmp_path / "used" / "out") == digest(tmp_path / "clean" / "out")
+    assert not any(event["event"] == "log" for event in events(tmp_path / "used"))
+
+
+def test_two_checkpoints_are_kept_and_half_a_checkpoint_is_invisible(tmp_path):
+    import torch
+
+    checkpoints = Checkpoints(tmp_path, "run")
+    for step in (1, 2, 3):
+        checkpoints.save(step, {"w": torch.full((2,), float(step))}, {}, {"looks": []})
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-000000002", "step-000000003"]
+    (tmp_path / "writing").mkdir()
+    (tmp_path / "writing" / "weights.safetensors").write_bytes(b"half")
+    found = checkpoints.latest()
+    assert found is not None and found.state["step"] == 3 and found.weights["w"].tolist() == [3.0, 3.0]
+    checkpoints.save(4, {"w": torch.zeros(2)}, {}, {"looks": []})
+    assert not (tmp_path / "writing").exists()
