@@ -61,17 +61,18 @@ def outcome(folder):
 
 
 def test_classification_equals_the_reference_whatever_the_batch(
-    model, plain, miniworld, make_inputs, make_context, tmp_path
+    model, plain, miniworld, make_inputs, make_context, same_outcome, tmp_path
 ):
     states, dense, _ = plain
     rows = miniworld("pair_classification")
     inputs = {"model": model, **make_inputs(rows, format="pair_classification", head="classification", labels=NLI)}
-    found = []
-    for batch_tokens in (1, 200, 100_000):
-        context = make_context(tmp_path / str(batch_tokens), batch_tokens=batch_tokens)
-        evaluate_classification({**FACTS, "labels": NLI}, inputs, context)
-        found.append([(context.out / name).read_bytes() for name in ("predictions.parquet", "scores.json")])
-    assert found[0] == found[1] == found[2]
+    for name, batch_tokens in (("200", 200), ("again", 200), ("1", 1), ("100000", 100_000)):
+        evaluate_classification(
+            {**FACTS, "labels": NLI}, inputs, make_context(tmp_path / name, batch_tokens=batch_tokens)
+        )
+        same_outcome(tmp_path / "200", tmp_path / name)
+    for name in ("predictions.parquet", "scores.json"):
+        assert (tmp_path / "200" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
     table, scores = outcome(tmp_path / "200")
     encoded = open_encoded(inputs["encoded"])

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from xtreme_dag.evaluation.search import pair_cosines, product_error, row_norms, unit_rows
+from xtreme_dag.evaluation.search import row_norms
 
-PRODUCTS_AT_ONCE = 1 << 25
+QUERIES_AT_ONCE = 128
+# Cosines that agree to here are equal: copies of a candidate tie, whatever block of the product they fall into.
+TIE_DECIMALS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ def right_ranks(
     candidate_groups: NDArray[np.int64],
     device: str | torch.device = "cpu",
 ) -> Ranks:
-    """Ranks right candidates by cosine, exactly: near-ties of the single-precision product are decided in double.
+    """Ranks right candidates by cosine in double precision, without sorting the other candidates.
 
     Args:
         queries: float32 (queries, width).
@@ -57,38 +60,73 @@ def right_ranks(
         device: where the products are computed.
     """
     place = torch.device(device)
-    left, right = (torch.from_numpy(np.ascontiguousarray(v, dtype=np.float32)).to(place) for v in (queries, candidates))
-    left_norms, right_norms = row_norms(left), row_norms(right)
-    left_units, right_units = unit_rows(left, left_norms), unit_rows(right, right_norms)
-    error = product_error(queries.shape[1], place)
+    left, right = (_units(values, place) for values in (queries, candidates))
     groups = torch.from_numpy(candidate_groups).to(place)
-    members = torch.nn.functional.one_hot(groups, int(max(query_groups.max(), candidate_groups.max())) + 1).to(
-        torch.float32
-    )
+    kinds = int(max(query_groups.max(), candidate_groups.max())) + 1
     i, j = torch.from_numpy(query).to(place), torch.from_numpy(candidate).to(place)
-    exact = pair_cosines(left, left_norms, i, right, right_norms, j)
     # above[p, g]: candidates of group g that rank before pair p's right one.
-    above = torch.zeros(len(i), members.shape[1], dtype=torch.int64, device=place)
-    for part in torch.split(torch.arange(len(i), device=place), max(1, PRODUCTS_AT_ONCE // max(1, len(right)))):
-        some, which = torch.unique_consecutive(i[part], return_inverse=True)
-        products = (left_units[some] @ right_units.T)[which]
-        high = torch.nextafter((exact[part] + error).float(), torch.tensor(torch.inf))[:, None]
-        low = torch.nextafter((exact[part] - error).float(), torch.tensor(-torch.inf))[:, None]
-        surely = products > high
-        above[part] = (surely.to(torch.float32) @ members).to(torch.int64)
-        row, column = ((products >= low) & ~surely).nonzero(as_tuple=True)
-        pair = part[row]
-        cosines = pair_cosines(left, left_norms, i[pair], right, right_norms, column)
-        before = (cosines > exact[pair]) | ((cosines == exact[pair]) & (column < j[pair]))
-        before &= column != j[pair]
-        one = torch.ones(int(before.sum()), dtype=torch.int64, device=place)
-        above.index_put_((pair[before], groups[column[before]]), one, accumulate=True)
+    above = torch.zeros(len(i), kinds, dtype=torch.int64, device=place)
+    cosines = torch.zeros(len(i), dtype=torch.float64, device=place)
+    bounds = torch.searchsorted(i, torch.arange(len(left) + 1, device=place)).tolist()
+    for low in range(0, len(left), QUERIES_AT_ONCE):
+        high = min(low + QUERIES_AT_ONCE, len(left))
+        pairs = slice(bounds[low], bounds[high])
+        if pairs.start < pairs.stop:
+            similar = torch.round(left[low:high] @ right.T, decimals=TIE_DECIMALS)
+            cosines[pairs] = similar[i[pairs] - low, j[pairs]]
+            above[pairs] = _above(similar, i[pairs] - low, j[pairs], groups, kinds)
     pooled, ours = above.sum(dim=1), torch.from_numpy(query_groups).to(place)[i]
-    pairs = torch.arange(len(i), device=place)
-    foreign = torch.where(groups[j] == ours, 0, pooled - above[pairs, ours] + 1)
+    number = torch.arange(len(i), device=place)
+    foreign = torch.where(groups[j] == ours, 0, pooled - above[number, ours] + 1)
     return Ranks(
         pooled=(pooled + 1).cpu().numpy(),
-        own=(above[pairs, groups[j]] + 1).cpu().numpy(),
+        own=(above[number, groups[j]] + 1).cpu().numpy(),
         foreign=foreign.cpu().numpy(),
-        cosines=exact.cpu().numpy(),
+        cosines=cosines.cpu().numpy(),
     )
+
+
+def _units(values: NDArray[np.float32], device: torch.device) -> Tensor:
+    """Rows of length 1 in double precision; a zero row stays zero."""
+    rows = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
+    norms = row_norms(rows)
+    return rows.to(torch.float64) / torch.where(norms > 0, norms, 1.0)[:, None]
+
+
+def _above(similar: Tensor, i: Tensor, j: Tensor, groups: Tensor, kinds: int) -> Tensor:
+    """Candidates of each group before each pair's right one: int64 (pairs, groups).
+
+    The cosines of a query's right candidates cut the line into stretches; every candidate is counted in its stretch,
+    and what stands above a cut is the sum of the stretches above it.
+
+    Args:
+        similar: float64 (queries, candidates).
+        i: (pairs,), query, not falling.
+        j: (pairs,), right candidate.
+        groups: (candidates,).
+        kinds: number of groups.
+    """
+    queries = len(similar)
+    counts = torch.bincount(i, minlength=queries)
+    place = torch.arange(len(i), device=i.device) - (counts.cumsum(0) - counts)[i]
+    cuts = torch.full((queries, int(counts.max())), torch.inf, dtype=torch.float64, device=i.device)
+    cuts[i, place] = similar[i, j]
+    cuts = cuts.sort(dim=1).values
+    # stretch: how many cuts a candidate is above.
+    stretch = torch.searchsorted(cuts, similar)
+    width = cuts.shape[1] + 1
+    row = torch.arange(queries, device=i.device)[:, None]
+    bins = torch.bincount(((row * width + stretch) * kinds + groups).flatten(), minlength=queries * width * kinds)
+    upward = bins.view(queries, width, kinds).flip(1).cumsum(1).flip(1)
+    mine = torch.searchsorted(cuts[i], similar[i, j][:, None], right=True).squeeze(1)
+    above = upward[i, mine]
+    # Candidates exactly on a cut: those on a lower row come first.
+    level = cuts.gather(1, stretch.clamp(max=width - 2)) == similar
+    q, column = level.nonzero(as_tuple=True)
+    for number in range(width - 1):
+        there = number < counts[q]
+        pair = torch.where(there, (counts.cumsum(0) - counts)[q] + number, 0)
+        before = there & (similar[q, column] == similar[i[pair], j[pair]]) & (column < j[pair])
+        ones = torch.ones(int(before.sum()), dtype=torch.int64, device=i.device)
+        above.index_put_((pair[before], groups[column[before]]), ones, accumulate=True)
+    return above
