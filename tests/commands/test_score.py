@@ -41,7 +41,7 @@ def test_text(folders):
     assert any(line.split() == ["average*", "50.00"] for line in lines)
     assert any(line.split() == ["without_retrieval*", "50.00"] for line in lines)
     assert any(line.startswith("  tasks.xnli lacks ar") for line in lines)
-    assert "warning: xnli: no labels for ar" in found.stderr
+    assert "warning: xnli: no predictions and no labels for ar" in found.stderr
 
 
 def test_a_file_that_cannot_be_scored_is_an_error(folders):

@@ -56,14 +56,19 @@ def read_submission(
 def _table(rows: Judged, language: str) -> pa.Table:
     return pa.table(
         {
-            "id": pa.array(rows.ids, pa.string()),
+            "id": pa.array(map(_storable, rows.ids), pa.string()),
             "language": pa.array([language] * len(rows.ids), pa.string()),
-            "gold": pa.array(rows.gold, pa.string()),
-            "prediction": pa.array(rows.predictions, pa.string()),
+            "gold": pa.array(map(_storable, rows.gold), pa.string()),
+            "prediction": pa.array(map(_storable, rows.predictions), pa.string()),
             "score": pa.array([math.nan] * len(rows.ids), pa.float32(), from_pandas=True),
             **{name: pa.array(column, pa.float64()) for name, column in rows.statistics.items()},
         }
     )
+
+
+def _storable(text: str | None) -> str | None:
+    """The text without lone surrogates, which JSON can spell and no file can hold."""
+    return text if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _identified(judged: Judged, task: FolderTask, canonical: pa.Table, where: str) -> Judged:

@@ -60,7 +60,7 @@ def test_what_is_missing_is_said(golden):
     assert partial["tasks.xquad"] == ["ro"]
     assert partial["ours.all_task"][:2] == ["lareqa", "xcopa"]
     assert "lareqa: not scored, there are no predictions and no labels" in warnings
-    assert "xquad: no labels for ro" in warnings
+    assert "xquad: no predictions and no labels for ro" in warnings
     assert "pawsx: not scored, it is not a task of xtreme-r" in warnings
     # evaluate.py has no overall score for XTREME-R.
     assert "all_task" not in reports["xtreme-r"]["averages"]["overall"]

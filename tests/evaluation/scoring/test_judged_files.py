@@ -231,7 +231,7 @@ def test_a_folder_says_what_it_passes_over(tmp_path):
     assert report["tasks"] == {"xnli": {"en": {"accuracy": 100.0}}}
     assert "notes: not scored, it is not a task of xtreme" in report["warnings"]
     assert "xnli: not scored, as the benchmark does not list it: test-xx.tsv" in report["warnings"]
-    assert any(warning.startswith("xnli: no predictions for ar") for warning in report["warnings"])
+    assert any(warning.startswith("xnli: no predictions and no labels for ar") for warning in report["warnings"])
 
 
 def test_nothing_to_score(tmp_path):

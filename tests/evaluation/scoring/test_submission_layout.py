@@ -181,7 +181,7 @@ def test_read_without_canonical_tables_numbers_the_lines(study, tmp_path):
     tables, warnings = read_submission(tmp_path / "out", tmp_path / "labels")
     assert tables["xnli", "de"]["id"].to_pylist() == ["0", "1", "2", "3", "4", "5"]
     assert tables["bucc2018", "de"]["id"].to_pylist() == ["de-0", "de-1", "de-2", "de-4"]
-    assert "xnli: no predictions for ar, bg, el, en, es, fr, hi, ru, sw, th, tr, ur, vi, zh" in warnings
+    assert "xnli: no predictions and no labels for ar, bg, el, en, es, fr, hi, ru, sw, th, tr, ur, vi, zh" in warnings
 
 
 def test_mistakes(study, tmp_path):
@@ -212,3 +212,15 @@ def test_a_submission_of_another_length_is_not_matched_by_order(study, tmp_path)
     short = {cell: one.slice(0, 4) for cell, one in canonical.items()}
     with pytest.raises(UserError, match="6 lines for 4 rows"):
         read_submission(tmp_path / "out", tmp_path / "labels", canonical=short)
+
+
+def test_answers_that_no_file_can_hold_are_read(study, tmp_path):
+    """JSON spells a lone surrogate as an escape; it scores as any other character and is stored as '?'."""
+    canonical, runs = ({cell: cells[cell] for cell in [("xquad", "de")]} for cells in study)
+    write_submission(runs, tmp_path / "out", {}, canonical=canonical)
+    write_labels(canonical, tmp_path / "labels")
+    answers = dict.fromkeys(runs["xquad", "de"]["id"].to_pylist(), "\ud83d dog")
+    (tmp_path / "out" / "xquad" / "test-de.json").write_text(json.dumps(answers), encoding="utf-8")
+    tables, _ = read_submission(tmp_path / "out", tmp_path / "labels", canonical=canonical)
+    assert set(tables["xquad", "de"]["prediction"].to_pylist()) == {"? dog"}
+    assert max(tables["xquad", "de"]["s_f1"].to_pylist()) == pytest.approx(2 / 3)

@@ -127,18 +127,18 @@ def judge_task(task: FolderTask, predictions: Path, labels: Path, warnings: list
     if absent:
         warnings.append(f"{task.name}: not scored, there are no {' and no '.join(absent)}")
         return
-    missing: dict[str, list[str]] = {side: [] for side in sides}
+    missing: dict[str, list[str]] = {}
     errors = []
     for language in task.listed.languages:
         files = {side: folder / file_name(language, task.suffix) for side, folder in sides.items()}
         gaps = [side for side, path in files.items() if not path.is_file()]
-        for side in gaps:
-            missing[side].append(language)
-        if not gaps:
-            try:
-                yield language, task.judge(files["labels"], files["predictions"], language)
-            except UserError as error:
-                errors.append(error)
+        if gaps:
+            missing.setdefault(" and no ".join(gaps), []).append(language)
+            continue
+        try:
+            yield language, task.judge(files["labels"], files["predictions"], language)
+        except UserError as error:
+            errors.append(error)
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -146,9 +146,7 @@ def judge_task(task: FolderTask, predictions: Path, labels: Path, warnings: list
         raise UserError(
             "\n".join([f"{len(errors)} files cannot be scored", *map(_line, errors[:SHOWN]), *more]), where=task.name
         )
-    for side, languages in missing.items():
-        if languages:
-            warnings.append(f"{task.name}: no {side} for {', '.join(languages)}")
+    warnings += [f"{task.name}: no {what} for {', '.join(languages)}" for what, languages in missing.items()]
     listed = {file_name(language, task.suffix) for language in task.listed.languages}
     extra = sorted(path.name for path in sides["predictions"].glob("test-*") if path.name not in listed)
     if extra:
