@@ -156,7 +156,7 @@ def test_choices_of_nested_objects_and_withheld_labels(tmp_path):
     with pytest.raises(UserError, match=r"line 1: label 'F' is not one of A, B, C, D, E"):
         read_table(tmp_path, "commonsenseqa", "en", "dev")
     release.write(tmp_path / "commonsenseqa/dev_rand_split.jsonl", '{"id": "i"}\n')
-    with pytest.raises(UserError, match="no field 'question.stem'"):
+    with pytest.raises(UserError, match=r"no field 'question.stem'"):
         read_table(tmp_path, "commonsenseqa", "en", "dev")
     release.write(tmp_path / "commonsenseqa/dev_rand_split.jsonl", "{}\n{\n")
     with pytest.raises(UserError, match="line 2: not JSON"):

@@ -177,7 +177,7 @@ def test_wrong_bucc_files_are_named(tmp_path):
     release.bucc(tmp_path)
     gold = tmp_path / "bucc2018/de-en.test.gold"
     gold.write_text(gold.read_text() + "de-00001\ten-99999\n")
-    with pytest.raises(UserError, match="gold id 'en-99999' is not in de-en.test.en"):
+    with pytest.raises(UserError, match=r"gold id 'en-99999' is not in de-en.test.en"):
         read_table(tmp_path, "bucc2018", "de", "test")
     pool = tmp_path / "bucc2018/de-en.test.de"
     pool.write_text(pool.read_text() + "de-00001\tagain\n")
@@ -235,7 +235,7 @@ def test_mewslix_without_texts_says_what_to_run(tmp_path):
     for record in records:
         record["context"]["text"] = ""
     path.write_text("\n".join(map(json.dumps, records)))
-    with pytest.raises(UserError, match="run get-mewsli-x.sh"):
+    with pytest.raises(UserError, match=r"run get-mewsli-x.sh"):
         read_table(tmp_path, "mewslix", "de", "test")
 
 

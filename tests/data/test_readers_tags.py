@@ -135,5 +135,5 @@ def test_supertags_may_have_bars_in_their_words(tmp_path):
     assert table["words"].to_pylist() == [["a|b", "goes"], ["here"]]
     assert table["tags"].to_pylist() == [["N/N", "S\\NP"], ["N"]]
     release.write(tmp_path / "ccg/train.stagged", "fine|NN|N\nbad|NN\n")
-    with pytest.raises(UserError, match="line 2: a token that is not word|POS|category"):
+    with pytest.raises(UserError, match=r"line 2: a token that is not word\|POS\|category"):
         read_table(tmp_path, "ccg", "en", "train")

@@ -68,12 +68,12 @@ def lint(path: Path, catalogue: Catalogue) -> list[str]:
 
 def _against_schema(document: Mapping[str, Any]) -> list[str]:
     import json
+    from importlib.resources import files
 
     import jsonschema  # type: ignore[import-untyped]
-    from open_data_contract_standard.model import OpenDataContractStandard
 
-    schema = OpenDataContractStandard.json_schema()  # type: ignore[no-untyped-call]
-    validator = jsonschema.Draft201909Validator(json.loads(schema) if isinstance(schema, str) else schema)
+    schema = json.loads((files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft201909Validator(schema)
     errors = sorted(validator.iter_errors(document), key=lambda error: list(map(str, error.absolute_path)))
     return [f"{'.'.join(map(str, error.absolute_path)) or 'contract'}: {error.message}" for error in errors]
 

@@ -12,6 +12,9 @@ from xtreme_dag.data.readers.files import Chunk, Place, content
 from xtreme_dag.data.readers.pairs import Files, Options
 
 
+LONGEST_CONTEXT = 1 << 20  # characters; the longest paragraph of a release has some ten thousand
+
+
 def read_squad(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
     """Articles, paragraphs, questions, answers with character offsets.
 
@@ -62,6 +65,8 @@ def questions(path: Path, place: Place) -> Iterator[tuple[str, str, dict[str, An
     for article in articles(path, place):
         for paragraph in need(article, "paragraphs", path, place):
             context = need(paragraph, "context", path, place)
+            if len(context) > LONGEST_CONTEXT:
+                raise place.error(f"a context of {len(context):,} characters", path)
             for qa in need(paragraph, "qas", path, place):
                 yield article.get("title", ""), context, qa
 
