@@ -178,7 +178,7 @@ def test_no_network_is_an_error_in_one_line(hub, tmp_path):
 def test_a_revision_must_be_a_commit():
     with pytest.raises(UserError, match="pin the commit"):
         open_source("hub", {"revisions": {"xnli": "main"}})
-    with pytest.raises(UserError, match=r"data.revisions.xnli"):
+    with pytest.raises(UserError, match=r"data.hub.revisions.xnli"):
         open_source("hub").locate(load_catalogue().dataset("xnli"), "de", "test")
 
 

@@ -58,7 +58,7 @@ class HubSource:
         if revision is None:
             raise UserError(
                 f"no revision of {hub.id} is pinned", where=where,
-                fix=f"give the commit in the study: data.revisions.{dataset.name}",
+                fix=f"give the commit in the study: data.hub.revisions.{dataset.name}",
             )  # fmt: skip
         options = {
             "id": hub.id,

@@ -1,0 +1,132 @@
+"""`xtreme-dag data`, as a person and as a program call it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+import data_release_files as release
+
+from xtreme_dag.commands.data import command
+from xtreme_dag.errors import UserError
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(command, [str(one) for one in arguments], catch_exceptions=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    release.xnli(tmp_path, ("de", "en"), train=False)
+    release.bucc(tmp_path)
+    return tmp_path
+
+
+def test_ls_says_what_is_here_what_stands_in_and_how_to_get_the_rest(folder):
+    done = call("ls", "--source", f"folder:{folder}")
+    assert done.exit_code == 0
+    lines = {tuple(line.split()[:3:2]): line for line in done.output.splitlines()}
+    assert "2 of 15" in lines["xnli", "train"]
+    assert "half of the premises" in lines["xnli", "train"]
+    assert "0 of 7" in lines["pawsx", "test"]
+    assert "x-final.tar.gz" in lines["pawsx", "test"]
+    detail = call("ls", "--source", f"folder:{folder}", "--dataset", "xnli").output
+    assert "missing in xnli test: ar bg el es fr" in detail
+
+
+def test_ls_for_programs(folder):
+    found = json.loads(call("ls", "--source", f"folder:{folder}", "--dataset", "bucc2018", "--json").output)
+    (entry,) = found["datasets"]
+    test = next(split for split in entry["splits"] if split["split"] == "test")
+    assert (test["here"], test["missing"], test["use"]) == (["de"], ["fr", "ru", "zh"], "test")
+    assert entry["licence"]
+
+
+def test_ls_of_the_whole_catalogue_in_the_miniworld():
+    found = json.loads(call("ls", "--json").output)
+    assert len(found["datasets"]) > 30
+    assert all(split["here"] for entry in found["datasets"] for split in entry["splits"])
+
+
+def test_show_prints_rows_counts_and_lengths(folder):
+    done = call("show", "xnli", "de", "--split", "test", "--source", f"folder:{folder}", "--rows", "1")
+    assert done.exit_code == 0, done.output
+    assert "xnli de test, pair_classification" in done.output
+    assert "rows: 60 (examples in the files: 60)" in done.output
+    assert 'labels: {"contradiction": 20, "entailment": 20, "neutral": 20}' in done.output
+    assert "length in characters: p50" in done.output
+    assert done.output.count("text_a:") == 1
+
+
+def test_show_for_programs_under_a_tokenizer(folder, tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    backend = Tokenizer(models.WordLevel({"<unk>": 0, "<pad>": 1, "<s>": 2, "</s>": 3, "<mask>": 4}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    home = tmp_path / "tokenizer"
+    home.mkdir()
+    backend.save(str(home / "tokenizer.json"))
+    (home / "tokenizer_config.json").write_text(json.dumps({"unk_token": "<unk>", "pad_token": "<pad>"}))
+    report = json.loads(
+        call("show", "xnli", "de", "--source", f"folder:{folder}", "--tokenizer", home, "--json", "--limit", "9").output
+    )
+    assert report["unit"] == "tokens"
+    assert report["length"] == {"p50": 12, "p90": 12, "p95": 12, "p99": 12, "p100": 12}
+    assert report["split"] == "train"
+    assert report["counts"]["rows"] == 9
+    assert len(report["rows"]) == 3
+
+
+def test_show_of_what_is_not_there_is_an_error(folder):
+    done = call("show", "xnli", "ur", "--source", f"folder:{folder}")
+    assert isinstance(done.exception, UserError)
+    done = call("show", "xnil", "de", "--source", f"folder:{folder}")
+    assert "did you mean 'xnli'" in str(done.exception)
+
+
+def test_check_exits_with_1_on_a_violation_and_names_it(folder):
+    done = call("check", "--source", f"folder:{folder}", "--dataset", "xnli", "--language", "de")
+    assert done.exit_code == 1
+    line = next(line for line in done.output.splitlines() if line.startswith("xnli     de        test"))
+    assert "VIOLATED" in line
+    assert "rows_as_published: 60 (test-0, test-1" in line
+    assert "3 tables" in done.output.splitlines()[-1]
+
+
+def test_check_exits_with_0_where_all_is_well():
+    done = call("check", "--source", "miniworld", "--dataset", "copa", "--json")
+    report = json.loads(done.output)
+    assert report["ok"] is True
+    assert done.exit_code == 0
+    assert {table["split"] for table in report["tables"]} == {"train", "dev", "test"}
+    assert all(table["rules"] for table in report["tables"])
+
+
+def test_check_of_a_folder_without_data_is_not_a_pass(tmp_path):
+    done = call("check", "--source", f"folder:{tmp_path}")
+    assert done.exit_code == 1
+    assert "has no tables of the catalogue" in done.output
+
+
+def test_a_file_that_cannot_be_read_is_a_violation_and_not_a_traceback(folder):
+    (folder / "xnli" / "test-de.tsv").write_bytes(b"\xff\xff\n")
+    done = call("check", "--source", f"folder:{folder}", "--dataset", "xnli", "--json")
+    assert done.exit_code == 1
+    tables = {(t["language"], t["split"]): t for t in json.loads(done.output)["tables"]}
+    broken = tables["de", "test"]
+    assert broken["rows"] is None
+    assert broken["rules"][0]["rule"] == "readable"
+    assert "not UTF-8" in broken["rules"][0]["error"]
+    assert tables["en", "test"]["rows"] == 60
+
+
+@pytest.mark.parametrize("name", ["ls", "show", "check"])
+def test_help_has_an_example(name):
+    done = call(name, "--help")
+    assert done.exit_code == 0
+    assert f"Example: xtreme-dag data {name}" in done.output
