@@ -103,5 +103,6 @@ def configured(task: Task[..., Any], session: Session, stage: Stage) -> Task[...
         result_serializer="json",
         cache_result_in_memory=False,
         refresh_cache=session.executor.is_forced(stage),
-        tags=[stage.kind],
+        # No tags: Prefect asks its server for a concurrency slot per tag and task, and a busy server fails the run.
+        # Devices are leased by `stages.devices` instead.
     )
