@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ def make_study(
                     for split in splits:
                         label = f"{name}/{condition}/{task}/{language}/{split}/{run}"
                         columns = make_columns(rng, family, n, max(0.05, right - slope * place))
-                        folder = home / "store" / "evaluate" / f"{len(evaluations):04x}{'ab' * 30}"
+                        digest = hashlib.sha256(f"{label} {seed} {n}".encode()).hexdigest()
+                        folder = home / "store" / "objects" / digest[:2] / digest
                         ids = [f"{task}-{split}-{index}" for index in range(n)]
                         write_artifact(
                             folder, ids=ids, language=language, columns=columns, family=family, task=task, split=split

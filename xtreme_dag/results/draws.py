@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.results.inference import Spread, mcnemar, smallest_error, spread
-from xtreme_dag.results.pairs import Leaf, Metric
-from xtreme_dag.results.resample import generator, resampled_sums
+from xtreme_dag.results.pairs import Leaf, Metric, as_mean
+from xtreme_dag.results.resample import generator, resampled_sums, sums_of_kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,8 +66,8 @@ def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, t
 
     Examples that several languages share (parallel test sets have the same ids) are drawn together, since what is
     hard in one language is hard in the others: languages drawn apart would make the mean over languages look surer
-    than it is. Where nothing is shared, large languages of equal size use the same draws, to save time: rows that
-    have nothing to do with each other stay uncorrelated but for chance of the order of 1/sqrt(n).
+    than it is. Where nothing is shared and drawing is costly, large languages of equal size use the same draws: rows
+    that have nothing to do with each other stay uncorrelated but for chance of the order of 1/sqrt(n).
 
     Args:
         leaves: the paired predictions, one leaf per language.
@@ -75,14 +76,44 @@ def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, t
         seed: seed of the resampling.
         task: name of the task; it has draws of its own.
     """
-    found: dict[str, Draws] = {}
-    for group, rows, total in _groups(leaves):
-        blocks = [_placed(leaf, row, total) for leaf, row in zip(group, rows, strict=True)]
-        sums = resampled_sums(np.concatenate(blocks, axis=1), resamples, generator(seed, task, group[0].language))
-        ends = np.cumsum([block.shape[1] for block in blocks])
-        for leaf, part in zip(group, np.split(sums, ends[:-1], axis=1), strict=True):
-            found[leaf.language] = _figures(leaf, metric, part)
-    return {leaf.language: found[leaf.language] for leaf in leaves}
+    if metric.is_mean:
+        pairs = [as_mean(metric, leaf) for leaf in leaves]
+        metric, leaves = pairs[0][0], [leaf for _, leaf in pairs]
+    rows = _shared_rows([leaf.ids for leaf in leaves])
+    if rows is None:
+        sums = _sums_apart(leaves, resamples, seed, task)
+    else:
+        blocks = [_placed(leaf, *place) for leaf, place in zip(leaves, rows, strict=True)]
+        sums = _sums_together(leaves, blocks, resamples, generator(seed, task, leaves[0].language))
+    return {leaf.language: _figures(leaf, metric, sums[leaf.language]) for leaf in leaves}
+
+
+def _sums_together(
+    leaves: Sequence[Leaf], blocks: Sequence[NDArray[np.float32]], resamples: int, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """Sums over the same resamples for several languages."""
+    sums = resampled_sums(np.concatenate(blocks, axis=1), resamples, rng)
+    ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
+    return {leaf.language: part for leaf, part in zip(leaves, np.split(sums, ends, axis=1), strict=True)}
+
+
+def _sums_apart(leaves: Sequence[Leaf], resamples: int, seed: int, task: str) -> dict[str, Floats]:
+    """Sums over resamples for languages that share no example."""
+    sums: dict[str, Floats] = {}
+    large: dict[int, list[Leaf]] = {}
+    for leaf in leaves:
+        block, rng = _placed(leaf, None, leaf.n), generator(seed, task, leaf.language)
+        quick = sums_of_kinds(block, resamples, rng)
+        if quick is not None:
+            sums[leaf.language] = quick
+        elif leaf.n < _SHARE_FROM:
+            sums[leaf.language] = resampled_sums(block, resamples, rng)
+        else:
+            large.setdefault(leaf.n, []).append(leaf)
+    for n, group in large.items():
+        blocks = [_placed(leaf, None, n) for leaf in group]
+        sums |= _sums_together(group, blocks, resamples, generator(seed, task, group[0].language))
+    return sums
 
 
 def mean_of(draws: Sequence[Draws]) -> Draws:
@@ -113,22 +144,26 @@ def _one_run(draws: Draws) -> Draws:
     )
 
 
-Group = tuple[list[Leaf], list[NDArray[np.int64] | None], int]
-"""Leaves that are drawn together, the row of each of their examples (None: in order), and the number of rows."""
+Place = tuple[NDArray[np.int64] | None, int]
+"""The row of each of a leaf's examples (None: in order) and the number of rows."""
 
 
-def _groups(leaves: Sequence[Leaf]) -> list[Group]:
-    if all(leaf.ids.equals(leaves[0].ids) for leaf in leaves):
-        return [(list(leaves), [None] * len(leaves), leaves[0].n)]
-    codes, total = _codes([leaf.ids for leaf in leaves])
-    if total < sum(leaf.n for leaf in leaves):
-        return [(list(leaves), list(codes), total)]
-    alone: list[Group] = [([leaf], [None], leaf.n) for leaf in leaves if leaf.n < _SHARE_FROM]
-    by_size: dict[int, list[Leaf]] = {}
-    for leaf in leaves:
-        if leaf.n >= _SHARE_FROM:
-            by_size.setdefault(leaf.n, []).append(leaf)
-    return alone + [(group, [None] * len(group), n) for n, group in by_size.items()]
+def _shared_rows(ids: Sequence[pa.Array]) -> list[Place] | None:
+    """Where the examples of each language lie among all that occur; None if no two languages share any."""
+    if all(array.equals(ids[0]) for array in ids):
+        return [(None, len(ids[0]))] * len(ids) if len(ids) > 1 else None
+    if _apart(ids):
+        return None
+    codes, total = _codes(ids)
+    return [(code, total) for code in codes] if total < sum(map(len, ids)) else None
+
+
+def _apart(ids: Sequence[pa.Array]) -> bool:
+    """Whether the ids of each array come all before those of the next, so that none can be shared."""
+    import pyarrow.compute as pc
+
+    ends = sorted((pc.min(array).as_py(), pc.max(array).as_py()) for array in ids)
+    return all(one[1] < other[0] for one, other in itertools.pairwise(ends))
 
 
 def _codes(ids: Sequence[pa.Array]) -> tuple[list[NDArray[np.int64]], int]:
@@ -141,35 +176,33 @@ def _codes(ids: Sequence[pa.Array]) -> tuple[list[NDArray[np.int64]], int]:
 
 
 def _placed(leaf: Leaf, rows: NDArray[np.int64] | None, total: int) -> NDArray[np.float32]:
-    """A leaf's statistics and a column of ones, on the rows that are drawn (zero where it has no example)."""
-    block = np.concatenate([*leaf.columns.values(), np.ones((leaf.n, 1), np.float32)], axis=1)
+    """A leaf's statistics on the rows that are drawn; where it lacks some, zeros there and a column that counts."""
+    blocks = list(leaf.columns.values())
     if rows is None:
-        return block
+        return np.concatenate(blocks, axis=1)
+    block = np.concatenate([*blocks, np.ones((leaf.n, 1), np.float32)], axis=1)
     placed = np.zeros((total, block.shape[1]), dtype=np.float32)
     placed[rows] = block
     return placed
 
 
 def _figures(leaf: Leaf, metric: Metric, sums: Floats) -> Draws:
-    """The metric of each side and seed, from sums of its columns (resamples, runs x columns + 1)."""
+    """The metric of each side and seed, from sums of its columns (resamples, runs x columns, and a count if needed)."""
     seeds = tuple(seed for side, seed in leaf.columns if side == "condition")
     shape = (2, len(seeds), len(metric.columns))
-    whole = np.stack([block.sum(axis=0, dtype=np.float64) for block in leaf.columns.values()]).reshape(shape)
-    parts = sums[:, :-1].reshape(-1, *shape)
-    drawn = sums[:, -1].reshape(-1, 1, 1)  # how many of the leaf's examples are in the resample
-    observed = metric.combine(
-        {**{name: whole[..., place] for place, name in enumerate(metric.columns)}, "n": np.full(shape[:2], leaf.n)}
-    )
-    resampled = metric.combine(
-        {
-            **{name: parts[..., place] for place, name in enumerate(metric.columns)},
-            "n": np.broadcast_to(drawn, parts.shape[:3]),
-        }
-    )
+    width = int(np.prod(shape))
+    parts = sums[:, :width].reshape(-1, *shape)
+    counted = sums[:, width] if sums.shape[1] > width else np.full(len(sums), float(leaf.n))
+    once = np.stack([block.sum(axis=0, dtype=np.float64) for block in leaf.columns.values()]).reshape(shape)
+
+    def combine(values: Floats, n: Floats) -> Floats:
+        named = {name: values[..., place] for place, name in enumerate(metric.columns)}
+        return np.asarray(metric.combine({**named, "n": np.broadcast_to(n, values.shape[:-1])}), dtype=np.float64)
+
     return Draws(
         seeds=seeds,
-        observed=np.asarray(observed, dtype=np.float64),
-        resampled=np.moveaxis(np.asarray(resampled, dtype=np.float64), 0, 1),
+        observed=combine(once, np.array(float(leaf.n))),
+        resampled=np.moveaxis(combine(parts, np.maximum(counted, 1.0)[:, None, None]), 0, 1),
         n=leaf.n,
         floor=smallest_error(leaf.n),
         dropped=leaf.dropped,

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -135,6 +136,4 @@ def mcnemar(gains: int, losses: int) -> float:
 
 def student_quantile(probability: float, degrees: float) -> float:
     """Quantile of Student's t."""
-    from scipy.special import stdtrit
-
     return float(stdtrit(degrees, probability))

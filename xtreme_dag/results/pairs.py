@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.scoring.columns import Sums
 from xtreme_dag.evaluation.scoring.combine import FAMILIES, Combiner
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ class Metric:
         name: its name in `scores`.
         columns: the sufficient statistics that it uses.
         combine: from their sums and `n` to a figure of 0-100.
+        is_mean: whether it is the mean of what it is on each example (accuracy, answer F1), not a ratio of sums.
     """
 
     name: str
     columns: tuple[str, ...]
     combine: Combiner
+    is_mean: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,11 @@ class Leaf:
     def n(self) -> int:
         """Number of examples."""
         return len(self.ids)
+
+
+def _share(sums: Sums) -> NDArray[np.float64]:
+    """The mean of the examples' own figures."""
+    return 100.0 * sums["share"] / sums["n"]
 
 
 class _Recorder(dict[str, NDArray[np.float64]]):
@@ -82,9 +90,34 @@ def find_metric(name: str, available: Sequence[str]) -> Metric:
             recorder = _Recorder()
             family.metrics[name](recorder)
             used = tuple(column for column in recorder.asked if column != "n")
-            return Metric(name=name, columns=used, combine=family.metrics[name])
+            return Metric(
+                name=name, columns=used, combine=family.metrics[name], is_mean=_is_mean(family.metrics[name], used)
+            )
     statistics = sorted(column for column in available if column.startswith("s_"))
     raise UserError(f"metric {name!r} cannot be computed from {', '.join(statistics) or 'no statistics'}")
+
+
+def _is_mean(combine: Combiner, columns: Sequence[str]) -> bool:
+    """Whether a part's figure, weighted by its size, adds up over parts; tried on two parts of unlike numbers."""
+    sizes = np.array([17.0, 29.0])
+    parts = {name: np.array([3.0, 7.0]) + place for place, name in enumerate(columns)} | {"n": sizes}
+    whole = {name: values.sum() for name, values in parts.items()}
+    return bool(np.isclose(combine(whole) * sizes.sum(), (combine(parts) * sizes).sum(), rtol=1e-9))
+
+
+def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:
+    """The same for a metric that is a mean, with one column per run: the share that each example adds (0-1)."""
+    one = np.ones(leaf.n)
+    columns = {
+        run: (
+            metric.combine(
+                {name: block[:, place].astype(np.float64) for place, name in enumerate(metric.columns)} | {"n": one}
+            )
+            / 100.0
+        ).astype(np.float32)[:, None]
+        for run, block in leaf.columns.items()
+    }
+    return Metric(name=metric.name, columns=("share",), combine=_share, is_mean=True), replace(leaf, columns=columns)
 
 
 def columns_in(path: Path) -> list[str]:

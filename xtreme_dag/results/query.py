@@ -151,6 +151,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     Raises:
         UserError: the SQL is refused or fails.
     """
+    sql = sql.encode(errors="replace").decode()
     check_query(connection, sql)
     try:
         return connection.sql(sql).to_arrow_table()
@@ -159,12 +160,11 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
 
 
 def _tokens(sql: str) -> list[tuple[str, object]]:
-    marks = [(offset, kind) for offset, kind in duckdb.tokenize(sql)]
-    ends = [offset for offset, _ in marks[1:]] + [len(sql.encode())]
-    raw = sql.encode()
+    """The words of a text as DuckDB's tokenizer cuts them (by byte offsets), each with its kind."""
+    raw, marks = sql.encode(errors="replace"), duckdb.tokenize(sql)
+    ends = [*(offset for offset, _ in marks[1:]), len(raw)]
     return [
-        (raw[offset:end].decode(errors="replace").strip(), kind)
-        for (offset, kind), end in zip(marks, ends, strict=True)
+        (raw[start:end].decode(errors="replace").strip(), kind) for (start, kind), end in zip(marks, ends, strict=False)
     ]
 
 

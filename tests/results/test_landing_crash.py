@@ -1,0 +1,115 @@
+"""Landing under fire: killed writers, waiting writers, readers at any moment."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.home import Home
+from xtreme_dag.results import database
+from xtreme_dag.results.landing import land, rebuild
+from xtreme_dag.results.query import reader
+
+WRITER = """
+import sys
+sys.path.insert(0, {folder!r})
+from pathlib import Path
+from conftest import make_study
+from xtreme_dag.results.landing import land
+home = Path({home!r})
+made = [
+    make_study(home, name="victim", conditions={{"none": .5, "mixed": .6}}, seeds=seeds, n=5) for seeds in ((1,), (1, 2))
+]
+land(home, *made[0].arguments)
+print("ready", flush=True)
+while True:
+    for one in made[::-1]:
+        land(home, *one.arguments)
+"""
+
+
+def counts(home):
+    with reader(home, predictions=False) as connection:
+        return connection.execute(
+            "SELECT (SELECT count(*) FROM evaluations WHERE study = 'victim'),"
+            " (SELECT count(*) FROM scores WHERE study = 'victim'), (SELECT count(*) FROM stages WHERE study = 'victim' AND current),"
+            " (SELECT count(*) FROM condition_stages WHERE study = 'victim'),"
+            " (SELECT count(*) FROM evaluations WHERE study = 'bystander')"
+        ).fetchone()
+
+
+def test_killed_at_any_moment_no_half_landing_is_visible(make, home, repository):
+    land(home, *make(name="bystander", conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
+    code = WRITER.format(folder=str(repository / "tests" / "results"), home=str(home))
+    whole = {(36, 96, 45, 46, 36), (72, 192, 87, 88, 36)}
+    for delay in (0.02, 0.05, 0.09, 0.14, 0.2, 0.27):
+        environment = os.environ | {"PYTHONPATH": str(repository)}
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        assert counts(home) in whole
+        with database.locked(Home(home).results, wait_seconds=5):  # the dead writer's lock is free
+            pass
+    rebuild(home)
+    assert counts(home) in whole
+    leftovers = [path.name for path in home.iterdir() if path.name.startswith(".results")]
+    assert leftovers == []
+
+
+def test_readers_see_whole_landings_while_writers_write(make, home):
+    first, second = (make(conditions={"none": 0.5, "mixed": 0.6}, seeds=seeds, n=5) for seeds in ((1,), (1, 2)))
+    land(home, *first.arguments)
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            land(home, *second.arguments)
+            land(home, *first.arguments)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen, slowest = set(), 0.0
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        start = time.monotonic()
+        with database.reading(Home(home).results) as connection:
+            seen.add(connection.execute("SELECT count(*), count(DISTINCT seed) FROM evaluations").fetchone())
+        slowest = max(slowest, time.monotonic() - start)
+    stop.set()
+    writer.join()
+    assert seen == {(36, 1), (72, 2)}
+    assert slowest < 3
+
+
+def test_a_second_writer_waits_and_says_for_whom(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5)
+    path = Home(home).results
+    waiting = database.locked(path, wait_seconds=0.1)
+    expected = pytest.raises(UserError, match=rf"another process \(pid {os.getpid()}\)")
+    with database.locked(path), expected, waiting:
+        pass
+    done = []
+    with database.locked(path):
+        other = threading.Thread(target=lambda: done.append(land(home, *made.arguments)))
+        other.start()
+        time.sleep(0.3)
+        assert not done
+    other.join(30)
+    assert done[0].changed
+
+
+def test_a_reader_that_is_open_keeps_what_it_saw(make, home):
+    land(home, *make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
+    with reader(home) as connection:
+        land(home, *make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1, 2), n=5).arguments)
+        assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (36,)
+    with reader(home) as connection:
+        assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (72,)
