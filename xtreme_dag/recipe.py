@@ -99,6 +99,19 @@ def _merged(base: Mapping[str, Any], over: Any, section: str) -> dict[str, dict[
     return merged
 
 
+def checked_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings of intermediate training that a condition states for itself.
+
+    Raises:
+        UserError: an unknown setting.
+    """
+    valid = _valid("intermediate")
+    for setting in settings:
+        if setting not in valid:
+            raise UserError(f"unknown setting {setting!r}", where=where, fix=nearest(str(setting), valid))
+    return dict(settings)
+
+
 def _valid(section: str) -> frozenset[str]:
     if section == "encode":
         return _ENCODE

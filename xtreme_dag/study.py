@@ -8,37 +8,42 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from xtreme_dag.conditions import NAME, Budget, Component, Condition, Positive, Section
 from xtreme_dag.errors import UserError, nearest
 
-_NAME = r"^[a-z0-9][a-z0-9_+-]*$"
-_Positive = Annotated[int, Field(gt=0)]
+__all__ = [
+    "Budget",
+    "Component",
+    "Condition",
+    "Data",
+    "Limits",
+    "Miniworld",
+    "Model",
+    "Study",
+    "load_study",
+    "read_study",
+]
 
 
-class _Section(BaseModel):
-    """A mapping of the study file: no unknown keys, no changes after reading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Miniworld(_Section):
+class Miniworld(Section):
     """The embedded source: generated languages with known truth."""
 
     seed: int = 7
     languages: tuple[str, ...] = ()
-    train: _Positive = 4000
-    select: _Positive = 200
-    test: _Positive = 300
+    train: Positive = 4000
+    select: Positive = 200
+    test: Positive = 300
 
 
-class Limits(_Section):
+class Limits(Section):
     """Caps on rows per language, so that a study fits its machine; a limited table is a fixed sample."""
 
-    train: _Positive | None = None
-    select: _Positive | None = None
-    test: _Positive | None = None
-    datasets: Mapping[str, Mapping[str, _Positive]] = Field(default_factory=dict)
+    train: Positive | None = None
+    select: Positive | None = None
+    test: Positive | None = None
+    datasets: Mapping[str, Mapping[str, Positive]] = Field(default_factory=dict)
 
     def of(self, dataset: str, use: str, split: str) -> int | None:
         """The cap of a dataset's split: the dataset's own (by split or by use), else that of its use."""
@@ -47,7 +52,7 @@ class Limits(_Section):
         return cap if cap is not None else getattr(self, use, None)
 
 
-class Data(_Section):
+class Data(Section):
     """Where raw data come from: exactly one of `folder`, `hub`, `miniworld`."""
 
     folder: str | None = None
@@ -78,7 +83,7 @@ class Data(_Section):
         return next(name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None)
 
 
-class Model(_Section):
+class Model(Section):
     """The pretrained encoder: a hub id with revision, a folder, an installed package, or a `pretrain` recipe."""
 
     hub: str | None = None
@@ -98,69 +103,7 @@ class Model(_Section):
         return self
 
 
-class Budget(_Section):
-    """How much intermediate training a condition gets: the control that the research question needs."""
-
-    examples: _Positive | None = None
-    tokens: _Positive | None = None
-    steps: _Positive | None = None
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> Budget:
-        if sum(value is not None for value in (self.examples, self.tokens, self.steps)) != 1:
-            raise ValueError("give one of examples, tokens, steps")
-        return self
-
-
-class Component(_Section):
-    """One dataset in a mixture, in one language or several.
-
-    `languages` is a list (equal shares) or a mapping language -> share of this component.
-    """
-
-    dataset: str
-    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = ("en",)
-    split: str = "train"
-    share: Annotated[float, Field(gt=0)] = 1.0
-
-    def shares(self) -> dict[str, float]:
-        """Language -> share; they sum to 1."""
-        if isinstance(self.languages, Mapping):
-            return dict(self.languages)
-        return {language: 1 / len(self.languages) for language in self.languages}
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> Component:
-        if not self.languages:
-            raise ValueError("languages is empty")
-        total = sum(self.shares().values())
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the language shares sum to {total:g}, not to 1")
-        return self
-
-
-class Condition(_Section):
-    """One recipe of intermediate training; no mixture means none at all."""
-
-    description: str = ""
-    mixture: tuple[Component, ...] = ()
-    budget: Budget | None = None
-    control: Literal["shuffled_labels"] | None = None
-    items: Literal["disjoint", "parallel"] = "disjoint"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Condition:
-        if self.mixture and self.budget is None:
-            raise ValueError("a condition that trains needs a budget, the same as those it is compared with")
-        if not self.mixture and (self.budget is not None or self.control is not None):
-            raise ValueError("a condition without a mixture trains nothing: it has no budget and no control")
-        total = sum(component.share for component in self.mixture)
-        if len(self.mixture) > 1 and abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of the mixture sum to {total:g}, not to 1")
-        return self
-
-
-class Compare(_Section):
+class Compare(Section):
     """What the report compares with."""
 
     baseline: str
@@ -168,10 +111,10 @@ class Compare(_Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
-class Study(_Section):
+class Study(Section):
     """A whole study, as in one YAML file."""
 
-    study: Annotated[str, Field(pattern=_NAME)]
+    study: Annotated[str, Field(pattern=NAME)]
     question: str = ""
     benchmark: Literal["xtreme", "xtreme-r"] = "xtreme-r"
     data: Data
@@ -180,6 +123,7 @@ class Study(_Section):
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     languages: tuple[str, ...] = ()
+    source_language: str = "en"
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
     compare: Compare
 
@@ -199,6 +143,9 @@ class Study(_Section):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Study:
+        for name, condition in self.intermediate.items():
+            if condition.source_translated is not None and self.source_of(condition) == "en":
+                raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
         if self.compare.baseline not in self.intermediate:
             advice = nearest(self.compare.baseline, self.intermediate)
             raise ValueError(f"compare.baseline: no condition {self.compare.baseline!r}; {advice}")
@@ -206,9 +153,13 @@ class Study(_Section):
             if len(set(values)) != len(values):
                 raise ValueError(f"{what}: something is listed twice")
         for name in self.intermediate:
-            if not re.fullmatch(_NAME, name):
+            if not re.fullmatch(NAME, name):
                 raise ValueError(f"intermediate: the name {name!r} must be lower-case letters, digits, _ + -")
         return self
+
+    def source_of(self, condition: Condition) -> str:
+        """The language in which a condition's target tasks are trained."""
+        return condition.source_language or self.source_language
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:

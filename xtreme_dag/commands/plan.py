@@ -7,12 +7,17 @@ from pathlib import Path
 
 import click
 
-from xtreme_dag.commands.shared import duration, json_option, opened, print_json, study_options
+from xtreme_dag.commands.shared import duration, json_option, print_json, study_options
 from xtreme_dag.home import Home, home_option
 from xtreme_dag.results.publish import is_published, publication
-from xtreme_dag.stages.build import Built
+from xtreme_dag.stages.build import Built, build
+from xtreme_dag.stages.conditions import condition_table, warnings
+from xtreme_dag.stages.costs import cost
+from xtreme_dag.stages.overview import condition_lines, with_absent
 from xtreme_dag.stages.plan import CACHED, Plan, Planned, Planner, matching
-from xtreme_dag.study import Study
+from xtreme_dag.stages.sizes import Sizes
+from xtreme_dag.stages.store import Store
+from xtreme_dag.study import Study, load_study
 
 _SHOWN = 40
 
@@ -30,21 +35,39 @@ def command(
 ) -> None:
     """Say for each stage of STUDY whether it is cached, stale, new, waiting or failed, and why.
 
+    Then what each condition trains on, where a comparison differs in more than one factor, and what it would cost.
+    Data and models that are missing are named; nothing is fetched.
+
     \b
     Example: xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3]
     """
-    study, built = opened(study_file, overrides)
+    study = load_study(study_file, overrides)
+    built = build(study, absent=True)
     plan, current = made(home, study, built, force)
+    plan = with_absent(plan, built.absent)
+    sizes = Sizes(built.graph, plan, Store(home.store))
+    rows = condition_table(study, built.graph, sizes)
+    estimate = cost(study, built.graph, plan, sizes, rows)
     if as_json:
         print_json(
             {
                 "stages": [_entry(planned) for planned in plan.stages],
                 "summary": plan.summary(),
                 "outputs_current": current,
+                "missing": dict(built.absent),
+                "conditions": [row.to_json() for row in rows],
+                "warnings": warnings(study, rows),
+                "cost": vars(estimate),
             }
         )
         return
     _print(plan, built, current, everything)
+    for line in condition_lines(rows, study.compare.baseline):
+        click.echo(line)
+    for line in warnings(study, rows):
+        click.echo(f"warning: {line}")
+    if not plan.all_cached:
+        click.echo(estimate.in_words())
 
 
 def made(home: Home, study: Study, built: Built, force: tuple[str, ...] = ()) -> tuple[Plan, bool]:
@@ -86,6 +109,10 @@ def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
         click.echo(f"note: {table} is a stand-in: {what}")
     for task, languages in built.missing.items():
         click.echo(f"note: {task}: the source lacks {' '.join(languages)}")
+    for note in built.notes:
+        click.echo(f"note: {note}")
+    if built.absent:
+        click.echo(f"missing: {len(built.absent)} tables and models; nothing runs until they are there")
     known = [
         planned.expected_seconds
         for planned in plan.stages

@@ -26,6 +26,7 @@ def study_facts(study: Study, tasks: Iterable[str]) -> StudyFacts:
         conditions=conditions,
         targets=tuple(tasks),
         seeds=study.seeds,
+        source_language=study.source_language,
         recipe={key: whole[key] for key in ("benchmark", "data", "model", "recipe", "compare")},
     )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-from xtreme_dag.benchmark.catalogue import Dataset, TableRef, Task, load_catalogue
+from xtreme_dag.benchmark.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.evaluation.entry import entry
 from xtreme_dag.recipe import load_recipe
+from xtreme_dag.stages.derived import Derived
 from xtreme_dag.stages.graph import Graph, Output, Source, Stage
-from xtreme_dag.stages.models import TENSORS, base_model, tokenizer_of
-from xtreme_dag.stages.tables import HEAD_OF_FORMAT, Tables
-from xtreme_dag.study import Component, Condition, Study
+from xtreme_dag.stages.mixing import Mixing, kept_head
+from xtreme_dag.stages.models import TENSORS, Models, base_model, tokenizer_of
+from xtreme_dag.stages.tables import Tables
+from xtreme_dag.stages.targets import Targets
+from xtreme_dag.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,48 +27,93 @@ class Built:
         tasks: the target tasks, in the study's order.
         missing: task -> languages of the benchmark that the source does not have.
         stand_ins: table -> what it really is.
+        absent: stage -> why its data or model are missing; empty but in a plan of a study without its data.
+        notes: what a reader of the plan should know.
     """
 
     graph: Graph
     tasks: tuple[Task, ...]
     missing: Mapping[str, tuple[str, ...]]
     stand_ins: Mapping[str, str]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def build(study: Study) -> Built:
+def build(study: Study, *, absent: bool = False) -> Built:
     """Builds the graph of a study.
+
+    Args:
+        study: the study.
+        absent: build it although data or the model are missing, to plan with it; nothing is fetched.
 
     Raises:
         UserError: an unknown task, dataset, language or setting, or data that the source does not have.
     """
-    return _Builder(study).build()
+    return _Builder(study, absent=absent).build()
 
 
 class _Builder:
     """Adds the stages of one study to one graph."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, *, absent: bool) -> None:
         self.study = study
         self.graph = Graph()
         self.catalogue = load_catalogue()
         self.recipe = load_recipe(study.recipe)
         self.tasks = self._tasks()
-        self.tables = Tables(study, self.graph, self.catalogue, self.recipe)
-        self.base = base_model(study, self.graph, self.tables, self.catalogue)
+        self.tables = Tables(study, self.graph, self.catalogue, self.recipe, absent=absent)
+        self.models = Models(self.graph, absent=absent)
+        self.base = base_model(study, self.graph, self.tables, self.catalogue, self.models)
         self.tokenizer = tokenizer_of(self.base)
+        derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
+        rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
+        self.mixing, self.targets = Mixing(*rooms), Targets(*rooms)
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:
         """The whole graph, a seed and a condition at a time."""
         languages = {task.name: self._languages(task) for task in self.tasks}
+        self._check_sources()
+        self._check_heads()
         for seed in self.study.seeds:
             for name, condition in self.study.intermediate.items():
-                start = self._intermediate(name, condition, seed)
+                start = self.mixing.train(name, condition, seed, self.base)
+                source = self.study.source_of(condition)
                 for task in self.tasks:
-                    model = self._target(task, name, seed, start)
+                    model = self.targets.train(task, name, condition, seed, start, source)
                     for language in languages[task.name]:
                         self._evaluate(task, language, name, seed, model)
-        return Built(graph=self.graph, tasks=self.tasks, missing=self.missing, stand_ins=self.tables.stand_ins)
+        return Built(
+            graph=self.graph,
+            tasks=self.tasks,
+            missing=self.missing,
+            stand_ins=self.tables.stand_ins,
+            absent={**self.tables.absent, **self.models.absent},
+            notes=tuple(self.mixing.notes),
+        )
+
+    def _check_sources(self) -> None:
+        known = {code for task in self.tasks for code in self.tables.source.languages(*self._test(task))}
+        known |= {code for dataset in self.catalogue.datasets.values() for code in dataset.languages}
+        for name, condition in self.study.intermediate.items():
+            source = self.study.source_of(condition)
+            if source not in known:
+                where = f"intermediate.{name}.source_language" if condition.source_language else "source_language"
+                raise UserError(f"no language {source!r}", where=where, fix=nearest(source, known))
+
+    def _check_heads(self) -> None:
+        targets = {}
+        for task in self.tasks:
+            first = task.before[0] if task.before else task.train
+            if first is not None:
+                targets[task.name] = (task.head, self.catalogue.dataset(first.dataset).labels)
+        for name, condition in self.study.intermediate.items():
+            if condition.keep_head:
+                specs = self.mixing.specs(condition.steps[-1])
+                kept_head(targets, condition, specs, f"intermediate.{name}.keep_head")
+
+    def _test(self, task: Task) -> tuple[Dataset, str]:
+        return self.catalogue.dataset(task.test.dataset), task.test.split
 
     def _tasks(self) -> tuple[Task, ...]:
         names: list[str] = []
@@ -93,97 +140,10 @@ class _Builder:
         if missing:
             self.missing[task.name] = missing
         if listed and len(missing) == len(listed):
-            # Says where it looked and how to get the data.
-            self.tables.source.locate(dataset, listed[0], task.test.split)
+            # Says where it looked and how to get the data, or plans all of it.
+            self.tables.prepared(dataset, listed[0], task.test.split)
+            return list(listed)
         return [language for language in listed if language in available]
-
-    def _intermediate(self, name: str, condition: Condition, seed: int) -> Source | Output:
-        """Adds intermediate training of a condition; without a mixture the base model itself goes on."""
-        if not condition.mixture:
-            return self.base
-        assert condition.budget is not None
-        inputs: dict[str, Source | Output] = {"model": self.base}
-        mixture: list[dict[str, Any]] = []
-        for component in condition.mixture:
-            dataset, head = self._trainable(component, f"intermediate.{name}")
-            ref = TableRef(dataset=dataset.name, split=component.split)
-            for language in component.shares():
-                stage = self.tables.encoded(ref, language, head, dataset.name, self.tokenizer)
-                inputs[f"train/{dataset.name}/{language}"] = Output(stage=stage.name)
-            parts = [
-                {"dataset": dataset.name, "language": code, "share": share}
-                for code, share in component.shares().items()
-            ]
-            mixture.append(
-                {
-                    "task": dataset.name,
-                    "head": head,
-                    "labels": list(dataset.labels),
-                    "share": component.share,
-                    "parts": parts,
-                }
-            )
-        groups = [str(part[key]) for key in ("head", "task") for part in mixture]
-        stage = Stage(
-            kind="intermediate",
-            name=f"intermediate[{name} | seed {seed}]",
-            function="xtreme_dag.training.stages:intermediate",
-            params={
-                "seed": seed,
-                "mixture": mixture,
-                "budget": condition.budget.model_dump(exclude_none=True),
-                "control": condition.control,
-                "items": condition.items,
-                "recipe": self.recipe.settings("intermediate", *groups),
-            },
-            inputs=inputs,
-            libraries=TENSORS,
-            labels={"condition": name, "seed": seed},
-        )
-        return Output(stage=self.graph.add(stage).name)
-
-    def _trainable(self, component: Component, where: str) -> tuple[Dataset, str]:
-        """A component's dataset and head, if it may be trained on and is there in all its languages."""
-        dataset = self.catalogue.dataset(component.dataset)
-        declared = dataset.split(component.split)
-        if declared.use == "test":
-            raise UserError(
-                f"{dataset.name} {component.split} is a test split: nothing may be trained on it", where=where
-            )
-        if dataset.format not in HEAD_OF_FORMAT:
-            raise UserError(f"{dataset.name} ({dataset.format}) cannot be an intermediate task", where=where)
-        available = self.tables.source.languages(dataset, component.split)
-        for language in component.shares():
-            if language not in available:
-                have = f"it has: {' '.join(available)}" if available else dataset.get
-                raise UserError(
-                    f"{dataset.name} {component.split} has no language {language!r} here", where=where, fix=have
-                )
-        return dataset, HEAD_OF_FORMAT[dataset.format]
-
-    def _target(self, task: Task, condition: str, seed: int, start: Source | Output) -> Source | Output:
-        """Adds English target training; a task without training data takes the model as it is."""
-        if task.train is None:
-            return start
-        recipe = self.recipe.settings("target", task.head, task.name)
-        examples = recipe.pop("examples", None)
-        train = self.tables.encoded(task.train, "en", task.head, task.name, self.tokenizer, examples=examples)
-        inputs: dict[str, Source | Output] = {"model": start, "train": Output(stage=train.name)}
-        if task.select is not None and recipe.get("select_every"):
-            inputs["select"] = Output(
-                stage=self.tables.encoded(task.select, "en", task.head, task.name, self.tokenizer).name
-            )
-        labels = list(self.catalogue.dataset(task.train.dataset).labels)
-        stage = Stage(
-            kind="target",
-            name=f"target[{task.name} | {condition} | seed {seed}]",
-            function="xtreme_dag.training.stages:target",
-            params={"seed": seed, "task": task.name, "head": task.head, "labels": labels, "recipe": recipe},
-            inputs=inputs,
-            libraries=TENSORS,
-            labels={"condition": condition, "seed": seed, "task": task.name},
-        )
-        return Output(stage=self.graph.add(stage).name)
 
     def _evaluate(self, task: Task, language: str, condition: str, seed: int, model: Source | Output) -> None:
         """Adds the evaluation of a model in one language."""

@@ -1,0 +1,160 @@
+"""What a study would cost on a GPU: an estimate, by stated arithmetic.
+
+Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
+et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
+Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
+Attention over long texts, model selection, data preparation and loading are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.stages.conditions import Row
+from xtreme_dag.stages.graph import Graph, Output, Source, Stage
+from xtreme_dag.stages.plan import CACHED, Plan
+from xtreme_dag.stages.sizes import Sizes
+from xtreme_dag.study import Study
+from xtreme_dag.training.recipe import TrainRecipe
+
+TRAIN_OPERATIONS = 6
+READ_OPERATIONS = 2
+UTILISATION = 0.4
+# NVIDIA A100, dense bf16 on tensor cores: NVIDIA A100 data sheet.
+DEVICE, PEAK = "A100", 312e12
+# Layers, hidden size, feed-forward size of models whose folder may not be there when a study is planned.
+SHAPES = {
+    "FacebookAI/xlm-roberta-base": (12, 768, 3072),
+    "FacebookAI/xlm-roberta-large": (24, 1024, 4096),
+    "google-bert/bert-base-multilingual-cased": (12, 768, 3072),
+    "google-bert/bert-base-multilingual-uncased": (12, 768, 3072),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """An estimate.
+
+    Attributes:
+        hours: on one device; None if the model's size is not known.
+        training_tokens: tokens that training reads, all passes.
+        reading_tokens: tokens that evaluation reads.
+        parameters: of the encoder's layers; None if not known.
+        left_out: stages whose tables have no known size.
+    """
+
+    hours: float | None
+    training_tokens: int
+    reading_tokens: int
+    parameters: int | None
+    left_out: int
+
+    def in_words(self) -> str:
+        """One line for people."""
+        if self.hours is None:
+            return "GPU hours: unknown, for the size of the model is not known"
+        words = (
+            f"about {self.hours:,.1f} GPU hours on one {DEVICE}"
+            if self.hours >= 0.05
+            else f"under 0.05 GPU hours on one {DEVICE}"
+        )
+        left = f"; {self.left_out} stages of unknown size left out" if self.left_out else ""
+        return (
+            f"estimate: {words} ({self.training_tokens:,} tokens x {TRAIN_OPERATIONS} + {self.reading_tokens:,} x "
+            f"{READ_OPERATIONS}, x {self.parameters:,} parameters, at {UTILISATION:.0%} of {PEAK / 1e12:.0f} TFLOP/s{left})"
+        )
+
+
+def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
+    """What the stages that are not cached would cost."""
+    by_condition = {row.name: row for row in rows}
+    trained = read = left = 0
+    for stage in graph:
+        planned = plan.by_name.get(stage.name)
+        if planned is not None and planned.status == CACHED:
+            continue
+        tokens: int | None = 0
+        if stage.kind == "intermediate":
+            tokens = _drawn(stage, by_condition[stage.labels["condition"]])
+            trained += tokens or 0
+        elif stage.kind == "target":
+            tokens = _passes(stage, sizes)
+            trained += tokens or 0
+        elif stage.kind == "evaluate":
+            encoded = stage.inputs["encoded"]
+            tokens = sizes.of(encoded.stage).tokens if isinstance(encoded, Output) else None
+            read += tokens or 0
+        left += tokens is None
+    parameters = _parameters(study, graph)
+    hours = None
+    if parameters is not None:
+        operations = parameters * (TRAIN_OPERATIONS * trained + READ_OPERATIONS * read)
+        hours = operations / (UTILISATION * PEAK) / 3600
+    return Cost(hours=hours, training_tokens=trained, reading_tokens=read, parameters=parameters, left_out=left)
+
+
+def _drawn(stage: Stage, row: Row) -> int | None:
+    """Tokens of one run on a mixture, all epochs; a condition's later steps are told apart by their name."""
+    number = int(stage.name.rpartition(" > ")[2].partition(" ")[0]) if " > " in stage.name else 1
+    recipe = TrainRecipe.from_params(stage.params["recipe"])
+    parts = [part for part in row.parts if part.step == number]
+    if any(part.tokens is None for part in parts):
+        return None
+    tokens = sum(part.tokens or 0 for part in parts)
+    steps = recipe.steps or stage.params["budget"].get("steps")
+    examples = sum(part.examples or 0 for part in parts)
+    passes = steps * recipe.batch_size / examples if steps and examples else recipe.epochs
+    return round(tokens * passes)
+
+
+def _passes(stage: Stage, sizes: Sizes) -> int | None:
+    """Tokens of one target training, all epochs."""
+    train = stage.inputs["train"]
+    size = sizes.of(train.stage) if isinstance(train, Output) else None
+    if size is None or size.tokens is None or not size.examples:
+        return None
+    recipe = TrainRecipe.from_params(stage.params["recipe"])
+    passes = recipe.steps * recipe.batch_size / size.examples if recipe.steps else recipe.epochs
+    return round(size.tokens * passes)
+
+
+def _parameters(study: Study, graph: Graph) -> int | None:
+    """Parameters of the encoder's layers, from its shape: attention 4 h^2 and the feed-forward layer 2 h f in each."""
+    shape = _shape(study, graph)
+    if shape is None:
+        return None
+    layers, hidden, inner = shape
+    return layers * (4 * hidden * hidden + 2 * hidden * inner)
+
+
+def _shape(study: Study, graph: Graph) -> tuple[int, int, int] | None:
+    if study.model.pretrain is not None:
+        return _pretrained_shape(dict(study.model.pretrain))
+    for stage in graph:
+        model = stage.inputs.get("model")
+        if stage.kind in ("intermediate", "target", "evaluate") and isinstance(model, Source):
+            return _configured(model.path / "config.json")
+    return SHAPES.get(str(study.model.hub))
+
+
+def _pretrained_shape(given: dict[str, Any]) -> tuple[int, int, int]:
+    """The shape of a model that the study makes; the defaults are those of the stages that make it."""
+    if given.get("kind", "planted") == "planted":
+        hidden = int(given.get("hidden_size", 128))
+        return int(given.get("layers", 2)), hidden, 4 * hidden
+    shape = given.get("model", {})
+    hidden = int(shape.get("hidden_size", 128))
+    return int(shape.get("layers", 2)), hidden, int(shape.get("intermediate_size", 4 * hidden))
+
+
+def _configured(path: Path) -> tuple[int, int, int] | None:
+    if not path.is_file():
+        return None
+    config = json.loads(path.read_text(encoding="utf-8"))
+    names = ("num_hidden_layers", "hidden_size", "intermediate_size")
+    if not all(isinstance(config.get(name), int) for name in names):
+        return None
+    return config["num_hidden_layers"], config["hidden_size"], config["intermediate_size"]

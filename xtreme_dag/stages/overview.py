@@ -1,0 +1,71 @@
+"""The condition table as text, and a plan in which missing data are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from xtreme_dag.stages.conditions import Part, Row
+from xtreme_dag.stages.plan import NEW, Plan
+
+_HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
+_SHOWN = 6
+
+
+def with_absent(plan: Plan, absent: Mapping[str, str]) -> Plan:
+    """The plan with the reason of each stage whose data or model is missing."""
+    if not absent:
+        return plan
+    stages = tuple(
+        replace(planned, status=NEW, reasons=(f"{_what(planned.stage.kind)} missing: {absent[planned.stage.name]}",))
+        if planned.stage.name in absent
+        else planned
+        for planned in plan.stages
+    )
+    return Plan(study=plan.study, stages=stages, by_name={planned.stage.name: planned for planned in stages})
+
+
+def condition_lines(rows: tuple[Row, ...], baseline: str) -> Iterator[str]:
+    """The condition table, a line each; figures that are not counted but foreseen have a tilde."""
+    cells = [_HEADER, *(_cells(row, baseline) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
+    yield ""
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _cells(row: Row, baseline: str) -> tuple[str, ...]:
+    name = f"{row.name} (baseline)" if row.name == baseline else row.name
+    if not row.parts:
+        return name, row.source, "-", "-", "0", "-", "0"
+    mark = "" if row.counted else "~"
+    tasks = " > ".join(
+        "+".join(dict.fromkeys(part.task for part in row.parts if part.step == number))
+        for number in sorted({part.step for part in row.parts})
+    )
+    languages = list(dict.fromkeys(part.language for part in row.parts))
+    tokens = row.per_language()
+    shown = [f"{code} {_count(tokens[code], mark)}" for code in languages[:_SHOWN]]
+    more = [f"... ({len(languages)} languages)"] if len(languages) > _SHOWN else []
+    return (
+        name,
+        row.source,
+        tasks,
+        " ".join(languages[:_SHOWN]) + (f" +{len(languages) - _SHOWN}" if more else ""),
+        _count(_sum(row.parts), ""),
+        ", ".join([*shown, *more]),
+        _count(row.steps, ""),
+    )
+
+
+def _sum(parts: tuple[Part, ...]) -> int | None:
+    known = [part.examples for part in parts if part.examples is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _count(value: int | None, mark: str) -> str:
+    return "?" if value is None else f"{mark}{value:,}"
+
+
+def _what(kind: str) -> str:
+    return "model" if kind == "pretrain" else "data"
