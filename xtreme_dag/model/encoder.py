@@ -61,6 +61,11 @@ class PackedEncoder(nn.Module):
         """Transformer layers; `every_layer` gives one state more (the embeddings)."""
         return int(self.config.num_hidden_layers)
 
+    @property
+    def layer_class(self) -> str:
+        """Class name of a transformer layer."""
+        return type(cast(Any, self.backbone).encoder.layer[0]).__name__
+
     def word_embeddings(self) -> Tensor:
         """The input embedding table `[vocabulary, size]`."""
         return cast(Tensor, cast(Any, self.backbone).get_input_embeddings().weight)

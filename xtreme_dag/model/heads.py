@@ -104,7 +104,7 @@ class DualHead(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden, hidden)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(DUAL_SCALE)))
+        self.log_scale = nn.Parameter(torch.tensor([math.log(DUAL_SCALE)]))
 
     def forward(self, first: Tensor) -> Tensor:
         """`[sequences, hidden]` states of the first tokens to unit vectors of the same shape."""

@@ -48,6 +48,7 @@ class Wanted:
         tables: the parts' encoded tables.
         datasets: the parts' datasets.
         languages: the parts' languages.
+        origins: the datasets whose ids the parts have: a translation of a dataset has that dataset's.
         shares: the parts' stated shares, None where not stated.
         share: the task's stated share of the mixture.
         sampling: how the task's budget is divided among its parts.
@@ -58,6 +59,7 @@ class Wanted:
     tables: tuple[TrainingTable, ...]
     datasets: tuple[str, ...]
     languages: tuple[str, ...]
+    origins: tuple[str, ...]
     shares: tuple[float | None, ...]
     share: float | None
     sampling: Sampling
@@ -149,11 +151,11 @@ def fresh_intermediate_head(head: nn.Module, seed: int, number: int) -> None:
 
 
 def shared_items(pools: Sequence[Pool]) -> int:
-    """How many ids were drawn in more than one language of a dataset: the same items, translated."""
+    """How many items were drawn in more than one language: ids that a dataset and its translations share."""
     count = 0
     for pool in pools:
-        for dataset in sorted({part.dataset for part in pool.parts}):
-            drawn = [set(_ids(part)) for part in pool.parts if part.dataset == dataset]
+        for origin in sorted({part.origin for part in pool.parts}):
+            drawn = [set(_ids(part)) for part in pool.parts if part.origin == origin]
             union = set[str]().union(*drawn)
             count += sum(sum(name in ids for ids in drawn) > 1 for name in union)
     return count
@@ -170,20 +172,33 @@ def _wanted(entry: Mapping[str, Any], inputs: Mapping[str, Path]) -> Wanted:
         if key not in _KEYS:
             raise UserError(f"there is no key {key!r}", where="mixture", fix=nearest(key, _KEYS))
     name = str(entry["task"])
-    spec = HeadSpec.from_json({"kind": entry["head"], "labels": entry.get("labels")})
     parts = entry["parts"]
+    kind = str(entry["head"])
+    tables = tuple(_table(part, kind, inputs) for part in parts)
+    # An open tag set (CCG) is what the encoded table found.
+    labels = entry.get("labels") or (_open_labels(name, tables) if kind == "tagging" else None)
+    spec = HeadSpec.from_json({"kind": kind, "labels": labels})
     shares = tuple(part.get("share") for part in parts)
     stated = {"rule": "shares"} if any(share is not None for share in shares) else {}
     return Wanted(
         name=name,
         spec=spec,
-        tables=tuple(_table(part, spec.kind, inputs) for part in parts),
+        tables=tables,
         datasets=tuple(str(part["dataset"]) for part in parts),
         languages=tuple(str(part["language"]) for part in parts),
+        origins=tuple(str(part.get("items_of", part["dataset"])) for part in parts),
         shares=shares,
         share=entry.get("share"),
         sampling=Sampling.from_params(entry.get("sampling", stated), where=f"mixture: {name}"),
     )
+
+
+def _open_labels(name: str, tables: Sequence[TrainingTable]) -> list[str]:
+    """The label set that the encoded tables found, the same in all of them."""
+    found: list[list[str]] = [table.table.info["labels"] for table in tables]
+    if any(labels != found[0] for labels in found):
+        raise UserError("the tables of the task have different label sets", where=f"mixture: {name}")
+    return found[0]
 
 
 def _table(part: Mapping[str, Any], head: str, inputs: Mapping[str, Path]) -> TrainingTable:
@@ -228,8 +243,9 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
     taken: dict[str, set[str]] = {}
     for number in languages_in_draw_order(task.languages):
         table, dataset, language = task.tables[number].table, task.datasets[number], task.languages[number]
-        order = draw_order(table.example_ids, seed=seed, dataset=dataset, language=language, items=items)
-        before = taken.setdefault(dataset, set())
+        origin = task.origins[number]
+        order = draw_order(table.example_ids, seed=seed, dataset=origin, language=language, items=items)
+        before = taken.setdefault(origin, set())
         if items == "disjoint" and before:
             order = order[[table.example_ids[row] not in before for row in order]]
         where = f"mixture: {task.name}: {dataset}/{language}"
@@ -239,7 +255,13 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
             rows[number] = draw_by_count(order, amounts[number], repeat=repeat, where=where)
         before.update(table.example_ids[row] for row in rows[number])
     parts = tuple(
-        Part(source=table, dataset=task.datasets[number], language=task.languages[number], rows=rows[number])
+        Part(
+            source=table,
+            dataset=task.datasets[number],
+            language=task.languages[number],
+            rows=rows[number],
+            items_of=task.origins[number],
+        )
         for number, table in enumerate(task.tables)
     )
     return Pool(name=task.name, spec=task.spec, parts=parts)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xtreme_dag.errors import UserError
-from xtreme_dag.model.folder import TrainedModel
+from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.stages.context import StageContext
 from xtreme_dag.training.checkpoints import Checkpoints
 from xtreme_dag.training.memory import out_of_memory_advice, ran_out_of_memory
@@ -30,9 +30,10 @@ from xtreme_dag.training.sampler import Schedule
 from xtreme_dag.training.selection import Tracker, look
 from xtreme_dag.training.speed import Meter, synchronise
 from xtreme_dag.training.step import Job, Stepper
-from xtreme_dag.training.vocabulary import Trimmed, restore, trim
+from xtreme_dag.training.vocabulary import Trimmed, restore, shrink, trim
 
 _CHECKPOINT_SECONDS = 300.0
+_CHECKPOINT_STEPS = 500
 _LOG_STEPS = 50
 
 
@@ -99,7 +100,7 @@ class Trainer:
         self.model, self.spec, self.context = model, run, context
         self.recipe = run.recipe
         self.device = set_up(context.options, run.recipe)
-        self.processes = Processes(run.recipe, self.device, len(run.pools))
+        self.processes = Processes(run.recipe, self.device, len(run.pools), model.encoder.layer_class)
         self.schedule = Schedule(
             [len(pool) for pool in run.pools],
             seed=run.seed,
@@ -137,7 +138,8 @@ class Trainer:
         """All steps, from the last checkpoint on."""
         first = self._resume()
         options = self.context.options
-        every = options.get("checkpoint_steps")
+        # Companions must agree when to save, so they count steps; one process may look at its clock.
+        every = options.get("checkpoint_steps") or (_CHECKPOINT_STEPS if self.processes.world > 1 else None)
         seconds = float(options.get("checkpoint_seconds", _CHECKPOINT_SECONDS))
         log_steps = int(options.get("log_steps", _LOG_STEPS))
         saved = started = time.monotonic()
@@ -171,7 +173,7 @@ class Trainer:
                     raise
                 self._halve(step, jobs, error)
         if self.recipe.max_grad_norm:
-            self.processes.clip(self.parameters, self.recipe.max_grad_norm)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
         set_rate(self.optimiser, self.recipe.rate(step, self.schedule.steps))
         self.optimiser.step()
 
@@ -192,9 +194,9 @@ class Trainer:
 
     def _look(self, done: int) -> None:
         """Scores dev; keeps the weights if they are the best so far."""
-        figures = look(self.model, self.spec.selection, self.device, self.remap, self.recipe.mlm_probability)
+        figures = look(self.loss_module, self.spec.selection, self.device, self.remap, self.recipe.mlm_probability)
         if self.tracker.record(done, figures):
-            weights = self.processes.weights(self.module)
+            weights = self.processes.weights(self.loss_module)
             if self.processes.main:
                 self.checkpoints.save_best(weights)
 
@@ -211,8 +213,8 @@ class Trainer:
 
     def _save(self, done: int) -> None:
         """A checkpoint."""
-        weights = self.processes.weights(self.module)
-        moments = self.processes.optimiser_state(self.loss_module, self.optimiser)
+        weights = self.processes.weights(self.loss_module)
+        moments = self.processes.moments(self.loss_module, self.optimiser)
         if self.processes.main:
             state = {
                 "looks": self.tracker.history,
@@ -242,10 +244,15 @@ class Trainer:
     def _finish(self, done: int, seconds: float) -> Outcome:
         """The best weights back, the vocabulary whole again."""
         kept = done
+        weights: dict[str, Tensor] | None = None
         if self.tracker.best_step is not None:
             kept = self.tracker.best_step
             self.processes.wait()
-            self.processes.load_weights(self.loss_module, self.checkpoints.load_best())
+            weights = self.checkpoints.load_best()
+        if self.processes.sharded:
+            self._put_together(weights or self.processes.weights(self.loss_module))
+        elif weights is not None:
+            self.processes.load_weights(self.loss_module, weights)
         if self.trimmed is not None:
             restore(self.model.encoder, self.trimmed, self.recipe, kept, self.schedule.steps)
         self.model.eval()
@@ -267,6 +274,14 @@ class Trainer:
                 else len(self.trimmed.kept),
             },
         )
+
+    def _put_together(self, weights: dict[str, Tensor]) -> None:
+        """Replaces the model's sharded parts by whole ones."""
+        plain = TrainedModel(new_encoder(self.model.encoder.config, 0), self.model.specs)
+        if self.trimmed is not None:
+            shrink(plain.encoder, self.trimmed)
+        LossModule(plain).load_state_dict(weights)
+        self.model.encoder, self.model.heads = plain.encoder, plain.heads
 
     def _trim(self) -> Trimmed | None:
         """Leaves unused embedding rows out, unless a head needs the whole vocabulary."""

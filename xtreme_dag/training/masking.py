@@ -33,7 +33,14 @@ class Masking:
     probability: float
 
     def apply(self, batch: HostBatch, seed: int, step: int) -> HostBatch:
-        """The batch with hidden tokens and per-token gold `labels` (the token's id, or -100 where it is not asked)."""
+        """The batch with hidden tokens and per-token gold `labels` (the token's id, or -100 where it is not asked).
+
+        Where the text says which tokens are masked (response masking), those are, always, and no others.
+        """
+        if "masked" in batch.token_gold:
+            given = batch.token_gold["masked"] != 0
+            asked: npt.NDArray[np.int32] = np.where(given, batch.ids, np.int32(IGNORED))
+            return batch.with_tokens(np.where(given, np.int32(self.mask), batch.ids), labels=asked)
         random = np.random.default_rng([seed, step])
         size = len(batch.ids)
         chosen = (random.random(size) < self.probability) & ~np.isin(batch.ids, self.special)

@@ -99,17 +99,17 @@ class LossModule(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: DeviceBatch | None, gradient: Tensor | None = None) -> Tensor:
+    def forward(self, batch: DeviceBatch, gradient: Tensor | None = None, *, scores: bool = False) -> Tensor:
         """The sum of the loss over the batch's units, a scalar.
 
         Args:
-            batch: one head's examples; None gives a zero that every parameter had a part in (a process without
-                examples in a distributed step).
+            batch: one head's examples.
             gradient: for a dual head whose batch comes in parts: the gradient of the loss with respect to this part's
                 vectors; the result is then their inner product.
+            scores: true for the head's scores instead of the loss.
         """
-        if batch is None:
-            return torch.stack([parameter.flatten()[0] * 0.0 for parameter in self.parameters()]).sum()
+        if scores:
+            return self.model.scores(batch.task, batch.tokens, batch.gold.get("at"))
         if gradient is not None:
             vectors = self.vectors(batch)
             return (vectors * gradient).sum() + self._log_scale(batch.task) * 0.0
@@ -130,9 +130,9 @@ class LossModule(nn.Module):
         return functional.cross_entropy(scores, torch.arange(len(queries), device=scores.device), reduction="sum")
 
     def _log_scale(self, task: str) -> Tensor:
-        """The trainable factor on cosines, as a logarithm."""
-        factor: Any = self.model.heads[task].log_scale
-        scale: Tensor = factor
+        """The trainable factor on cosines, as a logarithm; a scalar."""
+        head: Any = self.model.heads[task]
+        scale: Tensor = head.log_scale.squeeze()
         return scale
 
 

@@ -92,6 +92,7 @@ class Part:
         language: its language.
         rows: int64 rows of the table; a row may come twice.
         gold: columns that take the place of the table's own (a shuffled-label control).
+        items_of: the dataset whose ids it has, where that is another one (a translation of it).
     """
 
     source: TrainingTable | SelectionTable
@@ -99,6 +100,12 @@ class Part:
     language: str
     rows: Ints
     gold: dict[str, Array] = field(default_factory=dict)
+    items_of: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The dataset whose ids it has."""
+        return self.items_of or self.dataset
 
     @property
     def table(self) -> EncodedTable:
@@ -134,13 +141,19 @@ class Pool:
         return np.concatenate([np.zeros(1, np.int64), np.cumsum([len(part.rows) for part in self.parts])[:-1]])
 
     @cached_property
+    def _token_gold(self) -> tuple[str, ...]:
+        """Per-token columns that the loss needs; text whose masks are given has them in `masked`."""
+        given = "masked" in self.parts[0].table.sequences.column_names
+        return ("masked",) if self.spec.kind == "mlm" and given else _TOKEN_GOLD.get(self.spec.kind, ())
+
+    @cached_property
     def _columns(self) -> list[tuple[dict[str, Array], dict[str, Array], dict[str, Array]]]:
         """Gold columns of each part: per example, per sequence, per token."""
         return [
             (
                 {name: _gold(part, name, "example") for name in _EXAMPLE_GOLD.get(self.spec.kind, ())},
                 {name: _gold(part, name, "sequence") for name in _SEQUENCE_GOLD.get(self.spec.kind, ())},
-                {name: _gold(part, name, "token") for name in _TOKEN_GOLD.get(self.spec.kind, ())},
+                {name: _gold(part, name, "token") for name in self._token_gold},
             )
             for part in self.parts
         ]
@@ -176,7 +189,7 @@ class Pool:
             },
             token_gold={
                 name: _join([kinds[number][2][name][start:end] for number, start, end in spans])
-                for name in _TOKEN_GOLD.get(self.spec.kind, ())
+                for name in self._token_gold
             },
         )
 

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xtreme_dag.model.folder import TrainedModel
 from xtreme_dag.training.masking import masking_for
-from xtreme_dag.training.objectives import DeviceBatch, on_device, ragged, units
+from xtreme_dag.training.objectives import DeviceBatch, LossModule, on_device, ragged, units
 from xtreme_dag.training.pools import HostBatch, Part, Pool
 from xtreme_dag.training.tables import SelectionTable
 
@@ -71,17 +70,17 @@ def selection_pool(task: Pool, table: SelectionTable, dataset: str, examples: in
 
 @torch.no_grad()
 def look(
-    model: TrainedModel, pools: Sequence[Pool], device: torch.device, remap: Any, probability: float
+    module: LossModule, pools: Sequence[Pool], device: torch.device, remap: Any, probability: float
 ) -> dict[str, float]:
     """Each task's figure on its dev pool; larger is better."""
-    was_training = model.training
-    model.eval()
-    figures = {pool.name: _figure(model, pool, device, remap, probability) for pool in pools}
-    model.train(was_training)
+    was_training = module.training
+    module.eval()
+    figures = {pool.name: _figure(module, pool, device, remap, probability) for pool in pools}
+    module.train(was_training)
     return figures
 
 
-def _figure(model: TrainedModel, pool: Pool, device: torch.device, remap: Any, probability: float) -> float:
+def _figure(module: LossModule, pool: Pool, device: torch.device, remap: Any, probability: float) -> float:
     """One task's figure."""
     kind = pool.spec.kind
     batch = pool.batch(np.arange(len(pool)))
@@ -90,7 +89,7 @@ def _figure(model: TrainedModel, pool: Pool, device: torch.device, remap: Any, p
     total, right, vectors = 0, torch.zeros((), dtype=torch.float64, device=device), []
     for part in parts_by_tokens(batch, _TOKENS):
         sent = on_device(pool.name, kind, part, device, remap)
-        scores = model.scores(pool.name, sent.tokens, sent.gold.get("at"))
+        scores = module(sent, scores=True)
         total += units(kind, part)
         if kind == "dual":
             vectors.append((scores[sent.gold["queries"]], scores[sent.gold["candidates"]]))

@@ -41,7 +41,8 @@ def intermediate(params: Mapping[str, Any], inputs: Mapping[str, Path], context:
 
     Args:
         params: `seed`; `mixture`, a list of tasks, each `{"task", "head", "labels", "share", "sampling", "parts"}` with
-            parts `{"dataset", "language", "share"}`; `budget`, one of `{"examples": N}` (drawn once each, seen `epochs`
+            parts `{"dataset", "language", "share", "items_of"}` (the dataset whose ids it has, itself by default);
+            `budget`, one of `{"examples": N}` (drawn once each, seen `epochs`
             times), `{"tokens": N}`, `{"steps": N}`, or nothing for all there is; `sampling` over tasks, fields of
             `Sampling` (stated shares are used where they are given, else sizes); `items`: `disjoint` (no item in two
             languages), `parallel` (the same items where ids are shared) or `independent`; `repeat`, true to allow a

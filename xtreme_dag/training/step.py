@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -89,22 +90,31 @@ class Stepper:
             if masking is not None:
                 batch = masking.apply(batch, self._seed, step)
             weight = len(batch) / examples / max(1, units(pool.spec.kind, batch))
-            world = self._processes.world
-            if pool.spec.kind == "dual":
-                weight /= world  # every process takes the whole batch, whose candidates belong together
-            elif world > 1:
-                bounds = np.linspace(0, len(batch), world + 1).round().astype(int)
-                batch = batch.part(int(bounds[self._processes.rank]), int(bounds[self._processes.rank + 1]))
-            jobs += [
-                Job(task=share.task, batch=part, weight=weight) for part in parts_by_tokens(batch, self.micro_tokens)
-            ]
-        return [job for job in jobs if len(job.batch)]
+            jobs += self._cut(share.task, batch, weight)
+        return jobs
+
+    def _cut(self, task: int, batch: HostBatch, weight: float) -> list[Job]:
+        """This process's micro-batches of one task's examples; every process has the same number of them.
+
+        A process that has fewer than others repeats an example with weight zero, so that all take part in every
+        exchange. A dual head's batch is not shared out, since its candidates belong together.
+        """
+        world = self._processes.world
+        if self._pools[task].spec.kind == "dual":
+            whole = self._processes.sharded
+            parts = [batch] if whole else list(parts_by_tokens(batch, self.micro_tokens))
+            return [Job(task=task, batch=part, weight=weight / world) for part in parts]
+        bounds = np.linspace(0, len(batch), world + 1).round().astype(int).tolist()
+        cuts = [
+            list(parts_by_tokens(batch.part(low, high), self.micro_tokens)) if low < high else []
+            for low, high in pairwise(bounds)
+        ]
+        mine = [Job(task=task, batch=part, weight=weight) for part in cuts[self._processes.rank]]
+        idle = Job(task=task, batch=batch.part(0, 1), weight=0.0)
+        return mine + [idle] * (max(len(cut) for cut in cuts) - len(mine))
 
     def accumulate(self, step: int, jobs: list[Job]) -> Tensor:
         """Adds a step's gradients to the parameters; returns its mean loss, a scalar on the device."""
-        if not jobs:
-            self._processes.backward(self._wrapped(None))
-            return self._processes.total(torch.zeros((), device=self._device))
         runs: list[list[tuple[int, Job]]] = []
         for number, job in enumerate(jobs):
             together = runs and self._kind(job) == "dual" and runs[-1][-1][1].task == job.task

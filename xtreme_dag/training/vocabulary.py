@@ -53,9 +53,15 @@ def trim(encoder: PackedEncoder, tables: Iterable[EncodedTable]) -> Trimmed | No
     kept = np.flatnonzero(used)
     remap = np.zeros(len(weights), dtype=np.int32)
     remap[kept] = np.arange(len(kept), dtype=np.int32)
-    full = weights.detach().cpu().clone()
-    _set_rows(encoder, weights.detach()[torch.from_numpy(kept).to(weights.device)].clone(), int(remap[pad]))
-    return Trimmed(kept=kept, remap=remap, full=full)
+    trimmed = Trimmed(kept=kept, remap=remap, full=weights.detach().cpu().clone())
+    shrink(encoder, trimmed)
+    return trimmed
+
+
+def shrink(encoder: PackedEncoder, trimmed: Trimmed) -> None:
+    """Leaves an encoder with the kept rows only, as they were before training."""
+    rows = trimmed.full[torch.from_numpy(trimmed.kept)].to(encoder.word_embeddings().device)
+    _set_rows(encoder, rows, int(trimmed.remap[encoder.pad_id]))
 
 
 def restore(encoder: PackedEncoder, trimmed: Trimmed, recipe: TrainRecipe, steps_done: int, steps: int) -> None:
