@@ -1,6 +1,7 @@
 """Sentence retrieval and mining from encoded tables, against plain numpy."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -30,12 +31,13 @@ def layers_of(base):
 
     encoder = AutoModel.from_pretrained(base / "encoder", add_pooling_layer=False).eval()
 
+    @cache
     def layers(ids):
         with torch.no_grad():
             output = encoder(torch.tensor([ids]), output_hidden_states=True)
         return [state[0].numpy() for state in output.hidden_states]
 
-    return layers
+    return lambda ids: layers(tuple(ids))
 
 
 def pooled(states, pooling):
