@@ -125,7 +125,7 @@ def test_names_that_are_no_file_names(make, home):
 
 
 def test_another_machines_home_can_be_added(make, home, tmp_path):
-    from conftest import make_study
+    from synthetic_study import make_study
 
     other = tmp_path / "box2"
     land(other, *make_study(other, name="demo", seed=5).arguments)

@@ -19,7 +19,7 @@ WRITER = """
 import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
-from conftest import make_study
+from synthetic_study import make_study
 from xtreme_dag.results.landing import land
 home = Path({home!r})
 made = [

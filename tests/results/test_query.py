@@ -12,7 +12,7 @@ from xtreme_dag.results.query import check_query, reader, run_query, study_names
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory):
-    from conftest import make_study
+    from synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("query") / "home"
     land(home, *make_study(home, n=20).arguments)

@@ -15,7 +15,7 @@ TASKS = {"xnli": "accuracy", "udpos": "tagging", "xquad": "answers", "tatoeba": 
 
 @pytest.fixture(scope="module")
 def made_and_landed(tmp_path_factory):
-    from conftest import make_study
+    from synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("views") / "home"
     made = make_study(home, tasks=TASKS, languages=("en", "de", "sw"), n=40)
@@ -198,7 +198,7 @@ def test_energy_is_estimated_for_known_devices_only(make, home, device, watts):
 
 def official_study(made, home, *, complete=True):
     """All cells of two small benchmarks, each score planted as tens for the task and units for the language."""
-    from conftest import write_artifact
+    from synthetic_study import write_artifact
 
     benchmarks = {"tagging_task": ("tagging", ["en", "de"]), "qa_task": ("qa", ["en", "ar", "sw"])}
     tasks = tuple(

@@ -36,7 +36,7 @@ def published(content: Content) -> str:
         "published",
         "Beside published numbers",
         "Means over languages. They compare only where model, data and languages are the same; the last column says what is not.",
-        _details(f"{len(rows)} comparisons", table(heads, rows, numeric=(3, 5, 6))),
+        _details(f"{len(rows)} comparisons", table("Published numbers and ours", heads, rows, numeric=(3, 5, 6))),
     )
 
 
@@ -63,7 +63,7 @@ def predictions(content: Content) -> str:
         "A look at predictions",
         f"Some examples that {esc(name)} gained and lost against {esc(content.study['baseline'])}, picked by a hash of "
         "their ids from the first seed. All others are in the view <code>predictions</code>.",
-        table(heads, rows),
+        table("Predictions", heads, rows),
     )
 
 
@@ -96,12 +96,20 @@ def contracts(content: Content) -> str:
         if broken
         else f"All {len(content.contracts)} tables hold what their contracts promise."
     )
-    body = table(["dataset", "language", "split", "rules", "what is broken"], rows, numeric=(3,)) if broken else ""
+    body = (
+        table("Broken contracts", ["dataset", "language", "split", "rules", "what is broken"], rows, numeric=(3,))
+        if broken
+        else ""
+    )
     return _section(
         "contracts",
         "Data contracts",
         esc(said),
-        body + _details("By dataset", table(["dataset", "tables", "hold", "broken"], held, numeric=(1, 2, 3))),
+        body
+        + _details(
+            "By dataset",
+            table("Contracts by dataset", ["dataset", "tables", "hold", "broken"], held, numeric=(1, 2, 3)),
+        ),
     )
 
 
@@ -138,9 +146,13 @@ def provenance(content: Content) -> str:
     data = [[esc(row["input"]), f"<code>{esc(row['digest'])}</code>"] for row in about["data"]]
     recipe = json.dumps(content.study["recipe"], indent=2, ensure_ascii=False, sort_keys=True)
     body = (
-        table(["", ""], facts)
-        + table(["kind of stage", "stages", "time", "GPU time", "peak memory"], stages, numeric=range(1, 5))
-        + (_details(f"Digests of the raw data ({len(data)})", table(["input", "sha256"], data)) if data else "")
+        table("Provenance", ["what", "value"], facts)
+        + table("Stages", ["kind of stage", "stages", "time", "GPU time", "peak memory"], stages, numeric=range(1, 5))
+        + (
+            _details(f"Digests of the raw data ({len(data)})", table("Raw data", ["input", "sha256"], data))
+            if data
+            else ""
+        )
         + _details("Settings of the study", f"<pre>{esc(recipe)}</pre>")
     )
     return _section("provenance", "What was run", "", body)

@@ -51,20 +51,20 @@ def size(count: float | None) -> str:
 
 
 def table(
+    label: str,
     heads: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
     numeric: Iterable[int] = (),
-    caption: str = "",
     marks: Sequence[str] | None = None,
 ) -> str:
     """A table in a box that scrolls; cells are HTML already.
 
     Args:
+        label: what the table shows, for who cannot see where it stands.
         heads: heads of the columns, as text.
         rows: cells, as HTML; the first of each row is its head.
         numeric: places of the columns with numbers.
-        caption: what the table shows, as text.
         marks: a class for each row.
     """
     to_right = set(numeric)
@@ -80,9 +80,9 @@ def table(
         rest = "".join(cell("td", place, content, "") for place, content in enumerate(row[1:], start=1))
         mark = f' class="{marks[index]}"' if marks and marks[index] else ""
         lines.append(f"<tr{mark}>{first}{rest}</tr>")
-    title = f"<caption>{esc(caption)}</caption>" if caption else ""
     return (
-        f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        f'<div class="scroll"><table aria-label="{esc(label)}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 

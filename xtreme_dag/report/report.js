@@ -23,7 +23,7 @@
       spec.columns = Math.ceil(panels / Math.ceil(panels / most));
       spec.spec.width = Math.min(560, Math.floor((width - 130) / spec.columns) - 34);
     } else if (typeof spec.width === "number") {
-      spec.width = Math.max(200, Math.min(760, width - 80));
+      spec.width = Math.max(180, Math.min(760, width - 180)); // room for the names beside the points
     } else if (spec.width && spec.width.step) {
       spec.width = { step: room(width) };
     }

@@ -85,7 +85,7 @@ def conditions(content: Content) -> str:
         "conditions",
         "Conditions",
         "The average is the unweighted mean over tasks of the mean over languages. The best figure of a task is bold.",
-        table(heads, rows, numeric=range(2, len(heads)), marks=marks) + left_out,
+        table("Conditions", heads, rows, numeric=range(2, len(heads)), marks=marks) + left_out,
     )
 
 
@@ -122,7 +122,7 @@ def differences(content: Content) -> str:
         "differences",
         "Is the difference real?",
         text,
-        _chart("forest") + _details("The figures as a table", table(heads, rows, numeric=range(2, 10))),
+        _chart("forest") + _details("The figures as a table", table("Differences", heads, rows, numeric=range(2, 10))),
     )
 
 
@@ -159,7 +159,7 @@ def languages(content: Content) -> str:
         + _chart("heat")
         + _details(
             "The same as a table (click a head to sort)",
-            f'<div class="scroll"><table id="heat-table"><thead><tr>{heads}</tr></thead><tbody id="heat-body"></tbody>'
+            f'<div class="scroll"><table id="heat-table" aria-label="Languages and conditions"><thead><tr>{heads}</tr></thead><tbody id="heat-body"></tbody>'
             "</table></div>",
         )
     )
@@ -191,7 +191,7 @@ def transfer(content: Content) -> str:
         "transfer",
         "Transfer gap",
         f"How far the other languages (dot) lie from {esc(source)} (ring), the language of target training.",
-        _chart("gap") + _details("The figures as a table", table(heads, rows, numeric=range(2, 6))),
+        _chart("gap") + _details("The figures as a table", table("Transfer gap", heads, rows, numeric=range(2, 6))),
     )
 
 
@@ -220,7 +220,9 @@ def costs(content: Content) -> str:
         "conditions share counts in each; <em>of its own</em> is what no other condition needs."
     )
     chart = _chart("cost") if content.comparisons and len(content.costs) > 1 else ""
-    return _section("cost", "Cost and gain", text, chart + table(heads, rows, numeric=range(1, len(heads))))
+    return _section(
+        "cost", "Cost and gain", text, chart + table("Cost and gain", heads, rows, numeric=range(1, len(heads)))
+    )
 
 
 def _section(name: str, title: str, text: str, body: str) -> str:

@@ -29,7 +29,8 @@ class Draws:
         seeds: the seeds that both sides have.
         observed: on the data (2, seeds).
         resampled: on resampled examples (2, resamples, seeds).
-        n: number of examples.
+        n: number of examples, of all languages and tasks that are in it.
+        smallest: number of examples of its smallest part: the degrees of freedom are counted from it.
         floor: smallest credible standard error of the difference.
         dropped: examples that not every run has.
         mcnemar: exact p of an accuracy in one language; None otherwise.
@@ -39,6 +40,7 @@ class Draws:
     observed: Floats
     resampled: Floats
     n: int
+    smallest: int
     floor: float
     dropped: int
     mcnemar: float | None = None
@@ -46,7 +48,7 @@ class Draws:
     @property
     def spread(self) -> Spread:
         """The difference and where its variance comes from."""
-        return spread(self.observed, self.resampled, self.n, self.floor)
+        return spread(self.observed, self.resampled, self.smallest, self.floor)
 
     def only(self, seeds: Sequence[int]) -> Draws:
         """The figures of some of the seeds."""
@@ -56,6 +58,7 @@ class Draws:
             observed=self.observed[:, places],
             resampled=self.resampled[:, :, places],
             n=self.n,
+            smallest=self.smallest,
             floor=self.floor,
             dropped=self.dropped,
         )
@@ -128,6 +131,7 @@ def mean_of(draws: Sequence[Draws]) -> Draws:
         observed=np.mean([one.observed for one in same], axis=0),
         resampled=np.mean([one.resampled for one in same], axis=0),
         n=sum(one.n for one in same),
+        smallest=min(one.smallest for one in same),
         floor=float(np.sqrt(sum(one.floor**2 for one in same))) / len(same),
         dropped=sum(one.dropped for one in same),
     )
@@ -139,6 +143,7 @@ def _one_run(draws: Draws) -> Draws:
         observed=draws.observed.mean(axis=1, keepdims=True),
         resampled=draws.resampled.mean(axis=2, keepdims=True),
         n=draws.n,
+        smallest=draws.smallest,
         floor=draws.floor,
         dropped=draws.dropped,
     )
@@ -204,6 +209,7 @@ def _figures(leaf: Leaf, metric: Metric, sums: Floats) -> Draws:
         observed=combine(once, np.array(float(leaf.n))),
         resampled=np.moveaxis(combine(parts, np.maximum(counted, 1.0)[:, None, None]), 0, 1),
         n=leaf.n,
+        smallest=leaf.n,
         floor=smallest_error(leaf.n),
         dropped=leaf.dropped,
         mcnemar=_exact(leaf, len(seeds)) if metric.name == "accuracy" else None,

@@ -81,7 +81,7 @@ class SqlCompleter(Completer):
         values = connection.execute(
             "SELECT DISTINCT unnest([study, condition, task, language, split, metric]) FROM scores"
         ).fetchall()
-        words = {row[0]: "table" for row in tables} | {row[0]: "column" for row in columns}
+        words = {row[0]: "column" for row in columns} | {row[0]: "table" for row in tables}
         words |= {f"{row[0]}(": "macro" for row in macros} | dict.fromkeys(_KEYWORDS, "")
         self._words = sorted(words.items())
         self._values = sorted(row[0] for row in values)

@@ -79,7 +79,11 @@ def aligned(
 
 
 def _numeric(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[int]:
-    return {index for index in range(len(names)) if any(isinstance(row[index], (int, float)) for row in rows)}
+    return {index for index in range(len(names)) if any(_is_number(row[index]) for row in rows)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def markdown(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -1,0 +1,217 @@
+"""The report as a file: whole, escaped, the same twice, small."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "results"))
+
+from synthetic_study import make_study
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.report.html import write_report
+from xtreme_dag.report.markup import duration, esc, inline_json, inline_script, interval, signed
+from xtreme_dag.results.landing import land, rebuild
+
+NASTY = "<script>window.hacked = true</script>"
+
+
+def nasty_predictions(made, text=NASTY):
+    """Puts markup, half an emoji and a right-to-left override into every prediction."""
+    for row in made.evaluations:
+        path = row.artifact / "predictions.parquet"
+        table = pq.read_table(path)
+        values = [f"{text} \ufffd \U0001f469\u200d \u202e&amp; {i}" for i in range(table.num_rows)]
+        for column in ("gold", "prediction", "id"):
+            if column != "id":
+                table = table.set_column(table.column_names.index(column), column, pa.array(values))
+        pq.write_table(table, path)
+
+
+class Reader(HTMLParser):
+    """The structure of a page: tags, ids, what is loaded, unclosed elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.loads, self.scripts = [], [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if "id" in values:
+            self.ids.append(values["id"])
+        self.loads += [values[name] for name in ("src", "data-src") if name in values]
+        if tag in ("link", "a") and not values.get("href", "#").startswith("#"):
+            self.loads.append(values["href"])
+        self.scripts += tag == "script"
+        if tag not in ("meta", "br", "input", "link", "hr", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        self.open.pop()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    home = tmp_path_factory.mktemp("html") / "home"
+    made = make_study(home, name="demo", n=50, splits=("test",))
+    nasty_predictions(made)
+    made.study = replace(made.study, question=f"Is {NASTY} & 'this' \"fine\"?")
+    land(home, *made.arguments)
+    return home, write_report(home, "demo")
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return written[1].read_text(encoding="utf-8")
+
+
+def test_it_is_in_the_homes_reports(written):
+    assert written[1] == written[0] / "reports" / "demo.html"
+
+
+def test_it_is_small_and_well_formed_and_loads_nothing(page):
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == [] and reader.loads == [] and reader.scripts == 3
+    assert len(reader.ids) == len(set(reader.ids))
+    assert len(page.encode()) < 5_000_000
+    assert "default-src 'none'" in page
+
+
+def test_every_link_of_the_page_leads_somewhere(page):
+    reader = Reader()
+    reader.feed(page)
+    assert set(re.findall(r'href="#([\w-]+)"', page)) <= set(reader.ids)
+    assert set(re.findall(r'aria-labelledby="([\w-]+)"', page)) <= set(reader.ids)
+    assert set(re.findall(r'<label for="([\w-]+)"', page)) <= set(reader.ids)
+
+
+def test_text_of_the_data_is_escaped(page):
+    assert NASTY not in page
+    assert page.count("&lt;script&gt;window.hacked") > 5
+    assert "\ufffd \U0001f469\u200d" in page and "&amp;amp;" in page
+
+
+def test_equal_results_give_equal_bytes(written, tmp_path):
+    home, first = written
+    again = write_report(home, "demo", tmp_path / "again.html")
+    assert again.read_bytes() == first.read_bytes()
+    (home / "results.duckdb").unlink()
+    rebuild(home)
+    assert write_report(home, "demo", tmp_path / "rebuilt.html").read_bytes() == first.read_bytes()
+
+
+def test_it_says_what_was_found_and_what_was_run(page):
+    for text in (
+        "mixed beats none by", "By task, after Holm", "Is the difference real?", "Transfer gap", "Cost and gain",
+        "Data contracts", "1 of 2 tables broke their contract", "unique_ids", "count: 2", "c0ffee", "raw-digest",
+        "torch 2.13.0", "German (de)", "learning_rate",
+    ):  # fmt: skip
+        assert text in page, text
+
+
+def test_charts_are_described_and_carry_their_data(page):
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    assert set(data["specs"]) == {"forest", "heat", "gap", "cost"}
+    assert all(spec["description"] and "config" not in spec for spec in data["specs"].values())
+    rows = {row["task"]: [r for r in data["heat"]["rows"] if r["task"] == row["task"]] for row in data["heat"]["rows"]}
+    assert {task: len(found) for task, found in rows.items()} == {
+        "mean of the tasks": 9,
+        "udpos": 9,
+        "xnli": 9,
+        "xquad": 9,
+    }
+    de = [row for row in data["heat"]["rows"] if row["label"] == "German (de)" and row["condition"] == "mixed"]
+    mean = next(row for row in de if row["task"] == "mean of the tasks")
+    assert mean["value"] == pytest.approx(sum(r["value"] for r in de if r is not mean) / 3, abs=0.01)
+
+
+def test_a_study_with_one_condition_has_a_report_without_differences(tmp_path):
+    home = tmp_path / "home"
+    land(home, *make_study(home, conditions={"none": 0.5}, n=20, seeds=(1,), splits=("test",)).arguments)
+    text = write_report(home, "demo").read_text()
+    assert "nothing is compared yet" in text and 'id="differences"' not in text
+    Reader().feed(text)
+
+
+def test_a_study_on_dev_alone_is_reported_on_dev(tmp_path):
+    home = tmp_path / "home"
+    land(home, *make_study(home, n=20, seeds=(1,), splits=("dev",)).arguments)
+    assert "dev split" in write_report(home, "demo").read_text()
+
+
+def test_many_conditions_stay_under_five_megabytes(tmp_path):
+    home = tmp_path / "home"
+    conditions = {f"c{number:02d}": 0.4 + number / 200 for number in range(48)}
+    made = make_study(
+        home, conditions=conditions, n=20, seeds=(1,), splits=("test",), tasks={"xnli": "accuracy"},
+        languages=("en", "de", "sw", "ar"),
+    )  # fmt: skip
+    land(home, *made.arguments)
+    text = write_report(home, "demo", resamples=100).read_text()
+    assert "8 more conditions are in the database" in text and "c47" in text
+    assert len(text.encode()) < 5_000_000
+
+
+def test_no_study_no_scores(written, tmp_path):
+    with pytest.raises(UserError, match="no study 'x' has landed"):
+        write_report(written[0], "x")
+    home = tmp_path / "home"
+    made = make_study(home, n=5, seeds=(1,))
+    land(home, made.study, [], [], [])
+    with pytest.raises(UserError, match="has no scores yet"):
+        write_report(home, "demo")
+
+
+@given(st.text())
+def test_escaped_text_has_no_markup(text):
+    assert not re.search(r"[<>\"']", esc(text)) and isinstance(esc(text).encode(), bytes)
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement():
+    assert esc("a\ud83d b") == "a? b"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=6,
+    )
+)
+def test_inline_json_reads_back_and_cannot_close_its_element(value):
+    text = inline_json(value)
+    assert "<" not in text and ">" not in text and json.loads(text) == value
+
+
+def test_scripts_cannot_close_their_element():
+    assert "</script" not in inline_script('x = "</script>"; y = "<!--"') and "<!--" not in inline_script("<!--")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, ""), (0.0, "0 s"), (119, "119 s"), (600, "10 min"), (7200, "2.0 h"), (90_000, "25.0 h")],
+)
+def test_durations(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_differences_have_signs():
+    assert (signed(1.26), signed(-1.26), signed(0.01), signed(-0.01), signed(None)) == (
+        "+1.3",
+        "−1.3",
+        "0.0",
+        "0.0",
+        "",
+    )
+    assert interval(-1.0, 2.0) == "−1.0 to +2.0" and interval(None, 1.0) == ""

@@ -1,0 +1,238 @@
+"""Comparisons of whole studies: planted truths are found, and what differs is said."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from xtreme_dag.errors import UserError
+from xtreme_dag.results.compare import compare_conditions
+from xtreme_dag.results.landing import land
+from xtreme_dag.results.wording import headline
+
+PLANTED = {"none": 0.5, "same": 0.5, "better": 0.62, "worse": 0.4}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    from synthetic_study import make_study
+
+    home = tmp_path_factory.mktemp("compare") / "home"
+    made = make_study(home, conditions=PLANTED, seeds=(1, 2, 3), n=300, splits=("test",), slope=0.05)
+    land(home, *made.arguments)
+    return home
+
+
+@pytest.fixture(scope="module")
+def comparisons(planted):
+    return {one.condition: one for one in compare_conditions(planted, resamples=500)}
+
+
+def test_planted_effects_are_found_and_a_control_is_not(comparisons):
+    assert list(comparisons) == ["same", "better", "worse"]
+    assert {name: one.overall.verdict for name, one in comparisons.items()} == {
+        "same": "open",
+        "better": "better",
+        "worse": "worse",
+    }
+    assert all(effect.verdict != "better" for effect in comparisons["worse"].languages)
+    assert [effect.verdict for effect in comparisons["better"].tasks] == ["better"] * 3
+
+
+def test_effects_agree_with_the_scores(planted, comparisons):
+    from xtreme_dag.results.query import reader
+
+    with reader(planted) as connection:
+        deltas = {
+            (row[0], row[1], row[2]): row[3]
+            for row in connection.execute("SELECT condition, task, language, delta FROM deltas").fetchall()
+        }
+        by_task = {
+            (row[0], row[1]): row[2]
+            for row in connection.execute("SELECT condition, task, delta FROM task_deltas").fetchall()
+        }
+    for name, one in comparisons.items():
+        for effect in one.languages:
+            assert effect.delta == pytest.approx(deltas[name, effect.task, effect.language], abs=1e-4)
+            assert effect.delta == pytest.approx(effect.value - effect.baseline_value)
+            assert effect.low < effect.delta < effect.high and effect.n == 300 and effect.seeds == 3
+            assert effect.p_corrected >= effect.p
+        for effect in one.tasks:
+            assert effect.delta == pytest.approx(by_task[name, effect.task], abs=1e-4)
+        assert one.overall.delta == pytest.approx(np.mean([effect.delta for effect in one.tasks]))
+
+
+def test_mcnemar_stands_beside_accuracies_only(comparisons):
+    for effect in comparisons["better"].languages:
+        assert (effect.mcnemar is not None) == (effect.metric == "accuracy")
+    assert all(effect.mcnemar is None for effect in comparisons["better"].tasks)
+
+
+def test_holm_is_over_the_languages_of_a_task_and_over_the_tasks(comparisons):
+    from xtreme_dag.results.inference import holm
+
+    one = comparisons["better"]
+    for task in ("udpos", "xnli", "xquad"):
+        effects = [effect for effect in one.languages if effect.task == task]
+        assert [e.p_corrected for e in effects] == pytest.approx(holm([e.p for e in effects]))
+    assert [e.p_corrected for e in one.tasks] == pytest.approx(holm([e.p for e in one.tasks]))
+
+
+def test_the_same_seed_gives_the_same_json(planted):
+    once, again = (json.dumps([c.to_json() for c in compare_conditions(planted, resamples=200)]) for _ in range(2))
+    assert once == again
+    other = json.dumps([c.to_json() for c in compare_conditions(planted, resamples=200, seed=1)])
+    assert other != once
+
+
+def test_sentences_say_what_can_and_what_cannot_be_said(comparisons):
+    assert headline(comparisons["better"]).startswith("better beats none by ")
+    assert headline(comparisons["worse"]).startswith("worse is worse than none by ")
+    said = headline(comparisons["same"])
+    assert said.startswith("same cannot be told from none on average over 3 tasks: ")
+    assert (
+        f"a difference of {comparisons['same'].overall.detectable:.1f} points or more would probably have shown" in said
+    )
+    assert "Of 9 task-language pairs" in comparisons["better"].sentence
+    assert "after Holm's correction" in comparisons["better"].sentence
+
+
+def test_one_task_and_one_language(planted):
+    (one,) = compare_conditions(planted, conditions=["better"], tasks=["xnli"], languages=["de"], resamples=200)
+    assert len(one.tasks) == len(one.languages) == 1
+    assert one.overall.delta == pytest.approx(one.languages[0].delta)
+    assert "on xnli" in one.sentence and "task-language pairs" not in one.sentence
+
+
+def test_another_baseline_another_metric_another_level(planted):
+    (one,) = compare_conditions(
+        planted, baseline="worse", conditions=["better"], tasks=["udpos"], metric="token_accuracy", confidence=0.9,
+        resamples=300,
+    )  # fmt: skip
+    assert one.tasks[0].metric == "token_accuracy" and one.baseline == "worse"
+    (wider,) = compare_conditions(
+        planted, baseline="worse", conditions=["better"], tasks=["udpos"], metric="token_accuracy", confidence=0.99,
+        resamples=300,
+    )  # fmt: skip
+    assert wider.tasks[0].high - wider.tasks[0].low > one.tasks[0].high - one.tasks[0].low
+
+
+def test_different_examples_are_compared_on_what_both_have(make, home):
+    made = make(
+        conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",), n=100
+    )
+    shorter = next(row for row in made.evaluations if (row.condition, row.language, row.seed) == ("mixed", "de", 2))
+    path = shorter.artifact / "predictions.parquet"
+    table = pq.read_table(path)
+    shuffled = table.take(np.random.default_rng(0).permutation(100)[:70])
+    pq.write_table(shuffled, path)
+    land(home, *made.arguments)
+    (one,) = compare_conditions(home, resamples=200)
+    de = next(effect for effect in one.languages if effect.language == "de")
+    assert (de.n, de.dropped) == (70, 30)
+    assert any("30 examples that not every run has are left out" in note for note in one.notes)
+    kept = set(shuffled["id"].to_pylist())
+    expected = {}
+    for row in made.evaluations:
+        if row.language == "de":
+            rows = pq.read_table(row.artifact / "predictions.parquet").to_pylist()
+            expected.setdefault(row.condition, []).append(np.mean([r["s_correct"] for r in rows if r["id"] in kept]))
+    assert de.delta == pytest.approx(100 * (np.mean(expected["mixed"]) - np.mean(expected["none"])), abs=1e-4)
+
+
+def test_examples_with_unknown_outcomes_do_not_count(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",), n=50)
+    for row in made.evaluations:
+        path = row.artifact / "predictions.parquet"
+        table = pq.read_table(path)
+        unknown = np.arange(50) < (50 if row.language == "sw" else 10)
+        column = pa.array(table["s_correct"].to_numpy(), mask=unknown)
+        pq.write_table(table.set_column(table.column_names.index("s_correct"), "s_correct", column), path)
+    land(home, *made.arguments)
+    (one,) = compare_conditions(home, resamples=200)
+    assert {effect.language: effect.n for effect in one.languages} == {"de": 40, "en": 40}
+    assert any("1 languages have no example with a known outcome in common" in note for note in one.notes)
+
+
+def test_missing_cells_and_seeds_are_said(make, home):
+    made = make(
+        conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",), n=50
+    )
+    less = [r for r in made.evaluations if not (r.condition == "mixed" and (r.language == "sw" or r.seed == 2))]
+    land(home, made.study, less, made.contracts, made.stages)
+    (one,) = compare_conditions(home, resamples=200)
+    assert {effect.language for effect in one.languages} == {"de", "en"}
+    assert one.overall.seeds == 1
+    notes = " ".join(one.notes)
+    assert "not every language has both sides; 2 are compared" in notes
+    assert "1 of 2 seeds have both sides" in notes and "one seed: the intervals hold for these trained models" in notes
+
+
+def test_conditions_of_two_studies_can_be_compared(make, home):
+    land(home, *make(name="one", conditions={"none": 0.5, "mixed": 0.7}, splits=("test",)).arguments)
+    land(home, *make(name="two", conditions={"base": 0.5, "more": 0.7}, splits=("test",), seed=1).arguments)
+    with pytest.raises(UserError, match="which of 2 studies"):
+        compare_conditions(home)
+    (one,) = compare_conditions(home, study="one", baseline="two/base", conditions=["mixed"], resamples=200)
+    assert (one.study, one.condition, one.baseline) == ("one", "mixed", "two/base")
+    assert one.overall.delta > 5
+
+
+def test_identical_artifacts_differ_by_nothing_but_prove_little(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",), n=60)
+    base = {row.language: row for row in made.evaluations if row.condition == "none"}
+    twins = [
+        replace(row, artifact=base[row.language].artifact) if row.condition == "mixed" else row
+        for row in made.evaluations
+    ]
+    land(home, made.study, twins, made.contracts, made.stages)
+    (one,) = compare_conditions(home, resamples=200)
+    assert one.overall.delta == 0 and one.overall.p == 1.0 and one.overall.verdict == "open"
+    assert 0 < one.overall.high < 10
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"study": "dmo"}, "no study 'dmo' has landed"),
+        ({"baseline": "nona"}, "no condition 'nona' with scores"),
+        ({"conditions": ["bettr"]}, "no condition 'bettr'"),
+        ({"split": "train"}, "no condition 'none' with scores"),
+        ({"metric": "bleu"}, "metric 'bleu' cannot be computed from s_"),
+        ({"tasks": ["nothing"]}, "no condition 'none' with scores"),
+    ],
+)
+def test_mistakes(planted, options, message):
+    with pytest.raises(UserError, match=message):
+        compare_conditions(planted, **options)
+
+
+def test_predictions_that_are_gone_are_named(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), splits=("test",))
+    land(home, *made.arguments)
+    gone = made.evaluations[0].artifact / "predictions.parquet"
+    gone.unlink()
+    with pytest.raises(UserError, match="the predictions are gone") as error:
+        compare_conditions(home)
+    assert str(gone) in error.value.where
+
+
+def test_ids_that_occur_twice_are_an_error(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",))
+    path = made.evaluations[-1].artifact / "predictions.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.take([0, *range(table.num_rows)]), path)
+    land(home, *made.arguments)
+    with pytest.raises(UserError, match="same id twice"):
+        compare_conditions(home)
+
+
+def test_the_study_file_sets_the_level(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), splits=("test",))
+    study = replace(made.study, recipe={"compare": {"resamples": 150, "confidence": 0.8}})
+    land(home, study, made.evaluations, made.contracts, made.stages)
+    (one,) = compare_conditions(home)
+    assert (one.resamples, one.confidence) == (150, 0.8)
