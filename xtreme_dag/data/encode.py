@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from xtreme_dag.data.canonical import SCHEMAS, read_table
 from xtreme_dag.data.encode_parts import Encoded, EncodeParams
+from xtreme_dag.data.encode_response import encode_response
 from xtreme_dag.data.encode_span import encode_span
 from xtreme_dag.data.encode_tagging import encode_tagging
 from xtreme_dag.data.encode_text import (
@@ -44,7 +45,8 @@ def encode(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
 
     Args:
         params: fields of `EncodeParams`.
-        inputs: `table`, a folder with a canonical table; `tokenizer`, a model or tokenizer folder.
+        inputs: `table`, a folder with a canonical table; `tokenizer`, a model or tokenizer folder; `labels`, the
+            canonical table that an open tag set is read from (by default `table`).
         context: `out` receives `examples.arrow`, `sequences.arrow` and `encode.json`.
 
     Returns:
@@ -53,8 +55,13 @@ def encode(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     Raises:
         UserError: the format does not fit the head, a label is not in the task's list, a text is missing.
     """
+    open_tags = params["head"] == "tagging" and not params.get("labels")
+    if open_tags:
+        params = {**params, "labels": tag_set(read_table(inputs.get("labels", inputs["table"])))}
     settings = encode_params(params)
     table = limited(read_table(inputs["table"]), settings)
+    if open_tags:
+        table = without_unknown_tags(table, settings.labels)
     examples, sequences, info = encode_table(table, settings, load_tokenizer(inputs["tokenizer"]))
     write_encoded(context.out, examples, sequences, info)
     return {"examples": info["examples"], "sequences": info["sequences"], "tokens": info["tokens"]}
@@ -129,6 +136,19 @@ def limited(table: pa.Table, settings: EncodeParams) -> pa.Table:
     return table.filter(pa.array(kept))
 
 
+def tag_set(table: pa.Table) -> list[str]:
+    """The tags of a table, sorted: the label set of a dataset whose set is open (CCG)."""
+    return sorted({tag for tags in table["tags"].to_pylist() for tag in tags or () if tag is not None})
+
+
+def without_unknown_tags(table: pa.Table, labels: tuple[str, ...]) -> pa.Table:
+    """The table with null where a tag is not in the set: nothing can be learnt or counted there."""
+    known = frozenset(labels)
+    rows = [None if tags is None else [tag if tag in known else None for tag in tags] for tags in table["tags"].to_pylist()]
+    place = table.column_names.index("tags")
+    return table.set_column(place, "tags", pa.array(rows, table.schema.field("tags").type))
+
+
 def _rank(seed: int | None, name: str) -> bytes:
     """A place in an order that depends on the seed and the id alone, so that parallel rows are sampled together."""
     return hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=8).digest()
@@ -144,6 +164,8 @@ def _by_head(table: pa.Table, settings: EncodeParams, tokenizer: TextTokenizer) 
         return encode_tagging(table, settings, tokenizer)
     if settings.head == "span":
         return encode_span(table, settings, tokenizer)
+    if settings.head == "mlm" and settings.masked == "second":
+        return encode_response(table, settings, tokenizer)
     if settings.head == "mlm":
         return encode_mlm(table, settings, tokenizer)
     if settings.head == "dual":

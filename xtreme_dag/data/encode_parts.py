@@ -29,6 +29,7 @@ class EncodeParams:
         query_length: tokens of a question at most (span: without special tokens; dual and embedding: with them).
         limit: number of examples to keep, None for all. Retrieval pools keep all their candidates.
         limit_seed: None keeps the first `limit` examples, a number a sample that is the same everywhere.
+        masked: `second`: the second text of a pair is masked whole, always (mlm on parallel text); else drawn tokens.
     """
 
     format: str
@@ -39,6 +40,7 @@ class EncodeParams:
     query_length: int = 64
     limit: int | None = None
     limit_seed: int | None = None
+    masked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
