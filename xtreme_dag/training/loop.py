@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
@@ -19,7 +20,7 @@ from xtreme_dag.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.stages.context import StageContext
 from xtreme_dag.training.checkpoints import Checkpoints
-from xtreme_dag.training.memory import out_of_memory_advice, ran_out_of_memory
+from xtreme_dag.training.memory import Shortage, out_of_memory_advice, ran_out_of_memory, shortage_of
 from xtreme_dag.training.numerics import autocast, set_up
 from xtreme_dag.training.objectives import LossModule
 from xtreme_dag.training.optimiser import set_rate
@@ -29,7 +30,7 @@ from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.sampler import Schedule
 from xtreme_dag.training.selection import Tracker, look
 from xtreme_dag.training.speed import Meter, synchronise
-from xtreme_dag.training.step import Job, Stepper
+from xtreme_dag.training.step import Stepper
 from xtreme_dag.training.vocabulary import Trimmed, restore, shrink, trim
 
 _CHECKPOINT_SECONDS = 300.0
@@ -162,31 +163,34 @@ class Trainer:
 
     def _step(self, step: int) -> None:
         """One optimizer step; out of memory, at half the micro-batch if the recipe says so."""
-        while True:
-            jobs = self.stepper.jobs(step)
-            self.optimiser.zero_grad(set_to_none=True)
-            try:
-                self.losses[step] = self.stepper.accumulate(step, jobs)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not ran_out_of_memory(error):
-                    raise
-                self._halve(step, jobs, error)
+        while (shortage := self._accumulate(step)) is not None:
+            self._halve(step, shortage)
         if self.recipe.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
         set_rate(self.optimiser, self.recipe.rate(step, self.schedule.steps))
         self.optimiser.step()
 
-    def _halve(self, step: int, jobs: list[Job], error: BaseException) -> None:
-        """Halves the micro-batch after running out of memory, or says what to lower."""
-        largest = max(int(job.batch.lengths.sum()) for job in jobs)
-        single = max(len(job.batch) for job in jobs) == 1
-        if self.recipe.out_of_memory == "fail" or single or self.processes.world > 1:
-            raise out_of_memory_advice(step, [job.batch for job in jobs]) from error
+    def _accumulate(self, step: int) -> Shortage | None:
+        """Gradients of a step; what happened, if memory ran out."""
+        jobs = self.stepper.jobs(step)
         self.optimiser.zero_grad(set_to_none=True)
+        try:
+            self.losses[step] = self.stepper.accumulate(step, jobs)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
+                raise
+            return shortage_of([job.batch for job in jobs], str(error))
+        return None
+
+    def _halve(self, step: int, shortage: Shortage) -> None:
+        """Halves the micro-batch after running out of memory, or says what to lower."""
+        if self.recipe.out_of_memory == "fail" or shortage.examples == 1 or self.processes.world > 1:
+            raise out_of_memory_advice(step, shortage)
+        self.optimiser.zero_grad(set_to_none=True)
+        gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.stepper.micro_tokens = largest // 2
+        self.stepper.micro_tokens = shortage.tokens // 2
         self.halved.append(step)
         self.context.log(
             f"out of memory at step {step}: micro-batches of at most {self.stepper.micro_tokens} tokens from here"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from xtreme_dag.errors import UserError
 from xtreme_dag.training.pools import HostBatch
 
-# What torch's CPU allocator says; on CUDA there is an exception class of its own.
-_CPU_MESSAGES = ("can't allocate memory", "not enough memory")
+# What torch's CPU allocator and oneDNN say; on CUDA there is an exception class of its own.
+_CPU_MESSAGES = ("can't allocate memory", "not enough memory", "could not create a primitive")
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
@@ -20,14 +21,40 @@ def ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _CPU_MESSAGES)
 
 
-def out_of_memory_advice(step: int, batches: Sequence[HostBatch]) -> UserError:
-    """The error to show: the largest micro-batch of the step, and what to lower."""
+@dataclass(frozen=True, kw_only=True)
+class Shortage:
+    """The largest micro-batch of a step that ran out of memory.
+
+    Attributes:
+        examples: its examples.
+        tokens: its tokens.
+        longest: tokens of its longest sequence.
+        message: the first line of what the allocator said.
+    """
+
+    examples: int
+    tokens: int
+    longest: int
+    message: str
+
+
+def shortage_of(batches: Sequence[HostBatch], message: str) -> Shortage:
+    """The shortage of a step with these micro-batches."""
     largest = max(batches, key=lambda batch: int(batch.lengths.sum()))
-    tokens = int(largest.lengths.sum())
+    return Shortage(
+        examples=len(largest),
+        tokens=int(largest.lengths.sum()),
+        longest=int(largest.lengths.max()),
+        message=(message.strip().splitlines() or [""])[0],
+    )
+
+
+def out_of_memory_advice(step: int, shortage: Shortage) -> UserError:
+    """The error to show: the batch that did it, and what to lower."""
     return UserError(
-        f"memory ran out at step {step}, on {len(largest)} examples with {tokens:,} tokens "
-        f"(the longest sequence has {int(largest.lengths.max()):,})",
+        f"memory ran out at step {step}, on {shortage.examples} examples with {shortage.tokens:,} tokens "
+        f"(the longest sequence has {shortage.longest:,}): {shortage.message}",
         where="training",
-        fix=f"set recipe.micro_batch_tokens below {tokens:,} (the effective batch stays the same), set "
+        fix=f"set recipe.micro_batch_tokens below {shortage.tokens:,} (the effective batch stays the same), set "
         "recipe.out_of_memory: halve, or lower max_length",
     )
