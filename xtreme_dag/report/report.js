@@ -42,7 +42,8 @@
   // The heat map and its table.
   const heat = data.heat;
   const control = { task: find("heat-task"), show: find("heat-show"), family: find("heat-family"), script: find("heat-script"), sort: find("heat-sort") };
-  const signed = (x) => (x > 0 ? "+" : x < 0 ? "\u2212" : "") + Math.abs(x).toFixed(1);
+  const signed = (x) => { const t = Math.abs(x).toFixed(1); return (t === "0.0" ? "" : x > 0 ? "+" : "\u2212") + t; };
+  const FAINT = 3; // points: smaller differences never get the full colour
 
   function chosen() {
     const { task, family, script } = control;
@@ -67,7 +68,7 @@
     if (control.show.value === "delta") {
       const known = row.delta !== null;
       out.hue = !known || row.condition === heat.baseline ? "plain" : row.delta >= 0 ? "up" : "down";
-      out.strength = known ? Math.abs(row.delta) / (largest || 1) : 0;
+      out.strength = known ? Math.abs(row.delta) / Math.max(largest, FAINT) : 0;
       out.text = row.condition === heat.baseline ? row.value.toFixed(1) : known ? signed(row.delta) + (row.verdict === "open" ? "" : " *") : "";
     } else {
       out.hue = "plain";

@@ -12,9 +12,9 @@ from xtreme_dag.results.query import reader
 if TYPE_CHECKING:
     import duckdb
 
-_EACH = 3
+_EACH = 2
 _LANGUAGES = 6
-_LENGTH = 160
+_LENGTH = 110
 _QUALITY = {  # statistic -> how good the answer to one example is
     "s_correct": "s_correct",
     "s_f1": "s_f1",

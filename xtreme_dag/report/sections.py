@@ -24,7 +24,7 @@ def answer(content: Content) -> str:
         ("conditions", str(len(content.conditions) + content.left_out), f"baseline {study['baseline']}"),
         ("target tasks", str(len(content.tasks)), f"{content.split} split"),
         ("languages", str(languages), f"source {study['source_language']}"),
-        ("seeds", str(len(study["seeds"]) or max(row["seeds"] for row in content.tasks)), "runs of each condition"),
+        ("seeds", str(len(study["seeds"]) or max(row["seeds"] for row in content.tasks)), "runs per condition"),
         ("compute", duration(sum(row["seconds"] for row in content.stages)), f"{sum(row['stages'] for row in content.stages):,} stages"),
     ]  # fmt: skip
     if content.contracts:
@@ -264,13 +264,31 @@ def _short(commit: str) -> str:
 
 
 def _described(value: Mapping[str, Any]) -> str:
-    """What a condition is: its own words if it has some, else its settings in one line."""
-    return str(value["description"]) if value.get("description") else _flat(value)
+    """What a condition is: its own words if it has some, else its mixture, budget and other settings in one line."""
+    if value.get("description"):
+        return str(value["description"])
+    parts = []
+    if "mixture" in value:
+        parts.append(" + ".join(map(_component, value["mixture"])) or "no intermediate training")
+    parts += [f"{_flat(amount)} {unit}" for unit, amount in (value.get("budget") or {}).items()]
+    told = ("description", "mixture", "budget")
+    return ", ".join([*parts, _flat({key: item for key, item in value.items() if key not in told})]).strip(", ")
+
+
+def _component(part: Mapping[str, Any]) -> str:
+    """One dataset of a mixture: name, languages, share if it is not all."""
+    share = f", {part['share']:.0%}" if part.get("share", 1) != 1 else ""
+    languages = " ".join(part.get("languages") or [])
+    return (
+        f"{part.get('dataset', _flat(dict(part)))} ({languages}{share})"
+        if languages
+        else str(part.get("dataset", _flat(dict(part))))
+    )
 
 
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_flat(item)}" for key, item in value.items() if item not in (None, [], {}))
+        return ", ".join(f"{key}: {_flat(item)}" for key, item in value.items() if item not in (None, "", [], {}))
     if isinstance(value, list):
         return " + ".join(f"({_flat(item)})" if isinstance(item, dict) else _flat(item) for item in value)
     if isinstance(value, bool):

@@ -1,0 +1,80 @@
+"""The short form of a report, for a place that shows Markdown and tables (Prefect's UI)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.report.content import Content, read_content
+from xtreme_dag.report.markup import interval, number, signed
+from xtreme_dag.results.render import markdown
+from xtreme_dag.results.wording import headline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short:
+    """A report in short.
+
+    Attributes:
+        markdown: question, answer, conditions, contracts.
+        table: one row per condition and task: score, difference, interval, p-values, verdict (JSON values).
+    """
+
+    markdown: str
+    table: list[dict[str, Any]]
+
+
+def short_report(home: Path, study: str, *, resamples: int | None = None) -> Short:
+    """The short form of a study's report.
+
+    Args:
+        home: the folder in which all state lives.
+        study: name of the study.
+        resamples: number of resamples; what the study file says by default.
+
+    Raises:
+        UserError: as `write_report`.
+    """
+    content = read_content(Path(home), study, resamples=resamples)
+    return Short(markdown=_markdown(content), table=_table(content))
+
+
+def _markdown(content: Content) -> str:
+    gains = {one.condition: one.overall for one in content.comparisons}
+    rows = []
+    for row in content.conditions:
+        gain = gains.get(row["condition"])
+        rows.append(
+            [
+                row["condition"],
+                number(row["average"]),
+                signed(gain.delta) if gain else "baseline",
+                interval(gain.low, gain.high) if gain else "",
+                *(number(row["tasks"].get(task["task"])) for task in content.tasks),
+            ]
+        )
+    heads = ["condition", "average", "over baseline", "interval", *(task["task"] for task in content.tasks)]
+    answers = [f"- {headline(one)}" for one in content.comparisons] or ["- Nothing is compared yet."]
+    broken = [row for row in content.contracts if not row["ok"]]
+    contracts = f"{len(content.contracts) - len(broken)} of {len(content.contracts)} data contracts hold."
+    parts = [f"## {content.study['question']}", "\n".join(answers), markdown(heads, rows)]
+    return "\n\n".join([*parts, contracts] if content.contracts else parts) + "\n"
+
+
+def _table(content: Content) -> list[dict[str, Any]]:
+    return [
+        {
+            "condition": comparison.condition,
+            "task": effect.task or "all tasks",
+            "score": round(effect.value, 2),
+            "difference": round(effect.delta, 2),
+            "low": round(effect.low, 2),
+            "high": round(effect.high, 2),
+            "p": round(effect.p, 4),
+            "p_holm": round(effect.p_corrected, 4),
+            "verdict": effect.verdict,
+        }
+        for comparison in content.comparisons
+        for effect in (*comparison.tasks, *([comparison.overall] if len(comparison.tasks) > 1 else []))
+    ]
