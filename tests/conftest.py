@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from xtreme_dag.home import Home
+from xtreme_dag.server import server
+
 for name, value in {
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
@@ -40,3 +43,12 @@ def shared() -> Path:
 def shared_data(shared: Path) -> Path:
     """Real benchmark data."""
     return shared / "data"
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory):
+    """One real Prefect server on loopback for all whole-study tests of this process."""
+    environment = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PREFECT_")}
+    with server(Home(tmp_path_factory.mktemp("prefect-home")).ensure(), print) as api:
+        yield api
+    os.environ.update(environment)

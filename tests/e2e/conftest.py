@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from xtreme_dag.home import Home
 from xtreme_dag.miniworld.source import table
-from xtreme_dag.server import server
 
 LANGUAGES = {"en": "en", "de": "qaa", "ru": "qac"}
 LASER = {"de": "deu", "ru": "rus"}
@@ -174,15 +172,6 @@ class _Edit:
 
     def __exit__(self, *_exception):
         self.path.write_text(self.before)
-
-
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory):
-    """One real Prefect server on loopback for all whole-study tests of this process."""
-    environment = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PREFECT_")}
-    with server(Home(tmp_path_factory.mktemp("prefect-home")).ensure(), print) as api:
-        yield api
-    os.environ.update(environment)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from xtreme_dag.results.publish import report_path
 from xtreme_dag.server import QUIET, server, wait_recorded
 from xtreme_dag.stages.devices import find_devices
 from xtreme_dag.study import Study
+
+_FULL_BYTES = 65_536
 
 
 @click.command()
@@ -86,9 +89,17 @@ def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[st
     plan, current = made(home, study, built, tuple(settings["force"]))
     if plan.all_cached and current:
         return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
-    with server(home, lambda line: click.echo(line, err=True)) as api:
-        outcome = _drive(home, study_file, settings, api)
-        wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))
+    try:
+        with server(home, lambda line: click.echo(line, err=True)) as api:
+            outcome = _drive(home, study_file, settings, api)
+            wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))
+    except UserError:
+        # Whatever could not be written first (a log, the server's database) is only the messenger.
+        if shutil.disk_usage(home.root).free < _FULL_BYTES:
+            raise UserError(
+                "no space left on the disk", where=str(home.root), fix="free some, or move the home with --home DIR"
+            ) from None
+        raise
     outcome["seconds"] = round(time.monotonic() - started, 2)
     return outcome
 
@@ -121,7 +132,9 @@ def _drive(home: Home, study_file: Path, settings: dict[str, Any], api: str) -> 
             "settings": {**settings, "home": str(home.root)},
             "answer": str(answer),
         }
-        child = subprocess.Popen([sys.executable, "-m", "flows.study", json.dumps(request)], env=environment, stdin=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "flows.study", json.dumps(request)], env=environment, stdin=subprocess.PIPE
+        )
         try:
             child.wait()
         except KeyboardInterrupt:

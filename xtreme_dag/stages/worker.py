@@ -61,20 +61,19 @@ def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], Non
         )
     except UserError as error:
         answer({"event": "error", "what": error.what, "where": error.where, "fix": error.fix})
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            answer({"event": "error", **_crash(error)})
-            return
-        answer(
-            {
-                "event": "error",
-                "what": "no space left on the disk",
-                "where": str(error.filename or request["out"]),
-                "fix": "free some, or move the home with --home DIR",
-            }
-        )
     except Exception as error:
-        answer({"event": "error", **_crash(error)})
+        answer({"event": "error", **(_disk_full(request) if _is_disk_full(error) else _crash(error))})
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Whether the disk was full; libraries in other languages say so in their own kinds of exception."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or os.strerror(errno.ENOSPC) in str(error)
+
+
+def _disk_full(request: Mapping[str, Any]) -> dict[str, str]:
+    fix = "free some, or move the home with --home DIR"
+    return {"what": "no space left on the disk", "where": str(request["out"]), "fix": fix}
 
 
 def _call(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
