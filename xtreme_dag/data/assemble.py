@@ -14,6 +14,7 @@ from xtreme_dag.data.canonical import SCHEMAS
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.errors import nearest
 
+TOGETHER = 8  # batches that are packed into one
 FIRST = 5  # ids named in a message
 
 
@@ -43,7 +44,8 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
     """
     schema = SCHEMAS[kind]
     part = options.get("part")
-    batches = []
+    batches: list[pa.RecordBatch] = []
+    packed: list[pa.RecordBatch] = []
     number = read = 0
     for chunk in chunks:
         columns = dict(chunk.columns)
@@ -61,8 +63,18 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
         batch = _batch(columns, schema, chunk, place)
         _check_labels(batch, kind, chunk, at, place)
         batches.append(batch)
-    table = pa.Table.from_batches(batches, schema=schema)
-    return Assembled(table=table.combine_chunks(), read=read)
+        if len(batches) == TOGETHER:
+            packed += _packed(batches, schema)
+            batches = []
+            pa.default_memory_pool().release_unused()
+    table = pa.Table.from_batches([*packed, *_packed(batches, schema)], schema=schema)
+    return Assembled(table=table, read=read)
+
+
+def _packed(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> list[pa.RecordBatch]:
+    """Some batches as one of exactly their size: arrays grown value by value hold up to twice that."""
+    found: list[pa.RecordBatch] = pa.Table.from_batches(batches, schema=schema).combine_chunks().to_batches()
+    return found
 
 
 def _kept(part: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], number: int, size: int) -> list[int]:

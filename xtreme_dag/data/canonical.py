@@ -14,9 +14,20 @@ _TWO_SIDED = [("side", pa.string()), ("text", pa.string()), ("context", pa.strin
 
 _COLUMNS: dict[str, list[tuple[str, pa.DataType]]] = {
     "pair_classification": [("text_a", pa.string()), ("text_b", pa.string()), ("label", pa.string())],
-    "multiple_choice": [("context", pa.string()), ("question", pa.string()), ("choices", pa.list_(pa.string())), ("label", pa.int32())],
+    "multiple_choice": [
+        ("context", pa.string()),
+        ("question", pa.string()),
+        ("choices", pa.list_(pa.string())),
+        ("label", pa.int32()),
+    ],
     "tagging": [("words", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))],
-    "span_qa": [("title", pa.string()), ("context", pa.string()), ("question", pa.string()), ("answers", pa.list_(_ANSWER)), ("answerable", pa.bool_())],
+    "span_qa": [
+        ("title", pa.string()),
+        ("context", pa.string()),
+        ("question", pa.string()),
+        ("answers", pa.list_(_ANSWER)),
+        ("answerable", pa.bool_()),
+    ],
     "parallel": [("text", pa.string()), ("english", pa.string())],
     "bitext_mining": [("side", pa.string()), ("text", pa.string()), ("gold", pa.list_(pa.string()))],
     "qa_retrieval": _TWO_SIDED,
@@ -36,5 +47,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def read_table(path: Path) -> pa.Table:
-    """Reads `table.parquet` of a prepared artifact, given the file or its folder."""
-    return pq.read_table(path / "table.parquet" if path.is_dir() else path)
+    """Reads `table.parquet` of a prepared artifact, given the file or its folder; one chunk a row group."""
+    source = pq.ParquetFile(path / "table.parquet" if path.is_dir() else path, pre_buffer=False)
+    groups = [source.read_row_group(number, use_threads=False) for number in range(source.num_row_groups)]
+    return pa.concat_tables(groups) if groups else source.schema_arrow.empty_table()

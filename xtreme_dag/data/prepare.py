@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xtreme_dag.data.assemble import Assembled, assemble
 from xtreme_dag.data.canonical import SCHEMAS, write_table
@@ -110,7 +111,7 @@ def _union(
         columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
         tables.append(pa.table(columns, schema=SCHEMAS[kind]))
         count += made.read
-    return Assembled(table=pa.concat_tables(tables).combine_chunks(), read=count)
+    return Assembled(table=pa.concat_tables(tables), read=count)
 
 
 def _generated(options: Mapping[str, Any], kind: str, place: Place) -> pa.Table:
@@ -133,14 +134,14 @@ def _fetched(options: Mapping[str, Any], place: Place, settings: Mapping[str, An
 def content_counts(table: pa.Table, kind: str) -> dict[str, Any]:
     """How often each label, token and side occurs, where the format has them."""
     if kind in ("pair_classification", "multiple_choice"):
-        return {"labels": _sorted_counts(table["label"].to_pylist())}
+        return {"labels": _counts(table["label"])}
     if kind == "tagging":
-        words = table["words"].combine_chunks().flatten()
-        return {"labels": _sorted_counts(table["tags"].combine_chunks().flatten().to_pylist()), "tokens": len(words)}
+        return {"labels": _counts(pc.list_flatten(table["tags"])), "tokens": len(pc.list_flatten(table["words"]))}
     if kind in ("bitext_mining", "qa_retrieval", "entity_linking"):
-        return {"sides": _sorted_counts(table["side"].to_pylist())}
+        return {"sides": _counts(table["side"])}
     return {}
 
 
-def _sorted_counts(values: list[Any]) -> dict[str, int]:
-    return {str(value): count for value, count in sorted(Counter(values).items(), key=lambda item: str(item[0]))}
+def _counts(values: pa.ChunkedArray) -> dict[str, int]:
+    found = {str(entry["values"]): entry["counts"] for entry in pc.value_counts(values).to_pylist()}
+    return dict(sorted(found.items()))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +35,8 @@ MEASURES = (
     "distractors_present",
     "sentence_in_context",
 )
+WHOLE = ("labels_vary", "rows_as_published", "english_unsorted", "gold_in_pool", "gold_given", "distractors_present")
+BATCH = 65_536  # rows that a measure of single rows looks at together
 SEEN = r"[^\s\p{Z}]"  # a character that is no white space, of Unicode either
 CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a placeholder
 SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
@@ -64,20 +65,30 @@ class Facts:
     limited: bool
 
 
-def measure(name: str, table: pa.Table, facts: Facts) -> pa.Array:
-    """One measure over a table.
+def measure(name: str, table: pa.Table, facts: Facts) -> pa.ChunkedArray:
+    """One measure over a table; what looks at single rows does so a batch at a time, so memory stays bounded.
 
     Args:
         name: of the measure.
-        table: a canonical table, its columns in one chunk each.
+        table: a canonical table.
         facts: about the table.
 
     Returns:
-        Boolean array, one value a row.
+        Booleans, one value a row.
 
     Raises:
         KeyError: no such measure.
     """
+    if name == "script_fits":
+        return script_fits(table, facts)
+    if name in WHOLE:
+        return pa.chunked_array([_measured(name, table, facts)], pa.bool_())
+    batches = [pa.Table.from_batches([batch]) for batch in table.to_batches(max_chunksize=BATCH)]
+    return pa.chunked_array([_measured(name, batch, facts) for batch in batches], pa.bool_())
+
+
+def _measured(name: str, table: pa.Table, facts: Facts) -> pa.Array:
+    """A measure over a table or a batch of it."""
     match name:
         case "texts_given":
             return texts_given(table)
@@ -87,8 +98,6 @@ def measure(name: str, table: pa.Table, facts: Facts) -> pa.Array:
             return labels_vary(table, facts)
         case "rows_as_published":
             return rows_as_published(table, facts)
-        case "script_fits":
-            return script_fits(table, facts)
         case "choices_given":
             return choices_given(table)
         case "choices_differ":
@@ -152,15 +161,15 @@ def rows_as_published(table: pa.Table, facts: Facts) -> pa.Array:
     return _false(len(table)) if wrong else _true(len(table))
 
 
-def script_fits(table: pa.Table, facts: Facts) -> pa.Array:
+def script_fits(table: pa.Table, facts: Facts) -> pa.ChunkedArray:
     """The text is in the script of the language; where half of the rows are not, those that are not are marked."""
-    text = _texts(table, facts.kind)
-    if text is None:
-        return _true(len(table))
-    fits = in_script(text, facts.language)
-    if fits is None or 2 * (pc.sum(fits).as_py() or 0) >= len(fits):
-        return _true(len(table))
-    return fits
+    batches = [pa.Table.from_batches([batch]) for batch in table.to_batches(max_chunksize=BATCH)]
+    fits = [in_script(_texts(batch, facts.kind), facts.language) for batch in batches]
+    known = [one for one in fits if one is not None]
+    misfits = sum(len(one) - (pc.sum(one).as_py() or 0) for one in known)
+    if len(known) < len(fits) or 2 * misfits <= len(table):
+        return pa.chunked_array([_true(len(table))])
+    return pa.chunked_array(known, pa.bool_())
 
 
 def choices_given(table: pa.Table) -> pa.Array:
@@ -235,8 +244,8 @@ def answers_at_offset(table: pa.Table) -> pa.Array:
 
 def english_unsorted(table: pa.Table, facts: Facts) -> pa.Array:
     """The English side is not in alphabetical order: XTREME's preparation sorts it, and the pairs are lost."""
-    english = _flat(table, "english").to_pylist()
-    ordered = len(english) >= SORTED_FROM and all(a <= b for a, b in pairwise(english))
+    english = _flat(table, "english")
+    ordered = len(english) >= SORTED_FROM and pc.all(pc.less_equal(english[:-1], english[1:])).as_py()
     return _false(len(table)) if ordered else _true(len(table))
 
 
@@ -274,7 +283,7 @@ def sentence_in_context(table: pa.Table) -> pa.Array:
     return pa.array(good, pa.bool_())
 
 
-def _texts(table: pa.Table, kind: str) -> pa.Array | None:
+def _texts(table: pa.Table, kind: str) -> pa.Array:
     """The column that shows the language of a table."""
     if kind == "tagging":
         return pc.binary_join(_flat(table, "words"), " ")

@@ -67,29 +67,38 @@ class Place:
         return UserError(f"{what}{first}", where=f"{self.dataset}/{self.language}/{self.split}, {at}", fix=fix)
 
 
-def lines(path: Path, place: Place) -> Iterator[tuple[int, list[str]]]:
-    """Blocks of lines without their ends, each with the number of its first line.
+def blocks(path: Path, place: Place) -> Iterator[tuple[int, str]]:
+    """Blocks of whole lines as text, without the last line's end, each with the number of its first line.
+
+    Lines end at LF; a CR before it, and a byte order mark at the start, are gone.
 
     Raises:
         UserError: not UTF-8, a broken or truncated archive, or a line longer than `LONGEST_LINE`.
     """
     number = 1
     rest = b""
-    for block in _blocks(path, place):
+    for block in _read(path, place):
         head, newline, tail = block.rpartition(b"\n")
-        if not newline:
-            rest += block
-            _bounded(rest, path, place, number)
-            continue
-        whole = rest + head
+        whole = rest + (head if newline else block)
         _bounded(whole, path, place, number)
-        found = _decoded(whole, path, place, number).split("\n")
-        yield number, _bare(found, number)
-        number += len(found)
+        if not newline:
+            rest = whole
+            continue
+        yield number, _text(whole, path, place, number)
+        number += whole.count(b"\n") + 1
         rest = tail
-        _bounded(rest, path, place, number)
     if rest:
-        yield number, _bare([_decoded(rest, path, place, number)], number)
+        yield number, _text(rest, path, place, number)
+
+
+def lines(path: Path, place: Place) -> Iterator[tuple[int, list[str]]]:
+    """Blocks of lines without their ends, each with the number of its first line.
+
+    Raises:
+        UserError: as `blocks`.
+    """
+    for number, text in blocks(path, place):
+        yield number, text.split("\n")
 
 
 def content(path: Path, place: Place) -> str:
@@ -99,22 +108,21 @@ def content(path: Path, place: Place) -> str:
         UserError: not UTF-8, a broken or truncated archive, or larger than `LARGEST_FILE`.
     """
     held = bytearray()
-    for block in _blocks(path, place):
+    for block in _read(path, place):
         held += block
         if len(held) > LARGEST_FILE:
             raise place.error(f"larger than {LARGEST_FILE >> 20} MiB", path)
     return _decoded(bytes(held), path, place, 1).removeprefix("\ufeff")
 
 
-def _bare(found: list[str], number: int) -> list[str]:
-    if number == 1 and found[0].startswith("\ufeff"):
-        found[0] = found[0][1:]
-    if any(line.endswith("\r") for line in found):
-        return [line.removesuffix("\r") for line in found]
-    return found
+def _text(data: bytes, path: Path, place: Place, number: int) -> str:
+    text = _decoded(data, path, place, number)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").removesuffix("\r")
+    return text.removeprefix("\ufeff") if number == 1 else text
 
 
-def _blocks(path: Path, place: Place) -> Iterator[bytes]:
+def _read(path: Path, place: Place) -> Iterator[bytes]:
     try:
         with _open(path) as stream:
             while block := stream.read(BLOCK):

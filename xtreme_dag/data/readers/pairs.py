@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.data.readers.files import Chunk, Place, lines
+import numpy as np
+
+from xtreme_dag.data.readers.files import Chunk, Place, blocks, lines
 
 Options = Mapping[str, Any]
 Files = Mapping[str, Path]
@@ -29,24 +30,25 @@ def read_pairs(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
     rename: Mapping[str, str] = options.get("rename", {})
     quotes = quoted(path, place)
     used = 0
-    for first, found in lines(path, place):
-        skip = 1 if options.get("header") and first == 1 else 0
-        rows = [line.split("\t") for line in islice(found, skip, None)]
-        first += skip
-        if rows and set(map(len, rows)) != {len(names)}:
-            raise _ragged(rows, len(names), path, place, first)
-        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
+    for first, text in blocks(path, place):
+        if options.get("header") and first == 1:
+            first, (_, more, text) = 2, text.partition("\n")
+            if not more:
+                continue
+        fields = _fields(text, len(names), path, place, first)
         if quotes:
-            columns = {name: [_unquoted(value) for value in values] for name, values in columns.items()}
+            fields = [_unquoted(value) for value in fields]
+        columns: dict[str, list[Any]] = {name: fields[n :: len(names)] for n, name in enumerate(names)}
+        size = len(fields) // len(names)
         if labels is not None:
-            columns["label"] = labels[used : used + len(rows)]
-            used += len(rows)
-            if len(columns["label"]) < len(rows):
+            columns["label"] = labels[used : used + size]
+            used += size
+            if len(columns["label"]) < size:
                 raise place.error(f"{len(labels)} labels for more rows than that in {path.name}", files["labels"])
         if rename:
             columns["label"] = [rename.get(label, label) for label in columns["label"]]
-        columns.setdefault("label", [None] * len(rows))
-        yield Chunk(columns=columns, file=path, lines=range(first, first + len(rows)))
+        columns.setdefault("label", [None] * size)
+        yield Chunk(columns=columns, file=path, lines=range(first, first + size))
     if labels is not None and used < len(labels):
         raise place.error(f"{len(labels)} labels for {used} rows in {path.name}", files["labels"])
 
@@ -172,8 +174,8 @@ def quoted(path: Path, place: Place) -> bool:
     for no other reason, since these files have no tabs or line breaks in fields.
     """
     seen = False
-    for _, found in lines(path, place):
-        for line in found:
+    for _, text in blocks(path, place):
+        for line in text.split("\n") if '"' in text else ():
             if '"' not in line:
                 continue
             for value in line.split("\t"):
@@ -185,6 +187,20 @@ def quoted(path: Path, place: Place) -> bool:
                         return False
                     seen = True
     return seen
+
+
+def _fields(text: str, width: int, path: Path, place: Place, first: int) -> list[str]:
+    """The fields of some lines, one after the other.
+
+    Splitting all at once is several times as fast as line by line; a row that is too long and one that is too short
+    would cancel out, so the separators are looked at first.
+    """
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    separators = data[(data == ord("\t")) | (data == ord("\n"))]
+    ends = np.flatnonzero(separators == ord("\n"))
+    if len(separators) != (len(ends) + 1) * width - 1 or np.any((ends + 1) % width):
+        raise _ragged([line.split("\t") for line in text.split("\n")], width, path, place, first)
+    return text.replace("\n", "\t").split("\t")
 
 
 def _unquoted(value: str) -> str:

@@ -11,7 +11,6 @@ from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.data.readers.files import Chunk, Place, content
 from xtreme_dag.data.readers.pairs import Files, Options
 
-
 LONGEST_CONTEXT = 1 << 20  # characters; the longest paragraph of a release has some ten thousand
 
 
