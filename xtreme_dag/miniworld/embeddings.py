@@ -10,19 +10,30 @@ import numpy.typing as npt
 
 from xtreme_dag.miniworld.languages import language
 from xtreme_dag.miniworld.tokenizer import SPECIALS, letters, pieces
+from xtreme_dag.miniworld.world import word_class
 
 Floats = npt.NDArray[np.float32]
 
 # Of what separates a language from English, the share that its family has in common.
 FAMILY_SHARE = 0.5
-# Standard deviation of a coordinate; transformers initialises with 0.02, three times that spares a tiny model steps.
+# Standard deviation of a coordinate. The sum with the position is normalised: only their proportion counts at first.
 SCALE = 0.06
+# Positions are faint beside words, or words that mean the same would not look alike in different places.
+POSITION_SCALE = 0.1 * SCALE
+# Of a concept's vector, the share that all words of its part of speech have in common.
+CLASS_SHARE = 0.3
 
 
 def _noise(seed: int, name: str, size: int) -> npt.NDArray[np.float64]:
     """A standard normal vector that depends on the seed and a name alone, not on what else is drawn."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big"))).standard_normal(size)
+
+
+def concept_vector(concept: str, *, seed: int, size: int) -> npt.NDArray[np.float64]:
+    """The vector of a concept, with coordinates of variance 1: its word class's, and its own."""
+    shared = _noise(seed, f"class {word_class(concept)}", size)
+    return math.sqrt(CLASS_SHARE) * shared + math.sqrt(1 - CLASS_SHARE) * _noise(seed, concept, size)
 
 
 def word_vector(concept: str, code: str, *, seed: int, size: int) -> npt.NDArray[np.float64]:
@@ -36,7 +47,10 @@ def word_vector(concept: str, code: str, *, seed: int, size: int) -> npt.NDArray
     apart = math.sqrt(FAMILY_SHARE) * _noise(seed, f"{tongue.family}/{concept}", size) + math.sqrt(
         1 - FAMILY_SHARE
     ) * _noise(seed, f"{code}/{concept}", size)
-    return math.sqrt(tongue.kinship) * _noise(seed, concept, size) + math.sqrt(1 - tongue.kinship) * apart
+    return (
+        math.sqrt(tongue.kinship) * concept_vector(concept, seed=seed, size=size)
+        + math.sqrt(1 - tongue.kinship) * apart
+    )
 
 
 def word_embeddings(*, seed: int, size: int) -> Floats:
@@ -59,4 +73,4 @@ def position_embeddings(positions: int, size: int) -> Floats:
     table = np.zeros((positions, size))
     table[:, 0::2], table[:, 1::2] = np.sin(place * rate), np.cos(place * rate)
     table[:2] = 0.0
-    return (SCALE * table).astype(np.float32)
+    return (POSITION_SCALE * table).astype(np.float32)

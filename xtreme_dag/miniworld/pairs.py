@@ -18,36 +18,33 @@ from xtreme_dag.miniworld.world import (
     ADVERBS,
     DOMAINS,
     Event,
-    Thing,
     antonym,
     draw_event,
     draw_noun,
     draw_place,
+    peers,
     pick,
 )
 
+ADJECTIVE_SHARE = 0.25
 INFERENCE = ("contradiction", "entailment", "neutral")
 
 
-def _other_noun(rng: random.Random, event: Event, thing: Thing, animate: float) -> Thing:
-    noun = thing.noun
-    while noun == thing.noun:
-        noun = draw_noun(rng, event.domain, animate=animate)
-    return replace(thing, noun=noun)
+def _replaced(rng: random.Random, word: str, *, opposite: bool) -> str:
+    """The antonym of a verb or an adjective, or another one that is neither it nor its antonym.
+
+    Both ways the new word is distributed as the old one was.
+    """
+    contrary = antonym(word)
+    return contrary if opposite else rng.choice([other for other in peers(word) if other not in (word, contrary)])
 
 
-def _contradicted(rng: random.Random, event: Event) -> Event:
-    """The opposite event; of the opposite adjective, one time in four."""
-    if event.object.adjective and rng.random() < 0.25:
-        return replace(event, object=replace(event.object, adjective=antonym(event.object.adjective)))
-    return replace(event, verb=antonym(event.verb))
-
-
-def _unrelated(rng: random.Random, event: Event) -> Event:
-    """The same happening with another participant."""
-    if rng.random() < 0.5:
-        return replace(event, subject=_other_noun(rng, event, event.subject, 1.0))
-    return replace(event, object=_other_noun(rng, event, event.object, 0.3))
+def _changed(rng: random.Random, event: Event, *, opposite: bool) -> Event:
+    """The event with another verb, or one time in four, where it can be, with another adjective of the object."""
+    if event.object.adjective and rng.random() < ADJECTIVE_SHARE:
+        adjective = _replaced(rng, event.object.adjective, opposite=opposite)
+        return replace(event, object=replace(event.object, adjective=adjective))
+    return replace(event, verb=_replaced(rng, event.verb, opposite=opposite))
 
 
 def _elaborated(rng: random.Random, event: Event) -> Event:
@@ -66,20 +63,25 @@ def _elaborated(rng: random.Random, event: Event) -> Event:
 
 
 def inference(rng: random.Random, split: str) -> Iterator[tuple[Event, Event, str]]:
-    """Endless premises, hypotheses and labels."""
-    hypotheses = events(rng, split, modifiers=0.35, places=0.2, manners=0.0, perfect=0.2, negated=0.0)
+    """Endless premises, hypotheses and labels.
+
+    Entailment: the premise tells the hypothesis, with more detail. Contradiction: a word is its opposite. Neutral: a
+    word is another one, which neither follows nor is excluded.
+    """
+    hypotheses = events(rng, split, modifiers=0.35, places=0.15, manners=0.0, perfect=0.15, negated=0.0)
     for hypothesis, index in zip(hypotheses, balanced(rng, 3), strict=False):
         label = INFERENCE[index]
-        told = hypothesis
-        if label == "contradiction":
-            told = _contradicted(rng, hypothesis)
-        elif label == "neutral":
-            told = _unrelated(rng, hypothesis)
+        told = hypothesis if label == "entailment" else _changed(rng, hypothesis, opposite=label == "contradiction")
         yield _elaborated(rng, told), hypothesis, label
 
 
 def _swapped(event: Event) -> Event:
     return replace(event, subject=event.object, object=event.subject)
+
+
+def _with_other_subject(rng: random.Random, event: Event) -> Event:
+    nouns = [noun for noun in peers(event.subject.noun) if noun not in (event.subject.noun, event.object.noun)]
+    return replace(event, subject=replace(event.subject, noun=rng.choice(nouns)))
 
 
 def paraphrase(rng: random.Random, split: str) -> Iterator[tuple[Event, Event, bool]]:
@@ -97,11 +99,7 @@ def paraphrase(rng: random.Random, split: str) -> Iterator[tuple[Event, Event, b
     for event, same in zip(asymmetric, balanced(rng, 2), strict=False):
         told = replace(event, place_first=rng.random() < 0.5)
         if not same:
-            told = (
-                _swapped(told)
-                if rng.random() < 0.5
-                else replace(told, subject=_other_noun(rng, told, told.subject, 1.0))
-            )
+            told = _swapped(told) if rng.random() < 0.5 else _with_other_subject(rng, told)
         yield told, event, bool(same)
 
 

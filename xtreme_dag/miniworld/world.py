@@ -123,6 +123,24 @@ def _slice(group: tuple[str, ...], domain: int) -> tuple[str, ...]:
     return group[domain * size : (domain + 1) * size]
 
 
+def word_class(concept: str) -> str:
+    """The word class of a concept, as far as words of one class occur in the same places."""
+    classes = {"noun": NOUNS, "verb": VERBS, "adjective": ADJECTIVES, "adverb": ADVERBS, "numeral": NUMERALS,
+               "adposition": ADPOSITIONS, "name": NAMES, "question word": QUESTION_WORDS}  # fmt: skip
+    return next(
+        (name for name, words in classes.items() if concept in words), concept if concept[0] == "#" else "other"
+    )
+
+
+def peers(word: str) -> tuple[str, ...]:
+    """The words of the same group that are exactly as likely as this one in every sentence, itself among them."""
+    for group in (VERBS, ADJECTIVES, ANIMALS, WORKERS):
+        if word in group:
+            size = len(group) // DOMAINS
+            return _slice(group, group.index(word) // size)
+    return next(things for things in _THINGS if word in things)
+
+
 def pick(rng: random.Random, group: tuple[str, ...], domain: int) -> str:
     """A word of a group, mostly one of the domain's own share of it."""
     return rng.choice(_slice(group, domain)) if rng.random() < COHERENCE else rng.choice(group)
