@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROOM = Path(__file__).parent
 _OFFLINE: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+# Clients from DuckDB 1.2 on can read the file; small blocks, since most tables are small and the file is copied.
+_FORMAT: dict[str, Any] = {"storage_compatibility_version": "v1.2.0", "default_block_size": "16384"}
 LOCK_SECONDS = 600.0
 
 
@@ -41,7 +43,7 @@ def current_version() -> int:
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Opens a database file; extensions are never fetched."""
-    return duckdb.connect(str(path), read_only=read_only, config=_OFFLINE)
+    return duckdb.connect(str(path), read_only=read_only, config=_OFFLINE if read_only else _OFFLINE | _FORMAT)
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
