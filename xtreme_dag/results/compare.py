@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.results.draws import Draws, draw, mean_of
@@ -14,6 +14,9 @@ from xtreme_dag.results.effects import Comparison, corrected, effect_of
 from xtreme_dag.results.pairs import Run, columns_in, find_metric, read_leaves
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.wording import sentence_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -81,11 +84,23 @@ def compare_conditions(
     )
     if not chosen:
         raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
-    return [
-        _compare(root, cells, one, against, split=split, metric=metric, resamples=resamples, confidence=confidence,
-                 seed=seed, home_study=name)
-        for one in chosen
-    ]  # fmt: skip
+    settings = _Settings(
+        study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed
+    )  # fmt: skip
+    kept: dict[tuple[Path, str], pa.Table] = {}
+    return [_compare(root, cells, one, against, settings, kept if len(chosen) > 1 else None) for one in chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """What all comparisons of one call share; see `compare_conditions`."""
+
+    study: str
+    split: str
+    metric: str | None
+    resamples: int
+    confidence: float
+    seed: int
 
 
 Side = tuple[str, str]
@@ -129,35 +144,33 @@ def _compare(
     cells: Cells,
     one: Side,
     other: Side,
-    *,
-    split: str,
-    metric: str | None,
-    resamples: int,
-    confidence: float,
-    seed: int,
-    home_study: str,
+    settings: _Settings,
+    kept: dict[tuple[Path, str], pa.Table] | None,
 ) -> Comparison:
-    label, against = (condition if study == home_study else f"{study}/{condition}" for study, condition in (one, other))
+    label, against = (name if study == settings.study else f"{study}/{name}" for study, name in (one, other))
+    confidence = settings.confidence
     notes: list[str] = []
     by_task: dict[str, tuple[str, dict[str, Draws]]] = {}
     for task in sorted(cells[one].keys() & cells[other].keys()):
         paths = _common_files(root, cells[one][task], cells[other][task], task, notes)
         if not paths:
             continue
-        name = metric or next(iter(next(iter(cells[one][task].values())).values()))[0]
-        measure = find_metric(name, columns_in(next(iter(next(iter(paths.values())).values()))))
-        leaves = read_leaves(paths, measure)
+        name = settings.metric or next(iter(next(iter(cells[one][task].values())).values()))[0]
+        measure = find_metric(name, columns_in(next(iter(next(iter(paths.values())).values()))), task)
+        leaves = read_leaves(paths, measure, kept)
         if len(leaves) < len(paths):
             notes.append(f"{task}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")
         if not leaves:
             continue
-        draws = draw(leaves, measure, resamples=resamples, seed=seed, task=task)
+        draws = draw(leaves, measure, resamples=settings.resamples, seed=settings.seed, task=task)
         by_task[task] = (name, draws)
         dropped = sum(one.dropped for one in draws.values())
         if dropped:
             notes.append(f"{task}: {dropped:,} examples that not every run has are left out")
     if not by_task:
-        raise UserError(f"{label!r} and {against!r} have no task, language and seed in common", where=f"{split} scores")
+        raise UserError(
+            f"{label!r} and {against!r} have no task, language and seed in common", where=f"{settings.split} scores"
+        )
     means = {task: mean_of(list(draws.values())) for task, (_, draws) in by_task.items()}
     task_effects = corrected(
         [
@@ -180,13 +193,17 @@ def _compare(
         notes.append(f"the tasks have different seeds; their mean is over {overall.seeds}")
     if overall.seeds == 1:
         notes.append("one seed: the intervals hold for these trained models, not for other seeds")
+    if overall.seeds == 2:
+        notes.append(
+            "two seeds: two runs say little of how far runs differ, so intervals can be wide; three are better"
+        )
     comparison = Comparison(
-        study=home_study,
+        study=settings.study,
         condition=label,
         baseline=against,
-        split=split,
+        split=settings.split,
         confidence=confidence,
-        resamples=resamples,
+        resamples=settings.resamples,
         overall=overall,
         tasks=tuple(task_effects),
         languages=tuple(language_effects),

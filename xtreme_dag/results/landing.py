@@ -127,15 +127,17 @@ def read_landings(home: Path) -> list[Landing]:
     Raises:
         UserError: one of them cannot be read.
     """
-    found = []
-    for path in sorted(Home(Path(home)).landings.glob("*.json")):
-        try:
-            found.append(Landing.from_json(json.loads(path.read_bytes())))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"is not a landing ({error})", where=str(path), fix="delete it and run its study again"
-            ) from None
+    found = [_read_landing(path) for path in Home(Path(home)).landings.glob("*.json")]
     return sorted(found, key=lambda landing: landing.study.name)
+
+
+def _read_landing(path: Path) -> Landing:
+    try:
+        return Landing.from_json(json.loads(path.read_bytes()))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"is not a landing ({error})", where=str(path), fix="delete it and run its study again"
+        ) from None
 
 
 def landing_path(home: Path, study: str) -> Path:
@@ -186,7 +188,7 @@ def _history(root: Path, landing: Landing) -> tuple[StageFacts, ...]:
     path = landing_path(root, landing.study.name)
     if not path.is_file():
         return ()
-    before = next(row for row in read_landings(root) if row.study.name == landing.study.name)
+    before = _read_landing(path)
     now = {stage.key for stage in landing.stages}
     return tuple(
         sorted((s for s in (*before.history, *before.stages) if s.key not in now), key=lambda stage: stage.key)

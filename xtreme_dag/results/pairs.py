@@ -79,8 +79,8 @@ class _Recorder(dict[str, NDArray[np.float64]]):
         return np.ones(())
 
 
-def find_metric(name: str, available: Sequence[str]) -> Metric:
-    """The metric of this name that the columns of a predictions file allow.
+def find_metric(name: str, available: Sequence[str], task: str = "") -> Metric:
+    """The metric of this name that the columns of a predictions file (of a task) allow.
 
     Raises:
         UserError: no family of metrics has this name and only columns that are there.
@@ -94,7 +94,7 @@ def find_metric(name: str, available: Sequence[str]) -> Metric:
                 name=name, columns=used, combine=family.metrics[name], is_mean=_is_mean(family.metrics[name], used)
             )
     statistics = sorted(column for column in available if column.startswith("s_"))
-    raise UserError(f"metric {name!r} cannot be computed from {', '.join(statistics) or 'no statistics'}")
+    raise UserError(f"metric {name!r} cannot be computed from {', '.join(statistics) or 'no statistics'}", where=task)
 
 
 def _is_mean(combine: Combiner, columns: Sequence[str]) -> bool:
@@ -128,19 +128,33 @@ def columns_in(path: Path) -> list[str]:
     return list(pq.read_schema(path).names)
 
 
-def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric) -> list[Leaf]:
+def read_leaves(
+    files: Mapping[str, Mapping[Run, Path]], metric: Metric, kept: dict[tuple[Path, str], pa.Table] | None = None
+) -> list[Leaf]:
     """Reads the predictions of a task, one leaf per language that has examples with a known outcome.
 
     Args:
         files: language -> run -> predictions file; each language has the same runs.
         metric: whose statistics are read.
+        kept: files of the baseline that were read before; those that are read now are added.
 
     Raises:
         UserError: a file is missing, or has the same id twice.
     """
     jobs = [(language, run) for language in files for run in files[language]]
+    before = kept if kept is not None else {}
+
+    def read(job: tuple[str, Run]) -> pa.Table:
+        path = files[job[0]][job[1]]
+        table = before.get((path, metric.name))
+        return table if table is not None else _read(path, metric)
+
     with ThreadPoolExecutor() as pool:
-        tables = dict(zip(jobs, pool.map(lambda job: _read(files[job[0]][job[1]], metric), jobs), strict=True))
+        tables = dict(zip(jobs, pool.map(read, jobs), strict=True))
+    if kept is not None:
+        kept |= {
+            (files[language][run], metric.name): tables[language, run] for language, run in jobs if run[0] == "baseline"
+        }
     leaves = [_leaf(language, {run: tables[language, run] for run in files[language]}, metric) for language in files]
     return [leaf for leaf in leaves if leaf.n]
 

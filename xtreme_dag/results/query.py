@@ -93,7 +93,12 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
         paths = [path for path in (root / row[0] for row in rows) if path.is_file()]
         if paths:
             connection.execute("SET VARIABLE prediction_files = ?", [[path.as_posix() for path in paths]])
-        folders = sorted({(root / "store").as_posix(), *(p.parent.as_posix() for p in paths if root not in p.parents)})
+        origins = [
+            row[0] for row in connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
+        ]
+        homes = [root, *map(Path, origins)]
+        strangers = {path.parent for path in paths if not any(path.is_relative_to(home) for home in homes)}
+        folders = sorted(path.as_posix() for path in {*(home / "store" for home in homes), *strangers})
         connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
