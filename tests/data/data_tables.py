@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from xtreme_dag.benchmark.catalogue import load_catalogue
+from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.data.contracts.check import check, judge
 from xtreme_dag.data.contracts.measures import Facts
 from xtreme_dag.data.contracts.odcs import contract_path, read_contract
@@ -57,7 +58,7 @@ def verdicts(table: pa.Table, dataset: str, language: str = "en", **given: Any) 
     kind = load_catalogue().dataset(dataset).format
     facts = Facts(
         **{"kind": kind, "language": language, "read": len(table), "published": None, "whole": False,
-           "labelled": True, "limited": False, **given}
+           "labelled": True, "script": getattr(languages().get(language), "script", None), "limited": False, **given}
     )  # fmt: skip
     where = {"dataset": dataset, "language": language, "split": "test"}
     outcome, quarantine = judge(table, read_contract(contract_path(dataset)), facts, where)

@@ -38,7 +38,7 @@ def test_the_artifact_is_a_table_and_its_counts(tmp_path):
     table = read_canonical(out)
     assert table.schema.equals(SCHEMAS["pair_classification"])
     assert json.loads((out / "counts.json").read_text()) == {
-        "format": "pair_classification", "rows": 60, "read": 60, "whole": True, "labelled": True,
+        "format": "pair_classification", "rows": 60, "read": 60, "whole": True, "labelled": True, "script": "Latin",
         "labels": {"contradiction": 20, "entailment": 20, "neutral": 20},
     }  # fmt: skip
 
@@ -153,3 +153,19 @@ def test_parts_are_disjoint_and_whole_however_the_file_is_chunked(sizes, of, way
     texts = [set(part.table["text_a"].to_pylist()) for part in parts]
     assert sum(map(len, texts)) == len(set().union(*texts, set()))
     assert all(part.read == whole.read == sum(sizes) for part in parts)
+
+
+def test_memory_is_bounded_by_the_table_and_a_constant(tmp_path):
+    rows = release.tsv([[release.text("en", f"a{n % 97}", 12) + str(n), f"b {n}", "neutral"] for n in range(120_000)])
+    release.write(tmp_path / "raw/xnli/train-en.tsv", rows)
+    code = (
+        "import sys; sys.path.insert(0, 'tests/data')\n"
+        "from pathlib import Path; import pyarrow as pa; from data_tables import prepared\n"
+        "from xtreme_dag.data.canonical import read_table\n"
+        "pool = pa.default_memory_pool()\n"
+        "table = prepared(Path(sys.argv[1]), Path(sys.argv[2]), 'mnli', 'en', 'train')\n"
+        "print(pool.max_memory() - read_table(table).nbytes)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "raw"), str(tmp_path / "out")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 40 << 20

@@ -176,5 +176,6 @@ def test_trap_no_pickles_in_what_prepare_writes(tmp_path):
         "labels",
         "read",
         "rows",
+        "script",
         "whole",
     }

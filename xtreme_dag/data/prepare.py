@@ -48,7 +48,7 @@ def canonical(
     """The canonical table of one dataset, language and split, and its counts.
 
     The counts: `format`; `rows` of the table; examples `read` from the files, as their publishers count them; `whole`
-    (the files are those that were published); `labelled` (the release does not hold the labels back); `labels`,
+    (the files are those that were published); `labelled` (the release does not hold the labels back); the language's `script`; `labels`,
     `tokens`, `sides` (how often each occurs, where the format has them); `repeated_ids` (rows whose id in the file is
     another row's too).
 
@@ -74,6 +74,7 @@ def canonical(
         "read": made.read,
         "whole": bool(params.get("whole")),
         "labelled": bool(params.get("labelled", True)),
+        "script": params.get("script"),
         **content_counts(table, params["format"]),
     }
     if params.get("options", {}).get("derive_ids"):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.data.canonical import read_table, write_table
+from xtreme_dag.data.contracts.cross import across_languages, sketch
 from xtreme_dag.data.contracts.engine import Verdict, evaluate
 from xtreme_dag.data.contracts.measures import Facts, measure
 from xtreme_dag.data.contracts.odcs import Contract, Rule, read_contract
@@ -19,6 +20,7 @@ from xtreme_dag.stages.context import StageContext
 
 FIRST = 5  # ids named for each rule
 MEASURE = "measure."
+REFERENCE = "reference/"
 
 
 def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -29,7 +31,9 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
 
     Args:
         params: `dataset`, `language`, `split`, `source` (kind), `limit` (rows or null).
-        inputs: `table`: the prepared folder; `contract`: the ODCS file.
+        inputs: `table`: the prepared folder; `contract`: the ODCS file. Optional, `reference/<language>`: prepared
+            folders of other languages of the split, to which the rules across languages then hold this one; without
+            them a changed row in one language's file checks that language alone again.
         context: the stage's surroundings.
 
     Returns:
@@ -38,11 +42,30 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     table = read_table(inputs["table"])
     counts = json.loads((inputs["table"] / "counts.json").read_text())
     contract = read_contract(inputs["contract"])
-    outcome, quarantine = judge(table, contract, facts(params, counts, contract), params)
+    known = facts(params, counts, contract)
+    outcome, quarantine = judge(table, contract, known, params)
+    outcome["rules"] += _against_references(table, contract, known, inputs)
+    outcome["ok"] = all(entry["ok"] or entry["severity"] != "error" for entry in outcome["rules"])
     (context.out / "outcome.json").write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
     if len(quarantine):
         write_table(quarantine, context.out / "quarantine.parquet")
     return {"rules": len(outcome["rules"]), "violations": sum(not rule["ok"] for rule in outcome["rules"])}
+
+
+def _against_references(
+    table: pa.Table, contract: Contract, known: Facts, inputs: Mapping[str, Path]
+) -> list[dict[str, Any]]:
+    """What the rules across languages find between a table and those that were given with it."""
+    folders = {name.removeprefix(REFERENCE): path for name, path in inputs.items() if name.startswith(REFERENCE)}
+    if not folders:
+        return []
+    own = known.language
+    sketches = {code: sketch(read_table(path), known.kind, code) for code, path in sorted(folders.items())}
+    sketches[own] = sketch(table, known.kind, own)
+    found = across_languages(
+        sketches, parallel=contract.parallel, same_labels=contract.same_labels, references=sorted(folders)
+    )
+    return found.get(own, [])
 
 
 def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contract) -> Facts:
@@ -54,6 +77,7 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
         published=contract.count(params["split"], params["language"]),
         whole=counts["whole"],
         labelled=counts["labelled"],
+        script=counts["script"],
         limited=params.get("limit") is not None,
     )
 

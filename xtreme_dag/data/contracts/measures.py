@@ -53,6 +53,7 @@ class Facts:
         published: published number of examples, or None.
         whole: the files are the published ones (no stand-in, nothing generated).
         labelled: the labels are not held back by the release.
+        script: what the language is written in, a name of `languages.csv`; None where that is not known.
         limited: only a sample of the rows is here.
     """
 
@@ -62,6 +63,7 @@ class Facts:
     published: int | None
     whole: bool
     labelled: bool
+    script: str | None
     limited: bool
 
 
@@ -164,12 +166,11 @@ def rows_as_published(table: pa.Table, facts: Facts) -> pa.Array:
 def script_fits(table: pa.Table, facts: Facts) -> pa.ChunkedArray:
     """The text is in the script of the language; where half of the rows are not, those that are not are marked."""
     batches = [pa.Table.from_batches([batch]) for batch in table.to_batches(max_chunksize=BATCH)]
-    fits = [in_script(_texts(batch, facts.kind), facts.language) for batch in batches]
-    known = [one for one in fits if one is not None]
-    misfits = sum(len(one) - (pc.sum(one).as_py() or 0) for one in known)
-    if len(known) < len(fits) or 2 * misfits <= len(table):
+    if facts.script is None:
         return pa.chunked_array([_true(len(table))])
-    return pa.chunked_array(known, pa.bool_())
+    fits = [in_script(_texts(batch, facts.kind), facts.script) for batch in batches]
+    misfits = sum(len(one) - (pc.sum(one).as_py() or 0) for one in fits)
+    return pa.chunked_array([_true(len(table))] if 2 * misfits <= len(table) else fits, pa.bool_())
 
 
 def choices_given(table: pa.Table) -> pa.Array:

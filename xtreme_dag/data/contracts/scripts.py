@@ -5,8 +5,6 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xtreme_dag.benchmark.languages import languages
-
 # Script name of `languages.csv` -> class of RE2 (Unicode property). Japanese text has kana, which tells it from Chinese.
 CLASSES = {
     "Arabic": r"\p{Arabic}",
@@ -30,19 +28,13 @@ CLASSES = {
 }
 
 
-def in_script(text: pa.Array, language: str) -> pa.Array | None:
-    """For each text whether it has a letter of the language's script, or no letter at all.
+def in_script(text: pa.Array, script: str) -> pa.Array:
+    """For each text whether it has a letter of a script, or no letter at all.
 
     Args:
         text: strings.
-        language: ISO code.
-
-    Returns:
-        Booleans, or None for a language whose script is not known (those of the miniworld).
+        script: one of `CLASSES`.
     """
-    known = languages().get(language)
-    if known is None:
-        return None
-    has = pc.match_substring_regex(text, CLASSES[known.script])
+    has = pc.match_substring_regex(text, CLASSES[script])
     letters = pc.match_substring_regex(text, r"\pL")
     return pc.fill_null(pc.or_(has, pc.invert(letters)), False)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.data.readers.files import Chunk, Place, content
 from xtreme_dag.data.readers.pairs import Files, Options
 
@@ -22,12 +21,13 @@ def read_squad(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
 
     `options`: `ids` (path of keys in the JSON of role `ids`): only questions listed there are kept. `exclude:
     context`: questions on a context that role `exclude` has are left out. `derive_ids`: the file's ids repeat
-    (TyDiQA), so the running number is appended. `id_language`: ids begin with the name of the language, and only
-    those of the place's language are read (TyDiQA-GoldP as released holds nine). `drop_blank`: answers without text at offset -1 are left out (SQuAD-es).
+    (TyDiQA), so the running number is appended. `id_prefix`: only questions whose id begins so are
+    read (TyDiQA-GoldP as released holds nine languages). `drop_blank`: answers without text at offset -1 are left out
+    (SQuAD-es).
     """
     keep = listed(files["ids"], options["ids"], place) if "ids" in files else None
     excluded = contexts(files["exclude"], place) if "exclude" in files else frozenset()
-    language = f"{languages()[place.language].name.lower()}-" if options.get("id_language") else ""
+    prefix = options.get("id_prefix", "")
     number = 0
     for role, path in files.items():
         if role in ("ids", "exclude"):
@@ -39,7 +39,7 @@ def read_squad(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
         for title, context, qa in questions(path, place):
             number += 1
             name = str(need(qa, "id", path, place))
-            if language and not name.startswith(language):
+            if not name.startswith(prefix):
                 begun += 1
                 continue
             if (keep is not None and name not in keep) or context in excluded:

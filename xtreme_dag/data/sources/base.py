@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from xtreme_dag.benchmark.catalogue import Dataset, Split, load_catalogue
+from xtreme_dag.benchmark.languages import languages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,8 @@ def locate_union(source: Source, language: str, split: Split) -> Located:
         stand_ins += [f"{ref.dataset}: {part.stand_in}"] if part.stand_in else []
         options |= part.options
     whole = all(part["whole"] for part in parts)
-    params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": whole}
+    params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": whole,
+              "script": languages()[language].script}  # fmt: skip
     return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None, options=options)
 
 

@@ -74,9 +74,14 @@ class FolderSource:
                 continue
             files = self._files(layout, language)
             if files is not None:
+                options = {
+                    name: _filled(value, language) if isinstance(value, str) else value
+                    for name, value in layout.options.items()
+                }
                 params = {
                     "reader": layout.reader,
-                    "options": dict(layout.options),
+                    "options": options,
+                    "script": languages()[language].script,
                     "labelled": split.labelled,
                     "whole": layout.stand_in is None,
                 }

@@ -70,7 +70,13 @@ class HubSource:
             **({"part": hub.options["part"]} if "part" in hub.options else {}),
         }
         settings = {"hub_cache": self.cache, "hub_offline": self.offline}
-        params = {"reader": "hub", "options": options, "labelled": declared.labelled, "whole": hub.stand_in is None}
+        params = {
+            "reader": "hub",
+            "options": options,
+            "script": languages()[language].script,
+            "labelled": declared.labelled,
+            "whole": hub.stand_in is None,
+        }
         return Located(files={}, params=params, options=settings, stand_in=hub.stand_in)
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
