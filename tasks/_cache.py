@@ -42,7 +42,8 @@ class StoreKeys(LocalFileSystem):
     results: str
     gate: bool = False
 
-    def read_path(self, path: str, _sync: bool = True) -> bytes:
+    # The declared types are those of the asynchronous form; Prefect calls this one with `_sync` and takes its bytes.
+    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
         """Prefect's record metadata for a key, made from our store.
 
         Raises:
@@ -66,7 +67,7 @@ class StoreKeys(LocalFileSystem):
         """Asynchronous form of `read_path`."""
         return self.read_path(path)
 
-    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
         """Prefect commits a key after the stage returned: the store must hold it by then.
 
         Raises:

@@ -8,9 +8,10 @@ record: name, tags, inputs, cache key, state `Cached`. Leans on `emit_task_run_s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID, uuid4
 
-from prefect.client.schemas.objects import TaskRun, TaskRunResult
+from prefect.client.schemas.objects import State, TaskRun, TaskRunResult
 from prefect.states import Completed
 from prefect.types._datetime import DateTime
 from prefect.utilities.engine import emit_task_run_state_change_event
@@ -32,7 +33,9 @@ def report_cached(flow_run: UUID, stage: Stage, record: Record, known: Mapping[s
         The id of the new task run.
     """
     moment = DateTime.now("UTC")
-    state = Completed(name="Cached", message=f"reused artifact {record.digest[:16]}, made in {record.seconds:.1f} s")
+    state: State[Any] = Completed(
+        name="Cached", message=f"reused artifact {record.digest[:16]}, made in {record.seconds:.1f} s"
+    )
     state.state_details.cache_key = record.key
     run = TaskRun(
         id=uuid4(),

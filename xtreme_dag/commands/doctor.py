@@ -59,8 +59,6 @@ def _check(name: str, probe: Callable[[], str]) -> dict[str, object]:
 
 def _probes(home: Home) -> dict[str, Callable[[], str]]:
     def python() -> str:
-        if sys.version_info < (3, 11):
-            raise UserError(f"Python {platform.python_version()} is too old", fix="3.11 or later is needed")
         return f"{platform.python_version()}, {len(os.sched_getaffinity(0))} cores"
 
     def libraries() -> str:

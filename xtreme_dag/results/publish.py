@@ -39,14 +39,15 @@ def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Ke
 def is_published(home: Home, study: Study, identity: str) -> bool:
     """Whether the database and the report already say this."""
     try:
-        stamp = json.loads(_stamp(home, study).read_text())
+        stamp = json.loads(_stamp(home, study.study).read_text())
         return bool(stamp["identity"] == identity and home.results.is_file() and report_path(home, study).is_file())
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:
-    """Lands every evaluation that is done (stage name -> key); other studies' rows stay."""
+    """Lands every evaluation that is done (stage name -> key), and what was imported; other studies' rows stay."""
+    from xtreme_dag.results.imports import landing_turn, with_imports
     from xtreme_dag.results.landing import land
 
     store = Store(home.store)
@@ -62,7 +63,10 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             evaluations.append(evaluation(stage, record, home))
         elif stage.kind == "check":
             contracts.append(contract_outcome(stage, record, home))
-    land(home.root, study_facts(study, (task.name for task in built.tasks)), evaluations, contracts, list(stages.values()))
+    facts = study_facts(study, (task.name for task in built.tasks))
+    with landing_turn(home, study.study):
+        facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())
+        land(home.root, facts, evaluations, contracts, landed)
 
 
 def write_study_report(home: Home, study: Study) -> Path:
@@ -74,8 +78,13 @@ def write_study_report(home: Home, study: Study) -> Path:
 
 def mark_published(home: Home, study: Study, identity: str) -> None:
     """Remembers what was published, so that a run with nothing to do touches nothing."""
-    write_atomically(_stamp(home, study), json.dumps({"identity": identity}))
+    write_atomically(_stamp(home, study.study), json.dumps({"identity": identity}))
 
 
-def _stamp(home: Home, study: Study) -> Path:
-    return home.caches / f"published-{study.study}.json"
+def forget_published(home: Home, study: str) -> None:
+    """Lets the next run of a study land and report again: its results have changed under it."""
+    _stamp(home, study).unlink(missing_ok=True)
+
+
+def _stamp(home: Home, study: str) -> Path:
+    return home.caches / f"published-{study}.json"
