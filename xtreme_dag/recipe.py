@@ -1,8 +1,9 @@
 """Recipes: how examples are encoded, models trained and evaluated. A named recipe is a YAML file in `recipes/`.
 
 A recipe has four sections, `encode`, `intermediate`, `target` and `evaluate`. Inside a section, `default` holds for
-all; a head (`span`) or a task or dataset (`xquad`) overrides it, in that order. A study names a recipe and may
-override any of it.
+all; a head (`span`) or a task or dataset (`xquad`) overrides it, in that order. Intermediate training on several tasks
+takes the group `multi` in their place, and `multi_mlm` over it where masked language modelling is one of them. A study
+names a recipe and may override any of it, a condition states settings of its own.
 """
 
 from __future__ import annotations

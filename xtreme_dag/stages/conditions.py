@@ -50,6 +50,7 @@ class Row:
     Attributes:
         name: the condition.
         parts: what it trains on; empty for none.
+        examples: drawn examples of all its steps together; None where unknown.
         steps: optimizer steps of all its steps together; None where unknown.
         source: language of target training.
         counted: the figures are those of the trained artifacts, or of counted tables.
@@ -58,6 +59,7 @@ class Row:
 
     name: str
     parts: tuple[Part, ...]
+    examples: int | None
     steps: int | None
     source: str
     counted: bool
@@ -76,6 +78,7 @@ class Row:
         return {
             "condition": self.name,
             "source_language": self.source,
+            "examples": self.examples,
             "steps": self.steps,
             "counted": self.counted,
             "tokens_per_language": self.per_language(),
@@ -94,10 +97,12 @@ def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]
         trained = [_trained(stage, sizes) or _foreseen(stage, sizes) for stage in stages]
         parts = tuple(part for number, (each, _, _) in enumerate(trained, 1) for part in _numbered(each, number))
         steps = [count for _, count, _ in trained if count is not None]
+        examples = [_examples(stage, each) for stage, (each, _, _) in zip(stages, trained, strict=True)]
         rows.append(
             Row(
                 name=name,
                 parts=parts,
+                examples=None if None in examples else sum(count or 0 for count in examples),
                 steps=sum(steps) if len(steps) == len(trained) else None,
                 source=study.source_of(condition),
                 counted=all(counted for _, _, counted in trained),
@@ -202,6 +207,13 @@ def _made(blend: Mapping[tuple[str, str], float]) -> bool:
     return any(origin == "translated" for _, origin in blend)
 
 
+def _examples(stage: Stage, parts: list[Part]) -> int | None:
+    """The examples of one step: a budget in examples is kept however it is divided."""
+    known = [part.examples for part in parts if part.examples is not None]
+    budget: int | None = stage.params["budget"].get("examples")
+    return sum(known) if len(known) == len(parts) else budget
+
+
 def _numbered(parts: list[Part], number: int) -> list[Part]:
     return [Part(**{**vars(part), "step": number}) for part in parts]
 
@@ -283,7 +295,7 @@ def _part(
         examples = size.examples if cap is None or size.examples is None else min(size.examples, cap)
     if unit == "tokens" and not everything:
         examples, tokens = (round(wanted / size.mean) if wanted is not None and size.mean else None), wanted
-    elif examples is not None and size.mean is not None:
+    elif examples is not None:
         tokens = round(examples * size.mean)
     short = None
     if size.counted and not repeat and examples is not None and size.examples is not None and examples > size.examples:

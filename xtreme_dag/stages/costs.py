@@ -3,7 +3,7 @@
 Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
 et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
 Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
-Attention over long texts, model selection, data preparation and loading are left out.
+Attention over long texts, model selection, translation, data preparation and loading are left out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from xtreme_dag.stages.conditions import Part, Row
+from xtreme_dag.stages.conditions import Row
 from xtreme_dag.stages.plan import NEW, Plan
 
 _HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
@@ -52,15 +52,10 @@ def _cells(row: Row, baseline: str) -> tuple[str, ...]:
         row.source,
         tasks,
         " ".join(languages[:_SHOWN]) + (f" +{len(languages) - _SHOWN}" if more else ""),
-        _count(_sum(row.parts), ""),
+        _count(row.examples, ""),
         ", ".join([*shown, *more]),
         _count(row.steps, ""),
     )
-
-
-def _sum(parts: tuple[Part, ...]) -> int | None:
-    known = [part.examples for part in parts if part.examples is not None]
-    return sum(known) if len(known) == len(parts) else None
 
 
 def _count(value: int | None, mark: str) -> str:

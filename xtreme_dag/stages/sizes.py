@@ -24,18 +24,18 @@ class Size:
 
     Attributes:
         examples: number of examples; None where nobody knows.
-        tokens: number of tokens, special tokens included; None where nobody knows.
+        mean: tokens of an example, all its sequences and special tokens included.
         counted: True if both were read from the encoded table, False if they are published or assumed.
     """
 
-    examples: int | None = None
-    tokens: int | None = None
+    examples: int | None
+    mean: float
     counted: bool = False
 
     @property
-    def mean(self) -> float | None:
-        """Tokens of an example."""
-        return self.tokens / self.examples if self.tokens is not None and self.examples else None
+    def tokens(self) -> int | None:
+        """Number of tokens; None where nobody knows."""
+        return None if self.examples is None else round(self.examples * self.mean)
 
 
 class Sizes:
@@ -72,23 +72,16 @@ class Sizes:
         found = self.artifact(stage.name, "encode.json")
         if found is not None:
             info = json.loads(found.read_text(encoding="utf-8"))
-            return Size(examples=info["examples"], tokens=info["tokens"], counted=True)
-        examples = self.rows(stage)
-        limit = stage.params.get("limit")
-        if limit is not None:
-            examples = limit if examples is None else min(examples, limit)
-        if examples is None:
-            return Size()
+            return Size(examples=info["examples"], mean=info["tokens"] / max(1, info["examples"]), counted=True)
         sequences = CHOICES if stage.params["head"] == "multiple_choice" else 1
-        length = int(stage.params.get("max_length", 128)) * FILL
-        return Size(examples=examples, tokens=round(examples * sequences * length))
+        mean = sequences * int(stage.params.get("max_length", 128)) * FILL
+        return Size(examples=self._least(self.rows(stage), stage.params.get("limit")), mean=mean)
 
     def rows(self, stage: Stage) -> int | None:
         """Rows of the table that a stage reads or writes: counted, generated, published, or None."""
         table = stage.inputs.get("table")
         if stage.kind != "prepare" and isinstance(table, Output):
-            found = self._narrowed(stage, self.rows(self._graph[table.stage]))
-            return found
+            return self._narrowed(stage, self.rows(self._graph[table.stage]))
         counts = self.artifact(stage.name, "counts.json")
         if counts is not None:
             return int(json.loads(counts.read_text(encoding="utf-8"))["rows"])
