@@ -35,6 +35,7 @@ def write(path: Path, rows: int) -> None:
 
 def run(folder: Path) -> dict[str, float]:
     """One run of both stages, and of the peer, in this process."""
+    import pandas as pd
     import pyarrow.csv as pacsv
 
     from xtreme_dag.benchmark.catalogue import load_catalogue
@@ -45,8 +46,6 @@ def run(folder: Path) -> dict[str, float]:
     from xtreme_dag.data.prepare import prepare
     from xtreme_dag.data.sources import open_source
     from xtreme_dag.stages.context import StageContext
-
-    import pandas as pd
 
     rule = Rule(name="r", expectation="expect_column_values_to_be_unique", kwargs={"column": "id"})
     evaluate([rule], pd.DataFrame({"id": ["a"]}))  # the import of Great Expectations is paid once in a worker's life
