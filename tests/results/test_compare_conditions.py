@@ -165,10 +165,33 @@ def test_missing_cells_and_seeds_are_said(make, home):
     land(home, made.study, less, made.contracts, made.stages)
     (one,) = compare_conditions(home, resamples=200)
     assert {effect.language for effect in one.languages} == {"de", "en"}
-    assert one.overall.seeds == 1
+    assert (one.overall.seeds, one.overall.baseline_seeds) == (1, 2)
     notes = " ".join(one.notes)
     assert "not every language has both sides; 2 are compared" in notes
-    assert "1 of 2 seeds have both sides" in notes and "one seed: the intervals hold for these trained models" in notes
+    assert "xnli: seeds 1 against seeds 1, 2" in notes
+    assert "one seed of mixed: the intervals hold for this model of it" in notes
+
+
+def test_the_sides_may_have_different_seeds(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2, 3), tasks={"xnli": "accuracy"}, splits=("test",))
+    kept = [r for r in made.evaluations if (r.condition == "mixed") == (r.seed == 3)]
+    land(home, made.study, kept, made.contracts, made.stages)
+    (one,) = compare_conditions(home, resamples=200)
+    expected = {}
+    for row in kept:
+        value = json.loads((row.artifact / "scores.json").read_text())["metrics"]["accuracy"]
+        expected.setdefault(row.condition, []).append(value)
+    assert one.overall.delta == pytest.approx(np.mean(expected["mixed"]) - np.mean(expected["none"]), abs=1e-4)
+    assert (one.overall.seeds, one.overall.baseline_seeds) == (1, 2)
+
+
+def test_a_seed_that_a_side_lacks_in_a_language_is_left_out(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",))
+    kept = [r for r in made.evaluations if (r.condition, r.language, r.seed) != ("none", "sw", 2)]
+    land(home, made.study, kept, made.contracts, made.stages)
+    (one,) = compare_conditions(home, resamples=200)
+    assert (one.overall.seeds, one.overall.baseline_seeds) == (2, 1)
+    assert any("seeds that a side has not in every language are left out" in note for note in one.notes)
 
 
 def test_conditions_of_two_studies_can_be_compared(make, home):

@@ -111,6 +111,15 @@ def test_one_seed_has_no_spread_of_seeds():
     assert got.seeds == 0.0 and got.delta == 10.0
 
 
+def test_a_side_with_one_seed_adds_nothing_to_the_spread_of_the_other():
+    rng = np.random.default_rng(0)
+    three, draws = np.array([60.0, 62.0, 64.0]), rng.normal(0.0, 1e-9, (100, 3))
+    got = spread((three, [50.0]), (draws, rng.normal(0.0, 1e-9, (100, 1))), 50, floor=0.0)
+    assert got.seeds == pytest.approx(three.var(ddof=1) / 3) and got.degrees == pytest.approx(2.0)
+    both = spread((three, three - 10), (draws, draws), 50, floor=0.0)
+    assert both.seeds == pytest.approx(2 * got.seeds) and both.degrees == pytest.approx(4.0)
+
+
 def test_agreement_is_not_certainty():
     same = spread(np.full((2, 1), 80.0), np.full((2, 200, 1), 80.0), 98, floor=smallest_error(98))
     assert same.half_width(0.025) == pytest.approx(100 * np.sqrt(2) / 100 * stats.t.ppf(0.975, 97))

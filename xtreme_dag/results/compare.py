@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.errors import UserError, nearest
-from xtreme_dag.results.draws import Draws, draw, mean_of
-from xtreme_dag.results.effects import Comparison, corrected, effect_of
+from xtreme_dag.results.draws import SIDES, Draws, draw, mean_of
+from xtreme_dag.results.effects import Comparison, Effect, corrected, effect_of
 from xtreme_dag.results.pairs import Run, columns_in, find_metric, read_leaves
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.wording import sentence_of
@@ -36,7 +36,7 @@ def compare_conditions(
     confidence: float | None = None,
     seed: int = 0,
 ) -> list[Comparison]:
-    """Compares conditions with a baseline, over the tasks, languages, seeds and examples that both have.
+    """Compares conditions with a baseline, over the tasks, languages and examples that both have.
 
     Paired bootstrap over examples within language; examples that several languages share (parallel test sets) are
     resampled together. Seeds enter as `inference` explains. Holm over the languages of a task and over the tasks.
@@ -169,7 +169,7 @@ def _compare(
             notes.append(f"{task}: {dropped:,} examples that not every run has are left out")
     if not by_task:
         raise UserError(
-            f"{label!r} and {against!r} have no task, language and seed in common", where=f"{settings.split} scores"
+            f"{label!r} and {against!r} have no task and language in common", where=f"{settings.split} scores"
         )
     means = {task: mean_of(list(draws.values())) for task, (_, draws) in by_task.items()}
     task_effects = corrected(
@@ -189,14 +189,7 @@ def _compare(
         )
     ]
     overall = effect_of(mean_of(list(means.values())), task=None, language=None, metric="mean", confidence=confidence)
-    if len({one.seeds for one in means.values()}) > 1:
-        notes.append(f"the tasks have different seeds; their mean is over {overall.seeds}")
-    if overall.seeds == 1:
-        notes.append("one seed: the intervals hold for these trained models, not for other seeds")
-    if overall.seeds == 2:
-        notes.append(
-            "two seeds: two runs say little of how far runs differ, so intervals can be wide; three are better"
-        )
+    notes += _seed_notes(means, overall, label, against)
     comparison = Comparison(
         study=settings.study,
         condition=label,
@@ -212,6 +205,27 @@ def _compare(
     return replace(comparison, sentence=sentence_of(comparison))
 
 
+def _seed_notes(means: Mapping[str, Draws], overall: Effect, label: str, against: str) -> list[str]:
+    """What the numbers of seeds mean for the intervals."""
+    notes = []
+    if len({one.seeds for one in means.values()}) > 1:
+        notes.append("the tasks have different seeds; their mean is over those that all have")
+    numbers = {label: overall.seeds, against: overall.baseline_seeds}
+    if set(numbers.values()) == {1}:
+        notes.append("one seed: the intervals hold for these trained models, not for other seeds")
+    else:
+        notes += [
+            f"one seed of {name}: the intervals hold for this model of it, not for other seeds"
+            for name, number in numbers.items()
+            if number == 1
+        ]
+    if 2 in numbers.values():
+        notes.append(
+            "two seeds: two runs say little of how far runs differ, so intervals can be wide; three are better"
+        )
+    return notes
+
+
 def _common_files(
     root: Path,
     one: Mapping[str, Mapping[int, tuple[str, str]]],
@@ -219,23 +233,32 @@ def _common_files(
     task: str,
     notes: list[str],
 ) -> dict[str, dict[Run, Path]]:
-    """Language -> run -> file, for the languages that both have and the seeds that both have in all of them."""
+    """Language -> run -> file, for the languages that both sides have and the seeds that a side has in all of them."""
     languages = sorted(one.keys() & other.keys())
     if one.keys() != other.keys():
         notes.append(f"{task}: not every language has both sides; {len(languages)} are compared")
     if not languages:
         return {}
-    seeds = set.intersection(*(one[language].keys() & other[language].keys() for language in languages))
-    every = set.union(*(one[language].keys() | other[language].keys() for language in languages))
-    if seeds != every:
-        notes.append(f"{task}: {len(seeds)} of {len(every)} seeds have both sides in every language")
-    if not seeds:
+    seeds = [set.intersection(*(set(side[language]) for language in languages)) for side in (one, other)]
+    if any(
+        set(side[language]) != common
+        for side, common in zip((one, other), seeds, strict=True)
+        for language in languages
+    ):
+        notes.append(f"{task}: seeds that a side has not in every language are left out")
+    if not all(seeds):
         return {}
+    if seeds[0] != seeds[1]:
+        notes.append(f"{task}: seeds {_listed(seeds[0])} against seeds {_listed(seeds[1])}")
     return {
         language: {
-            (side, seed): root / cells[language][seed][1]
-            for side, cells in (("condition", one), ("baseline", other))
-            for seed in sorted(seeds)
+            (name, seed): root / side[language][seed][1]
+            for name, side, common in zip(SIDES, (one, other), seeds, strict=True)
+            for seed in sorted(common)
         }
         for language in languages
     }
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(seeds)))

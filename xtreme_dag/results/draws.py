@@ -21,14 +21,19 @@ Floats = NDArray[np.float64]
 _SHARE_FROM = 1000
 
 
+Both = tuple[Floats, Floats]
+"""Figures of the condition and of the baseline."""
+SIDES = ("condition", "baseline")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """Figures of condition (0) and baseline (1), in points.
+    """Figures of condition and baseline, in points.
 
     Attributes:
-        seeds: the seeds that both sides have.
-        observed: on the data (2, seeds).
-        resampled: on resampled examples (2, resamples, seeds).
+        seeds: the seeds of each side.
+        observed: on the data, each (seeds,).
+        resampled: on resampled examples, each (resamples, seeds).
         n: number of examples, of all languages and tasks that are in it.
         smallest: number of examples of its smallest part: the degrees of freedom are counted from it.
         floor: smallest credible standard error of the difference.
@@ -36,9 +41,9 @@ class Draws:
         mcnemar: exact p of an accuracy in one language; None otherwise.
     """
 
-    seeds: tuple[int, ...]
-    observed: Floats
-    resampled: Floats
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    observed: Both
+    resampled: Both
     n: int
     smallest: int
     floor: float
@@ -49,19 +54,6 @@ class Draws:
     def spread(self) -> Spread:
         """The difference and where its variance comes from."""
         return spread(self.observed, self.resampled, self.smallest, self.floor)
-
-    def only(self, seeds: Sequence[int]) -> Draws:
-        """The figures of some of the seeds."""
-        places = [self.seeds.index(seed) for seed in seeds]
-        return Draws(
-            seeds=tuple(seeds),
-            observed=self.observed[:, places],
-            resampled=self.resampled[:, :, places],
-            n=self.n,
-            smallest=self.smallest,
-            floor=self.floor,
-            dropped=self.dropped,
-        )
 
 
 def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, task: str) -> dict[str, Draws]:
@@ -122,31 +114,30 @@ def _sums_apart(leaves: Sequence[Leaf], resamples: int, seed: int, task: str) ->
 def mean_of(draws: Sequence[Draws]) -> Draws:
     """The unweighted mean of several figures, resample by resample, over the seeds that all of them have.
 
-    Where no seed is common to all, each figure's mean over its seeds stands for one run.
+    Where a side has no seed that is common to all, each figure's mean over its seeds stands for one run.
     """
-    seeds = [seed for seed in draws[0].seeds if all(seed in other.seeds for other in draws)]
-    same = [one.only(seeds) if seeds else _one_run(one) for one in draws]
+    sides = [_mean_of_side(draws, side) for side in (0, 1)]
     return Draws(
-        seeds=same[0].seeds,
-        observed=np.mean([one.observed for one in same], axis=0),
-        resampled=np.mean([one.resampled for one in same], axis=0),
-        n=sum(one.n for one in same),
-        smallest=min(one.smallest for one in same),
-        floor=float(np.sqrt(sum(one.floor**2 for one in same))) / len(same),
-        dropped=sum(one.dropped for one in same),
+        seeds=(sides[0][0], sides[1][0]),
+        observed=(sides[0][1], sides[1][1]),
+        resampled=(sides[0][2], sides[1][2]),
+        n=sum(one.n for one in draws),
+        smallest=min(one.smallest for one in draws),
+        floor=float(np.sqrt(sum(one.floor**2 for one in draws))) / len(draws),
+        dropped=sum(one.dropped for one in draws),
     )
 
 
-def _one_run(draws: Draws) -> Draws:
-    return Draws(
-        seeds=(-1,),
-        observed=draws.observed.mean(axis=1, keepdims=True),
-        resampled=draws.resampled.mean(axis=2, keepdims=True),
-        n=draws.n,
-        smallest=draws.smallest,
-        floor=draws.floor,
-        dropped=draws.dropped,
-    )
+def _mean_of_side(draws: Sequence[Draws], side: int) -> tuple[tuple[int, ...], Floats, Floats]:
+    seeds = tuple(seed for seed in draws[0].seeds[side] if all(seed in one.seeds[side] for one in draws))
+    if not seeds:
+        observed = [one.observed[side].mean(keepdims=True) for one in draws]
+        resampled = [one.resampled[side].mean(axis=1, keepdims=True) for one in draws]
+        return (-1,), np.mean(observed, axis=0), np.mean(resampled, axis=0)
+    places = [[one.seeds[side].index(seed) for seed in seeds] for one in draws]
+    observed = [one.observed[side][place] for one, place in zip(draws, places, strict=True)]
+    resampled = [one.resampled[side][:, place] for one, place in zip(draws, places, strict=True)]
+    return seeds, np.mean(observed, axis=0), np.mean(resampled, axis=0)
 
 
 Place = tuple[NDArray[np.int64] | None, int]
@@ -193,31 +184,37 @@ def _placed(leaf: Leaf, rows: NDArray[np.int64] | None, total: int) -> NDArray[n
 
 def _figures(leaf: Leaf, metric: Metric, sums: Floats) -> Draws:
     """The metric of each side and seed, from sums of its columns (resamples, runs x columns, and a count if needed)."""
-    seeds = tuple(seed for side, seed in leaf.columns if side == "condition")
-    shape = (2, len(seeds), len(metric.columns))
-    width = int(np.prod(shape))
-    parts = sums[:, :width].reshape(-1, *shape)
-    counted = sums[:, width] if sums.shape[1] > width else np.full(len(sums), float(leaf.n))
-    once = np.stack([block.sum(axis=0, dtype=np.float64) for block in leaf.columns.values()]).reshape(shape)
+    runs, width = len(leaf.columns), len(metric.columns)
+    parts = sums[:, : runs * width].reshape(-1, runs, width)
+    counted = sums[:, -1] if sums.shape[1] > runs * width else np.full(len(sums), float(leaf.n))
+    once = np.stack([block.sum(axis=0, dtype=np.float64) for block in leaf.columns.values()])
 
     def combine(values: Floats, n: Floats) -> Floats:
         named = {name: values[..., place] for place, name in enumerate(metric.columns)}
         return np.asarray(metric.combine({**named, "n": np.broadcast_to(n, values.shape[:-1])}), dtype=np.float64)
 
+    observed, resampled = combine(once, np.array(float(leaf.n))), combine(parts, np.maximum(counted, 1.0)[:, None])
+    of = [[place for place, (name, _) in enumerate(leaf.columns) if name == side] for side in SIDES]
+    seeds = [tuple(seed for name, seed in leaf.columns if name == side) for side in SIDES]
     return Draws(
-        seeds=seeds,
-        observed=combine(once, np.array(float(leaf.n))),
-        resampled=np.moveaxis(combine(parts, np.maximum(counted, 1.0)[:, None, None]), 0, 1),
+        seeds=(seeds[0], seeds[1]),
+        observed=(observed[of[0]], observed[of[1]]),
+        resampled=(resampled[:, of[0]], resampled[:, of[1]]),
         n=leaf.n,
         smallest=leaf.n,
         floor=smallest_error(leaf.n),
         dropped=leaf.dropped,
-        mcnemar=_exact(leaf, len(seeds)) if metric.name == "accuracy" else None,
+        mcnemar=_exact(leaf) if metric.name == "accuracy" else None,
     )
 
 
-def _exact(leaf: Leaf, seeds: int) -> float:
-    """McNemar's exact p; with several seeds an example counts for the side that got it right in more of them."""
-    blocks = [block[:, 0] for block in leaf.columns.values()]
-    net = np.sum(blocks[:seeds], axis=0) - np.sum(blocks[seeds:], axis=0)
+def _exact(leaf: Leaf) -> float:
+    """McNemar's exact p; with several seeds an example counts for the side that got it right in more of its runs."""
+    share = {
+        side: np.mean(
+            [block[:, 0].astype(np.float64) for (name, _), block in leaf.columns.items() if name == side], axis=0
+        )
+        for side in SIDES
+    }
+    net = np.round(share["condition"] - share["baseline"], 9)
     return mcnemar(int((net > 0).sum()), int((net < 0).sum()))

@@ -31,7 +31,8 @@ class Effect:
         detectable: the true difference that would be found in 80 % of such studies.
         standard_error: of delta.
         n: examples that were compared (of one language or summed).
-        seeds: seeds that both conditions have.
+        seeds: number of the condition's seeds.
+        baseline_seeds: number of the baseline's.
         mcnemar: exact p on the examples, for accuracies of one language; None otherwise.
         dropped: examples left out because not every run has them.
     """
@@ -50,6 +51,7 @@ class Effect:
     standard_error: float
     n: int
     seeds: int
+    baseline_seeds: int
     mcnemar: float | None = None
     dropped: int = 0
 
@@ -119,7 +121,8 @@ def effect_of(draws: Draws, *, task: str | None, language: str | None, metric: s
         detectable=found.detectable(confidence),
         standard_error=float(np.sqrt(found.examples + found.seeds)),
         n=draws.n,
-        seeds=len(draws.seeds),
+        seeds=len(draws.seeds[0]),
+        baseline_seeds=len(draws.seeds[1]),
         mcnemar=draws.mcnemar,
         dropped=draws.dropped,
     )

@@ -10,11 +10,13 @@ the share of e in it (known from the resamples), with Student's quantile for the
 sides' seeds are independent draws: seed 1 of one condition shares nothing with seed 1 of another but the number.
 
 The two parts are joined by recovery of variance estimates (Zou and Donner 2008, Statistics in Medicine 27:1693): the
-half-width is sqrt(q_n^2 V_examples + q_K^2 V_seeds). With one seed the interval speaks of these models alone.
+half-width is sqrt(q_n^2 V_examples + q_K^2 V_seeds). A side with one seed adds nothing: the
+interval then speaks of that model, and not of others that are trained in the same way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,33 +71,34 @@ class Spread:
         )
 
 
-def spread(observed: ArrayLike, draws: ArrayLike, n: int, floor: float) -> Spread:
+def spread(observed: Sequence[ArrayLike], draws: Sequence[ArrayLike], n: int, floor: float) -> Spread:
     """The variance of the difference of two sides, by its sources.
 
     Args:
-        observed: figures of condition and baseline, per seed, on the whole data, in points (2, seeds).
-        draws: the same on resampled examples (2, resamples, seeds); all runs share each resample.
+        observed: figures of condition and baseline on the whole data, in points; each (seeds of that side,).
+        draws: the same on resampled examples, each (resamples, seeds of that side); all runs share each resample.
         n: number of examples that were resampled.
         floor: smallest credible standard error: see `smallest_error`.
     """
-    figures, resampled = np.asarray(observed, dtype=np.float64), np.asarray(draws, dtype=np.float64)
-    runs = figures.shape[1]
+    figures = [np.asarray(side, dtype=np.float64) for side in observed]
+    resampled = [np.asarray(side, dtype=np.float64) for side in draws]
     unbiased = n / (n - 1) if n > 1 else 1.0  # resampling n of n has (n-1)/n of the variance
-    means = resampled.mean(axis=2)
-    examples = float((means[0] - means[1]).var(ddof=1)) * unbiased
-    seeds, degrees = 0.0, 1.0
-    if runs > 1:
-        sides = figures.var(axis=1, ddof=1) / runs
-        each = resampled.var(axis=1, ddof=1).mean(axis=1) * unbiased
-        interaction = np.maximum((each - means.var(axis=1, ddof=1) * unbiased) / (runs - 1), 0.0)  # var(e)/(nK)
-        seeds = max(0.0, float(sides.sum() - interaction.sum()))
-        degrees = (runs - 1) * float(sides.sum() ** 2 / max((sides**2).sum(), np.finfo(float).tiny))
+    examples = float((resampled[0].mean(axis=1) - resampled[1].mean(axis=1)).var(ddof=1)) * unbiased
+    between, within, uncertain = 0.0, 0.0, 0.0
+    for side, drawn in zip(figures, resampled, strict=True):
+        runs = len(side)
+        if runs > 1:
+            variance = float(side.var(ddof=1)) / runs
+            each, mean = float(drawn.var(axis=0, ddof=1).mean()), float(drawn.mean(axis=1).var(ddof=1))
+            between += variance
+            within += max(0.0, (each - mean) * unbiased / (runs - 1))  # var(e)/(nK), which is in `variance` too
+            uncertain += variance**2 / (runs - 1)
     return Spread(
-        delta=float((figures[0] - figures[1]).mean()),
+        delta=float(figures[0].mean() - figures[1].mean()),
         examples=max(examples, floor**2),
-        seeds=seeds,
+        seeds=max(0.0, between - within),
         n=n,
-        degrees=max(degrees, 1.0),
+        degrees=max(1.0, between**2 / uncertain) if uncertain > 0 else 1.0,
     )
 
 

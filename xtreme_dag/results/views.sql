@@ -55,15 +55,13 @@ GROUP BY t.study, t.condition, t.split
 ORDER BY t.study, t.split, average DESC, t.condition;
 
 CREATE OR REPLACE VIEW deltas AS
--- Against the study's baseline, over the seeds that both have.
-SELECT a.study, a.condition, a.task, a.language, a.split, a.metric, avg(a.value) AS value,
-       avg(b.value) AS baseline_value, avg(a.value - b.value) AS delta,
-       stddev_samp(a.value - b.value) AS seed_sd, count(*) AS seeds, max(a.n) AS n, s.baseline
-FROM scores a JOIN studies s USING (study)
-JOIN scores b ON b.study = a.study AND b.condition = s.baseline AND b.task = a.task AND b.language = a.language
-             AND b.split = a.split AND b.seed = a.seed AND b.metric = a.metric
-WHERE a.is_primary AND b.is_primary AND a.condition <> s.baseline
-GROUP BY ALL;
+-- Against the study's baseline, each side averaged over its seeds.
+SELECT a.study, a.condition, a.task, a.language, a.split, a.metric, a.value, b.value AS baseline_value,
+       a.value - b.value AS delta, a.seeds, b.seeds AS baseline_seeds, a.n, s.baseline
+FROM per_language a JOIN studies s USING (study)
+JOIN per_language b ON b.study = a.study AND b.condition = s.baseline AND b.task = a.task AND b.language = a.language
+                   AND b.split = a.split AND b.metric = a.metric
+WHERE a.condition <> s.baseline;
 
 CREATE OR REPLACE VIEW task_deltas AS
 SELECT study, condition, task, split, metric, avg(value) AS value, avg(baseline_value) AS baseline_value,
@@ -175,12 +173,11 @@ FROM up LEFT JOIN stages s USING (study, stage_key)
 GROUP BY ALL ORDER BY depth, up.stage_key;
 
 CREATE OR REPLACE MACRO compare(a, b) AS TABLE
--- Point estimates, b minus a, over the languages and seeds that both conditions have.
-SELECT x.study, x.task, x.language, x.split, x.metric, avg(x.value) AS a_value, avg(y.value) AS b_value,
-       avg(y.value - x.value) AS delta, count(*) AS seeds, max(x.n) AS n
-FROM scores x JOIN scores y USING (study, task, language, split, seed, metric)
-WHERE x.condition = a AND y.condition = b AND x.is_primary AND y.is_primary
-GROUP BY ALL ORDER BY x.study, x.task, x.language;
+-- Point estimates, b minus a, over the languages that both have, each side averaged over its seeds.
+SELECT x.study, x.task, x.language, x.split, x.metric, x.value AS a_value, y.value AS b_value,
+       y.value - x.value AS delta, x.n
+FROM per_language x JOIN per_language y USING (study, task, language, split, metric)
+WHERE x.condition = a AND y.condition = b ORDER BY x.study, x.task, x.language;
 
 CREATE OR REPLACE MACRO delta(task_name) AS TABLE
 SELECT * FROM deltas WHERE task = task_name ORDER BY study, condition, delta DESC;
