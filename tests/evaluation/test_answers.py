@@ -60,9 +60,12 @@ def test_the_answer_is_the_best_span_of_all_windows(
     model, scores_of, miniworld, make_inputs, make_context, same_outcome, tmp_path, language
 ):
     rows = miniworld("span_qa", language, rows=30)
-    inputs = {"model": model, **make_inputs(rows, format="span_qa", head="span", max_length=32, doc_stride=6)}
+    inputs = {
+        "model": model,
+        **make_inputs(rows, format="span_qa", head="span", max_length=22, query_length=9, doc_stride=4),
+    }
     encoded = open_encoded(inputs["encoded"])
-    assert len(encoded.lengths) > 2 * len(encoded)
+    assert len(encoded.lengths) > 1.5 * len(encoded)
     for batch_tokens in (300, 1, 100_000):
         context = make_context(tmp_path / str(batch_tokens), batch_tokens=batch_tokens)
         evaluate_span_squad({**FACTS, "language": language, "recipe": {"save_n_best": True}}, inputs, context)

@@ -83,6 +83,7 @@ def test_classification_equals_the_reference_whatever_the_batch(
     right = np.array(table["gold"].to_pylist()) == np.array(table["prediction"].to_pylist())
     np.testing.assert_array_equal(table["s_correct"].to_numpy(), right)
     assert table["gold"].to_pylist() == rows["label"].to_pylist()
+    assert table["tokens"].to_pylist() == [len(ids) for ids in encoded.sequences["input_ids"].to_pylist()]
     assert scores["n"] == 60 and scores["metrics"]["accuracy"] == pytest.approx(100 * right.mean())
 
 

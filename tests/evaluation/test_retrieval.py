@@ -94,14 +94,17 @@ def test_the_sweep_is_reported_apart_and_decides_nothing(base, parallel, make_co
     assert max(entry["accuracy"] for entry in sweep["layers"]) > sweep["layers"][0]["accuracy"] - 1e-9
 
 
-def test_the_ratio_margin_is_an_option(base, parallel, layers_of, make_context, tmp_path):
+@pytest.mark.parametrize("k", [None, 2])
+def test_the_ratio_margin_is_an_option(base, parallel, layers_of, make_context, tmp_path, k):
     context = make_context(tmp_path / "out")
-    evaluate_tatoeba({**FACTS, "recipe": {"layer": 2, "similarity": "ratio"}}, {"model": base, **parallel}, context)
+    recipe = {"layer": 2, "similarity": "ratio", "margin_k": k}
+    k = k or 4
+    evaluate_tatoeba({**FACTS, "recipe": recipe}, {"model": base, **parallel}, context)
     sequences = open_encoded(parallel["encoded"]).sequences["input_ids"].to_pylist()
     vectors = [pooled(layers_of(ids)[2], "mean") for ids in sequences]
     similar = cosines(vectors[1::2], vectors[0::2])
-    level_e, level_f = -np.sort(-similar, axis=1)[:, :4].mean(axis=1), -np.sort(-similar.T, axis=1)[:, :4].mean(axis=1)
-    near = np.argsort(-similar, axis=1)[:, :4]
+    level_e, level_f = (-np.sort(-side, axis=1)[:, :k].mean(axis=1) for side in (similar, similar.T))
+    near = np.argsort(-similar, axis=1)[:, :k]
     margin = np.take_along_axis(2 * similar / (level_e[:, None] + level_f), near, axis=1)
     table = pq.read_table(context.out / "predictions.parquet")
     np.testing.assert_allclose(table["score"].to_numpy(), margin.max(axis=1), atol=1.1e-4)

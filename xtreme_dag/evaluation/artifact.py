@@ -25,6 +25,7 @@ def write_evaluation(
     *,
     ids: Sequence[str],
     languages: Sequence[str],
+    tokens: ArrayLike,
     gold: Sequence[str | None],
     predictions: Sequence[str | None],
     scores: ArrayLike,
@@ -41,6 +42,7 @@ def write_evaluation(
         params: the stage's parameters: task, language, split.
         ids: ids of the examples.
         languages: language of each example.
+        tokens: tokens of each example, all its sequences together.
         gold: right outcome of each example as text, None where it is not known.
         predictions: predicted outcome of each example as text.
         scores: confidence of each prediction, rounded to `SCORE_DECIMALS`.
@@ -57,6 +59,7 @@ def write_evaluation(
         "prediction": pa.array(predictions, pa.string()),
         "score": pa.array(rounded(scores), pa.float32()),
         **{name: pa.array(column, pa.float64(), from_pandas=True) for name, column in statistics.items()},
+        "tokens": pa.array(np.asarray(tokens), pa.int32()),
         **(more or {}),
     }
     write_parquet(pa.table(columns), out / "predictions.parquet")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from xtreme_dag.data.canonical import read_table
 from xtreme_dag.data.encoded import open_encoded
@@ -36,7 +37,7 @@ def evaluate_bucc(params: Mapping[str, Any], inputs: Mapping[str, Path], context
 
     Args:
         params: `task`, `language`, `split`, `recipe`: `layer`, `pooling` (see `embed`), `margin` (`ratio` or
-            `cosine`), `repeats` (`dropped` or `all`, see `id_pairs`), `precision`.
+            `cosine`), `margin_k` (neighbours, 4), `repeats` (`dropped` or `all`, see `id_pairs`), `precision`.
         inputs: `model`, `encoded`, `table`; `calibration`, the evaluation of the dev split, whose threshold is used.
             Without it the threshold is chosen on these very sentences, and `scores.json` says so.
         context: see `settings_of` for the options.
@@ -64,16 +65,17 @@ def evaluate_bucc(params: Mapping[str, Any], inputs: Mapping[str, Path], context
     mined = mine(
         vectors[places["foreign"][foreign.first]],
         vectors[places["english"][english.first]],
-        k=NEIGHBOURS,
+        k=int(recipe.get("margin_k") or NEIGHBOURS),
         margin=str(recipe.get("margin") or "ratio"),
         device=settings.device,
     )
     pairs = id_pairs(mined, foreign, english, repeats=str(recipe.get("repeats") or "dropped"))
     sources = [names[row] for row in rows["foreign"]]
+    tokens = encoded.example_lengths[places["foreign"]]
     listed = table["gold"].to_pylist()
     gold = [(names[row], other) for row in rows["foreign"] for other in listed[row] or []]
     threshold, chosen_on = _threshold(inputs, pairs, gold, str(params["split"]))
-    _write(params, context, sources, pairs, gold, {"threshold": threshold, "threshold_chosen_on": chosen_on})
+    _write(params, context, sources, tokens, pairs, gold, {"threshold": threshold, "threshold_chosen_on": chosen_on})
     return {"examples": len(sources), "pairs": len(pairs), "tokens": int(encoded.lengths.sum())}
 
 
@@ -96,6 +98,7 @@ def _write(
     params: Mapping[str, Any],
     context: StageContext,
     sources: Sequence[str],
+    tokens: NDArray[np.int64],
     pairs: Sequence[tuple[str, str, float]],
     gold: Sequence[tuple[str, str]],
     details: Mapping[str, Any],
@@ -114,6 +117,7 @@ def _write(
         params,
         ids=sources,
         languages=[str(params["language"])] * len(sources),
+        tokens=tokens,
         gold=[" ".join(wanted.get(source, ())) for source in sources],
         predictions=[" ".join(found.get(source, ())) for source in sources],
         scores=[best.get(source, 0.0) for source in sources],

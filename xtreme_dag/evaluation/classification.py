@@ -47,6 +47,7 @@ def evaluate_classification(
         params,
         ids=table.example_ids,
         languages=table.languages,
+        tokens=table.example_lengths,
         gold=rows_in_order(read_table(inputs["table"]), table.example_ids, params["task"])["label"].to_pylist(),
         predictions=[names[index] for index in chosen.tolist()],
         scores=scores,

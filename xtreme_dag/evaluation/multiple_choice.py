@@ -56,6 +56,7 @@ def evaluate_multiple_choice(
         params,
         ids=table.example_ids,
         languages=table.languages,
+        tokens=table.example_lengths,
         gold=[None if label < 0 else str(label) for label in table.per_example("label").tolist()],
         predictions=predictions,
         scores=scores,

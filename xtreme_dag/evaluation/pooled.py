@@ -211,6 +211,7 @@ def _ranked(
     columns = {
         "id": pa.array(ids, pa.string()),
         "language": pa.array(tongues.tolist(), pa.string()),
+        "tokens": pa.array(np.concatenate([pool.encoded.example_lengths[pool.queries] for pool in asking]), pa.int32()),
         "gold": pa.array(right, pa.list_(pa.string())),
         "candidates": pa.array([[names[row] for row in rows] for rows in found.rows.tolist()]),
         "candidate_languages": pa.array([languages[rows].tolist() for rows in found.rows]),

@@ -128,6 +128,7 @@ def _finish(
         params,
         ids=answers.table.example_ids,
         languages=answers.table.languages,
+        tokens=answers.table.example_lengths,
         gold=[json.dumps(texts, ensure_ascii=False) for texts in gold_answers(answers)],
         predictions=[_text(answer) for answer in given],
         scores=confidence(answers, given, null=null),

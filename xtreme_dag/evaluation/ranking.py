@@ -141,6 +141,7 @@ def _write(
         params,
         ids=[row["id"] for row in rows],
         languages=[row["language"] for row in rows],
+        tokens=[row["tokens"] for row in rows],
         gold=[" ".join(row["gold"]) for row in rows],
         predictions=[" ".join(row["candidates"]) for row in rows],
         scores=[row["cosines"][0] for row in rows],

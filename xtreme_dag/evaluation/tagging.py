@@ -99,6 +99,7 @@ def _write(
         params,
         ids=table.example_ids,
         languages=table.languages,
+        tokens=table.example_lengths,
         gold=[" ".join(row) if there else None for row, there in zip(gold, known, strict=True)],
         predictions=[" ".join(row) for row in predicted],
         scores=[float(scores[low:high].mean()) if high > low else 0.0 for low, high in pairwise(bounds)],

@@ -36,7 +36,7 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
 
     Args:
         params: `task`, `language`, `split`, `recipe`: `layer` (number, or null for 14/24 of the depth), `pooling`
-            (`mean`, `mean_without_special`, `cls`, `dual`), `similarity` (`cosine`, or `ratio` margin with k = 4),
+            (`mean`, `mean_without_special`, `cls`, `dual`), `similarity` (`cosine`, or `ratio` margin over `margin_k` = 4 neighbours),
             `sweep` (true: also every layer's accuracy, in `sweep.json`; it never decides the layer), `precision`.
         inputs: `model`, `encoded`.
         context: see `settings_of` for the options.
@@ -54,13 +54,15 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     if int(english.sum()) * 2 != len(english):
         raise UserError("the table is not one of parallel sentences", where=str(params["task"]))
     vectors = _vectors(params, recipe, table, model, settings, context, english)
-    found = translations(vectors[english], vectors[~english], similarity, settings.device)
+    k = int(recipe.get("margin_k") or MARGIN_NEIGHBOURS)
+    found = translations(vectors[english], vectors[~english], similarity, settings.device, k)
     names = table.example_ids
     write_labels(
         context.out,
         params,
         ids=names,
         languages=table.languages,
+        tokens=table.example_lengths,
         gold=names,
         predictions=[names[row] for row in found.rows[:, 0].tolist()],
         scores=found.cosines[:, 0],
@@ -96,12 +98,12 @@ def _vectors(
 
 
 def translations(
-    english: NDArray[np.float32], foreign: NDArray[np.float32], similarity: str, device: torch.device
+    english: NDArray[np.float32], foreign: NDArray[np.float32], similarity: str, device: torch.device, k: int
 ) -> Neighbours:
-    """The best foreign sentence of each English one, by cosine or by ratio margin: `Neighbours` with k = 1."""
+    """The best foreign sentence of each English one, by cosine or by ratio margin over k neighbours."""
     if similarity == "cosine":
         return top_k(english, foreign, 1, device=device)
-    k = min(MARGIN_NEIGHBOURS, len(foreign))
+    k = min(k, len(foreign))
     forward = top_k(english, foreign, k, device=device)
     back = top_k(foreign, english, k, device=device).cosines.mean(axis=1)
     margin = forward.cosines / ((forward.cosines.mean(axis=1)[:, None] + back[forward.rows]) / 2)
