@@ -8,6 +8,7 @@ CPU is faster than padding them into groups, because nothing is computed for the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -25,7 +26,7 @@ class Boundaries:
 
     Attributes:
         bounds: int32 `[sequences + 1]`.
-        lengths: the lengths on the host.
+        lengths: the lengths on the host; only the backend `split` reads them.
         longest: an upper bound of the lengths.
         backend: `split`, `varlen` or `flash`.
     """
@@ -107,8 +108,17 @@ def varlen_attention(query: Tensor, key: Tensor, value: Tensor, packing: Boundar
     from torch.nn.attention.varlen import varlen_attn
 
     longest = packing.longest
+    usual = scaling is None or math.isclose(scaling, query.shape[-1] ** -0.5)
+    extra: Any = {} if usual else {"scale": scaling}
     out = varlen_attn(
-        _flat(query), _flat(key), _flat(value), packing.bounds, packing.bounds, longest, longest, scale=scaling
+        _flat(query),
+        _flat(key),
+        _flat(value),
+        packing.bounds,
+        packing.bounds,
+        longest,
+        longest,
+        **extra,
     )
     return cast(Tensor, out).unsqueeze(0)
 

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from xtreme_dag.errors import UserError
 from xtreme_dag.model.attention import Boundaries, backend_for
-from xtreme_dag.model.packed import PackedTokens, to_device
+from xtreme_dag.model.packed import PackedTokens, bucketed, to_device
 
 # Encoders whose attention goes through transformers' attention interface and whose positions are absolute: the tests
 # hold each of them against its own padded batch. Others (mDeBERTa, RemBERT) are run in length buckets.
 PACKABLE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta", "xlm-roberta-xl"})
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+# Compiled layers meet token counts and longest sequences in these steps only.
+_COMPILED_TOKENS, _COMPILED_LENGTH = 256, 128
 # In a length bucket the shortest sequence has at least this share of the longest one's tokens.
 _BUCKET = 0.8
 
@@ -46,10 +48,22 @@ class PackedEncoder(nn.Module):
         self.longest_allowed = None if limit is None or not self.packs else int(limit) - self.position_offset
         self.pad_id = int(self.config.pad_token_id or 0)
         self._at: Tensor | None = None
+        self._compiled = False
         if self.packs:
             last = cast(Any, self.backbone).encoder.layer[-1]
             last.attention.output.register_forward_pre_hook(self._narrow)
         self.uses_types = getattr(self.config, "type_vocab_size", 0) > 1
+
+    def compile_layers(self) -> None:
+        """Compiles the transformer layers (one program for all of them), for the CUDA backends.
+
+        The last layer is left as it is: its hook is not for the compiler. Batches are then padded to a multiple of some hundred tokens, so that few shapes occur. Encoders that do not
+        pack are left as they are.
+        """
+        if self.packs:
+            self._compiled = True
+            for layer in cast(Any, self.backbone).encoder.layer[:-1]:
+                layer.compile(dynamic=True)
 
     @property
     def hidden_size(self) -> int:
@@ -109,13 +123,17 @@ class PackedEncoder(nn.Module):
 
     def _packed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
         """All sequences in one row, attention within each."""
+        real = len(tokens.input_ids)
+        if self._compiled:
+            tokens = bucketed(tokens, _COMPILED_TOKENS, self.pad_id)
         device = tokens.input_ids.device
         dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
+        backend = backend_for(device, dtype)
         packing = Boundaries(
             bounds=tokens.bounds,
-            lengths=tokens.lengths,
-            longest=tokens.longest,
-            backend=backend_for(device, dtype),
+            lengths=tokens.lengths if backend == "split" else (),
+            longest=-(-tokens.longest // _COMPILED_LENGTH) * _COMPILED_LENGTH if self._compiled else tokens.longest,
+            backend=backend,
         )
         types = tokens.type_ids if self.uses_types else None
         output = self.backbone(
@@ -126,7 +144,7 @@ class PackedEncoder(nn.Module):
             output_hidden_states=every,
         )
         states = output.hidden_states if every else [output.last_hidden_state]
-        return [state.squeeze(0) for state in states]
+        return [state.squeeze(0)[:real] for state in states]
 
     def _bucketed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
         """Padded runs over sequences of similar length; the states come back in packed order."""

@@ -85,6 +85,30 @@ def pack(
     )
 
 
+def bucketed(tokens: PackedTokens, size: int, pad: int) -> PackedTokens:
+    """The tokens with padding at the end, as a sequence of its own, so that their number is a multiple of `size`.
+
+    Compiled code meets few shapes then. The real tokens come first and do not see the padding.
+
+    Args:
+        tokens: the packed tokens.
+        size: the step of the bucket.
+        pad: id of the padding token.
+    """
+    missing = -len(tokens.input_ids) % size
+    if not missing:
+        return tokens
+    padding = torch.arange(missing, device=tokens.positions.device)
+    end = tokens.bounds[-1:] + missing
+    return PackedTokens(
+        input_ids=torch.cat([tokens.input_ids, torch.full_like(padding, pad)]),
+        positions=torch.cat([tokens.positions, torch.zeros_like(padding)]),
+        type_ids=None if tokens.type_ids is None else torch.cat([tokens.type_ids, torch.zeros_like(padding)]),
+        bounds=torch.cat([tokens.bounds, end]),
+        lengths=(*tokens.lengths, missing),
+    )
+
+
 def to_device(array: npt.NDArray[Any], device: str | torch.device) -> Tensor:
     """A numpy array as a tensor on a device, copied from pinned memory where the device is a GPU."""
     tensor = torch.from_numpy(np.ascontiguousarray(array))

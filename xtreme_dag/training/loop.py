@@ -305,6 +305,11 @@ class Trainer:
             backbone: Any = self.model.encoder.backbone
             backbone.gradient_checkpointing_enable({"use_reentrant": False})
         self.model.to(self.device)
+        if self.context.options.get("compile"):
+            if self.device.type == "cuda" and self.model.encoder.packs:
+                self.model.encoder.compile_layers()
+            else:
+                self.context.log("compile: only packed attention on CUDA is compiled; this run is not")
 
 
 def run_digest(run: Run, steps: int) -> str:

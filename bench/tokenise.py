@@ -1,0 +1,86 @@
+"""Tokenisation: our `encode` stage against `datasets.map(batched=True)` with the same tokenizer and process count.
+
+    python -m bench.tokenise [--rounds 5] [--languages 15] [--json]
+
+XNLI dev pairs. Both write Arrow to disk and use one process; the tokenizer's own threads are the same for both (one,
+unless TOKENIZERS_PARALLELISM=true). Ours also counts truncations and unknown tokens. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.peers import CPU_TIME, LABELS, Clock, interleaved, make_tokenizer, ratios, xnli_rows
+
+LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+
+
+def ours(table: Path, tokenizer: Path) -> float:
+    """Seconds of the stage, from the canonical table to the Arrow files."""
+    from xtreme_dag.data.encode import encode
+    from xtreme_dag.stages.context import StageContext
+
+    with tempfile.TemporaryDirectory() as folder:
+        context = StageContext(out=Path(folder), scratch=Path(folder))
+        params = {"format": "pair_classification", "head": "classification", "labels": LABELS, "max_length": 128}
+        with Clock() as clock:
+            encode(params, {"table": table, "tokenizer": tokenizer}, context)
+    return clock.cpu if CPU_TIME else clock.wall
+
+
+def peer(table: Path, tokenizer: Path) -> float:
+    """Seconds of `datasets`: read the same Parquet file, map in batches, save."""
+    from datasets import Dataset, disable_caching, disable_progress_bars
+    from transformers import AutoTokenizer
+
+    disable_caching()
+    disable_progress_bars()
+    with tempfile.TemporaryDirectory() as folder, Clock() as clock:
+        loaded = AutoTokenizer.from_pretrained(str(tokenizer))
+        rows = Dataset.from_parquet(str(table / "table.parquet"), cache_dir=folder)
+        numbers = {label: number for number, label in enumerate(LABELS)}
+
+        def encode(batch: dict) -> dict:
+            made = loaded(batch["text_a"], batch["text_b"], truncation=True, max_length=128)
+            return {"input_ids": made["input_ids"], "label": [numbers[label] for label in batch["label"]]}
+
+        rows.map(encode, batched=True, remove_columns=["text_a", "text_b", "split"]).save_to_disk(f"{folder}/out")
+    return clock.cpu if CPU_TIME else clock.wall
+
+
+def main() -> None:
+    """Runs both in turn and prints JSON."""
+    import pyarrow as pa
+
+    from xtreme_dag.data.canonical import SCHEMAS, write_table
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--languages", type=int, default=len(LANGUAGES))
+    parser.add_argument("--json", action="store_true", help="one line")
+    asked = parser.parse_args()
+    rows = xnli_rows(LANGUAGES[: asked.languages], 2_490)
+    folder = Path(tempfile.mkdtemp())
+    write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["pair_classification"]), folder / "table.parquet")
+    texts = [row[side] for row in rows[::5] for side in ("text_a", "text_b")]
+    tokenizer = make_tokenizer(texts, 8_000, folder / "tokenizer")
+    runs = {"ours": lambda: ours(folder, tokenizer), "datasets_map": lambda: peer(folder, tokenizer)}
+    for call in runs.values():
+        call()  # imports
+    results = interleaved(runs, asked.rounds, lambda line: print(line, file=sys.stderr, flush=True))
+    report = {
+        "clock": "cpu" if CPU_TIME else "wall",
+        "pairs": len(rows),
+        "pairs_per_s": {name: round(len(rows) / statistics.median(value)) for name, value in results.items()},
+        "ours_is_faster_by": ratios(results, "ours"),
+    }
+    print(json.dumps(report, indent=None if asked.json else 1))
+
+
+if __name__ == "__main__":
+    main()
