@@ -124,7 +124,7 @@ class Mixing:
                 inputs[f"train/{component.label}/{raw.language}"] = Output(stage=stage.name)
                 stated = share if len(group) == 1 else share * component.share / total
                 part = {"dataset": component.label, "language": raw.language, "share": None if sampling else stated}
-                origin = component.items_of or (component.dataset if component.translated else None)
+                origin = self._origin(component, language)
                 parts.append({**part, "items_of": origin} if origin else part)
         return {
             "task": group[0].head_name,
@@ -134,6 +134,21 @@ class Mixing:
             "parts": parts,
             **({"sampling": sampling.params()} if sampling else {}),
         }
+
+    def _origin(self, component: Component, language: str) -> str | None:
+        """The dataset whose ids a part has, where it is not its own.
+
+        Row numbers of texts that nobody translated are no common ids: such a language is a dataset of its own. In the
+        miniworld the same id means the same in every language.
+        """
+        if component.items_of is not None:
+            return component.items_of
+        if component.translated is not None:
+            return component.dataset
+        native = not self._catalogue.dataset(component.dataset).parallel
+        if native and language != _ENGLISH and self._tables.source.kind != "miniworld":
+            return f"{component.dataset}/{language}"
+        return None
 
     def _raw(self, component: Component, language: str, where: str) -> Raw:
         """A component's canonical table in a language, if it may be trained on and is there."""
