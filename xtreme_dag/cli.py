@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write the HTML report of a study."),
     "results": ("results", "Rebuild, migrate or merge the results database."),
     "score": ("score", "Score predictions in the XTREME folder layout."),
+    "export": ("export", "Write a submission in the XTREME layout."),
+    "import": ("import_", "Land somebody else's predictions as a condition."),
     "data": ("data", "What data there are; show and check them."),
     "contracts": ("contracts", "Data contracts: list, compare, document."),
     "audit": ("audit", "Prove that no test split reached training or selection."),
