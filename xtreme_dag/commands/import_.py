@@ -24,8 +24,11 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--labels", type=FOLDER, help="Labels of the same layout (default: those of the study's test tables).")
 @click.option("--benchmark", type=click.Choice(["xtreme", "xtreme-r"]),
               help="Default: what metadata.json says, else the study's own.")  # fmt: skip
-@click.option("--seed", type=int, help="Stand beside the study's runs with this seed "
-              "(default: that of metadata.json if the study has it, else its first).")  # fmt: skip
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Tells several runs apart (default: that of metadata.json if the study has it, else the study's first).",
+)
 @json_option
 @home_option
 def command(

@@ -111,8 +111,8 @@ def import_submission(
         name: the condition to be.
         labels: a folder of labels; by default they come from the study's test tables.
         benchmark: `xtreme` or `xtreme-r`; by default what `metadata.json` says, else the study's own.
-        seed: the seed of the study whose runs they stand beside; by default that of `metadata.json` if the study has
-            it, else the study's first.
+        seed: what tells several runs of the same system apart; by default the seed in `metadata.json` if the study
+            has it, else the study's first, so that the views that pair by seed show the condition.
 
     Raises:
         UserError: unknown names or files, nothing to import, or predictions that cannot be judged.
@@ -189,15 +189,9 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def _chosen_seed(landing: Landing, given: int | None, told: object) -> int:
-    seeds = landing.study.seeds or tuple(sorted({row.seed for row in landing.evaluations}))
-    if given is not None and given not in seeds:
-        raise UserError(
-            f"study {landing.study.name} has no seed {given}",
-            where="--seed",
-            fix=f"valid: {', '.join(map(str, seeds))}",
-        )
     if given is not None:
         return given
+    seeds = landing.study.seeds or tuple(sorted({row.seed for row in landing.evaluations}))
     return next((seed for seed in seeds if seed == told), seeds[0])
 
 
