@@ -1,6 +1,5 @@
 """The plan: it writes nothing, and says for each stage what changed."""
 
-import os
 
 from xtreme_dag.stages.digests import list_files
 from xtreme_dag.stages.ledger import Ledger
@@ -21,9 +20,9 @@ def test_new_then_cached_and_nothing_written(toy, pool):
     assert plan.summary() == {"new": 7}
     assert set(list_files(toy.folder)) == before
     run_local(toy.graph(), toy.executor(pool))
-    after = {name: os.stat(path).st_mtime_ns for name, path in list_files(toy.folder).items()}
+    after = {name: path.stat().st_mtime_ns for name, path in list_files(toy.folder).items()}
     assert toy.planner().plan(toy.graph()).all_cached
-    assert {name: os.stat(path).st_mtime_ns for name, path in list_files(toy.folder).items()} == after
+    assert {name: path.stat().st_mtime_ns for name, path in list_files(toy.folder).items()} == after
 
 
 def test_a_parameter(toy, pool):

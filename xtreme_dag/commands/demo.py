@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,19 @@ from xtreme_dag.commands import compare, run
 from xtreme_dag.home import Home, home_option
 
 _STUDY = Path(xtreme_dag.__file__).parent.parent / "studies" / "demo.yaml"
+
+# What the miniworld has planted, and then the whole table.
+_QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "Inference: English intermediate training must help, with shuffled labels it must not",
+        {"baseline": "none", "conditions": ("english", "shuffled"), "tasks": ("xnli",)},
+    ),
+    (
+        "Inference, in the languages of the mix: it must beat English alone",
+        {"conditions": ("mixed",), "tasks": ("xnli",), "codes": ("qad", "qaf", "qag"), "by_language": True},
+    ),
+    ("All tasks, against english", {}),
+)
 
 
 @click.command()
@@ -25,7 +39,9 @@ def command(context: click.Context, home: Home) -> None:
     """
     settings = {"overrides": [], "force": [], "workers": 0, "threads": 1, "device": "cpu", "timeout": None}
     outcome = run.run_study(home, _STUDY, settings)
-    context.invoke(compare.command, home=home, study="demo")
+    for title, question in _QUESTIONS:
+        click.echo(f"\n== {title}\n")
+        context.invoke(compare.command, home=home, study="demo", **question)
     counts = ", ".join(f"{count} {name}" for name, count in outcome["stages"].items())
     click.echo(f"\nstages:   {counts} in {outcome['seconds']:.0f} s")
     click.echo(f"report:   {outcome['report']}")
