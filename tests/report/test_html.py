@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "results"))
 from synthetic_study import make_study
 
 from xtreme_dag.errors import UserError
+from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.html import write_report
 from xtreme_dag.report.markup import duration, esc, inline_json, inline_script, interval, signed
 from xtreme_dag.results.landing import land, rebuild
@@ -215,3 +216,18 @@ def test_differences_have_signs():
         "",
     )
     assert interval(-1.0, 2.0) == "−1.0 to +2.0" and interval(None, 1.0) == ""
+
+
+def test_names_of_points_that_are_near_stand_on_different_sides():
+    points = [
+        {"condition": name, "cost": cost, "gain": gain, "low": gain - 1, "high": gain + 1}
+        for name, cost, gain in (
+            ("none", 1.0, 17.0),
+            ("mixed", 2.8, 7.6),
+            ("shuffled", 2.95, 7.8),
+            ("english", 3.0, 0.0),
+        )
+    ]
+    sides = dict(zip([point["condition"] for point in points], label_sides(points), strict=True))
+    assert sides["mixed"] == "left" and sides["shuffled"] == "right"
+    assert label_sides(points[:1]) == ["right"]

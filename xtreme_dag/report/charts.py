@@ -189,6 +189,8 @@ def cost(content: Content) -> Spec:
         }
         for row in content.costs
     ]
+    for row, side in zip(rows, label_sides(rows), strict=True):
+        row["side"] = side
     tooltip = [
         alt.Tooltip("condition:N"), alt.Tooltip("cost:Q", format=".3~g", title=unit[0]),
         alt.Tooltip("gain:Q", format="+.2f", title="points"), alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
@@ -204,11 +206,43 @@ def cost(content: Content) -> Spec:
         y=alt.Y("low:Q", title=f"points over {content.study['baseline']}"), y2="high:Q", color=colour
     )
     points = base.mark_point(filled=True, size=90, opacity=1).encode(y="gain:Q", color=colour)
-    names = base.mark_text(align="left", dx=9, color="var(--ink)", fontSize=12).encode(y="gain:Q", text="condition:N")
+    right = base.transform_filter("datum.side == 'right'").mark_text(
+        align="left", dx=9, color="var(--ink)", fontSize=12
+    )
+    left = base.transform_filter("datum.side == 'left'").mark_text(
+        align="right", dx=-9, color="var(--ink)", fontSize=12
+    )
+    names = [one.encode(y="gain:Q", text="condition:N") for one in (right, left)]
     return _spec(
-        alt.layer(zero, bars, points, names).properties(width=620, height=280),
+        alt.layer(zero, bars, points, *names).properties(width=620, height=280),
         "Cost of each condition against its gain over the baseline, with intervals",
     )
+
+
+def label_sides(rows: Sequence[Mapping[str, Any]], *, width: float = 620, height: float = 280) -> list[str]:
+    """On which side of its point each name stands (`right` or `left`), so that as few as can be overlap.
+
+    Args:
+        rows: `condition`, `cost`, `gain`, `low` and `high` of each point.
+        width, height: of the drawing, in pixels; a letter is taken as 7 wide and 14 high.
+    """
+    widest = max(row["cost"] for row in rows) or 1.0
+    low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
+    places = [(row["cost"] / widest * width, (row["gain"] - low) / ((high - low) or 1.0) * height) for row in rows]
+    taken: list[tuple[float, float, float]] = [(x - 5, x + 5, y) for x, y in places]  # left, right, middle
+    sides = []
+    for row, (x, y) in zip(rows, places, strict=True):
+        length = 7.0 * len(row["condition"])
+        boxes = {"right": (x + 9, x + 9 + length, y), "left": (x - 9 - length, x - 9, y)}
+        clashes = {
+            side: sum(box[0] < other[1] and other[0] < box[1] and abs(box[2] - other[2]) < 14 for other in taken)
+            + (box[0] < 0) * len(rows)
+            for side, box in boxes.items()
+        }
+        side = min(boxes, key=lambda name: clashes[name])
+        taken.append(boxes[side])
+        sides.append(side)
+    return sides
 
 
 def cost_unit(costs: Sequence[dict[str, Any]]) -> tuple[tuple[str, float], str]:

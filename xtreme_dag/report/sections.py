@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,14 +48,20 @@ def _answers(comparisons: Sequence[Comparison]) -> str:
     if not comparisons:
         return '<p class="lead">There is no second condition with scores, so nothing is compared yet.</p>'
     first, *others = comparisons
-    headlines = "".join(f"<li>{esc(headline(one))}</li>" for one in others)
+    headlines = "".join(f"<li>{_kept_together(headline(one))}</li>" for one in others)
     notes = list(dict.fromkeys(note for one in comparisons for note in one.notes))
     said = [f"{note[0].upper()}{note[1:]}." for note in notes]
     return (
-        f'<p class="lead">{esc(headline(first))}</p><p>{esc(detail(first))}</p>'
+        f'<p class="lead">{_kept_together(headline(first))}</p><p>{esc(detail(first))}</p>'
         + (f'<ul class="plain">{headlines}</ul>' if others else "")
         + (f'<p class="hint">{esc(" ".join(said))}</p>' if said else "")
     )
+
+
+def _kept_together(sentence: str) -> str:
+    """The sentence as HTML, with no line break inside `p = 0.01` or an interval."""
+    parts = r"\bp [=<] [\d.]+|\d+% interval|\S+ to [+\u2212]?[\d.]+"
+    return esc(re.sub(parts, lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), sentence))
 
 
 def conditions(content: Content) -> str:
