@@ -49,10 +49,13 @@ class Budget(Section):
 
 
 class Sampling(Section):
-    """How a budget is divided where shares are not stated; see `xtreme_dag.data.mixtures.Sampling`."""
+    """How a budget is divided where shares are not stated; see `xtreme_dag.data.mixtures.Sampling`.
+
+    `uniform` is the temperature without end.
+    """
 
     rule: Literal["proportional", "temperature", "uniform"] = "proportional"
-    temperature: Annotated[float, Field(gt=0)] | None = None
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     cap: Positive | None = None
 
     @model_validator(mode="after")

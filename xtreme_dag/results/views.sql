@@ -68,15 +68,27 @@ SELECT study, condition, task, split, metric, avg(value) AS value, avg(baseline_
        avg(delta) AS delta, count(*) AS languages, count(*) FILTER (delta > 0) AS languages_up, min(seeds) AS seeds
 FROM deltas GROUP BY ALL;
 
+CREATE OR REPLACE VIEW source_languages AS
+-- The language of target-task training of each condition: its own, else the study's.
+SELECT study, condition, coalesce(c.description->>'$.source_language', s.source_language) AS source_language
+FROM conditions c JOIN studies s USING (study);
+
 CREATE OR REPLACE VIEW transfer_gap AS
--- How far the other languages lie below the language of supervision.
+-- How far the other languages lie below the condition's language of supervision.
 SELECT p.study, p.condition, p.task, p.split, p.metric,
        any_value(p.value) FILTER (p.language = s.source_language) AS source_value,
        avg(p.value) FILTER (p.language <> s.source_language) AS transfer_value,
        source_value - transfer_value AS gap, count(*) FILTER (p.language <> s.source_language) AS languages
-FROM per_language p JOIN studies s USING (study)
+FROM per_language p JOIN source_languages s USING (study, condition)
 GROUP BY ALL
 HAVING source_value IS NOT NULL AND transfer_value IS NOT NULL;
+
+CREATE OR REPLACE VIEW transfer_average AS
+-- Mean over the languages that no condition of the study is supervised in: the same languages for every condition.
+SELECT p.study, p.condition, p.task, p.split, p.metric, avg(p.value) AS value, count(*) AS languages
+FROM per_language p
+WHERE NOT EXISTS (FROM source_languages s WHERE s.study = p.study AND s.source_language = p.language)
+GROUP BY ALL;
 
 CREATE OR REPLACE VIEW best_per_target AS
 -- For each task the condition that is best on dev (mean over the languages that have dev scores), with its test score:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from xtreme_dag.stages.jsonio import sha256_of
 # Fields that say nothing about behaviour, or that only some Python versions have.
 _COSMETIC = frozenset({"type_comment", "kind", "type_params", "lineno", "col_offset", "end_lineno", "end_col_offset"})
 _EFFECTS = "<module>"
+# Python 3.11 keeps one recursion depth for all threads that build syntax trees, and fails when two do so at a time.
+_PARSING = threading.Lock()
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -211,7 +214,9 @@ class CodeBase:
         if not file.is_file():
             return None
         module = _Module(name=name, package=file.name == "__init__.py")
-        for statement in _without_docstring(ast.parse(file.read_bytes()).body):
+        with _PARSING:
+            tree = ast.parse(file.read_bytes())
+        for statement in _without_docstring(tree.body):
             self._collect(module, statement)
         return module
 
