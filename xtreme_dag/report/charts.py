@@ -124,7 +124,6 @@ def gap(content: Content) -> Spec:
     """For each task and condition the source language and the mean of the others, joined by a line."""
     import altair as alt
 
-    source = content.study["source_language"]
     rows = [
         {
             "condition": row["condition"],
@@ -140,7 +139,7 @@ def gap(content: Content) -> Spec:
     y = alt.Y("condition:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, ticks=False, domain=False))
     scale = alt.Scale(zero=False, nice=True)
     tooltip = [
-        alt.Tooltip("task:N"), alt.Tooltip("condition:N"), alt.Tooltip("source:Q", format=".2f", title=source),
+        alt.Tooltip("task:N"), alt.Tooltip("condition:N"), alt.Tooltip("source:Q", format=".2f", title="source language"),
         alt.Tooltip("others:Q", format=".2f", title="mean of the others"), alt.Tooltip("gap:Q", format="+.2f"),
     ]  # fmt: skip
     base = alt.Chart().encode(y=y, tooltip=tooltip)
@@ -167,7 +166,7 @@ def gap(content: Content) -> Spec:
         .properties(width=260, height=alt.Step(30))
         .facet(facet=alt.Facet("task:N", title=None, header=_header(alt)), columns=3, spacing=28)
         .resolve_scale(x="independent"),
-        f"Transfer gap: {source} (ring) against the mean of the other languages (dot)",
+        "Transfer gap: the source language (ring) against the mean of the other languages (dot)",
         panels=len({row["task"] for row in rows}),
     )
 

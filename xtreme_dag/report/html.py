@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 from xtreme_dag.home import Home
 from xtreme_dag.report import evidence, sections
@@ -43,7 +44,7 @@ def write_report(home: Path, study: str, out: Path | None = None, *, resamples: 
     Raises:
         UserError: the study has not landed, has no scores, or its predictions are gone.
     """
-    path = Path(out) if out is not None else Home(Path(home)).reports / f"{study}.html"
+    path = Path(out) if out is not None else Home(Path(home)).reports / f"{quote(study, safe=' ')}.html"
     write_atomically(path, page(read_content(Path(home), study, resamples=resamples)))
     return path
 

@@ -192,12 +192,11 @@ def transfer(content: Content) -> str:
         ]
         for row in content.gaps
     ]
-    source = content.study["source_language"]
-    heads = ["task", "condition", source, "mean of the others", "gap", "other languages"]
+    heads = ["task", "condition", "source language", "mean of the others", "gap", "other languages"]
     return _section(
         "transfer",
         "Transfer gap",
-        f"How far the other languages (dot) lie from {esc(source)} (ring), the language of target training.",
+        "How far the other languages (dot) lie from the source language (ring), that of target training.",
         _chart("gap") + _details("The figures as a table", table("Transfer gap", heads, rows, numeric=range(2, 6))),
     )
 
