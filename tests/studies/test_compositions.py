@@ -6,6 +6,7 @@ import pytest
 from small_studies import ids_by_language, mixture, small
 
 from xtreme_dag.data.encoded import open_encoded
+from xtreme_dag.study import load_study
 
 EN = {"dataset": "xnli", "languages": ["en"]}
 MIXED = {"dataset": "xnli", "languages": ["en", "qaa"]}
@@ -227,3 +228,19 @@ def test_two_studies_share_the_stages_of_a_condition(bench):
     other = small({"another_name": mixture(EN)}, study="other", question="Another question?")
     bench.run(other, "evaluate")
     assert not bench.executed
+
+
+def test_the_miniworld_twin_of_the_question_has_equal_budgets(bench, repository):
+    study = load_study(repository / "studies" / "mini_mixed_vs_english.yaml", ["targets=[xnli]", "languages=[en]"])
+    bench.run(study, "intermediate")
+    reports = {name: bench.report(trained(name)) for name in study.intermediate if name != "none"}
+    assert len(reports) == 10
+    english = ids_by_language(bench.drawn(trained("english")))["en"]
+    for name, report in reports.items():
+        assert sum(part["examples"] for part in report["composition"]) == 120
+        assert report["steps"] == 4
+        if name.startswith("mixed"):
+            drawn = bench.drawn(trained(name))
+            assert {row["id"] for row in drawn if (row["task"], row["language"]) == ("xnli", "en")} < english
+    assert reports["mixed4"]["shared_items"] == reports["mixed4_translated"]["shared_items"] == 0
+    assert reports["mixed4_parallel"]["shared_items"] == 30
