@@ -166,10 +166,8 @@ class Mixing:
         if component.translated is not None:
             return self._derived.translated(ref, language, component.translated, where)
         self._need(dataset, component.split, language, where)
-        if component.objective is not None or HEAD_OF_FORMAT[dataset.format] == "mlm":
-            objective = component.objective or None
-            if objective is not None:
-                return self._derived.text(ref, language, objective, where)
+        if component.objective is not None:
+            return self._derived.text(ref, language, component.objective, where)
         return self._tables.canonical(ref, language)
 
     def _need(self, dataset: Dataset, split: str, language: str, where: str) -> None:
