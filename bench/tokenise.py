@@ -16,8 +16,7 @@ import tempfile
 from pathlib import Path
 
 from bench.peers import CPU_TIME, LABELS, Clock, interleaved, make_tokenizer, ratios, xnli_rows
-
-LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+from bench.training import XNLI
 
 
 def ours(table: Path, tokenizer: Path) -> float:
@@ -61,10 +60,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--languages", type=int, default=len(LANGUAGES))
+    parser.add_argument("--languages", type=int, default=len(XNLI))
     parser.add_argument("--json", action="store_true", help="one line")
     asked = parser.parse_args()
-    rows = xnli_rows(LANGUAGES[: asked.languages], 2_490)
+    rows = xnli_rows(XNLI[: asked.languages], 2_490)
     folder = Path(tempfile.mkdtemp())
     write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["pair_classification"]), folder / "table.parquet")
     texts = [row[side] for row in rows[::5] for side in ("text_a", "text_b")]
