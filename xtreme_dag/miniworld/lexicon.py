@@ -2,7 +2,8 @@
 
 English words are themselves. A generated stem is drawn from the family's ancestor and the concept, shifted by the
 language's sound changes and written in its script; drawn again while it is already a word, or the beginning of a
-word, of a language with the same script. Names are the same in every language but for the script.
+word, of a language with the same script. Names are the same in every language but for the script; in Han they are
+words of two characters like all others.
 """
 
 from __future__ import annotations
@@ -57,8 +58,6 @@ def transliterate(text: str, script: str) -> str:
     """Latin transcription -> script; capitals stay where the script has them."""
     if script == "Latn":
         return text
-    if script == "Hani":
-        return "".join(_HAN_FIRST[(7 * ord(letter)) % 80] for letter in text.lower())
     table = dict(zip(_CONSONANTS + _VOWELS, _ALPHABETS[script], strict=True))
     written, carried = "", False
     for letter in text.lower().translate(_FOREIGN):
@@ -82,13 +81,6 @@ def _stem(tongue: Language, concept: str, attempt: int) -> str:
     return transliterate("".join(tongue.shifts.get(letter, letter) for letter in old), tongue.script)
 
 
-def _name(tongue: Language, concept: str) -> str:
-    """A name in the language's script. Han: two characters to a name, like every word."""
-    if tongue.script != "Hani":
-        return transliterate(concept, tongue.script)
-    return _stem(tongue, f"name {concept}", 0)
-
-
 def _is_new(stem: str, taken: set[str]) -> bool:
     beginnings = {stem[:end] for end in range(2, len(stem) + 1)}
     return not any(word in beginnings or word.startswith(stem) for word in taken)
@@ -99,8 +91,11 @@ def _generated(tongue: Language, taken: set[str]) -> dict[str, str]:
     for concept in WORDS:
         if concept in ("the", "a") and not tongue.articles:
             continue
-        attempt, stem = 0, _name(tongue, concept) if concept in NAMES else _stem(tongue, concept, 0)
-        while concept not in NAMES and not _is_new(stem, taken):
+        if concept in NAMES and tongue.script != "Hani":
+            stems[concept] = transliterate(concept, tongue.script)
+            continue
+        attempt, stem = 0, _stem(tongue, concept, 0)
+        while not _is_new(stem, taken):
             attempt += 1
             stem = _stem(tongue, concept, attempt)
         stems[concept] = stem

@@ -57,7 +57,7 @@ def readings(rng: random.Random, split: str, unanswerable: float) -> Iterator[Re
         absent = rng.random() < unanswerable
         verbs = {asked.verb}
         others: list[Event] = []
-        while len(others) < 2 + absent:
+        while len(others) < 1 + absent:
             other = draw_event(rng, asked.domain, modifiers=0.3, places=1.0, manners=0.0, perfect=0.0, negated=0.0)
             if other.verb not in verbs:
                 verbs.add(other.verb)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,9 +17,6 @@ from xtreme_dag.miniworld.languages import ENGLISH, language
 from xtreme_dag.miniworld.meanings import part, randomness
 
 Rows = list[dict[str, Any]]
-
-# How much smaller than a real release a table is, unless the study says otherwise.
-DEFAULT_ROWS: Mapping[str, int] = {"train": 4000, "dev": 200, "test": 200}
 
 
 def table(
