@@ -62,7 +62,7 @@ def translate_by_lexicon(
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
     if params["format"] == "tagging":
-        rows = [{**row, "words": [lexicon.word(word) for word in row["words"]]} for row in table.to_pylist()]
+        rows = lexicon.sentences(table.to_pylist())
     elif params["format"] == "span_qa":
         rows = lexicon.questions(table.to_pylist(), losses)
     else:

@@ -1,7 +1,4 @@
-"""Word-by-word translation of miniworld English: a gloss with the right words in the wrong order.
-
-That is what makes it a stand-in for machine translation: native text differs from it in grammar, not in vocabulary.
-"""
+"""Tables of the miniworld, word by word: the right words in English order, a stand-in for machine translation."""
 
 from __future__ import annotations
 
@@ -11,10 +8,9 @@ from typing import Any
 from xtreme_dag.data.translate import Losses
 from xtreme_dag.miniworld.languages import ENGLISH, language
 from xtreme_dag.miniworld.lexicon import lexicon
+from xtreme_dag.miniworld.translate import analyses, translate_words
 
 _TOKENS = re.compile(r"\w+|[^\w\s]")
-_MARKS = {".": "#stop", ",": "#comma", "?": "#question"}
-_PLURAL = "#plural"
 
 
 class Lexicon:
@@ -29,27 +25,27 @@ class Lexicon:
 
     def __init__(self, code: str) -> None:
         self.unknown = 0
-        self._forms = lexicon(code)
+        self._code = code
+        self._known = analyses(ENGLISH)
         self._spaced = language(code).spaced
-        self._english = lexicon(ENGLISH)
-        self._concepts = {stem: concept for concept, stem in self._english.stems.items()}
+        self._marks = frozenset(lexicon(code).marks.values())
 
     def word(self, word: str) -> str:
-        """A word with its plural, or a mark; a name is written in the language's script, an article may be nothing."""
-        if word in _MARKS:
-            return self._forms.marks[_MARKS[word]]
+        """A word or mark; empty where the language has no such word (articles)."""
         for form in (word, word.lower()):
-            if form in self._concepts:
-                return self._stem(self._concepts[form], word)
-            stem = form.removesuffix(self._english.suffixes[_PLURAL])
-            if stem != form and stem in self._concepts:
-                return self._stem(self._concepts[stem], word) + self._forms.suffixes.get(_PLURAL, "")
+            if form in self._known:
+                return translate_words([form], ENGLISH, self._code)[0]
         self.unknown += 1
         return word
 
-    def _stem(self, concept: str, word: str) -> str:
-        """The stem of a concept; a language without articles keeps the English one, as a gloss would."""
-        return self._forms.stems.get(concept, word)
+    def sentences(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of tagging: words with their tags; what the language has no word for goes with its tag."""
+        made = []
+        for row in rows:
+            pairs = [(self.word(word), tag) for word, tag in zip(row["words"], row["tags"], strict=True)]
+            kept = [pair for pair in pairs if pair[0]]
+            made.append({**row, "words": [word for word, _ in kept], "tags": [tag for _, tag in kept]})
+        return made
 
     def texts(self, texts: Any) -> list[str]:
         """Texts, word by word."""
@@ -60,7 +56,9 @@ class Lexicon:
         made, starts, ends = "", {}, {}
         for match in _TOKENS.finditer(text):
             form = self.word(match.group())
-            if made and self._spaced and match.group() not in _MARKS:
+            if not form:
+                continue
+            if made and self._spaced and form not in self._marks:
                 made += " "
             starts[match.start()], made = len(made), made + form
             ends[match.end()] = len(made)
