@@ -1,6 +1,5 @@
 """The plan: it writes nothing, and says for each stage what changed."""
 
-
 from xtreme_dag.stages.digests import list_files
 from xtreme_dag.stages.ledger import Ledger
 from xtreme_dag.stages.local import run_local

@@ -144,7 +144,9 @@ def tag_set(table: pa.Table) -> list[str]:
 def without_unknown_tags(table: pa.Table, labels: tuple[str, ...]) -> pa.Table:
     """The table with null where a tag is not in the set: nothing can be learnt or counted there."""
     known = frozenset(labels)
-    rows = [None if tags is None else [tag if tag in known else None for tag in tags] for tags in table["tags"].to_pylist()]
+    rows = [
+        None if tags is None else [tag if tag in known else None for tag in tags] for tags in table["tags"].to_pylist()
+    ]
     place = table.column_names.index("tags")
     return table.set_column(place, "tags", pa.array(rows, table.schema.field("tags").type))
 
