@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "contracts": ("contracts", "Data contracts: list, compare, document."),
     "audit": ("audit", "Prove that no test split reached training or selection."),
     "verify": ("verify", "Re-hash the store; set damaged artifacts aside."),
+    "verify-resume": ("verify_resume", "Prove that a killed training stage ends with the same bytes."),
     "gc": ("gc", "Remove what no study refers to any more."),
     "doctor": ("doctor", "What this machine has and lacks."),
 }

@@ -17,6 +17,7 @@ from xtreme_dag.stages.context import StageContext
 
 _EVENTS = "events.jsonl"
 _POLL_SECONDS = 0.2
+_PARENT_SECONDS = 2.0
 
 
 def launched() -> bool:
@@ -52,6 +53,7 @@ def launch(
     for old in scratch.glob("*.json*"):
         old.unlink()
     job = {
+        "parent": os.getpid(),
         "stage": stage,
         "params": dict(params),
         "inputs": {name: str(path) for name, path in inputs.items()},
@@ -86,6 +88,7 @@ def run_process(scratch: Path, stages: Mapping[str, Any]) -> None:
         stages: name -> stage function.
     """
     job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
+    threading.Thread(target=_end_with, args=(int(job["parent"]),), daemon=True).start()
     rank = os.environ["RANK"]
 
     def listen(event: Mapping[str, Any]) -> None:
@@ -111,6 +114,16 @@ def run_process(scratch: Path, stages: Mapping[str, Any]) -> None:
         raise
     if writes():
         (scratch / "returned.json").write_text(json.dumps(dict(returned or {})), encoding="utf-8")
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that launched the stage is gone: nobody is waiting for it any more."""
+    while True:
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(_PARENT_SECONDS)
 
 
 def _first_failure(scratch: Path, code: int) -> UserError:
