@@ -129,6 +129,17 @@ def test_warnings_name_more_than_one_factor_and_too_little_data(bench):
     assert len(found) == 1 and "asked for 90 examples and has 80" in found[0]
 
 
+def test_equal_examples_of_unequal_length_are_pointed_out(bench):
+    text = {"dataset": "plain_text", "objective": "mlm"}
+    study = small({"english": mixture(EN), "text": mixture(text)})
+    assert not warnings(study, looked_at(study, bench.home.root / "nowhere")[3])
+    bench.run(study, "encode")
+    rows = looked_at(study, bench.home.root)[3]
+    (found,) = warnings(study, rows)
+    tokens = {row.name: sum(part.tokens for part in row.parts) for row in rows}
+    assert found.endswith(f"the same budget and {tokens['text']:,} against {tokens['english']:,} tokens")
+
+
 def test_the_estimate_is_the_stated_arithmetic(bench):
     study = small({"english": mixture(EN)}, targets=["xnli"])
     graph, plan, sizes, rows = looked_at(study, bench.home.root / "nowhere")

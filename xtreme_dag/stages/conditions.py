@@ -112,13 +112,18 @@ def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]
     return tuple(rows)
 
 
+# A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
+UNEVEN = 1.25
+
+
 def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Comparisons with the baseline that differ in more than one factor, and budgets beyond the data."""
+    """Comparisons with the baseline that differ in more than one factor, uneven tokens, budgets beyond the data."""
     found = [
         f"{row.name} and {study.compare.baseline} (the baseline) differ in {len(row.differs)} factors: {', '.join(row.differs)}"
         for row in rows
         if len(row.differs) > 1
     ]
+    found += _uneven(study, rows)
     for row in rows:
         for part in row.parts:
             if part.short is not None:
@@ -126,6 +131,23 @@ def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
                     f"{row.name}: {part.dataset}/{part.language} is asked for {part.examples:,} examples and has "
                     f"{part.short:,}; lower the budget or set repeat: true"
                 )
+    return found
+
+
+def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
+    """Conditions with the baseline's budget and not its tokens, where both are counted."""
+    base = next(row for row in rows if row.name == study.compare.baseline)
+    found = []
+    for row in rows:
+        budgets = [[step.budget for step in study.intermediate[name].steps] for name in (row.name, base.name)]
+        tokens = [[part.tokens or 0 for part in each.parts] for each in (row, base)]
+        mine, others = (sum(each) for each in tokens)
+        if not (row.counted and base.counted and budgets[0] == budgets[1] and mine and others):
+            continue
+        if max(mine, others) > UNEVEN * min(mine, others):
+            found.append(
+                f"{row.name} and {base.name} (the baseline) have the same budget and {mine:,} against {others:,} tokens"
+            )
     return found
 
 
