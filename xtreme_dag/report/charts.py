@@ -211,7 +211,10 @@ def cost(content: Content) -> Spec:
     left = base.transform_filter("datum.side == 'left'").mark_text(
         align="right", dx=-9, color="var(--ink)", fontSize=12
     )
-    names = [one.encode(y="gain:Q", text="condition:N") for one in (right, left)]
+    sides = {row["side"] for row in rows}  # a layer without rows would be warned about
+    names = [
+        one.encode(y="gain:Q", text="condition:N") for name, one in (("right", right), ("left", left)) if name in sides
+    ]
     return _spec(
         alt.layer(zero, bars, points, *names).properties(width=620, height=280),
         "Cost of each condition against its gain over the baseline, with intervals",
