@@ -63,6 +63,7 @@ def test_help_is_quick_and_lists_every_command(repository):
         ("model.package=no_such_package", ["one of"]),
         ("study=Not A Name", ["study"]),
         ("novalue", ["KEY=VALUE"]),
+        ("compare={baseline: none, baseline: english}", ["compare"]),
     ],
 )
 def test_mistakes_in_a_study_name_the_key(repository, tmp_path, assignment, words):

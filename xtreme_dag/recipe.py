@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.yamltext import read_yaml
 
 FOLDER = Path(__file__).with_name("recipes")
 SECTIONS = ("encode", "intermediate", "target", "evaluate")
@@ -57,7 +56,7 @@ def _named(name: str) -> Mapping[str, Any]:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise UserError(f"no recipe {name!r}", where="recipe.name", fix=nearest(name, recipe_names()))
-    document: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document: Mapping[str, Any] = read_yaml(path.read_text(encoding="utf-8"))
     return document
 
 

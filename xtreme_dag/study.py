@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from xtreme_dag.conditions import NAME, Budget, Component, Condition, Positive, Section
 from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.yamltext import read_yaml
 
 __all__ = [
     "Budget",
@@ -173,7 +174,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         UserError: the file cannot be read, or a key or value is wrong.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         fix = nearest(path.name, (file.name for file in path.parent.glob("*.yaml"))) if path.parent.is_dir() else ""
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), fix=fix) from None
@@ -205,7 +206,7 @@ def _assign(document: dict[str, Any], assignment: str) -> None:
     if not equals or not key:
         raise UserError(f"{assignment!r} is not KEY=VALUE", where="--set", fix="example: --set seeds=[1,2]")
     try:
-        value = yaml.safe_load(text)
+        value = read_yaml(text)
     except yaml.YAMLError:
         raise UserError(f"{text!r} is not a YAML value", where=f"--set {key}") from None
     place: Any = document

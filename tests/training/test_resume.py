@@ -46,22 +46,32 @@ def test_killed_twenty_times_it_ends_bit_equal(world, tmp_path):
     moments = random.Random(1)
     folder = tmp_path / "broken"
     folder.mkdir()
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         child = methods.Process(
             target=run_stage,
             args=("intermediate", params, inputs, folder),
-            kwargs={"log_steps": 5, "checkpoint_steps": 2},
+            kwargs={"log_steps": 1, "checkpoint_steps": 2},
         )
+        before = reported(folder)
         child.start()
-        child.join(moments.uniform(0.05, max(0.5, took / 3)))
+        # One kill in four while it loads, the others while it trains.
+        while kill % 4 and child.is_alive() and reported(folder) == before:
+            time.sleep(0.005)
+        child.join(moments.uniform(0, took / 6))
         if child.is_alive():
             child.kill()
         child.join()
         (folder / "done").unlink(missing_ok=True)
     run_stage("intermediate", params, inputs, folder, log_steps=5, checkpoint_steps=2)
-    resumed = [event["message"] for event in events(folder) if event["event"] == "log"]
-    assert len(set(resumed)) >= 2, "the kills should have hit the run at different steps"
+    resumed = {event["message"] for event in events(folder) if event["event"] == "log"}
+    assert len(resumed) >= 2, "the kills should have hit the run at different steps"
     assert digest(folder / "out") == digest(tmp_path / "whole" / "out")
+
+
+def reported(folder):
+    """How much a run has reported, over all its attempts."""
+    file = folder / "events.jsonl"
+    return file.stat().st_size if file.is_file() else 0
 
 
 def test_stopped_between_two_looks_it_reloads_the_same_best(world, tmp_path):

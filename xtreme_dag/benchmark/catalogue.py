@@ -15,6 +15,7 @@ import yaml
 from xtreme_dag.benchmark.entries import Catalogue, Dataset, Hub, Layout, Split, TableRef, Task
 from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.yamltext import read_yaml
 
 __all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task", "load_catalogue", "read_catalogue"]
 
@@ -72,7 +73,7 @@ def read_catalogue(folders: Iterable[Path]) -> Catalogue:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        entry = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        entry = read_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"not YAML: {error}", where=str(path)) from None
     if not isinstance(entry, dict):

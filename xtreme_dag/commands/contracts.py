@@ -175,10 +175,9 @@ def _of_commit(commit: str) -> Iterator[tuple[str, Any, Any]]:
     """The same for the contracts of a git commit and those that are here."""
     import subprocess
 
-    import yaml
-
     from xtreme_dag.data.contracts.odcs import FOLDER, SUFFIX, read_document
     from xtreme_dag.errors import UserError
+    from xtreme_dag.yamltext import read_yaml
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(FOLDER), *arguments], capture_output=True, text=True, check=False)
@@ -190,7 +189,7 @@ def _of_commit(commit: str) -> Iterator[tuple[str, Any, Any]]:
     before = {Path(name).name for name in listed if name.endswith(SUFFIX)}
     after = {path.name for path in FOLDER.glob(f"*{SUFFIX}")}
     for name in sorted(before | after):
-        old = yaml.safe_load(git("show", f"{commit}:./{name}")) if name in before else None
+        old = read_yaml(git("show", f"{commit}:./{name}")) if name in before else None
         yield name.removesuffix(SUFFIX), old, read_document(FOLDER / name) if name in after else None
 
 

@@ -11,6 +11,7 @@ import yaml
 
 import xtreme_dag
 from xtreme_dag.errors import UserError
+from xtreme_dag.yamltext import read_yaml
 
 FOLDER = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
 SUFFIX = ".odcs.yaml"
@@ -90,7 +91,7 @@ def read_document(path: Path) -> dict[str, Any]:
         UserError: not YAML, or not a mapping.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())
+        document = read_yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"not YAML: {error}", where=str(path)) from None
     if not isinstance(document, dict):
@@ -150,7 +151,3 @@ def _rule(quality: Any, path: Path) -> Rule:
         description=quality.description or "",
         tolerance=next((item.value for item in quality.customProperties or () if item.property == "tolerance"), {}),
     )
-
-
-def _loader() -> Any:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
