@@ -29,6 +29,7 @@ from xtreme_dag.stages.devices import find_devices
 from xtreme_dag.stages.execute import Executor
 from xtreme_dag.stages.graph import Graph
 from xtreme_dag.stages.ledger import CACHED, DONE, FAILED, NOT_RUN
+from xtreme_dag.stages.mirror import Mirror
 from xtreme_dag.stages.plan import matching
 from xtreme_dag.stages.pool import WorkerPool
 from xtreme_dag.study import Study, load_study
@@ -48,6 +49,7 @@ class Settings(BaseModel):
     threads: int = Field(default=1, ge=1, description="Threads of each stage")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
     timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
+    mirror: str | None = Field(default=None, description="URL of a mirror of the store; default XTREME_DAG_MIRROR")
 
 
 def runner() -> TaskRunner[PrefectFuture[Any]]:
@@ -77,16 +79,22 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
     graph = _part(built.graph, set(kinds))
     forced = frozenset(matching(graph, settings.force)) if settings.force else frozenset()
     devices = find_devices(settings.device)
+    mirror = Mirror.find(settings.mirror)
     options = {"threads": settings.threads, "timeout": settings.timeout}
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
         with WorkerPool(workers, home.logs, threads=settings.threads) as pool:
-            executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices)
+            executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
             with Session(graph, executor, display.listen) as session:
                 outcomes = run_graph(session)
                 if not kinds or "evaluate" in kinds:
                     _publish(session, study, built)
+                executor.push_found()
+                if trouble := executor.mirror_trouble():
+                    display.listen(
+                        {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
+                    )
         executor.sources.save()
     counts = Counter(outcomes.values())
     create_table_artifact(

@@ -61,7 +61,11 @@ class StageKey(CachePolicy):
     ) -> str | None:
         """The key of the stage that a task run is for."""
         session = _SESSIONS[inputs["session"]]
-        return session.executor.key(session.graph[inputs["stage"]], _parents(inputs["upstream"]))
+        stage = session.graph[inputs["stage"]]
+        key = session.executor.key(stage, _parents(inputs["upstream"]))
+        # Before Prefect looks whether the key is there, so that it too says `Cached` of what the mirror has.
+        session.executor.fetch(stage, key, lambda event: session.listen({**event, "stage": stage.name}))
+        return key
 
 
 def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

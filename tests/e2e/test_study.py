@@ -71,6 +71,17 @@ def test_every_kind_ran_and_scores_are_in_sql(finished):
     assert all(0 <= row["value"] <= 100 for row in rows if row["metric"] != "n")
 
 
+def test_another_machine_pulls_the_study_from_the_mirror(finished):
+    mirror = str(finished.folder / "mirror")
+    total = len(finished.plan()["stages"])
+    assert finished.run("--mirror", mirror)["stages"]["cached"] == total  # made before there was a mirror: pushed
+    elsewhere = finished.plan("--mirror", mirror, home="elsewhere")
+    assert elsewhere["summary"] == {"cached": total}
+    outcome = finished.run("--mirror", mirror, home="elsewhere")
+    assert outcome["stages"] == {"succeeded": 0, "cached": total, "failed": 0, "not run": 0}
+    assert finished.digests(home="elsewhere") == finished.digests()
+
+
 def test_prefect_shows_every_stage_by_name(finished):
     found = httpx.post(
         f"{finished.api}/task_runs/filter", json={"limit": 200, "task_runs": {"name": {"like_": "target["}}}

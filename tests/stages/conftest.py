@@ -132,11 +132,11 @@ class Toy:
         )
         return graph
 
-    def planner(self, **options: object) -> Planner:
-        return Planner(self.home, "toy", keys=self.keys(), **options)  # type: ignore[arg-type]
+    def planner(self, *, home: Home | None = None, **options: object) -> Planner:
+        return Planner(home or self.home, "toy", keys=self.keys(), **options)  # type: ignore[arg-type]
 
-    def executor(self, pool: WorkerPool, **options: object) -> Executor:
-        return Executor(self.home, "toy", pool, keys=self.keys(), **options)  # type: ignore[arg-type]
+    def executor(self, pool: WorkerPool, *, home: Home | None = None, **options: object) -> Executor:
+        return Executor(home or self.home, "toy", pool, keys=self.keys(), **options)  # type: ignore[arg-type]
 
     def executed(self) -> list[str]:
         return self.log.read_text().split() if self.log.exists() else []

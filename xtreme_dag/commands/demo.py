@@ -37,7 +37,15 @@ def command(context: click.Context, home: Home) -> None:
     \b
     Example: xtreme-dag demo
     """
-    settings = {"overrides": [], "force": [], "workers": 0, "threads": 1, "device": "cpu", "timeout": None}
+    settings = {
+        "overrides": [],
+        "force": [],
+        "workers": 0,
+        "threads": 1,
+        "device": "cpu",
+        "timeout": None,
+        "mirror": None,
+    }
     outcome = run.run_study(home, _STUDY, settings)
     for title, question in _QUESTIONS:
         click.echo(f"\n== {title}\n")

@@ -13,7 +13,8 @@ from xtreme_dag.results.publish import is_published, publication
 from xtreme_dag.stages.build import Built, build
 from xtreme_dag.stages.conditions import condition_table, warnings
 from xtreme_dag.stages.costs import cost
-from xtreme_dag.stages.overview import condition_lines, with_absent
+from xtreme_dag.stages.mirror import Mirror, mirror_option
+from xtreme_dag.stages.overview import condition_lines, stand_in_lines, with_absent
 from xtreme_dag.stages.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.stages.sizes import Sizes
 from xtreme_dag.stages.store import Store
@@ -28,10 +29,17 @@ _SHOWN = 40
     "--force", "force", metavar="STAGE", multiple=True, help="As if the stage had to run: a name, a kind, or target[*]."
 )
 @click.option("--all", "everything", is_flag=True, help="List cached stages too.")
+@mirror_option
 @json_option
 @home_option
 def command(
-    study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], everything: bool, as_json: bool, home: Home
+    study_file: Path,
+    overrides: tuple[str, ...],
+    force: tuple[str, ...],
+    everything: bool,
+    mirror: str | None,
+    as_json: bool,
+    home: Home,
 ) -> None:
     """Say for each stage of STUDY whether it is cached, stale, new, waiting or failed, and why.
 
@@ -43,7 +51,10 @@ def command(
     """
     study = load_study(study_file, overrides)
     built = build(study, absent=True)
-    plan, current = made(home, study, built, force)
+    elsewhere = Mirror.find(mirror)
+    plan, current = made(home, study, built, force, mirror=elsewhere)
+    if elsewhere is not None and elsewhere.trouble:
+        click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
     plan = with_absent(plan, built.absent)
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
@@ -70,10 +81,12 @@ def command(
         click.echo(estimate.in_words())
 
 
-def made(home: Home, study: Study, built: Built, force: tuple[str, ...] = ()) -> tuple[Plan, bool]:
+def made(
+    home: Home, study: Study, built: Built, force: tuple[str, ...] = (), *, mirror: Mirror | None = None
+) -> tuple[Plan, bool]:
     """The plan of a study, and whether its database rows and report are up to date."""
     forced = frozenset(matching(built.graph, force)) if force else frozenset()
-    planner = Planner(home, study.study, forced=forced)
+    planner = Planner(home, study.study, forced=forced, mirror=mirror)
     plan = planner.plan(built.graph)
     if not plan.all_cached:
         return plan, False
@@ -105,8 +118,8 @@ def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
         click.echo(
             f"... and {len(shown) - _SHOWN} more ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}); --all lists them"
         )
-    for table, what in sorted(built.stand_ins.items()):
-        click.echo(f"note: {table} is a stand-in: {what}")
+    for line in stand_in_lines(built.stand_ins):
+        click.echo(f"note: {line}")
     for task, languages in built.missing.items():
         click.echo(f"note: {task}: the source lacks {' '.join(languages)}")
     for note in built.notes:

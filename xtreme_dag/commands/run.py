@@ -22,6 +22,8 @@ from xtreme_dag.home import Home, home_option
 from xtreme_dag.results.publish import report_path
 from xtreme_dag.server import QUIET, server, wait_recorded
 from xtreme_dag.stages.devices import find_devices
+from xtreme_dag.stages.mirror import Mirror, mirror_option
+from xtreme_dag.stages.store import Store
 from xtreme_dag.study import Study
 
 _FULL_BYTES = 65_536
@@ -40,6 +42,7 @@ _FULL_BYTES = 65_536
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each stage.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take.")
+@mirror_option
 @json_option
 @home_option
 def command(
@@ -50,6 +53,7 @@ def command(
     threads: int,
     device: str,
     timeout: float | None,
+    mirror: str | None,
     as_json: bool,
     home: Home,
 ) -> None:
@@ -66,6 +70,7 @@ def command(
         "threads": threads,
         "device": device,
         "timeout": timeout,
+        "mirror": mirror,
     }
     outcome = run_study(home, study_file, settings)
     if as_json:
@@ -88,6 +93,11 @@ def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[st
     find_devices(settings["device"])
     plan, current = made(home, study, built, tuple(settings["force"]))
     if plan.all_cached and current:
+        elsewhere = Mirror.find(settings["mirror"])
+        if elsewhere is not None:
+            elsewhere.push_all(Store(home.store), (planned.key for planned in plan.stages))
+            if elsewhere.trouble:
+                click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
         return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:

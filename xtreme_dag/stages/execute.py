@@ -24,6 +24,7 @@ from xtreme_dag.stages.graph import Output, Stage
 from xtreme_dag.stages.keys import Keys
 from xtreme_dag.stages.ledger import Ledger
 from xtreme_dag.stages.locks import locked
+from xtreme_dag.stages.mirror import Mirror
 from xtreme_dag.stages.pool import Listener, Request, StageFailed, WorkerPool
 from xtreme_dag.stages.store import Record, Store
 
@@ -66,6 +67,7 @@ class Executor:
         options: Mapping[str, Any] | None = None,
         devices: tuple[str, ...] = ("cpu",),
         keys: Keys | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         self.home = home
         self.store = Store(home.store)
@@ -82,6 +84,7 @@ class Executor:
         self.known: dict[str, str] = {}
         self._cached: set[str] = set()
         self._failures: dict[str, str] = {}
+        self._mirror = mirror
 
     def input_digests(self, stage: Stage, parents: Mapping[str, str]) -> dict[str, str]:
         """Digest of each input, given the keys of the parents that made them."""
@@ -111,6 +114,25 @@ class Executor:
         """The intact record of a key, unless the stage is forced to run."""
         return None if stage.name in self._forced else self.store.intact(key)
 
+    def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
+        """Brings the artifact of a key from the mirror, if it is there and not here."""
+        if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
+            return
+        if key not in self._mirror.known():
+            return
+        with locked(self.store.lock_path(key), stage.name):
+            if self.store.intact(key) is None and self._mirror.pull(key, self.store, self.home.work / key / "pulled"):
+                listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
+
+    def mirror_trouble(self) -> str:
+        """What went wrong with the mirror in this run; empty if nothing did."""
+        return self._mirror.trouble if self._mirror else ""
+
+    def push_found(self) -> None:
+        """Pushes what this run found here and the mirror lacks."""
+        if self._mirror is not None:
+            self._mirror.push_all(self.store, self.known.values())
+
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
         record = self.lookup(stage, self.key(stage, parents))
@@ -138,6 +160,7 @@ class Executor:
         try:
             digests = self.input_digests(stage, parents)
             key = self.keys.key(stage, digests)
+            self.fetch(stage, key, listen)
 
             def waiting(holder: str) -> None:
                 listen({"event": "log", "message": f"{stage.name}: waiting for {holder}"})
@@ -260,6 +283,8 @@ class Executor:
         if earlier is not None and earlier.digest != record.digest:
             listen({"event": "log", "message": f"{stage.name}: ran again with the same key and wrote other bytes"})
         shutil.rmtree(self.home.work / key, ignore_errors=True)
+        if self._mirror is not None:
+            self._mirror.push(self.store, record)
         return record, seconds
 
     def _path(self, source: Any, parents: Mapping[str, str]) -> Path:

@@ -34,6 +34,20 @@ def condition_lines(rows: tuple[Row, ...], baseline: str) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
+    """What tables really are where they only stand in for a split: a line for each dataset, split and explanation.
+
+    Args:
+        stand_ins: `dataset | language | split` -> what it is.
+    """
+    languages: dict[tuple[str, str, str], list[str]] = {}
+    for table, what in sorted(stand_ins.items()):
+        dataset, language, split = table.split(" | ")
+        languages.setdefault((dataset, split, what), []).append(language)
+    for (dataset, split, what), codes in languages.items():
+        yield f"{dataset} {split} ({' '.join(codes)}) is a stand-in: {what}"
+
+
 def _cells(row: Row, baseline: str) -> tuple[str, ...]:
     name = f"{row.name} (baseline)" if row.name == baseline else row.name
     if not row.parts:

@@ -13,6 +13,7 @@ from xtreme_dag.stages.digests import SourceDigests
 from xtreme_dag.stages.graph import Graph, Output, Source, Stage
 from xtreme_dag.stages.keys import Keys, changes
 from xtreme_dag.stages.ledger import Last, Ledger
+from xtreme_dag.stages.mirror import Mirror
 from xtreme_dag.stages.store import Record, Store
 
 CACHED, STALE, NEW, WAITING, FAILED = "cached", "stale", "new", "waiting", "failed"
@@ -85,12 +86,19 @@ class Planner:
     """Looks at stages in the light of the store and the ledger."""
 
     def __init__(
-        self, home: Home, study: str, *, keys: Keys | None = None, forced: frozenset[str] = frozenset()
+        self,
+        home: Home,
+        study: str,
+        *,
+        keys: Keys | None = None,
+        forced: frozenset[str] = frozenset(),
+        mirror: Mirror | None = None,
     ) -> None:
         self.store = Store(home.store)
         self.keys = keys or Keys()
         self.sources = SourceDigests(home.caches / "digests.json")
         self._forced = forced
+        self._mirror = mirror
         ledger = Ledger(home.ledger)
         self._last = ledger.last(study)
         self._typical = ledger.median_seconds()
@@ -136,6 +144,9 @@ class Planner:
         if record is not None and stage.name not in self._forced and self.store.is_intact(record):
             records[stage.name] = record
             return Planned(stage=stage, status=CACHED, key=key, digest=record.digest)
+        if self._mirror is not None and stage.name not in self._forced and (there := self._mirror.read(key)):
+            records[stage.name] = there
+            return Planned(stage=stage, status=CACHED, key=key, digest=there.digest, reasons=("on the mirror",))
         if stage.name in self._forced and record is not None:
             status, reasons = STALE, ["forced"]
         elif record is not None:

@@ -56,6 +56,16 @@ class Record:
         return sha256_of(inside) if inside else None
 
 
+def record_of(key: str, content: bytes) -> Record | None:
+    """The record in a file's content, or None if it is not one."""
+    try:
+        manifest = json.loads(content)
+        files = {name: (entry[0], entry[1]) for name, entry in manifest["files"].items()}
+        return Record(key=key, digest=manifest["digest"], files=files, manifest=manifest)
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
 class Store:
     """Artifacts and records under one folder."""
 
@@ -77,10 +87,8 @@ class Store:
     def read(self, key: str) -> Record | None:
         """The record of a key, or None if there is none that can be read; the artifact is not looked at."""
         try:
-            manifest = json.loads(self.record_path(key).read_bytes())
-            files = {name: (entry[0], entry[1]) for name, entry in manifest["files"].items()}
-            return Record(key=key, digest=manifest["digest"], files=files, manifest=manifest)
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
+            return record_of(key, self.record_path(key).read_bytes())
+        except OSError:
             return None
 
     def is_intact(self, record: Record) -> bool:
