@@ -96,6 +96,7 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
                         {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
                     )
         executor.sources.save()
+        executor.keys.save()
     counts = Counter(outcomes.values())
     create_table_artifact(
         key=f"outcome-{study.study.replace('_', '-').replace('+', '-')}",

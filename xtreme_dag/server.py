@@ -41,6 +41,16 @@ QUIET: Mapping[str, str] = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 
+# By default Prefect writes each task run's state to its database in a transaction of its own, and a study has thousands.
+_BATCHES: Mapping[str, str] = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "200",
+}
+
 
 def configured_api() -> str:
     """The Prefect API that the user has configured (environment, else the active profile); empty if none."""
@@ -144,7 +154,7 @@ def keep(home: Home) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = shutil.which("prefect", path=str(Path(sys.executable).parent)) or "prefect"
-    environment = {**os.environ, **QUIET, "PREFECT_HOME": str(home.prefect)}
+    environment = {**_BATCHES, **os.environ, **QUIET, "PREFECT_HOME": str(home.prefect)}
     environment.pop("PREFECT_API_URL", None)
     home.logs.mkdir(parents=True, exist_ok=True)
     with (home.logs / "prefect-server.log").open("ab") as log:

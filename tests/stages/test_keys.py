@@ -8,6 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xtreme_dag.stages import fingerprint
+from xtreme_dag.stages.fingerprint import CodeBase
 from xtreme_dag.stages.graph import Stage
 from xtreme_dag.stages.jsonio import canonical
 from xtreme_dag.stages.keys import Keys, changes, library_version
@@ -81,3 +83,24 @@ def test_canonical_json_does_not_depend_on_order(value):
         return [reverse(inner) for inner in item] if isinstance(item, list) else item
 
     assert canonical(reverse(value)) == canonical(value)
+
+
+def test_a_memo_holds_only_while_the_code_is_byte_for_byte_the_same(tmp_path):
+    package = tmp_path / "toy"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "functions.py").write_text("LIMIT = 1\n\ndef work(params, inputs, context):\n    return LIMIT\n")
+
+    def digest() -> str:
+        keys = Keys(CodeBase(package, "toy"), memo=tmp_path / "memo.json")
+        found = keys.code_digest("toy.functions:work")
+        keys.save()
+        assert found == fingerprint.digest(CodeBase(package, "toy").fingerprint("toy.functions:work"))
+        return found
+
+    first = digest()
+    assert digest() == first
+    (package / "functions.py").write_text("LIMIT = 2\n\ndef work(params, inputs, context):\n    return LIMIT\n")
+    assert digest() != first
+    (tmp_path / "memo.json").write_text('{"content": 1}')
+    assert digest() != first

@@ -82,16 +82,37 @@ def command(
 
 
 def made(
-    home: Home, study: Study, built: Built, force: tuple[str, ...] = (), *, mirror: Mirror | None = None
+    home: Home,
+    study: Study,
+    built: Built,
+    force: tuple[str, ...] = (),
+    *,
+    mirror: Mirror | None = None,
+    remember: bool = False,
 ) -> tuple[Plan, bool]:
-    """The plan of a study, and whether its database rows and report are up to date."""
+    """The plan of a study, and whether its database rows and report are up to date.
+
+    Args:
+        home: where the store and the ledger are.
+        study: the study.
+        built: its stages.
+        force: patterns of stages that count as not cached.
+        mirror: where else artifacts may be.
+        remember: write what was learnt about code and raw files to the home's caches.
+    """
     forced = frozenset(matching(built.graph, force)) if force else frozenset()
     planner = Planner(home, study.study, forced=forced, mirror=mirror)
     plan = planner.plan(built.graph)
-    if not plan.all_cached:
-        return plan, False
+    current = plan.all_cached and _is_current(home, study, planner, plan)
+    if remember:
+        planner.keys.save()
+        planner.sources.save()
+    return plan, current
+
+
+def _is_current(home: Home, study: Study, planner: Planner, plan: Plan) -> bool:
     artifacts = {planned.stage.name: (planned.key, planned.digest) for planned in plan.stages}
-    return plan, is_published(home, study, publication(study, artifacts, planner.keys))
+    return is_published(home, study, publication(study, artifacts, planner.keys))
 
 
 def _entry(planned: Planned) -> dict[str, object]:

@@ -91,7 +91,7 @@ def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[st
     study, built = opened(study_file, tuple(settings["overrides"]))
     home.ensure()
     find_devices(settings["device"])
-    plan, current = made(home, study, built, tuple(settings["force"]))
+    plan, current = made(home, study, built, tuple(settings["force"]), remember=True)
     if plan.all_cached and current:
         elsewhere = Mirror.find(settings["mirror"])
         if elsewhere is not None:

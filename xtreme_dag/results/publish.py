@@ -26,7 +26,7 @@ def report_path(home: Home, study: Study) -> Path:
 
 def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Keys) -> str:
     """Identity of what is to be published: the study, its stages (name -> key and digest), and the code that does it."""
-    code = {function: keys.code(function)[0] for function in (_LAND, _REPORT)}
+    code = {function: keys.code_digest(function) for function in (_LAND, _REPORT)}
     return sha256_of(
         {
             "study": study.model_dump(mode="json"),

@@ -71,7 +71,7 @@ class Executor:
     ) -> None:
         self.home = home
         self.store = Store(home.store)
-        self.keys = keys or Keys()
+        self.keys = keys or Keys.of(home.caches)
         self.sources = SourceDigests(home.caches / "digests.json")
         self.ledger = Ledger(home.ledger)
         self.study = study

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -180,6 +181,14 @@ class CodeBase:
         self._root = root or Path(xtreme_dag.__file__).parent
         self._modules: dict[str, _Module | None] = {}
         self._direct: dict[str, tuple[str, frozenset[str]]] = {}
+
+    def content(self) -> str:
+        """sha256 of the bytes of all modules, and of the Python that reads them."""
+        total = hashlib.sha256(sys.version.encode())
+        for path in sorted(self._root.rglob("*.py")):
+            content = path.read_bytes()
+            total.update(f"{path.relative_to(self._root).as_posix()} {len(content)}\n".encode() + content)
+        return total.hexdigest()
 
     def fingerprint(self, function: str) -> dict[str, str]:
         """Dotted name -> hash of every definition that `package.module:function` can reach, itself included.

@@ -95,7 +95,7 @@ class Planner:
         mirror: Mirror | None = None,
     ) -> None:
         self.store = Store(home.store)
-        self.keys = keys or Keys()
+        self.keys = keys or Keys.of(home.caches)
         self.sources = SourceDigests(home.caches / "digests.json")
         self._forced = forced
         self._mirror = mirror
