@@ -1,7 +1,7 @@
 """LAReQA: where the gold sentences stand among the pooled candidates of all languages, from encodings.
 
-Average precision needs the ranks of the gold candidates only, so no question's candidates are sorted: a rank is one
-plus the number of candidates with a higher score. Scores come from one matrix product per chunk of questions.
+Average precision needs the ranks of the gold candidates only, so no question's candidates are sorted in full: a rank is
+one plus the number of candidates with a higher score. Scores come from one matrix product per chunk of questions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from xtreme_dag.evaluation.scoring.ranking import CUT_OFF, statistics_from_ranks
 
 CHUNK = 512
 """Questions per matrix product: 27 MB of scores for LAReQA's 13,014 candidates."""
+CROWD = 256
+"""Up to how many candidates of one question are sorted; above, counting is faster."""
 
 
 def statistics(
@@ -36,10 +38,14 @@ def statistics(
         `s_rr`, `s_ap`, `s_correct`, `s_ap_full`, each (questions,).
 
     Raises:
-        ValueError: different numbers of questions and gold sets, or an empty gold set.
+        ValueError: different numbers of questions and gold sets, an empty gold set, or encodings that are no numbers.
     """
     if len(questions) != len(gold):
         raise ValueError(f"{len(gold)} gold sets for {len(questions)} questions")
+    for name, encodings in (("questions", questions), ("candidates", candidates)):
+        # A NaN compares as no candidate's better, which would be rank 1.
+        if not np.isfinite(encodings).all():
+            raise ValueError(f"the encodings of {name} hold NaN or infinity")
     owner = np.repeat(np.arange(len(gold)), [len(rows) for rows in gold])
     rows = np.fromiter((row for right in gold for row in right), dtype=np.intp, count=len(owner))
     ranks = gold_ranks(questions, candidates, owner, rows)
@@ -70,24 +76,42 @@ def gold_ranks(
         stop = min(start + CHUNK, len(questions))
         block = np.matmul(questions[start:stop], candidates.T, out=scores[: stop - start])
         asked = slice(bounds[start], bounds[stop])
-        ranks[asked] = _ranks_in_block(block, owner[asked] - start, rows[asked])
+        ranks[asked] = ranks_in_block(block, owner[asked] - start, rows[asked])
     return ranks
 
 
-def _ranks_in_block(scores: NDArray[np.float32], owner: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Ranks of some candidates of each question of a block of scores, (asked,)."""
+def ranks_in_block(scores: NDArray[np.float32], owner: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Ranks of some candidates of each question of a block of scores.
+
+    Args:
+        scores: (questions, candidates).
+        owner: question of each asked candidate, (asked,).
+        rows: row of each asked candidate, (asked,).
+
+    Returns:
+        Ranks from 1, (asked,); of equal scores the lower row stands first.
+    """
+    questions, width = scores.shape
     asked = scores[owner, rows]
     # Only candidates at least as good as the worst asked one of their question can matter, mostly a few of thousands.
-    worst = np.full(len(scores), np.inf, dtype=scores.dtype)
+    worst = np.full(questions, np.inf, dtype=scores.dtype)
     np.minimum.at(worst, owner, asked)
-    flat = np.flatnonzero(scores >= worst[:, None])
-    rivals, values = flat % scores.shape[1], scores.ravel()[flat]
-    cuts = np.searchsorted(flat, np.arange(len(scores) + 1) * scores.shape[1])
+    rivals = np.flatnonzero(scores >= worst[:, None])
+    sizes = np.diff(np.searchsorted(rivals, np.arange(questions + 1) * width))
+    crowded = sizes > CROWD
+    sizes, rivals = np.where(crowded, 0, sizes), rivals[np.repeat(~crowded, sizes)]
+    # Few rivals are sorted, those of all questions at once; the sort is stable, so of equal scores the lower row stands
+    # first.
+    order = np.lexsort((-scores.ravel()[rivals], np.repeat(np.arange(questions), sizes)))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
     ranks = np.empty(len(rows), dtype=np.int64)
-    ends = np.searchsorted(owner, np.arange(len(scores) + 1))
-    for question in range(len(scores)):
-        mine, theirs = slice(ends[question], ends[question + 1]), slice(cuts[question], cuts[question + 1])
-        own, other = asked[mine, None], values[None, theirs]
-        before = (other > own) | ((other == own) & (rivals[None, theirs] < rows[mine, None]))
-        ranks[mine] = 1 + np.count_nonzero(before, axis=1)
+    few = ~crowded[owner]
+    first = np.cumsum(sizes) - sizes
+    ranks[few] = 1 + place[np.searchsorted(rivals, owner[few] * width + rows[few])] - first[owner[few]]
+    # Many are counted, one asked candidate after the other.
+    for one in np.flatnonzero(~few):
+        line = scores[owner[one]]
+        equal = np.count_nonzero(line[: rows[one]] == asked[one])
+        ranks[one] = 1 + np.count_nonzero(line > asked[one]) + equal
     return ranks
