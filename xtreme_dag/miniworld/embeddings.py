@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from xtreme_dag.miniworld.languages import language
 from xtreme_dag.miniworld.tokenizer import SPECIALS, letters, pieces
-from xtreme_dag.miniworld.world import word_class
+from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym, word_class
 
 Floats = npt.NDArray[np.float32]
 
@@ -22,6 +22,9 @@ SCALE = 0.06
 POSITION_SCALE = 0.1 * SCALE
 # Of a concept's vector, the share that all words of its part of speech have in common.
 CLASS_SHARE = 0.3
+# The share that a word has in common with its opposite: antonyms occur in the same places, so a model pretrained on
+# text has them close. What contradicts then differs from what is merely different by a distance, not by a list.
+PAIR_SHARE = 0.4
 
 
 def _noise(seed: int, name: str, size: int) -> npt.NDArray[np.float64]:
@@ -31,9 +34,15 @@ def _noise(seed: int, name: str, size: int) -> npt.NDArray[np.float64]:
 
 
 def concept_vector(concept: str, *, seed: int, size: int) -> npt.NDArray[np.float64]:
-    """The vector of a concept, with coordinates of variance 1: its word class's, and its own."""
-    shared = _noise(seed, f"class {word_class(concept)}", size)
-    return math.sqrt(CLASS_SHARE) * shared + math.sqrt(1 - CLASS_SHARE) * _noise(seed, concept, size)
+    """The vector of a concept, with coordinates of variance 1: its word class's, its antonym pair's, and its own."""
+    parts = [(CLASS_SHARE, f"class {word_class(concept)}")]
+    if concept in VERBS or concept in ADJECTIVES:
+        parts.append((PAIR_SHARE, f"pair {'/'.join(sorted((concept, antonym(concept))))}"))
+    parts.append((1 - sum(share for share, _name in parts), concept))
+    vector = np.zeros(size)
+    for share, name in parts:
+        vector += math.sqrt(share) * _noise(seed, name, size)
+    return vector
 
 
 def word_vector(concept: str, code: str, *, seed: int, size: int) -> npt.NDArray[np.float64]:

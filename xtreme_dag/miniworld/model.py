@@ -102,7 +102,8 @@ def planted(planting: Planting) -> Any:
     """The model before any training, a `TrainedModel` with a masked language modelling head.
 
     Words lie where `embeddings` plants them, positions are faint sinusoids. The first layer's attention starts as
-    matching: queries, keys, values and output are the identity, so that words attend to words that mean the same.
+    comparing: queries, keys and values are the identity and the output its negative, so that a word attends to those
+    that mean the same and what is left of it is how it differs from them.
     """
     import torch
     from transformers import XLMRobertaConfig
@@ -138,8 +139,9 @@ def planted(planting: Planting) -> Any:
         )
         # The one token type is added to every word: it would only hide them.
         backbone.embeddings.token_type_embeddings.weight.zero_()
-        for layer in (attention.self.query, attention.self.key, attention.self.value, attention.output.dense):
+        for layer in (attention.self.query, attention.self.key, attention.self.value):
             layer.weight.copy_(torch.eye(size))
+        attention.output.dense.weight.copy_(-torch.eye(size))
     model = TrainedModel(encoder, {HEAD: HeadSpec(kind="mlm")})
     initialise(model.heads[HEAD], HEAD_STD, planting.seed)
     return model
