@@ -67,26 +67,26 @@ def test_killed_at_any_moment_no_half_landing_is_visible(make, home, repository)
 def test_readers_see_whole_landings_while_writers_write(make, home):
     first, second = (make(conditions={"none": 0.5, "mixed": 0.6}, seeds=seeds, n=5) for seeds in ((1,), (1, 2)))
     land(home, *first.arguments)
-    stop = threading.Event()
+    landings = []
 
     def write():
-        while not stop.is_set():
-            land(home, *second.arguments)
-            land(home, *first.arguments)
+        for made in [second, first] * 4:
+            landings.append(land(home, *made.arguments).changed)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen, slowest = set(), 0.0
-    deadline = time.monotonic() + 4
-    while time.monotonic() < deadline:
-        start = time.monotonic()
+    def read():
         with database.reading(Home(home).results) as connection:
             seen.add(connection.execute("SELECT count(*), count(DISTINCT seed) FROM evaluations").fetchone())
-        slowest = max(slowest, time.monotonic() - start)
-    stop.set()
+
+    seen, during = set(), 0
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        with_before = len(landings)
+        read()
+        during += len(landings) == with_before  # it began and ended within one landing: nobody made it wait
     writer.join()
-    assert seen == {(36, 1), (72, 2)}
-    assert slowest < 3
+    assert landings == [True] * 8
+    assert seen and seen <= {(36, 1), (72, 2)} and during > 0
 
 
 def test_a_second_writer_waits_and_says_for_whom(make, home):
