@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows._graph import run_graph
+from tasks._artifacts import show_table
 from tasks._stage import Session
 from tasks.land import land
 from tasks.report import report
@@ -98,11 +98,8 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
         executor.sources.save()
         executor.keys.save()
     counts = Counter(outcomes.values())
-    create_table_artifact(
-        key=f"outcome-{study.study.replace('_', '-').replace('+', '-')}",
-        table=[{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)],
-        description=f"Stages of {study.study}",
-    )
+    rows = [{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)]
+    show_table("outcome", study.study, rows, f"Stages of {study.study}")
     return {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {name: executor.failure(graph[name]) for name, outcome in outcomes.items() if outcome == FAILED},

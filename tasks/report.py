@@ -1,10 +1,11 @@
-"""Writes the study's HTML report; a function of the database, so Prefect need not cache it."""
+"""Writes the study's HTML report and shows it in short; a function of the database, so Prefect need not cache it."""
 
 from __future__ import annotations
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks._artifacts import show_report
 from tasks._stage import session_of
 from xtreme_dag.results.publish import write_study_report
 from xtreme_dag.study import Study
@@ -13,4 +14,6 @@ from xtreme_dag.study import Study
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)
 def report(session: str, study: Study) -> str:
     """Writes the report and returns its path."""
-    return str(write_study_report(session_of(session).executor.home, study))
+    path, short = write_study_report(session_of(session).executor.home, study)
+    show_report(study.study, short, str(path))
+    return str(path)

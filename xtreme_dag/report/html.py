@@ -45,7 +45,12 @@ def write_report(home: Path, study: str, out: Path | None = None, *, resamples: 
         UserError: the study has not landed, has no scores, or its predictions are gone.
     """
     path = Path(out) if out is not None else Home(Path(home)).reports / f"{quote(study, safe=' ')}.html"
-    write_atomically(path, page(read_content(Path(home), study, resamples=resamples)))
+    return write_page(read_content(Path(home), study, resamples=resamples), path)
+
+
+def write_page(content: Content, path: Path) -> Path:
+    """Writes what was read as a page; returns the file."""
+    write_atomically(path, page(content))
     return path
 
 

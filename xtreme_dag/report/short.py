@@ -36,7 +36,11 @@ def short_report(home: Path, study: str, *, resamples: int | None = None) -> Sho
     Raises:
         UserError: as `write_report`.
     """
-    content = read_content(Path(home), study, resamples=resamples)
+    return short_form(read_content(Path(home), study, resamples=resamples))
+
+
+def short_form(content: Content) -> Short:
+    """What was read, in short."""
     return Short(markdown=_markdown(content), table=_table(content))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xtreme_dag.home import Home
 from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
@@ -14,6 +15,9 @@ from xtreme_dag.stages.jsonio import sha256_of, write_atomically
 from xtreme_dag.stages.keys import Keys
 from xtreme_dag.stages.store import Store
 from xtreme_dag.study import Study
+
+if TYPE_CHECKING:
+    from xtreme_dag.report.short import Short
 
 _LAND = "xtreme_dag.results.landing:land"
 _REPORT = "xtreme_dag.report.html:write_report"
@@ -69,11 +73,14 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
         land(home.root, facts, evaluations, contracts, landed)
 
 
-def write_study_report(home: Home, study: Study) -> Path:
-    """Writes the study's report beside the database."""
-    from xtreme_dag.report.html import write_report
+def write_study_report(home: Home, study: Study) -> tuple[Path, Short]:
+    """Writes the study's report beside the database; returns the file, and the report in short."""
+    from xtreme_dag.report.content import read_content
+    from xtreme_dag.report.html import write_page
+    from xtreme_dag.report.short import short_form
 
-    return write_report(home.root, study.study, report_path(home, study))
+    content = read_content(home.root, study.study)
+    return write_page(content, report_path(home, study)), short_form(content)
 
 
 def mark_published(home: Home, study: Study, identity: str) -> None:
