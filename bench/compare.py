@@ -3,9 +3,11 @@
     python bench/compare.py [--rows 10000000] [--repeats 3]
 
 Ours: `compare_conditions` from the Parquet files to the corrected effects, 1,000 resamples. The peer: only its
-resampling, on arrays that are in memory already, one call per language: `pairs` is `bootstrap((a, b), paired=True)`
-over all rows of the language, `differences` the same on a - b, `seed_means` on a - b averaged over seeds beforehand
-(its cheapest form). Wall and CPU seconds, since the machine may be shared. Peak memory is that of this process.
+resampling, on arrays that are in memory already, one call per language. `examples` is like for like: every run is a
+sample of `bootstrap(runs, paired=True)`, so that the same rows go in and examples are drawn for all runs together, as
+`compare` does. `pairs` is `bootstrap((a, b), paired=True)` over all rows of the language, which counts the seeds of an
+example as examples of their own; `differences` the same on a - b; `seed_means` is on a - b averaged over seeds
+beforehand, what somebody would write who knows that a mean allows it (its cheapest form). Wall and CPU seconds, since the machine may be shared. Peak memory is that of this process.
 """
 
 from __future__ import annotations
@@ -90,13 +92,18 @@ def peer(home: Path, statistic: str, languages: int) -> dict[str, dict[str, floa
     def mean_difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
         return a.mean(axis=axis) - b.mean(axis=axis)
 
-    spent = {name: [0.0, 0.0] for name in ("pairs", "differences", "seed_means")}
+    def mean_difference_of_runs(*runs: np.ndarray, axis: int) -> np.ndarray:
+        means = [run.mean(axis=axis) for run in runs]
+        return sum(means[:SEEDS]) / SEEDS - sum(means[SEEDS:]) / SEEDS
+
+    spent = {name: [0.0, 0.0] for name in ("examples", "pairs", "differences", "seed_means")}
     for language in range(languages):
         theirs, ours = (
             np.stack([read(home / "store" / f"{language}-{condition}-{seed}", statistic) for seed in range(SEEDS)])
             for condition in CONDITIONS
         )
         for name, data, function, paired in (
+            ("examples", (*ours, *theirs), mean_difference_of_runs, True),
             ("pairs", (ours.ravel(), theirs.ravel()), mean_difference, True),
             ("differences", ((ours - theirs).ravel(),), np.mean, False),
             ("seed_means", ((ours - theirs).mean(axis=0),), np.mean, False),
