@@ -91,6 +91,19 @@ def test_prefect_shows_every_stage_by_name(finished):
     assert all(run["state_type"] in ("COMPLETED", "FAILED") for run in found)
 
 
+def test_prefect_shows_the_report_in_short(finished):
+    query = {"artifacts": {"key": {"any_": ["report-tiny", "differences-tiny", "outcome-tiny"]}}}
+    found = {row["key"]: row for row in httpx.post(f"{finished.api}/artifacts/filter", json=query).json()}
+    assert found["report-tiny"]["type"] == "markdown" and found["report-tiny"]["data"].startswith(
+        "## Does it work?\n\n- "
+    )
+    rows = json.loads(found["differences-tiny"]["data"])
+    assert {(row["condition"], row["task"]) for row in rows} == {
+        (condition, task) for condition in ("none", "mixed") for task in (*STUDY["targets"], "all tasks")
+    }
+    assert "outcome-tiny" in found
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
