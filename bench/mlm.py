@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.peers import CPU_TIME, Clock, interleaved, ratios, synthetic, trainer_seconds
+from bench.peers import Clock, Seconds, interleaved, summary, synthetic, trainer_seconds
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
 from xtreme_dag.stages.context import StageContext
@@ -40,8 +40,8 @@ def shape():
                             eos_token_id=2, type_vocab_size=1)  # fmt: skip
 
 
-def ours(table, threads: int) -> float:
-    """Seconds of our loop over the table, once."""
+def ours(table, threads: int) -> Seconds:
+    """What our loop takes for the table, once."""
     spec = HeadSpec(kind="mlm")
     part = Part(source=TrainingTable(table), dataset="bench", language="en", rows=np.arange(len(table)))
     model = TrainedModel(new_encoder(shape(), 1), {"bench": spec})
@@ -52,7 +52,7 @@ def ours(table, threads: int) -> float:
         context = StageContext(out=Path(folder), scratch=Path(folder), options={"threads": threads})
         with Clock() as clock:
             train(model, run, context)
-    return clock.cpu if CPU_TIME else clock.wall
+    return clock.spent
 
 
 def collator(rows: list[dict]) -> dict:
@@ -72,8 +72,8 @@ def collator(rows: list[dict]) -> dict:
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-def peer(table) -> float:
-    """Seconds of Trainer over the table, once."""
+def peer(table) -> Seconds:
+    """What Trainer takes for the table, once."""
     from transformers import AutoModelForMaskedLM
 
     torch.manual_seed(1)
@@ -101,10 +101,9 @@ def main() -> None:
     results = interleaved(runs, asked.rounds, lambda line: print(line, file=sys.stderr, flush=True))
     report = {
         "threads": asked.threads,
-        "clock": "cpu" if CPU_TIME else "wall",
+        "load": os.getloadavg(),
         "mean_tokens": round(float(lengths.mean()), 1),
-        "seconds_per_step": {name: round(statistics.median(value) / asked.steps, 3) for name, value in results.items()},
-        "ours_is_faster_by": ratios(results, "ours"),
+        **summary(results, asked.steps),
     }
     print(json.dumps(report, indent=None if asked.json else 1))
 

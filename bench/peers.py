@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,6 @@ from xtreme_dag.data.encode import encode
 from xtreme_dag.data.encoded import EncodedTable, open_encoded
 from xtreme_dag.stages.context import StageContext
 
-# On a machine with busy neighbours processor seconds of one thread say more than wall seconds of several.
-CPU_TIME = os.environ.get("BENCH_CLOCK") == "cpu"
 LABELS = ["contradiction", "entailment", "neutral"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -51,10 +50,14 @@ def squad_rows(questions: int) -> list[dict]:
     return rows[::5][:questions]
 
 
-def make_tokenizer(texts: list[str], size: int, folder: Path) -> Path:
-    """A Unigram tokenizer trained on the texts, in XLM-R's manner."""
+def make_tokenizer(texts: list[str], size: int) -> Path:
+    """A Unigram tokenizer trained on the texts, in XLM-R's manner; kept in the temporary folder for the next run."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
+    identity = hashlib.sha256(json.dumps([size, texts]).encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"xtreme-dag-bench-tokenizer-{identity}"
+    if (folder / "tokenizer_config.json").is_file():
+        return folder
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=size, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False)
@@ -125,8 +128,8 @@ def collate(rows: list[dict], width: int | None) -> dict:
 
 
 def trainer_seconds(model, rows: list[dict], *, batch: int, width: int | None = None, grouped: bool = False,
-                    collator=None, **arguments) -> float:  # fmt: skip
-    """Seconds of Trainer's loop over the rows, once."""
+                    collator=None, **arguments) -> Seconds:  # fmt: skip
+    """What Trainer's loop takes for the rows, once."""
     from transformers import PrinterCallback, Trainer, TrainingArguments
     from transformers.utils import logging
 
@@ -145,34 +148,62 @@ def trainer_seconds(model, rows: list[dict], *, batch: int, width: int | None = 
         trainer.pop_callback(PrinterCallback)
         with Clock() as clock:
             trainer.train()
-        return clock.cpu if CPU_TIME else clock.wall
+        return clock.spent
+
+
+class Seconds(NamedTuple):
+    """What a block took."""
+
+    wall: float
+    cpu: float
 
 
 class Clock:
-    """Wall and processor seconds of a block, all threads together."""
+    """Wall seconds of a block, and processor seconds of all its threads together: on a machine with busy neighbours
+    the latter say more.
+    """
 
     def __enter__(self):
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_):
-        self.wall, self.cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        self.spent = Seconds(wall=time.perf_counter() - self._wall, cpu=time.process_time() - self._cpu)
 
 
-def interleaved(runs: dict, rounds: int, log=lambda line: None) -> dict[str, list[float]]:
+def interleaved(runs: dict, rounds: int, log=lambda line: None) -> dict[str, list[Seconds]]:
     """Calls each run once per round, in turn, so that a busy neighbour meets all of them; name -> results."""
-    results: dict[str, list[float]] = {name: [] for name in runs}
+    results: dict[str, list[Seconds]] = {name: [] for name in runs}
     for number in range(rounds):
         for name, call in runs.items():
             results[name].append(call())
-            log(f"round {number + 1} {name}: {results[name][-1]:.2f} s")
+            wall, cpu = results[name][-1]
+            log(f"round {number + 1} {name}: {wall:.2f} s, {cpu:.2f} s of processors")
     return results
 
 
-def ratios(results: dict[str, list[float]], ours: str) -> dict[str, float]:
-    """How many times faster ours is: the median over rounds of each peer's seconds over ours."""
+def summary(results: dict[str, list[Seconds]], items: int, ours: str = "ours") -> dict:
+    """Seconds of every round, items/s, and how many times faster ours is: the ratio of medians, by both clocks.
+
+    Args:
+        results: arm -> one entry per round.
+        items: what one call worked through.
+        ours: the arm that the others are compared with.
+    """
+    seconds = {
+        name: {clock: [round(getattr(value, clock), 3) for value in values] for clock in Seconds._fields}
+        for name, values in results.items()
+    }
+    medians = {
+        name: {clock: statistics.median(values) for clock, values in clocks.items()} for name, clocks in seconds.items()
+    }
     return {
-        name: round(statistics.median(peer / own for peer, own in zip(seconds, results[ours], strict=True)), 3)
-        for name, seconds in results.items()
-        if name != ours
+        "items": items,
+        "seconds": seconds,
+        "items_per_s": {name: round(items / clocks["wall"], 2) for name, clocks in medians.items()},
+        "ours_is_faster_by": {
+            name: {clock: round(value / medians[ours][clock], 3) for clock, value in clocks.items()}
+            for name, clocks in medians.items()
+            if name != ours
+        },
     }

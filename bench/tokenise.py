@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
 import sys
 import tempfile
 from pathlib import Path
 
-from bench.peers import CPU_TIME, LABELS, Clock, interleaved, make_tokenizer, ratios, xnli_rows
+from bench.peers import LABELS, Clock, Seconds, interleaved, make_tokenizer, summary, xnli_rows
 from bench.training import XNLI
 
 
-def ours(table: Path, tokenizer: Path) -> float:
-    """Seconds of the stage, from the canonical table to the Arrow files."""
+def ours(table: Path, tokenizer: Path) -> Seconds:
+    """What the stage takes, from the canonical table to the Arrow files."""
     from xtreme_dag.data.encode import encode
     from xtreme_dag.stages.context import StageContext
 
@@ -29,11 +29,11 @@ def ours(table: Path, tokenizer: Path) -> float:
         params = {"format": "pair_classification", "head": "classification", "labels": LABELS, "max_length": 128}
         with Clock() as clock:
             encode(params, {"table": table, "tokenizer": tokenizer}, context)
-    return clock.cpu if CPU_TIME else clock.wall
+    return clock.spent
 
 
-def peer(table: Path, tokenizer: Path) -> float:
-    """Seconds of `datasets`: read the same Parquet file, map in batches, save."""
+def peer(table: Path, tokenizer: Path) -> Seconds:
+    """What `datasets` takes: read the same Parquet file, map in batches, save."""
     from datasets import Dataset, disable_caching, disable_progress_bars
     from transformers import AutoTokenizer
 
@@ -49,7 +49,7 @@ def peer(table: Path, tokenizer: Path) -> float:
             return {"input_ids": made["input_ids"], "label": [numbers[label] for label in batch["label"]]}
 
         rows.map(encode, batched=True, remove_columns=["text_a", "text_b", "split"]).save_to_disk(f"{folder}/out")
-    return clock.cpu if CPU_TIME else clock.wall
+    return clock.spent
 
 
 def main() -> None:
@@ -67,16 +67,15 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["pair_classification"]), folder / "table.parquet")
     texts = [row[side] for row in rows[::5] for side in ("text_a", "text_b")]
-    tokenizer = make_tokenizer(texts, 8_000, folder / "tokenizer")
+    tokenizer = make_tokenizer(texts, 8_000)
     runs = {"ours": lambda: ours(folder, tokenizer), "datasets_map": lambda: peer(folder, tokenizer)}
     for call in runs.values():
         call()  # imports
     results = interleaved(runs, asked.rounds, lambda line: print(line, file=sys.stderr, flush=True))
     report = {
-        "clock": "cpu" if CPU_TIME else "wall",
-        "pairs": len(rows),
-        "pairs_per_s": {name: round(len(rows) / statistics.median(value)) for name, value in results.items()},
-        "ours_is_faster_by": ratios(results, "ours"),
+        "load": os.getloadavg(),
+        "tokenizers_parallelism": os.environ.get("TOKENIZERS_PARALLELISM", "unset"),
+        **summary(results, len(rows)),
     }
     print(json.dumps(report, indent=None if asked.json else 1))
 

@@ -124,10 +124,15 @@ def gradients(model):
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("way", ["packed", "buckets"])
 @pytest.mark.parametrize("head", HEADS)
-def test_loss_and_gradients_equal_the_padded_batch(world, head, device):
+def test_loss_and_gradients_equal_the_padded_batch(world, head, way, device):
+    """Packed, and in the length buckets of encoders that cannot pack."""
     base, pools = world
     pool, model = pools[head], model_for(world[0], pools[head])
+    if way == "buckets":
+        model.encoder.packs = False
+        model.encoder.backbone.set_attn_implementation("sdpa")
     batch = batch_of(pool, np.array([3, 17, 8, 25, 11, 30, 2]))
     assert len(set(batch.lengths.tolist())) > 1, "the batch should be ragged"
     wanted = padded_loss(model, base, pool, batch)

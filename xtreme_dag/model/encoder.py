@@ -57,8 +57,8 @@ class PackedEncoder(nn.Module):
     def compile_layers(self) -> None:
         """Compiles the transformer layers (one program for all of them), for the CUDA backends.
 
-        The last layer is left as it is: its hook is not for the compiler. Batches are then padded to a multiple of some hundred tokens, so that few shapes occur. Encoders that do not
-        pack are left as they are.
+        The last layer is left as it is: its hook is not for the compiler. Batches are then padded to a multiple of
+        some hundred tokens, so that few shapes occur. Encoders that do not pack are left as they are.
         """
         if self.packs:
             self._compiled = True
