@@ -14,10 +14,13 @@ from prefect.tasks import Task
 from prefect.transactions import IsolationLevel
 
 from tasks._cache import FlockManager, StoreKeys, reference
+from tasks._progress import TrainingProgress
 from xtreme_dag.stages.execute import Executor
 from xtreme_dag.stages.graph import Graph, Stage
 from xtreme_dag.stages.pool import Listener
 
+# Kinds of stages that report loss and speed.
+TRAINING = frozenset({"pretrain", "intermediate", "target"})
 _SESSIONS: dict[str, Session] = {}
 _GUARD = threading.Lock()
 
@@ -83,7 +86,8 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
         here.listen({**event, "stage": stage})
 
     here.listen({"event": "started", "stage": stage})
-    result = here.executor.execute(subject, _parents(upstream), listen)
+    watched = TrainingProgress(stage, listen) if subject.kind in TRAINING else listen
+    result = here.executor.execute(subject, _parents(upstream), watched)
     record = here.executor.store.intact(result.key)
     if record is None:
         raise RuntimeError(f"{stage}: its artifact is not in the store after its commit")
