@@ -1,6 +1,11 @@
 """Two processes train as one: the same loss curve at the same global batch; a failure is the failed process's own."""
 
 import json
+import os
+import signal
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +13,7 @@ from safetensors.numpy import load_file
 
 from tests.training.worlds import LABELS, LABELS_OF, context, digest, events, make_base, make_encoded, run_stage
 from xtreme_dag.errors import UserError
+from xtreme_dag.training.launch import visible_devices
 from xtreme_dag.training.stages import target
 
 RECIPE = {"learning_rate": 1e-3, "batch_size": 27, "epochs": 2, "micro_batch_tokens": 300,
@@ -72,3 +78,33 @@ def test_a_failed_process_fails_the_stage_with_its_own_error(world, tmp_path):
               "recipe": {**RECIPE, "devices": 2, "learning_rate": 1e30, "warmup": 0.0, "max_grad_norm": 0.0}}  # fmt: skip
     with pytest.raises(UserError, match=r"process [01]: the loss is not finite"):
         target(params, {"model": base, "train": tables["classification"]}, context(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_named(world, tmp_path):
+    """It cannot leave an error, and the other one fails for want of it."""
+    base, tables, _ = world
+    params = {"seed": 2, "task": "t", "head": "classification", "labels": LABELS,
+              "recipe": {**RECIPE, "devices": 2, "epochs": 2_000, "select_every": 0}}  # fmt: skip
+    surroundings = context(tmp_path, log_steps=1)
+
+    def kill_the_second(event):
+        if event["event"] == "progress":
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    command, names = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+                    if str(tmp_path).encode() in command and b"\0RANK=1\0" in b"\0" + names:
+                        os.kill(int(process.name), signal.SIGKILL)
+
+    surroundings = replace(surroundings, listen=kill_the_second)
+    with pytest.raises(UserError, match=r"process 1 was killed \(SIGKILL\)"):
+        target(params, {"model": base, "train": tables["classification"]}, surroundings)
+
+
+def test_each_process_has_a_gpu_of_its_own():
+    """What is leased is what is visible, in the names that the machine's own restriction gives them."""
+    assert visible_devices("cpu", 2, None) == visible_devices("cuda", 2, None) == visible_devices("auto", 2, "3") == {}
+    assert visible_devices("cuda:1,cuda:3", 2, None) == {"CUDA_VISIBLE_DEVICES": "1,3"}
+    assert visible_devices("cuda:0,cuda:2", 2, "4,5,GPU-7f") == {"CUDA_VISIBLE_DEVICES": "4,GPU-7f"}
+    with pytest.raises(UserError, match="asks for 2 devices and was given cuda:1"):
+        visible_devices("cuda:1", 2, None)

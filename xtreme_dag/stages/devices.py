@@ -51,23 +51,55 @@ class Devices:
         self._locks = locks
 
     @contextmanager
-    def lease(self, kind: str, holder: str, waiting: Callable[[str], None]) -> Iterator[str]:
-        """A device for a stage of this kind, held until the block ends."""
+    def lease(self, kind: str, holder: str, waiting: Callable[[str], None], count: int = 1) -> Iterator[str]:
+        """Devices for a stage of this kind, held until the block ends; their names with commas between.
+
+        Args:
+            kind: of the stage.
+            holder: who asks, for those that wait.
+            waiting: told once who holds the devices, if they are not free.
+            count: how many it needs. All or none are taken, so two stages cannot wait for each other.
+
+        Raises:
+            UserError: there are fewer.
+        """
         if kind not in _KINDS or self._names == ("cpu",):
             yield "cpu"
             return
+        if count > len(self._names):
+            raise UserError(
+                f"the recipe asks for {count} devices and there are {len(self._names)}: {', '.join(self._names)}",
+                where=holder,
+                fix="lower recipe.devices",
+            )
         said = False
         while True:
-            for name in self._names:
-                path = self._locks / f"device-{name.replace(':', '-')}.lock"
-                handle = try_lock(path, holder)
-                if handle is not None:
-                    try:
-                        yield name
-                    finally:
+            held = self._take(holder, count)
+            if held is not None:
+                try:
+                    yield ",".join(held)
+                finally:
+                    for handle in held.values():
                         unlock(handle)
-                    return
+                return
             if not said:
-                waiting(holder_of(self._locks / f"device-{self._names[0].replace(':', '-')}.lock"))
+                waiting(holder_of(self._lock(self._names[0])))
                 said = True
             time.sleep(_POLL_SECONDS)
+
+    def _take(self, holder: str, count: int) -> dict[str, int] | None:
+        """Name -> lock handle of that many free devices, or None, and then nothing is held."""
+        held: dict[str, int] = {}
+        for name in self._names:
+            handle = try_lock(self._lock(name), holder)
+            if handle is not None:
+                held[name] = handle
+            if len(held) == count:
+                return held
+        for handle in held.values():
+            unlock(handle)
+        return None
+
+    def _lock(self, name: str) -> Path:
+        """The lock file of a device."""
+        return self._locks / f"device-{name.replace(':', '-')}.lock"

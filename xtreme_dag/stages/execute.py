@@ -246,7 +246,9 @@ class Executor:
             def waiting(holder: str) -> None:
                 listen({"event": "log", "message": f"{stage.name}: waiting for a device, held by {holder}"})
 
-            with self._devices.lease(stage.kind, stage.name, waiting) as device:
+            # Only a training stage has a recipe that may ask for several devices.
+            count = int((stage.params.get("recipe") or {}).get("devices", 1))
+            with self._devices.lease(stage.kind, stage.name, waiting, count) as device:
                 options = {**self._options, **stage.options, "device": device}
                 request = Request(
                     function=stage.function,

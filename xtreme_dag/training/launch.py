@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -40,7 +42,8 @@ def launch(
         processes: how many.
         params: as given to the stage.
         inputs: as given to the stage.
-        context: as given to the stage; progress of the first process is passed on.
+        context: as given to the stage; progress of the first process is passed on. Its option `device` may name
+            several GPUs, one for each process.
 
     Returns:
         What the first process returned.
@@ -52,6 +55,7 @@ def launch(
     scratch.mkdir(parents=True, exist_ok=True)
     for old in scratch.glob("*.json*"):
         old.unlink()
+    device = str(context.options.get("device", "cpu"))
     job = {
         "parent": os.getpid(),
         "stage": stage,
@@ -59,7 +63,7 @@ def launch(
         "inputs": {name: str(path) for name, path in inputs.items()},
         "out": str(context.out),
         "scratch": str(context.scratch),
-        "options": dict(context.options),
+        "options": {**context.options, "device": "cuda" if device.startswith("cuda") else device},
     }
     (scratch / "job.json").write_text(json.dumps(job), encoding="utf-8")
     command = [
@@ -67,6 +71,7 @@ def launch(
         *("-m", "xtreme_dag.training.worker", str(scratch)),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": str(context.options.get("threads", 1))}
+    environment |= visible_devices(device, processes, os.environ.get("CUDA_VISIBLE_DEVICES"))
     over = threading.Event()
     listener = threading.Thread(target=_pass_on, args=(scratch / _EVENTS, context, over), daemon=True)
     listener.start()
@@ -78,6 +83,30 @@ def launch(
         raise _first_failure(scratch, code)
     returned: dict[str, Any] = json.loads((scratch / "returned.json").read_text(encoding="utf-8"))
     return returned
+
+
+def visible_devices(devices: str, processes: int, visible: str | None) -> dict[str, str]:
+    """The variable that shows the processes their own GPUs and no others, so that the first one's is `cuda:0`.
+
+    Args:
+        devices: names of the leased devices with commas between, `cuda:1,cuda:3`; `cuda`, `auto` and `cpu` leave
+            everything visible.
+        processes: how many there will be.
+        visible: what CUDA_VISIBLE_DEVICES says here, to which the names refer.
+
+    Raises:
+        UserError: there are fewer devices than processes.
+    """
+    names = devices.split(",")
+    if not names[0].startswith("cuda:"):
+        return {}
+    if len(names) < processes:
+        raise UserError(
+            f"the recipe asks for {processes} devices and was given {devices}", where="devices", fix="use device: cuda"
+        )
+    numbers = [int(name.removeprefix("cuda:")) for name in names]
+    known = None if visible is None else visible.split(",")
+    return {"CUDA_VISIBLE_DEVICES": ",".join(str(number) if known is None else known[number] for number in numbers)}
 
 
 def run_process(scratch: Path, stages: Mapping[str, Any]) -> None:
@@ -127,13 +156,37 @@ def _end_with(parent: int) -> None:
 
 
 def _first_failure(scratch: Path, code: int) -> UserError:
-    """The error of the process that failed first (the others fail because it did)."""
+    """The error of the process that failed first (the others fail because it did).
+
+    A process that was killed cannot leave its error, and its companions fail because they lost it: it goes first.
+    """
+    log = (scratch / "log.txt").read_text(encoding="utf-8", errors="replace")
+    if killed := killed_processes(log):
+        rank, name = killed[0]
+        return UserError(
+            f"process {rank} was killed ({name})",
+            where="training",
+            fix="if it was for memory: lower recipe.micro_batch_tokens, or take fewer devices; started again, the stage "
+            "goes on from its last checkpoint",
+        )
     failures = [json.loads(path.read_text(encoding="utf-8")) for path in scratch.glob("failure-*.json")]
     if not failures:
-        tail = (scratch / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+        tail = log.strip().splitlines()[-3:]
         return UserError(f"the processes ended with code {code}: {' / '.join(tail)}", where="training")
     first = min(failures, key=lambda failure: float(failure["at"]))
     return UserError(f"process {first['rank']}: {first['what']}", where=first["where"] or "training", fix=first["fix"])
+
+
+def killed_processes(log: str) -> list[tuple[int, str]]:
+    """Rank and signal of the processes that ended by a signal, from torchrun's own account of the failures.
+
+    SIGTERM is left out: torchrun ends the companions of a failed process with it.
+    """
+    found = []
+    for rank, code in re.findall(r"^\s*rank\s*: (\d+).*\n\s*exitcode\s*: -(\d+)", log, re.MULTILINE):
+        if int(code) != signal.SIGTERM:
+            found.append((int(rank), signal.Signals(int(code)).name))
+    return found
 
 
 def _pass_on(path: Path, context: StageContext, over: threading.Event) -> None:

@@ -30,6 +30,9 @@ def set_up(options: Mapping[str, Any], recipe: TrainRecipe) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UserError("there is no CUDA device here", where="device", fix="set the device to cpu or auto")
+        if "LOCAL_RANK" in os.environ:  # torchrun's processes: each takes the visible GPU of its own number
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
         # cuBLAS is reproducible only with a fixed workspace (CUDA documentation, "Results reproducibility").
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.set_float32_matmul_precision("high" if recipe.tf32 else "highest")
