@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.worlds import FORMATS, LABELS, LABELS_OF, context, make_base, make_encoded, run_stage
+from tests.training.worlds import FORMATS, LABELS, LABELS_OF, context, make_base, make_encoded, run_stage, tiny_config
 from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.errors import UserError
 from xtreme_dag.model import HeadSpec, load_model
+from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.training.attending import Attending, attending
 from xtreme_dag.training.controls import shuffle_labels
 from xtreme_dag.training.loop import Run, train
 from xtreme_dag.training.masking import IGNORED, masking_for
-from xtreme_dag.training.memory import ran_out_of_memory
+from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, ran_out_of_memory
 from xtreme_dag.training.pools import Part, Pool
 from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.selection import Tracker, selection_pool
@@ -240,6 +242,56 @@ def test_out_of_memory_is_advised_or_halved(tmp_path):
         for name in ("halve", "plenty")
     ]
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
+
+
+def test_advice_is_what_can_be_done():
+    """Halving is offered where it is possible: several examples, one process."""
+    shortage = Shortage(examples=4, tokens=100, longest=40, message="no memory")
+    assert "out_of_memory: halve" in out_of_memory_advice(3, shortage, halving=True).fix
+    alone = out_of_memory_advice(3, shortage, halving=False).fix
+    assert "micro_batch_tokens below 100" in alone and "halve" not in alone
+    one = out_of_memory_advice(3, replace(shortage, examples=1), halving=False).fix
+    assert "max_length" in one and "micro_batch_tokens" not in one
+    with (
+        pytest.raises(UserError, match="memory ran out in the optimizer's step 3: CUDA out of memory"),
+        beyond_the_batch("the optimizer's step 3"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory\nand more")
+    with pytest.raises(RuntimeError, match="shapes differ"), beyond_the_batch("the optimizer's step 3"):
+        raise RuntimeError("shapes differ")
+
+
+def test_a_run_states_how_its_attention_departs_from_the_recipe():
+    """torch's varlen_attn has no attention dropout: the manifest says so, where there is dropout to lose."""
+    cuda, recipe = torch.device("cuda"), TrainRecipe()
+    dropping, plain = new_encoder(tiny_config(dropout=0.1), 1), new_encoder(tiny_config(), 1)
+    changed = attending(dropping, cuda, recipe)
+    if changed.backend == "varlen":
+        assert "attention dropout 0.1 -> 0" in changed.changes[0]
+        assert not attending(plain, cuda, recipe).changes
+        assert not attending(dropping, cuda, replace(recipe, dropout=0.0)).changes
+    else:
+        assert changed.backend == "flash" and not changed.changes
+    assert attending(dropping, cuda, replace(recipe, precision="fp32")).backend == "split"
+    assert attending(dropping, torch.device("cpu"), recipe) == Attending(backend="split")
+    bucketed = attending(new_encoder(tiny_config("rembert"), 1), cuda, recipe)
+    assert bucketed.backend == "buckets" and "rembert cannot be packed" in bucketed.notes[0]
+
+
+def test_the_way_of_attention_reaches_the_log_and_the_figures(tmp_path):
+    base = make_base(tmp_path / "base", "rembert")
+    table = make_encoded(tmp_path / "tagging", "tagging", 20, base)
+    source = training_table(table, "tagging")
+    spec = HeadSpec(kind="tagging", labels=tuple(LABELS_OF["tagging"]))
+    pool = Pool(name="task", spec=spec, parts=(Part(source=source, dataset="t", language="en", rows=np.arange(20)),))
+    heard = []
+    surroundings = replace(context(tmp_path / "run"), listen=heard.append)
+    model = load_model(base)
+    target_head(model, "task", spec, seed=1, keep=False)
+    recipe = TrainRecipe(batch_size=10, steps=2)
+    outcome = train(model, Run(seed=1, recipe=recipe, pools=(pool,)), surroundings)
+    assert outcome.figures["attention"] == "buckets" and outcome.figures["recipe_changes"] == []
+    assert any("rembert cannot be packed" in event.get("message", "") for event in heard)
 
 
 def test_other_errors_are_not_taken_for_memory():

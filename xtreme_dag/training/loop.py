@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from xtreme_dag.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.stages.context import StageContext
+from xtreme_dag.training.attending import attending
 from xtreme_dag.training.checkpoints import Checkpoints
-from xtreme_dag.training.memory import Shortage, out_of_memory_advice, ran_out_of_memory, shortage_of
+from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, ran_out_of_memory, shortage_of
 from xtreme_dag.training.numerics import autocast, set_up
 from xtreme_dag.training.objectives import LossModule
 from xtreme_dag.training.optimiser import set_rate
@@ -120,6 +121,7 @@ class Trainer:
         self.tracker = Tracker(patience=self.recipe.patience)
         self.losses = torch.zeros(self.schedule.steps, device=self.device)
         self.halved: list[int] = []
+        self.attending = attending(model.encoder, self.device, self.recipe)
         reduced = not isinstance(autocast(self.device, self.recipe), nullcontext)
         self.meter = Meter(model.encoder, self.device, reduced=reduced)
         self.stepper = Stepper(
@@ -138,6 +140,9 @@ class Trainer:
     def run(self) -> Outcome:
         """All steps, from the last checkpoint on."""
         first = self._resume()
+        if self.processes.main:
+            for line in (*self.attending.notes, *(f"not as in the recipe: {each}" for each in self.attending.changes)):
+                self.context.log(line)
         options = self.context.options
         # Companions must agree when to save, so they count steps; one process may look at its clock.
         every = options.get("checkpoint_steps") or (_CHECKPOINT_STEPS if self.processes.world > 1 else None)
@@ -165,10 +170,11 @@ class Trainer:
         """One optimizer step; out of memory, at half the micro-batch if the recipe says so."""
         while (shortage := self._accumulate(step)) is not None:
             self._halve(step, shortage)
-        if self.recipe.max_grad_norm:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
         set_rate(self.optimiser, self.recipe.rate(step, self.schedule.steps))
-        self.optimiser.step()
+        with beyond_the_batch(f"the optimizer's step {step}"):
+            if self.recipe.max_grad_norm:
+                torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
+            self.optimiser.step()
 
     def _accumulate(self, step: int) -> Shortage | None:
         """Gradients of a step; what happened, if memory ran out."""
@@ -184,8 +190,9 @@ class Trainer:
 
     def _halve(self, step: int, shortage: Shortage) -> None:
         """Halves the micro-batch after running out of memory, or says what to lower."""
-        if self.recipe.out_of_memory == "fail" or shortage.examples == 1 or self.processes.world > 1:
-            raise out_of_memory_advice(step, shortage)
+        possible = shortage.examples > 1 and self.processes.world == 1
+        if self.recipe.out_of_memory == "fail" or not possible:
+            raise out_of_memory_advice(step, shortage, halving=possible)
         self.optimiser.zero_grad(set_to_none=True)
         gc.collect()
         if self.device.type == "cuda":
@@ -198,7 +205,8 @@ class Trainer:
 
     def _look(self, done: int) -> None:
         """Scores dev; keeps the weights if they are the best so far."""
-        figures = look(self.loss_module, self.spec.selection, self.device, self.remap, self.recipe.mlm_probability)
+        with beyond_the_batch(f"the look at dev after step {done}"):
+            figures = look(self.loss_module, self.spec.selection, self.device, self.remap, self.recipe.mlm_probability)
         if self.tracker.record(done, figures):
             weights = self.processes.weights(self.loss_module)
             if self.processes.main:
@@ -272,6 +280,8 @@ class Trainer:
                 "examples_per_s": self.meter.total_examples / max(seconds, 1e-9),
                 "device": self.device.type,
                 "processes": self.processes.world,
+                "attention": self.attending.backend,
+                "recipe_changes": list(self.attending.changes),
                 "micro_batch_halved_at": self.halved,
                 "embedding_rows_trained": len(self.model.encoder.word_embeddings())
                 if self.trimmed is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -49,12 +50,48 @@ def shortage_of(batches: Sequence[HostBatch], message: str) -> Shortage:
     )
 
 
-def out_of_memory_advice(step: int, shortage: Shortage) -> UserError:
-    """The error to show: the batch that did it, and what to lower."""
+def out_of_memory_advice(step: int, shortage: Shortage, *, halving: bool) -> UserError:
+    """The error to show: the batch that did it, and what to lower.
+
+    Args:
+        step: optimizer step.
+        shortage: what ran out.
+        halving: whether halving the micro-batch is possible here (several examples, one process).
+    """
+    cut = f"set recipe.micro_batch_tokens below {shortage.tokens:,} (the effective batch stays the same)"
+    if halving:
+        fix = f"{cut}, set recipe.out_of_memory: halve, or lower max_length"
+    elif shortage.examples > 1:
+        fix = f"{cut}, or lower max_length"
+    else:
+        fix = "lower max_length, or set recipe.activation_checkpointing: true"
     return UserError(
         f"memory ran out at step {step}, on {shortage.examples} examples with {shortage.tokens:,} tokens "
         f"(the longest sequence has {shortage.longest:,}): {shortage.message}",
         where="training",
-        fix=f"set recipe.micro_batch_tokens below {shortage.tokens:,} (the effective batch stays the same), set "
-        "recipe.out_of_memory: halve, or lower max_length",
+        fix=fix,
     )
+
+
+@contextmanager
+def beyond_the_batch(doing: str) -> Iterator[None]:
+    """Turns running out of memory where no smaller micro-batch would help into advice.
+
+    Args:
+        doing: what is being done.
+
+    Raises:
+        UserError: memory ran out inside.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        message = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(
+            f"memory ran out in {doing}: {message}",
+            where="training",
+            fix="weights, gradients and moments do not fit beside each other: take a smaller model, or "
+            "recipe.strategy: fsdp on several devices",
+        ) from error
