@@ -225,7 +225,7 @@ def test_predictions_that_come_back_differ_in_nothing(ran, exported, tmp_path):
         assert effect["delta"] == 0
         assert effect["baseline_value"] == effect["value"]
     pairs = ran.rows(
-        "SELECT a.value, b.value FROM scores a JOIN scores b USING (task, language, metric, seed)"
+        "SELECT a.value, b.value FROM scores a JOIN scores b USING (task, language, split, metric, seed)"
         " WHERE a.condition = 'english' AND b.condition = 'theirs'"
     )
     assert len(pairs) >= 2 * CELLS and all(own == theirs for own, theirs in pairs)
@@ -235,7 +235,7 @@ def test_predictions_come_back_example_by_example(ran, exported):
     ran.take(exported / "submission")
     query = (
         "SELECT a.task, count(*) AS n, count(*) FILTER (a.prediction = b.prediction AND a.gold = b.gold) AS same"
-        " FROM predictions a JOIN predictions b USING (study, task, language, seed, id)"
+        " FROM predictions a JOIN predictions b USING (study, task, language, split, seed, id)"
         " WHERE a.condition = 'english' AND b.condition = 'theirs' GROUP BY ALL ORDER BY ALL"
     )
     found = json.loads(ran.call(sql.command, query, "--format", "json").stdout)
@@ -256,7 +256,10 @@ def test_other_predictions_make_the_difference_that_they_are(ran, exported, tmp_
     assert "xnli/ru" in told["missing"] and "udpos/en" in told["missing"]
     [found] = ran.compare("--condition", "theirs", "--baseline", "none")
     own = dict(
-        ran.rows("SELECT language, avg(value) FROM scores WHERE condition = 'none' AND task = 'xnli' GROUP BY ALL")
+        ran.rows(
+            "SELECT language, avg(value) FROM scores"
+            " WHERE condition = 'none' AND task = 'xnli' AND split = 'test' GROUP BY ALL"
+        )
     )
     deltas = {effect["language"]: effect["delta"] for effect in found["languages"]}
     assert deltas == pytest.approx({code: 100 - own[code] for code in ("en", "de")}, abs=1e-4)

@@ -104,6 +104,17 @@ def test_prefect_shows_the_report_in_short(finished):
     assert "outcome-tiny" in found
 
 
+def test_conditions_are_chosen_on_dev_and_reported_on_test(finished):
+    """The release has English dev data of one task only."""
+    stages = finished.plan()["stages"]
+    on_dev = {stage["name"] for stage in stages if stage["kind"] == "evaluate" and " dev " in stage["name"]}
+    assert on_dev == {f"evaluate[xnli | en dev | {condition} | seed 1]" for condition in STUDY["intermediate"]}
+    query = "SELECT task, condition, dev_value, test_value, gain FROM best_per_target"
+    rows = json.loads(finished.call("sql", query, "--format", "json").stdout)
+    assert [row["task"] for row in rows] == ["xnli"] and None not in rows[0].values()
+    assert finished.call("audit").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [

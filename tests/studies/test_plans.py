@@ -144,8 +144,8 @@ def test_the_estimate_is_the_stated_arithmetic(bench):
     study = small({"english": mixture(EN)}, targets=["xnli"])
     graph, plan, sizes, rows = looked_at(study, bench.home.root / "nowhere")
     estimate = cost(study, graph, plan, sizes, rows)
-    # 40 examples and 80 of the target, one pass each; two languages of 8 test rows; half of 128 tokens each.
-    assert estimate.training_tokens == (40 + 80) * 64 and estimate.reading_tokens == 2 * 8 * 64
+    # 40 examples and 80 of the target, one pass each; two languages of 8 test rows, 12 English dev rows; half of 128 tokens each.
+    assert estimate.training_tokens == (40 + 80) * 64 and estimate.reading_tokens == (2 * 8 + 12) * 64
     assert estimate.parameters == 2 * 12 * 128 * 128 and estimate.left_out == 0
     operations = estimate.parameters * (6 * estimate.training_tokens + 2 * estimate.reading_tokens)
     assert estimate.hours == pytest.approx(operations / (0.4 * PEAK) / 3600)

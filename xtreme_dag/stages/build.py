@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xtreme_dag.benchmark.catalogue import Dataset, Task, load_catalogue
+from xtreme_dag.benchmark.catalogue import Dataset, TableRef, Task, load_catalogue
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.evaluation.entry import entry
 from xtreme_dag.recipe import load_recipe
@@ -73,6 +73,7 @@ class _Builder:
     def build(self) -> Built:
         """The whole graph, a seed and a condition at a time."""
         languages = {task.name: self._languages(task) for task in self.tasks}
+        dev = {task.name: self.targets.dev(task, self.study.source_language) for task in self.tasks}
         self._check_sources()
         self._check_heads()
         for seed in self.study.seeds:
@@ -82,7 +83,9 @@ class _Builder:
                 for task in self.tasks:
                     model = self.targets.train(task, name, condition, seed, start, source)
                     for language in languages[task.name]:
-                        self._evaluate(task, language, name, seed, model)
+                        self._evaluate(task, task.test, language, name, seed, model)
+                    if (chosen_on := dev[task.name]) is not None:
+                        self._evaluate(task, *chosen_on, name, seed, model)
         return Built(
             graph=self.graph,
             tasks=self.tasks,
@@ -145,17 +148,20 @@ class _Builder:
             return list(listed)
         return [language for language in listed if language in available]
 
-    def _evaluate(self, task: Task, language: str, condition: str, seed: int, model: Source | Output) -> None:
-        """Adds the evaluation of a model in one language."""
-        dataset = self.catalogue.dataset(task.test.dataset)
-        facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": task.test.split}
+    def _evaluate(
+        self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Source | Output
+    ) -> None:
+        """Adds the evaluation of a model on a split in one language: on test, or on what conditions are chosen by."""
+        dataset = self.catalogue.dataset(ref.dataset)
+        facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
+        where = language if ref == task.test else f"{language} {ref.split}"
         recipe = self.recipe.settings("evaluate", task.head, task.name)
-        encoded = self.tables.encoded(task.test, language, task.head, task.name, self.tokenizer)
+        encoded = self.tables.encoded(ref, language, task.head, task.name, self.tokenizer)
         table = encoded.inputs["table"]
         self.graph.add(
             Stage(
                 kind="evaluate",
-                name=f"evaluate[{task.name} | {language} | {condition} | seed {seed}]",
+                name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
                 function=entry(dataset.format, dataset.name),
                 params={
                     **facts,

@@ -111,6 +111,20 @@ class Targets:
         found = self._in_language(ref, language)
         return self._tables.canonical(found, language) if found else self._tables.canonical(ref, _ENGLISH)
 
+    def dev(self, task: Task, language: str) -> tuple[TableRef, str] | None:
+        """The split by which conditions can be chosen, so that test is for reporting alone, and its language.
+
+        It is the same for all conditions: the task's dev data in the study's source language, else in English. None
+        where there are none, or where they are missing beside a test split that is there: a study needs no dev data.
+        """
+        if task.select is None:
+            return None
+        pairs = [(self._in_language(task.select, code), code) for code in dict.fromkeys((language, _ENGLISH))]
+        found = [(ref, code) for ref, code in pairs if ref is not None]
+        there = [(ref, code) for ref, code in found if code in self._there(ref)]
+        planned = [] if self._there(task.test) else found
+        return next(iter([*there, *planned]), None)
+
     def _in_language(self, ref: TableRef, language: str) -> TableRef | None:
         """The first dataset that has a split in a language: one that is there, else one that could be got."""
         supplies = [each for each in _supplies(ref) if language in self._languages(each)]
