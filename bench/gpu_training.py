@@ -3,9 +3,9 @@
     python -m bench.gpu_training [--json] [--layers 24] [--steps 60]
 
 Prints JSON: the device's own matrix product rate; for NLI lengths at batch 32 and 256 and QA lengths at batch 32 the
-tokens/s, examples/s and MFU of our loop (plain, compiled) and of Trainer (bf16, fused AdamW, grouped by length, padded
-to the longest example), and their ratios; whether packed and padded agree on this device; whether the same seed gives
-the same weights; where the time goes. Needs nothing but torch, transformers, accelerate and pyarrow, and no data.
+tokens/s, examples/s and MFU of our loop (with CUDA graphs; on request without, and with compiled layers too) and of
+Trainer (bf16, fused AdamW, grouped by length, padded to the longest example), and their ratios; whether packed and
+padded agree on this device; whether the same seed gives the same weights, broken off or not; where the time goes. Needs nothing but torch, transformers, accelerate and pyarrow, and no data.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def our_model(layers: int, dropout: float = 0.1) -> TrainedModel:
     return model
 
 
-def ours(table, batch: int, steps: int, layers: int, compiled: bool, **recipe) -> dict:
+def ours(table, batch: int, steps: int, layers: int, how: str = "graphs", **recipe) -> dict:
     """Our loop; figures are medians over its own readings, the first left out (it holds compilation)."""
     part = Part(source=TrainingTable(table), dataset="bench", language="en", rows=np.arange(len(table)))
     run = Run(
@@ -88,7 +88,12 @@ def ours(table, batch: int, steps: int, layers: int, compiled: bool, **recipe) -
     readings: list[dict] = []
     model = our_model(layers)
     with tempfile.TemporaryDirectory() as folder:
-        options = {"device": "cuda", "threads": 8, "compile": compiled, "log_steps": max(1, steps // 6)}
+        options = {
+            "device": "cuda",
+            "threads": 8,
+            "cuda": how,
+            "log_steps": max(1, steps // 6),
+        }
         options["checkpoint_seconds"] = 1e9
         context = StageContext(
             out=Path(folder), scratch=Path(folder), options=options,
@@ -101,7 +106,11 @@ def ours(table, batch: int, steps: int, layers: int, compiled: bool, **recipe) -
         key: statistics.median(reading[key] for reading in late) for key in ("tokens_per_s", "examples_per_s", "mfu")
     }
     figures |= {"memory_gb": round(readings[-1]["memory_mb"] / 1024, 1), "loss": readings[-1]["loss"]}
-    figures |= {"seconds": outcome.figures["seconds"], "weights": digest.hexdigest()[:16]}
+    figures |= {
+        "graphs": outcome.figures["cuda_graphs"],
+        "seconds": outcome.figures["seconds"],
+        "weights": digest.hexdigest()[:16],
+    }
     return figures
 
 
@@ -191,13 +200,42 @@ def agreement() -> dict:
     return result
 
 
-def profile(table, batch: int, layers: int, compiled: bool) -> list[dict]:
+def resumed(table) -> dict:
+    """Whether a run that is broken off and started again ends with the weights of an unbroken one."""
+    part = Part(source=TrainingTable(table), dataset="bench", language="en", rows=np.arange(len(table)))
+    run = Run(
+        seed=1,
+        recipe=TrainRecipe(learning_rate=1e-5, batch_size=32, steps=12),
+        pools=(Pool(name="bench", spec=SPEC, parts=(part,)),),
+    )
+
+    def once(folder: str, stop: int | None) -> TrainedModel:
+        def listen(event) -> None:
+            if event["event"] == "progress" and event["done"] == stop:
+                raise KeyboardInterrupt
+
+        model = our_model(4)
+        options = {"device": "cuda", "checkpoint_steps": 5, "log_steps": 1}
+        train(model, run, StageContext(out=Path(folder), scratch=Path(folder), options=options, listen=listen))
+        return model
+
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as broken:
+        first = once(whole, None).state_dict()
+        try:
+            once(broken, 8)
+        except KeyboardInterrupt:
+            clean()
+        second = once(broken, None).state_dict()
+    return {"same_weights": all(value.equal(second[name]) for name, value in first.items())}
+
+
+def profile(table, batch: int, layers: int) -> list[dict]:
     """Where the device's time goes over a few steps: the largest kernels."""
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as record
 
     with record(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as found:
-        ours(table, batch, 12, layers, compiled)
+        ours(table, batch, 12, layers)
     averages = [event for event in found.key_averages() if event.self_device_time_total > 0]
     averages.sort(key=lambda event: -event.self_device_time_total)
     return [
@@ -231,6 +269,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=24)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--json", action="store_true", help="one line")
+    parser.add_argument("--compile", action="store_true", help="also with compiled layers")
+    parser.add_argument("--eager", action="store_true", help="also without CUDA graphs")
     parser.add_argument("--no-profile", action="store_true")
     asked = parser.parse_args()
     device = torch.device("cuda")
@@ -241,8 +281,11 @@ def main() -> None:
     for name, lengths, batch in (("nli_32", nli_lengths, 32), ("qa_32", qa_lengths, 32), ("nli_256", nli_lengths, 256)):
         table = synthetic(lengths(batch * 64), USED)
         arms: dict = {"mean_tokens": round(float(table.lengths.mean()), 1)}
-        attempt(arms, "ours", ours, table, batch, asked.steps, asked.layers, False)
-        attempt(arms, "ours_compiled", ours, table, batch, asked.steps, asked.layers, True)
+        attempt(arms, "ours", ours, table, batch, asked.steps, asked.layers)
+        if asked.compile:
+            attempt(arms, "ours_compiled", ours, table, batch, asked.steps, asked.layers, "compile")
+        if asked.eager:
+            attempt(arms, "ours_without_graphs", ours, table, batch, asked.steps, asked.layers, "eager")
         attempt(arms, "trainer_grouped", trainer, table, batch, asked.steps, asked.layers)
         peer = arms["trainer_grouped"].get("examples_per_s")
         if peer:
@@ -250,16 +293,17 @@ def main() -> None:
             arms["trainer_grouped"]["mfu"] = peer * mean_flops / (report["matmul_tflops_bf16"] * 1e12)
             arms["ours_is_faster_by"] = {
                 arm: round(arms[arm]["examples_per_s"] / peer, 3)
-                for arm in ("ours", "ours_compiled") if "examples_per_s" in arms[arm]
+                for arm in ("ours", "ours_compiled", "ours_without_graphs") if "examples_per_s" in arms.get(arm, {})
             }  # fmt: skip
         report[name] = arms
     table = synthetic(nli_lengths(32 * 64), USED)
     repeats: dict = {}
-    attempt(repeats, "first", ours, table, 32, 6, 4, False)
-    attempt(repeats, "second", ours, table, 32, 6, 4, False)
+    attempt(repeats, "first", ours, table, 32, 6, 4)
+    attempt(repeats, "second", ours, table, 32, 6, 4)
+    attempt(report, "resumed", resumed, table)
     report["same_seed_same_weights"] = repeats["first"].get("weights", 0) == repeats["second"].get("weights", 1)
     if not asked.no_profile:
-        attempt(report, "profile_nli_32", profile, table, 32, asked.layers, True)
+        attempt(report, "profile_nli_32", profile, table, 32, asked.layers)
     print(json.dumps(report, indent=None if asked.json else 1))
 
 

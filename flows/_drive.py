@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
@@ -48,6 +48,7 @@ class Settings(BaseModel):
     workers: int = Field(default=0, ge=0, description="Stages side by side; 0 for one per core")
     threads: int = Field(default=1, ge=1, description="Threads of each stage")
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
+    cuda: Literal["graphs", "compile", "eager"] = Field(default="graphs", description="Layers on CUDA in training")
     timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
     mirror: str | None = Field(default=None, description="URL of a mirror of the store; default XTREME_DAG_MIRROR")
 
@@ -80,7 +81,7 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
     forced = frozenset(matching(graph, settings.force)) if settings.force else frozenset()
     devices = find_devices(settings.device)
     mirror = Mirror.find(settings.mirror)
-    options = {"threads": settings.threads, "timeout": settings.timeout}
+    options = {"threads": settings.threads, "cuda": settings.cuda, "timeout": settings.timeout}
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:

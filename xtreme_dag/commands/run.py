@@ -41,6 +41,13 @@ _FULL_BYTES = 65_536
 @click.option("--workers", type=click.IntRange(min=1), help="Stages side by side (default: one per core).")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each stage.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--cuda",
+    type=click.Choice(["graphs", "compile", "eager"]),
+    default="graphs",
+    show_default=True,
+    help="Layers on CUDA in training: recorded and replayed, compiled, or as they are.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take.")
 @mirror_option
 @json_option
@@ -52,6 +59,7 @@ def command(
     workers: int | None,
     threads: int,
     device: str,
+    cuda: str,
     timeout: float | None,
     mirror: str | None,
     as_json: bool,
@@ -69,6 +77,7 @@ def command(
         "workers": workers or 0,
         "threads": threads,
         "device": device,
+        "cuda": cuda,
         "timeout": timeout,
         "mirror": mirror,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -10,14 +12,13 @@ from torch import Tensor, nn
 
 from xtreme_dag.errors import UserError
 from xtreme_dag.model.attention import Boundaries, backend_for
+from xtreme_dag.model.graphs import GraphedLayers, length_step, token_step
 from xtreme_dag.model.packed import PackedTokens, bucketed, to_device
 
 # Encoders whose attention goes through transformers' attention interface and whose positions are absolute: the tests
 # hold each of them against its own padded batch. Others (mDeBERTa, RemBERT) are run in length buckets.
 PACKABLE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta", "xlm-roberta-xl"})
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "roberta", "xlm-roberta", "xlm-roberta-xl"})
-# Compiled layers meet token counts and longest sequences in these steps only.
-_COMPILED_TOKENS, _COMPILED_LENGTH = 256, 128
 # In a length bucket the shortest sequence has at least this share of the longest one's tokens.
 _BUCKET = 0.8
 
@@ -49,6 +50,7 @@ class PackedEncoder(nn.Module):
         self.pad_id = int(self.config.pad_token_id or 0)
         self._at: Tensor | None = None
         self._compiled = False
+        self._graphed: GraphedLayers | None = None
         if self.packs:
             last = cast(Any, self.backbone).encoder.layer[-1]
             last.attention.output.register_forward_pre_hook(self._narrow)
@@ -57,13 +59,32 @@ class PackedEncoder(nn.Module):
     def compile_layers(self) -> None:
         """Compiles the transformer layers (one program for all of them), for the CUDA backends.
 
-        The last layer is left as it is: its hook is not for the compiler. Batches are then padded to a multiple of
-        some hundred tokens, so that few shapes occur. Encoders that do not pack are left as they are.
+        The last layer is left as it is: its hook is not for the compiler. Batches are then padded to few shapes.
+        Encoders that do not pack are left as they are.
         """
         if self.packs:
             self._compiled = True
             for layer in cast(Any, self.backbone).encoder.layer[:-1]:
                 layer.compile(dynamic=True)
+
+    def graph_layers(self) -> None:
+        """Records training passes through all layers but the last as CUDA graphs and replays them.
+
+        For the CUDA backends, one process and parameters that are not replaced from here on; batches are then padded to
+        few shapes. Encoders that do not pack and those of one layer are left as they are.
+        """
+        if self.packs and self.layers > 1:
+            # Set past nn.Module: the layers have one place in the model, and this is a second way to run them.
+            object.__setattr__(self, "_graphed", GraphedLayers(cast(Any, self.backbone).encoder.layer[:-1]))
+
+    @property
+    def graphs(self) -> int:
+        """How many shapes of batches have been recorded."""
+        return 0 if self._graphed is None else len(self._graphed)
+
+    def forget_graphs(self) -> None:
+        """Frees what was recorded; the layers run as they are from here on."""
+        object.__setattr__(self, "_graphed", None)
 
     @property
     def hidden_size(self) -> int:
@@ -124,27 +145,41 @@ class PackedEncoder(nn.Module):
     def _packed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
         """All sequences in one row, attention within each."""
         real = len(tokens.input_ids)
-        if self._compiled:
-            tokens = bucketed(tokens, _COMPILED_TOKENS, self.pad_id)
+        graphed = self._graphed if self.training and not every else None
+        shaped = self._compiled or graphed is not None
+        if shaped:
+            tokens = bucketed(tokens, token_step(real), self.pad_id)
         device = tokens.input_ids.device
         dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else torch.float32
         backend = backend_for(device, dtype)
         packing = Boundaries(
             bounds=tokens.bounds,
             lengths=tokens.lengths if backend == "split" else (),
-            longest=-(-tokens.longest // _COMPILED_LENGTH) * _COMPILED_LENGTH if self._compiled else tokens.longest,
+            longest=length_step(tokens.longest) if shaped else tokens.longest,
             backend=backend,
         )
         types = tokens.type_ids if self.uses_types else None
-        output = self.backbone(
-            input_ids=tokens.input_ids.unsqueeze(0),
-            position_ids=(tokens.positions + self.position_offset).unsqueeze(0),
-            token_type_ids=None if types is None else types.unsqueeze(0),
-            packing=packing,
-            output_hidden_states=every,
-        )
+        with nullcontext() if graphed is None else self._instead(graphed):
+            output = self.backbone(
+                input_ids=tokens.input_ids.unsqueeze(0),
+                position_ids=(tokens.positions + self.position_offset).unsqueeze(0),
+                token_type_ids=None if types is None else types.unsqueeze(0),
+                packing=packing,
+                output_hidden_states=every,
+            )
         states = output.hidden_states if every else [output.last_hidden_state]
         return [state.squeeze(0)[:real] for state in states]
+
+    @contextmanager
+    def _instead(self, graphed: GraphedLayers) -> Iterator[None]:
+        """Inside, the graphs stand for all layers but the last."""
+        encoder: Any = cast(Any, self.backbone).encoder
+        own = encoder.layer
+        encoder.layer = nn.ModuleList([graphed, own[-1]])
+        try:
+            yield
+        finally:
+            encoder.layer = own
 
     def _bucketed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
         """Padded runs over sequences of similar length; the states come back in packed order."""

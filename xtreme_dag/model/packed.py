@@ -11,6 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+# Padding comes in sequences of this many tokens at most, so that it does not make the longest one longer.
+_PADDING = 128
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackedTokens:
@@ -86,9 +89,9 @@ def pack(
 
 
 def bucketed(tokens: PackedTokens, size: int, pad: int) -> PackedTokens:
-    """The tokens with padding at the end, as a sequence of its own, so that their number is a multiple of `size`.
+    """The tokens with padding at the end, as sequences of its own, so that their number is a multiple of `size`.
 
-    Compiled code meets few shapes then. The real tokens come first and do not see the padding.
+    Compiled and recorded code meets few shapes then. The real tokens come first and do not see the padding.
 
     Args:
         tokens: the packed tokens.
@@ -98,14 +101,16 @@ def bucketed(tokens: PackedTokens, size: int, pad: int) -> PackedTokens:
     missing = -len(tokens.input_ids) % size
     if not missing:
         return tokens
-    padding = torch.arange(missing, device=tokens.positions.device)
-    end = tokens.bounds[-1:] + missing
+    padding = torch.zeros(missing, dtype=torch.int64, device=tokens.positions.device)
+    pieces = -(-missing // _PADDING)
+    ends = torch.arange(1, pieces + 1, device=tokens.bounds.device, dtype=torch.int32) * _PADDING
+    lengths = [min(_PADDING, missing - piece * _PADDING) for piece in range(pieces)]
     return PackedTokens(
-        input_ids=torch.cat([tokens.input_ids, torch.full_like(padding, pad)]),
-        positions=torch.cat([tokens.positions, torch.zeros_like(padding)]),
-        type_ids=None if tokens.type_ids is None else torch.cat([tokens.type_ids, torch.zeros_like(padding)]),
-        bounds=torch.cat([tokens.bounds, end]),
-        lengths=(*tokens.lengths, missing),
+        input_ids=torch.cat([tokens.input_ids, padding + pad]),
+        positions=torch.cat([tokens.positions, padding]),
+        type_ids=None if tokens.type_ids is None else torch.cat([tokens.type_ids, padding]),
+        bounds=torch.cat([tokens.bounds, tokens.bounds[-1:] + ends.clamp(max=missing)]),
+        lengths=(*tokens.lengths, *lengths),
     )
 
 

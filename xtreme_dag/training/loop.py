@@ -84,7 +84,7 @@ def train(model: TrainedModel, run: Run, context: StageContext) -> Outcome:
         model: with a head for every pool, its weights initialised.
         run: what is trained on what.
         context: `scratch` holds the checkpoints; started again with the same scratch, a killed run ends with the same
-            weights. `options`: device, threads, compile, checkpoint_steps, checkpoint_seconds, log_steps.
+            weights. `options`: device, threads, cuda, checkpoint_steps, checkpoint_seconds, log_steps.
 
     Returns:
         The outcome. With a selection set the model has the weights of the best look, else the last.
@@ -113,6 +113,7 @@ class Trainer:
         )
         self.trimmed = self._trim()
         self.remap = None if self.trimmed is None else self.trimmed.remap
+        self.attending = attending(model.encoder, self.device, self.recipe)
         self._prepare_model()
         self.loss_module = LossModule(model)
         self.module, self.optimiser = self.processes.prepare(self.loss_module)
@@ -121,7 +122,6 @@ class Trainer:
         self.tracker = Tracker(patience=self.recipe.patience)
         self.losses = torch.zeros(self.schedule.steps, device=self.device)
         self.halved: list[int] = []
-        self.attending = attending(model.encoder, self.device, self.recipe)
         reduced = not isinstance(autocast(self.device, self.recipe), nullcontext)
         self.meter = Meter(model.encoder, self.device, reduced=reduced)
         self.stepper = Stepper(
@@ -194,6 +194,7 @@ class Trainer:
         if self.recipe.out_of_memory == "fail" or not possible:
             raise out_of_memory_advice(step, shortage, halving=possible)
         self.optimiser.zero_grad(set_to_none=True)
+        self.model.encoder.forget_graphs()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -255,6 +256,8 @@ class Trainer:
 
     def _finish(self, done: int, seconds: float) -> Outcome:
         """The best weights back, the vocabulary whole again."""
+        graphs = self.model.encoder.graphs
+        self.model.encoder.forget_graphs()
         kept = done
         weights: dict[str, Tensor] | None = None
         if self.tracker.best_step is not None:
@@ -281,6 +284,7 @@ class Trainer:
                 "device": self.device.type,
                 "processes": self.processes.world,
                 "attention": self.attending.backend,
+                "cuda_graphs": graphs,
                 "recipe_changes": list(self.attending.changes),
                 "micro_batch_halved_at": self.halved,
                 "embedding_rows_trained": len(self.model.encoder.word_embeddings())
@@ -315,11 +319,14 @@ class Trainer:
             backbone: Any = self.model.encoder.backbone
             backbone.gradient_checkpointing_enable({"use_reentrant": False})
         self.model.to(self.device)
-        if self.context.options.get("compile"):
-            if self.device.type == "cuda" and self.model.encoder.packs:
-                self.model.encoder.compile_layers()
-            else:
-                self.context.log("compile: only packed attention on CUDA is compiled; this run is not")
+        if self.attending.backend not in ("varlen", "flash"):
+            return
+        how = self.context.options.get("cuda", "graphs")
+        if how == "compile":
+            self.model.encoder.compile_layers()
+        # Gradients of a graph go past autograd's hooks, by which several processes exchange them.
+        if how == "graphs" and self.processes.world == 1 and not self.recipe.activation_checkpointing:
+            self.model.encoder.graph_layers()
 
 
 def run_digest(run: Run, steps: int) -> str:

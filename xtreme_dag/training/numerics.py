@@ -32,6 +32,8 @@ def set_up(options: Mapping[str, Any], recipe: TrainRecipe) -> torch.device:
             raise UserError("there is no CUDA device here", where="device", fix="set the device to cpu or auto")
         if "LOCAL_RANK" in os.environ:  # torchrun's processes: each takes the visible GPU of its own number
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        elif device.index is None:  # "cuda" is no device that set_device takes
+            device = torch.device("cuda", torch.cuda.current_device())
         torch.cuda.set_device(device)
         # cuBLAS is reproducible only with a fixed workspace (CUDA documentation, "Results reproducibility").
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
