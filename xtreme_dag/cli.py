@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "Re-hash the store; set damaged artifacts aside."),
     "verify-resume": ("verify_resume", "Prove that a killed training stage ends with the same bytes."),
     "gc": ("gc", "Remove what no study refers to any more."),
+    "deploy": ("deploy", "Put a study's flows on a Prefect server, with a schedule."),
     "doctor": ("doctor", "What this machine has and lacks."),
 }
 

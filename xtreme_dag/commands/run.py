@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-import xtreme_dag
+from xtreme_dag.commands.flows import ask_flows
 from xtreme_dag.commands.plan import made
-from xtreme_dag.commands.shared import duration, json_option, opened, print_json, study_options
+from xtreme_dag.commands.shared import duration, json_option, machine_options, opened, print_json, study_options
 from xtreme_dag.errors import UserError
 from xtreme_dag.home import Home, home_option
 from xtreme_dag.results.publish import report_path
-from xtreme_dag.server import QUIET, server, wait_recorded
+from xtreme_dag.server import server, wait_recorded
 from xtreme_dag.stages.devices import find_devices
-from xtreme_dag.stages.mirror import Mirror, mirror_option
+from xtreme_dag.stages.mirror import Mirror
 from xtreme_dag.stages.store import Store
 from xtreme_dag.study import Study
 
@@ -38,32 +34,11 @@ _FULL_BYTES = 65_536
     multiple=True,
     help="Run it although it is cached: a name, a kind, or target[*].",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Stages side by side (default: one per core).")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of each stage.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option(
-    "--cuda",
-    type=click.Choice(["graphs", "compile", "eager"]),
-    default="graphs",
-    show_default=True,
-    help="Layers on CUDA in training: recorded and replayed, compiled, or as they are.",
-)
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take.")
-@mirror_option
+@machine_options
 @json_option
 @home_option
 def command(
-    study_file: Path,
-    overrides: tuple[str, ...],
-    force: tuple[str, ...],
-    workers: int | None,
-    threads: int,
-    device: str,
-    cuda: str,
-    timeout: float | None,
-    mirror: str | None,
-    as_json: bool,
-    home: Home,
+    study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], as_json: bool, home: Home, **machine: Any
 ) -> None:
     """Run whatever of STUDY is not cached, land the results and write the report.
 
@@ -71,16 +46,7 @@ def command(
     Example: xtreme-dag run studies/demo.yaml
              xtreme-dag run studies/demo.yaml --force "target[xnli | mixed | seed 1]"
     """
-    settings = {
-        "overrides": list(overrides),
-        "force": list(force),
-        "workers": workers or 0,
-        "threads": threads,
-        "device": device,
-        "cuda": cuda,
-        "timeout": timeout,
-        "mirror": mirror,
-    }
+    settings = {"overrides": list(overrides), "force": list(force), **machine}
     outcome = run_study(home, study_file, settings)
     if as_json:
         print_json({name: value for name, value in outcome.items() if name != "failed"})
@@ -110,7 +76,8 @@ def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[st
         return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
-            outcome = _drive(home, study_file, settings, api)
+            request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
+            outcome = ask_flows("flows.study", request, home, api)
             wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))
     except UserError:
         # Whatever could not be written first (a log, the server's database) is only the messenger.
@@ -131,43 +98,6 @@ def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dic
         "report": str(report_path(home, study)),
         "seconds": round(seconds, 2),
     }
-
-
-def _drive(home: Home, study_file: Path, settings: dict[str, Any], api: str) -> dict[str, Any]:
-    root = str(Path(xtreme_dag.__file__).parent.parent)
-    environment = {
-        **QUIET,
-        # Failures are in our own words on the terminal; Prefect's logs of them are for its server.
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        "PREFECT_HOME": str(home.prefect),
-        **os.environ,
-        "PREFECT_API_URL": api,
-        "PYTHONPATH": os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part),
-    }
-    with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
-        answer = Path(folder) / "outcome.json"
-        request = {
-            "study_file": str(study_file),
-            "settings": {**settings, "home": str(home.root)},
-            "answer": str(answer),
-        }
-        child = subprocess.Popen(
-            [sys.executable, "-m", "flows.study", json.dumps(request)], env=environment, stdin=subprocess.PIPE
-        )
-        try:
-            child.wait()
-        except KeyboardInterrupt:
-            child.wait()
-            raise
-        if not answer.is_file():
-            log = home.logs / "prefect-server.log"
-            raise UserError(
-                f"the run ended early (exit code {child.returncode})", where="flows.study", fix=f"logs: {log.parent}"
-            )
-        outcome: dict[str, Any] = json.loads(answer.read_text())
-    if "error" in outcome:
-        raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
-    return outcome
 
 
 def _print(outcome: dict[str, Any]) -> None:

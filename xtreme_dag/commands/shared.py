@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from xtreme_dag.stages.build import Built, build
+from xtreme_dag.stages.mirror import mirror_option
 from xtreme_dag.study import Study, load_study
 
 
@@ -19,6 +20,31 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a study key, dotted: seeds=[1,2]."
     )(command)
     return click.argument("study_file", metavar="STUDY", type=click.Path(path_type=Path))(command)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `mirror`."""
+    for option in (
+        mirror_option,
+        click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take."),
+        click.option(
+            "--cuda",
+            type=click.Choice(["graphs", "compile", "eager"]),
+            default="graphs",
+            show_default=True,
+            help="Layers on CUDA in training: recorded and replayed, compiled, or as they are.",
+        ),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a stage."),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            callback=lambda _context, _option, value: value or 0,
+            help="Stages side by side (default: one per core).",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

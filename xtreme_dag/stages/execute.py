@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -326,7 +327,7 @@ def _disk_error(error: OSError, stage: Stage) -> UserError:
 
 @lru_cache(maxsize=1)
 def git_commit() -> str:
-    """The commit of this checkout, with `+` when files differ from it; empty outside a checkout."""
+    """The commit of this checkout, with `+` when files differ from it; elsewhere what `XTREME_DAG_COMMIT` says."""
     root = Path(xtreme_dag.__file__).parent.parent
 
     def ask(*arguments: str) -> str:
@@ -335,6 +336,7 @@ def git_commit() -> str:
 
     try:
         commit = ask("rev-parse", "HEAD")
-        return commit + ("+" if commit and ask("status", "--porcelain", "--untracked-files=no") else "")
+        changed = commit and ask("status", "--porcelain", "--untracked-files=no")
     except OSError:
-        return ""
+        commit = changed = ""
+    return commit + ("+" if changed else "") or os.environ.get("XTREME_DAG_COMMIT", "")

@@ -1,0 +1,83 @@
+"""Puts a study's flows on a Prefect server as deployments: forms and schedules in its UI, runs by its workers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, WorkPool
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import load_flow_from_entrypoint
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+from prefect.workers.process import ProcessWorker
+
+from flows._drive import Settings
+
+FLOWS = ("study", "prepare_data", "train_intermediate", "train_target", "evaluate")
+
+
+def deploy(request: dict[str, Any]) -> dict[str, Any]:
+    """Creates or updates a deployment of each flow.
+
+    Args:
+        request: `study` (its name), `study_file` (as the workers see it), `settings`, `pool`, `cron` and `timezone` (of
+            the whole study; empty for no schedule), `folder` (the workers' working directory).
+
+    Returns:
+        `pool`, `pool_type`, `created` (whether the pool is new) and `deployments` (names as the Prefect CLI takes them).
+    """
+    settings = Settings(**request["settings"]).model_dump(mode="json")
+    with get_client(sync_client=True) as client:
+        pool, created = _pool(client, request["pool"])
+    found = []
+    for name in FLOWS:
+        flow: Any = load_flow_from_entrypoint(f"flows.{name}.{name}")
+        scheduled = name == "study" and request["cron"]
+        deployment: RunnerDeployment = flow.to_deployment(
+            name=request["study"],
+            parameters={"study_file": request["study_file"], "settings": settings},
+            schedule=Cron(request["cron"], timezone=request["timezone"]) if scheduled else None,
+            # Two runs of one study would do the same: the second waits, and then finds everything cached.
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+            description=f"{flow.description}\n\nStudy: `{request['study_file']}`",
+            tags=["xtreme-dag", request["study"]],
+            work_pool_name=pool.name,
+            job_variables={"working_dir": request["folder"]} if pool.type == "process" else {},
+            # The workers have this package installed; they need no copy of its code.
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        apply: Any = deployment.apply  # either a call or a coroutine by its type; here a call
+        apply()
+        found.append(f"{name}/{request['study']}")
+    return {"pool": pool.name, "pool_type": pool.type, "created": created, "deployments": found}
+
+
+def _pool(client: SyncPrefectClient, name: str) -> tuple[WorkPool, bool]:
+    """The work pool, a new one of processes where there is none of this name; whether it is new."""
+    try:
+        return client.read_work_pool(name), False
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        return client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template)), True
+
+
+def _main(request: dict[str, Any]) -> None:
+    """Deploys for `xtreme-dag deploy` and writes what it did, or what went wrong, where it is asked to."""
+    try:
+        answer = deploy(request)
+    except Exception as error:
+        line = " ".join(str(error).split())[:300]
+        answer = {
+            "error": {"what": f"{type(error).__name__}: {line}", "where": "deploy", "fix": "see `prefect version`"}
+        }
+    Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main(json.loads(sys.argv[1]))

@@ -1,0 +1,104 @@
+"""`deploy` on a real server: what it puts there, and that a worker runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+import yaml
+
+pytestmark = pytest.mark.xdist_group("prefect")
+STUDY = {
+    "study": "scheduled",
+    "data": {"miniworld": {"seed": 1, "languages": ["en"], "train": 16, "select": 4, "test": 4}},
+    "model": {"pretrain": {"kind": "planted", "seed": 1, "steps": 2}},
+    "seeds": [1],
+    "intermediate": {"none": {}},
+    "targets": ["xnli"],
+    "recipe": {"name": "quick", "target": {"default": {"epochs": 1, "batch_size": 8, "examples": 16}}},
+    "compare": {"baseline": "none"},
+}
+FLOWS = ("study", "prepare_data", "train_intermediate", "train_target", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scheduled")
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    return folder
+
+
+def call(folder, repository, api, *arguments):
+    environment = {**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(repository)}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
+
+
+def deploy(folder, repository, api, *arguments):
+    return call(folder, repository, api, "xtreme_dag", "deploy", "study.yaml", "--home", "home", *arguments)
+
+
+def there(api):
+    found = httpx.post(f"{api}/deployments/filter", json={"deployments": {"name": {"any_": ["scheduled"]}}}).json()
+    flows = {row["id"]: row["name"] for row in httpx.post(f"{api}/flows/filter", json={}).json()}
+    return {flows[row["flow_id"]]: row for row in found}
+
+
+def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place, repository, prefect_api):
+    done = deploy(place, repository, prefect_api, "--cron", "0 2 * * *", "--timezone", "Europe/Zurich", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["deployments"] == [f"{name}/scheduled" for name in FLOWS] and told["pool_type"] == "process"
+    found = there(prefect_api)
+    assert set(found) == set(FLOWS)
+    [schedule] = found["study"]["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("0 2 * * *", "Europe/Zurich")
+    assert not any(found[name]["schedules"] for name in FLOWS if name != "study")
+    for row in found.values():
+        assert row["parameters"]["study_file"] == str(place / "study.yaml")
+        assert row["parameters"]["settings"]["home"] == str(place / "home")
+        assert "workers" in json.dumps(row["parameter_openapi_schema"])
+        assert row["job_variables"]["working_dir"] == str(place)
+    again = deploy(place, repository, prefect_api, "--threads", "2")
+    assert (
+        again.returncode == 0 and "deployed study/scheduled\n" in again.stdout and "new work pool" not in again.stdout
+    )
+    found = there(prefect_api)
+    assert len(found) == len(FLOWS) and found["study"]["parameters"]["settings"]["threads"] == 2
+
+
+def test_a_worker_runs_it(place, repository, prefect_api):
+    assert deploy(place, repository, prefect_api).returncode == 0
+    row = there(prefect_api)["prepare_data"]
+    run = httpx.post(f"{prefect_api}/deployments/{row['id']}/create_flow_run", json={}).raise_for_status().json()
+    done = call(
+        place, repository, prefect_api, "prefect", "worker", "start", "--pool", "xtreme-dag", "--run-once"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    state = httpx.get(f"{prefect_api}/flow_runs/{run['id']}").json()["state"]
+    assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), done.stdout + done.stderr
+    plan = call(place, repository, prefect_api, "xtreme_dag", "plan", "study.yaml", "--home", "home", "--json")
+    status = {stage["kind"]: stage["status"] for stage in json.loads(plan.stdout)["stages"]}
+    assert (status["prepare"], status["encode"], status["target"]) == ("cached", "cached", "new")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--cron", "every day"), "every day"), (("--cron", "0 2 * * *", "--timezone", "Mars/Base"), "Mars/Base")],
+)
+def test_a_schedule_that_is_none_is_refused(place, repository, prefect_api, arguments, words):
+    done = deploy(place, repository, prefect_api, *arguments)
+    assert done.returncode == 1 and words in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr
+
+
+def test_without_a_server_it_says_what_to_do(place, repository, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "xtreme_dag", "deploy", "study.yaml", "--home", "home"],
+        cwd=place, env={**environment, "PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(repository)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "no Prefect API is configured" in done.stderr and "PREFECT_API_URL" in done.stderr
