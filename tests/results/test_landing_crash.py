@@ -89,6 +89,19 @@ def test_readers_see_whole_landings_while_writers_write(make, home):
     assert seen and seen <= {(36, 1), (72, 2)} and during > 0
 
 
+def test_a_reader_of_the_same_process_does_not_hold_the_writer_in_the_past(make, home):
+    """One DuckDB instance serves a path in a process: whoever decides by it sees the file that its first user opened."""
+    first, second = (make(conditions={"none": 0.5, "mixed": 0.6}, seeds=seeds, n=5) for seeds in ((1,), (1, 2)))
+    assert land(home, *first.arguments).changed
+    with database.connect(Home(home).results, read_only=True) as old:
+        assert land(home, *second.arguments).changed
+        assert not land(home, *second.arguments).changed
+        assert land(home, *first.arguments).changed
+        assert old.execute("SELECT count(*) FROM evaluations").fetchone() == (36,)
+        with database.reading(Home(home).results) as connection:
+            assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (36,)
+
+
 def test_a_second_writer_waits_and_says_for_whom(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5)
     path = Home(home).results

@@ -2,7 +2,13 @@
 
 import pytest
 from prefect import flow, get_client, task
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, LogFilter, LogFilterTaskRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    ArtifactFilterTaskRunId,
+    LogFilter,
+    LogFilterTaskRunId,
+)
 from prefect.context import TaskRunContext
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -44,13 +50,12 @@ def test_a_training_stage_leaves_a_progress_artifact_and_log_lines(prefect_api):
     events = [{"event": "log", "message": "resumed at step 8 of 40"}, report(10), report(20), report(40, loss=0.25)]
     with temporary_settings({PREFECT_API_URL: prefect_api}), get_client(sync_client=True) as client:
         heard, run, lines = watched(events, 0.0)
-        name = ArtifactFilter(key=ArtifactFilterKey(any_=["target-xnli-mixed-seed-1"]))
-        found = client.read_artifacts(artifact_filter=name)
+        ours = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[run]))
+        [found] = client.read_artifacts(artifact_filter=ours)
     assert heard == events
-    assert [(artifact.type, artifact.data) for artifact in found] == [("progress", 100.0)]
-    assert found[0].task_run_id == run
+    assert (found.key, found.type, found.data) == ("target-xnli-mixed-seed-1", "progress", 100.0)
     last = "step 40 of 40, loss 0.2500, 1,234 tokens/s, 30.2 examples/s, MFU 12.3 %, 512 MB"
-    assert found[0].description == f"{STAGE}: {last}"
+    assert found.description == f"{STAGE}: {last}"
     assert {"resumed at step 8 of 40", figures_line(report(10)), last} <= set(lines)
 
 

@@ -92,9 +92,16 @@ def package_digest() -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection to a database file, whatever its version."""
-    connection = connect(path, read_only=True)
+    """A read-only connection to a database file, whatever its version, as the file is now.
+
+    DuckDB gives all connections of a process to one path the same instance, and that keeps the file which it opened: a
+    reader in another thread would make us read what has been replaced since. An attached file is opened anew.
+    """
+    connection = duckdb.connect(":memory:", config=_OFFLINE)
     try:
+        name = str(path).replace("'", "''")
+        connection.execute(f"ATTACH '{name}' AS results (READ_ONLY)")
+        connection.execute("USE results")
         yield connection
     finally:
         connection.close()
