@@ -147,7 +147,9 @@ def main() -> None:
         report["xlmr_lengths"] = {"mean_tokens": mean(lengths), **summary(results, len(table))}
     if asked.only in (None, "squad"):
         rows = squad_rows(asked.steps * 16)
-        texts = [text for row in rows for text in (row["context"], row["question"])]
+        # of the whole file, whatever the number of steps: few texts would make few pieces, and long sequences of them
+        everything = squad_rows(100_000)
+        texts = sorted({row["context"] for row in everything} | {row["question"] for row in everything})
         tokenizer = make_tokenizer(texts, VOCABULARY)
         table = encoded(rows, "span_qa", tokenizer, head="span", max_length=384, doc_stride=384)
         single = encoded([row for row, count in zip(rows, np.diff(table.first_sequence), strict=True) if count == 1],
