@@ -117,30 +117,44 @@ def languages_in_draw_order(languages: Sequence[str]) -> list[int]:
     return sorted(range(len(languages)), key=lambda part: (languages[part] != PIVOT, part))
 
 
-def draw_by_count(order: Ints, count: int, *, repeat: bool, where: str) -> Ints:
-    """The first `count` rows of an order; more than there are only where repetition was asked for."""
+def _too_few(unit: str, wanted: int, there: int, elsewhere: int, where: str) -> UserError:
+    """A budget beyond the data."""
+    beside = f" beside the {elsewhere:,} items that other languages have" if elsewhere else ""
+    items = "set items: parallel for the same items in every language, " if elsewhere else ""
+    return UserError(
+        f"the budget asks for {wanted:,} {unit} and there are {there:,}{beside}",
+        where=where,
+        fix=f"lower the budget, change the shares, {items}or set repeat: true to draw examples more than once",
+    )
+
+
+def draw_by_count(order: Ints, count: int, *, repeat: bool, where: str, elsewhere: int = 0) -> Ints:
+    """The first `count` rows of an order; more than there are only where repetition was asked for.
+
+    Args:
+        order: rows.
+        count: how many.
+        repeat: whether a row may come again.
+        where: for messages.
+        elsewhere: how many items other languages have drawn, so that they are not in the order; for messages.
+
+    Raises:
+        UserError: there are too few.
+    """
     if count > len(order) and not repeat:
-        raise UserError(
-            f"the budget asks for {count:,} examples and there are {len(order):,}",
-            where=where,
-            fix="lower the budget, change the shares, or set repeat: true to draw examples more than once",
-        )
+        raise _too_few("examples", count, len(order), elsewhere, where)
     if not len(order) and count:
         raise UserError("there are no examples to draw from", where=where)
     full, rest = divmod(count, len(order)) if len(order) else (0, 0)
     return np.concatenate([*[order] * full, order[:rest]])
 
 
-def draw_by_tokens(order: Ints, lengths: Ints, tokens: int, *, repeat: bool, where: str) -> Ints:
-    """The longest prefix of an order whose examples have at most `tokens` tokens together."""
+def draw_by_tokens(order: Ints, lengths: Ints, tokens: int, *, repeat: bool, where: str, elsewhere: int = 0) -> Ints:
+    """The longest prefix of an order whose examples have at most `tokens` tokens together; see `draw_by_count`."""
     cumulative = np.cumsum(lengths[order])
     available = int(cumulative[-1]) if len(order) else 0
     if tokens > available and not repeat:
-        raise UserError(
-            f"the budget asks for {tokens:,} tokens and there are {available:,}",
-            where=where,
-            fix="lower the budget, change the shares, or set repeat: true to draw examples more than once",
-        )
+        raise _too_few("tokens", tokens, available, elsewhere, where)
     if not available:
         raise UserError("there are no tokens to draw from", where=where)
     full, rest = divmod(tokens, available)

@@ -249,10 +249,11 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
         if items == "disjoint" and before:
             order = order[[table.example_ids[row] not in before for row in order]]
         where = f"mixture: {task.name}: {dataset}/{language}"
+        facts: dict[str, Any] = {"repeat": repeat, "where": where, "elsewhere": len(table.example_ids) - len(order)}
         if unit == "tokens" and amount is not None:
-            rows[number] = draw_by_tokens(order, table.example_lengths, amounts[number], repeat=repeat, where=where)
+            rows[number] = draw_by_tokens(order, table.example_lengths, amounts[number], **facts)
         else:
-            rows[number] = draw_by_count(order, amounts[number], repeat=repeat, where=where)
+            rows[number] = draw_by_count(order, amounts[number], **facts)
         before.update(table.example_ids[row] for row in rows[number])
     parts = tuple(
         Part(
