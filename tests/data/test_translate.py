@@ -141,25 +141,9 @@ def test_each_text_is_translated_once_and_choices_too():
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A tiny sequence-to-sequence model with random weights and a tokenizer of whole words."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
-
-    folder = tmp_path_factory.mktemp("t5")
-    words = ["<pad>", "</s>", "<unk>", "deu", "rus", *"abcdefghij"]
-    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2,
-                      decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)  # fmt: skip
-    T5ForConditionalGeneration(config).save_pretrained(folder)
-    return folder
+def model(tiny_translator):
+    """A tiny sequence-to-sequence model."""
+    return tiny_translator
 
 
 def text_table(texts):

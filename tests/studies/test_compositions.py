@@ -1,9 +1,10 @@
 """What each kind of condition trains on, read from the artifacts of training and not from the study."""
 
 import json
+from collections import defaultdict
 
 import pytest
-from small_studies import ids_by_language, mixture, small
+from small_studies import LANGUAGES, ids_by_language, mixture, small
 
 from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.study import load_study
@@ -24,6 +25,8 @@ def test_the_english_half_of_a_mix_is_a_subset_of_english_alone(bench):
     halves = ids_by_language(mixed)
     assert {code: len(ids) for code, ids in halves.items()} == {"en": 20, "qaa": 20}
     assert halves["en"] < ids_by_language(english)["en"]
+    # Nested in order too: the first twenty of what English alone draws.
+    assert [row["id"] for row in mixed if row["language"] == "en"] == [row["id"] for row in english][:20]
     assert not halves["en"] & halves["qaa"]
     assert bench.report(trained("mixed"))["shared_items"] == 0
     assert bench.report(trained("english"))["steps"] == bench.report(trained("mixed"))["steps"]
@@ -70,6 +73,63 @@ def test_masked_language_modelling_beside_a_task(bench):
     assert found["xnli", "xnli", "en"] == 30
     assert sum(count for (task, _, _), count in found.items() if task == "mlm") == 10
     assert bench.report(trained("with_mlm"))["heads_from"] == {"xnli": "fresh", "mlm": "mlm"}
+
+
+def test_each_of_the_nine_tasks_alone(bench):
+    alone = {name: mixture({"dataset": name}, budget=16) for name in NINE}
+    several = mixture(*({"dataset": name} for name in NINE), budget=72, sampling={"rule": "uniform"})
+    bench.run(small({**alone, "together": several}, baseline="mnli"), "intermediate")
+    heads = {"squad_v1": "span", "squad_v2": "span", "ccg": "tagging", "hellaswag": "multiple_choice",
+             "cosmosqa": "multiple_choice", "commonsenseqa": "multiple_choice"}  # fmt: skip
+    together = defaultdict(list)
+    for row in bench.drawn(trained("together")):
+        together[row["task"]].append(row["id"])
+    for name in NINE:
+        assert bench.counts(trained(name)) == {(name, name, "en"): 16}
+        made = json.loads((bench.artifact(trained(name)) / "heads.json").read_text())
+        assert {head: entry["kind"] for head, entry in made.items()} == {name: heads.get(name, "classification")}
+        # A task draws beside others what it draws alone, as far as its share goes.
+        assert together[name] == [row["id"] for row in bench.drawn(trained(name))][:8]
+
+
+def test_native_data_by_temperature_cap_and_shares(bench):
+    """TyDiQA, parts of speech, names and XCOPA in several languages, and their English halves."""
+    limits = {"miniworld": {"languages": LANGUAGES, "train": 80, "select": 12, "test": 8}, "contracts": False,
+              "limit": {"datasets": {"tydiqa": {"train": 40}}}}  # fmt: skip
+    several = ["en", "qaa", "qac"]
+    names = {"en": 0.4, "qaa": 0.3, "qac": 0.3}
+    copa = {"dataset": "copa", "share": 0.5, "task": "copa"}
+    xcopa = {"dataset": "xcopa", "split": "dev", "languages": ["qaa", "qac"], "share": 0.5, "task": "copa"}
+    conditions = {
+        "english": mixture({"dataset": "tydiqa"}, budget=20),
+        "warm": mixture({"dataset": "tydiqa", "languages": several, "sampling": {"rule": "temperature", "temperature": 3}}, budget=20),
+        "capped": mixture({"dataset": "udpos", "languages": several, "sampling": {"rule": "proportional", "cap": 25}}, budget="all"),
+        "names": mixture({"dataset": "panx", "languages": names}, budget=20),
+        "choice": mixture({"dataset": "socialiqa"}, budget=20, then=[mixture(copa, xcopa, budget=20, keep_heads=True)]),
+    }  # fmt: skip
+    bench.run(small(conditions, data=limits), "intermediate")
+    assert [bench.counts(trained("warm"))["tydiqa", "tydiqa", code] for code in several] == [7, 7, 6]
+    english = [row["id"] for row in bench.drawn(trained("english"))]
+    assert [row["id"] for row in bench.drawn(trained("warm")) if row["language"] == "en"] == english[:7]
+    assert bench.counts(trained("capped")) == {("udpos", "udpos", code): 25 for code in several}
+    assert bench.counts(trained("names")) == {("panx", "panx", code): round(20 * names[code]) for code in several}
+    last = "intermediate[choice > 2 | seed 1]"
+    assert bench.counts(last) == {("copa", "copa", "en"): 10, ("copa", "xcopa", "qaa"): 5, ("copa", "xcopa", "qac"): 5}
+    assert bench.report(last)["heads_from"] == {"copa": "socialiqa"}
+
+
+def test_a_sequence_to_sequence_model_translates_real_pairs(bench, shared, tiny_translator):
+    """The released data of a folder, half of them through a model: which has no idea, but the path is that of a good one."""
+    by = {"by": "model", "models": {"de": {"folder": str(tiny_translator)}}, "max_length": 8, "rows": 40}
+    made = {"dataset": "xnli", "languages": ["de"], "translated": by, "share": 0.5, "task": "xnli"}
+    data = {"folder": str(shared / "data"), "contracts": False, "limit": {"train": 60, "select": 8, "test": 8}}
+    condition = mixture({**EN, "share": 0.5}, made, budget=20)
+    bench.run(small({"made": condition}, data=data, languages=["en", "de"]), "intermediate")
+    assert bench.counts(trained("made")) == {("xnli", "xnli", "en"): 10, ("xnli", "xnli.translated", "de"): 10}
+    assert bench.report(trained("made"))["shared_items"] == 0
+    english = {row["id"]: row["label"] for row in bench.rows("prepare[xnli | en | train]")}
+    german = {row["id"]: row["label"] for row in bench.rows("translate[xnli | de | train | model]")}
+    assert len(german) == 40 and german.items() <= english.items()
 
 
 @pytest.mark.parametrize("mixing", ["step", "within"])
@@ -221,6 +281,16 @@ def test_a_new_condition_runs_nothing_of_the_others(bench):
     bench.run(small({"english": mixture(EN), "mixed": mixture(MIXED), "qac": mixture({"dataset": "xnli", "languages": ["qac"]}, budget=30)}), "evaluate")  # fmt: skip
     assert bench.executed and all("qac" in name for name in bench.executed)
     assert {name: bench.keys[name] for name in before} == before
+
+
+def test_another_condition_runs_nothing_of_those_that_are_there(bench):
+    bench.run(small({"english": mixture(EN), "mixed": mixture(MIXED)}), "evaluate")
+    before = dict(bench.keys)
+    added = mixture({"dataset": "xnli", "languages": ["en", "qac"]}, budget=30)
+    bench.run(small({"english": mixture(EN), "added": added, "mixed": mixture(MIXED)}), "evaluate")
+    assert {name: bench.keys[name] for name in before} == before
+    assert {"added" in name or name.startswith("encode[xnli | qac") for name in bench.executed} == {True}
+    assert [name for name in bench.executed if "| added |" in name or "[added |" in name]
 
 
 def test_two_studies_share_the_stages_of_a_condition(bench):
