@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -55,13 +56,15 @@ class Sampling(Section):
     """
 
     rule: Literal["proportional", "temperature", "uniform"] = "proportional"
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    temperature: Annotated[float, Field(gt=0)] | None = None
     cap: Positive | None = None
 
     @model_validator(mode="after")
     def _fits_rule(self) -> Sampling:
         if (self.temperature is not None) != (self.rule == "temperature"):
             raise ValueError("`temperature` belongs to the rule temperature, which needs it")
+        if self.temperature is not None and math.isinf(self.temperature):
+            raise ValueError("an infinite temperature is `rule: uniform`")
         return self
 
     def params(self) -> dict[str, Any]:

@@ -28,6 +28,10 @@ def says(error: pytest.ExceptionInfo[UserError], *words: str) -> None:
         ({"a": mixture({**EN, "translated": "lexicon"})}, ["not translated into English"]),
         ({"a": mixture({**EN, "translated": {"by": "model"}, "languages": ["qaa"]})}, ["needs `model`"]),
         ({"a": mixture({**EN, "sampling": {"rule": "temperature"}})}, ["belongs to the rule temperature"]),
+        (
+            {"a": mixture({**EN, "sampling": {"rule": "temperature", "temperature": float("inf")}})},
+            ["an infinite temperature is `rule: uniform`"],
+        ),
         ({"a": mixture(EN, budget={"examples": 5, "steps": 5})}, ["give one of"]),
         ({"a": mixture({**EN, "languges": ["en"]})}, ["languges", "did you mean 'languages'"]),
         ({"a": {"source_translated": "lexicon"}}, ["source_language"]),
