@@ -11,8 +11,10 @@ from xtreme_dag.commands.plan import command as plan_command
 from xtreme_dag.commands.run import command as run_command
 from xtreme_dag.home import Home
 from xtreme_dag.stages.build import build
-from xtreme_dag.stages.conditions import condition_table, differences, warnings
+from xtreme_dag.stages.caveats import lost_lines, warnings
+from xtreme_dag.stages.conditions import condition_table
 from xtreme_dag.stages.costs import PEAK, cost
+from xtreme_dag.stages.factors import differences
 from xtreme_dag.stages.plan import Planner
 from xtreme_dag.stages.sizes import Sizes
 from xtreme_dag.stages.store import Store
@@ -20,7 +22,7 @@ from xtreme_dag.study import load_study
 
 EN = {"dataset": "xnli", "languages": ["en"]}
 MIXED = {"dataset": "xnli", "languages": ["en", "qaa"]}
-FULL = ["phang2020", "mixed_vs_english", "source_language", "parallel_intermediate"]
+FULL = ["phang2020", "mixed_vs_english", "mixed_native", "source_language", "parallel_intermediate"]
 
 
 def looked_at(study, home: Path):
@@ -45,6 +47,11 @@ def test_full_studies_are_planned_without_their_data(name, repository, tmp_path,
     assert "pretrain[FacebookAI/xlm-roberta-large]" in plan["missing"]
     assert plan["cost"]["hours"] > 1
     assert {row["condition"] for row in plan["conditions"]} == set(load_study(Path(file)).intermediate)
+    text = CliRunner().invoke(plan_command, [file, "--home", str(tmp_path / "home")]).output
+    datasets = {name.removeprefix("prepare[").partition(" | ")[0] for name in plan["missing"] if "prepare" in name}
+    for what in (*(f"{name} " for name in datasets), "model FacebookAI/xlm-roberta-large: "):
+        assert text.count(f"\nmissing: {what}") == 1, what
+    assert f"\n{len(plan['stages'])} stages: {len(plan['stages'])} new\n" in text and " GPU hours on one A100 " in text
     assert not (tmp_path / "home").exists()
     refused = CliRunner().invoke(run_command, [file, "--home", str(tmp_path / "home")])
     assert refused.exit_code != 0 and refused.exception is not None
@@ -101,6 +108,8 @@ def test_the_table_foresees_what_training_draws(bench):
         (mixture(MIXED, budget=30), ["languages", "budget"]),
         (mixture({"dataset": "qqp"}), ["tasks"]),
         (mixture({**EN, "share": 0.5}, {"dataset": "plain_text", "languages": ["qaa"], "objective": "mlm", "share": 0.5}), ["tasks"]),
+        (mixture({"dataset": "plain_text", "languages": ["qaa"], "objective": "mlm"}), ["tasks", "languages"]),
+        (mixture({"dataset": "plain_text", "objective": "mlm"}), ["tasks"]),
         (mixture(EN, source_language="qaa"), ["source language of the target task"]),
         (mixture(EN, recipe={"epochs": 3}), ["recipe"]),
         (mixture(EN, then=[mixture(EN)]), ["number of training steps in the chain"]),
@@ -129,6 +138,60 @@ def test_warnings_name_more_than_one_factor_and_too_little_data(bench):
     assert len(found) == 1 and "asked for 90 examples and has 80" in found[0]
 
 
+def test_warnings_name_conditions_that_are_one_factor_apart(bench):
+    other = {"dataset": "xnli", "languages": ["qaa"], "translated": "lexicon", "share": 0.5, "task": "xnli"}
+    conditions = {
+        "english": mixture(EN),
+        "mixed": mixture(MIXED),
+        "made": mixture({**EN, "share": 0.5}, other),
+        "none": None,
+        "text": mixture({"dataset": "plain_text", "objective": "mlm"}),
+    }
+    study = small(conditions)
+    rows = looked_at(study, bench.home.root / "nowhere")[3]
+    assert warnings(study, rows) == [
+        "made and english (the baseline) differ in 2 factors: languages, origin of the data; "
+        "in one from mixed (origin of the data)"
+    ]
+
+
+def test_different_items_are_counted_over_all_languages(bench):
+    """Each language has 80 pairs, and they are the same 80."""
+    conditions = {
+        "english": mixture(EN, budget=80),
+        "disjoint": mixture(MIXED, budget=100),
+        "parallel": mixture(MIXED, budget=100, items="parallel"),
+        "repeated": mixture(MIXED, budget=100, repeat=True),
+    }
+    study = small(conditions)
+    found = warnings(study, looked_at(study, bench.home.root / "nowhere")[3])
+    assert [line for line in found if "factors" not in line] == [
+        "disjoint: xnli is asked for 100 different items and has 80; lower the budget, or set items: parallel or repeat: true"
+    ]
+    with pytest.raises(AssertionError, match="items: parallel"):
+        bench.run(small({"disjoint": conditions["disjoint"]}), "intermediate")
+
+
+def test_a_budget_beyond_published_sizes_is_pointed_out_without_data(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = str(repository / "studies" / "mixed_vs_english.yaml")
+    more = ["--set", "intermediate.english.budget.examples=400000", "--home", str(tmp_path / "home")]
+    done = CliRunner().invoke(plan_command, [file, *more])
+    assert "english: xnli/en is asked for 400,000 examples and has 392,702" in done.output
+
+
+def test_losses_in_translation_are_reported_by_the_plan(bench, tiny_translator):
+    by = {"by": "model", "model": {"folder": str(tiny_translator)}, "max_length": 8, "rows": 30}
+    other = {"dataset": "squad_v1", "languages": ["qac"], "translated": by, "share": 0.5, "task": "squad_v1"}
+    study = small({"made": mixture({"dataset": "squad_v1", "share": 0.5}, other, budget=10)})
+    bench.run(study, "translate")
+    graph, _, sizes, _ = looked_at(study, bench.home.root)
+    made = json.loads((bench.artifact("translate[squad_v1 | qac | train | model]") / "translation.json").read_text())
+    assert 0 < made["lost"] == sum(made["lost_because"].values()) and made["rows"] + made["lost"] == 30
+    (line,) = lost_lines(graph, sizes)
+    assert line.startswith(f"translate[squad_v1 | qac | train | model]: {made['lost']} of 30 examples lost: the ")
+
+
 def test_equal_examples_of_unequal_length_are_pointed_out(bench):
     text = {"dataset": "plain_text", "objective": "mlm"}
     study = small({"english": mixture(EN), "text": mixture(text)})
@@ -147,5 +210,6 @@ def test_the_estimate_is_the_stated_arithmetic(bench):
     # 40 examples and 80 of the target, one pass each; two languages of 8 test rows, 12 English dev rows; half of 128 tokens each.
     assert estimate.training_tokens == (40 + 80) * 64 and estimate.reading_tokens == (2 * 8 + 12) * 64
     assert estimate.parameters == 2 * 12 * 128 * 128 and estimate.left_out == 0
+    assert estimate.translations == 0 and "left out" not in estimate.in_words()
     operations = estimate.parameters * (6 * estimate.training_tokens + 2 * estimate.reading_tokens)
     assert estimate.hours == pytest.approx(operations / (0.4 * PEAK) / 3600)

@@ -11,10 +11,11 @@ from xtreme_dag.commands.shared import duration, json_option, print_json, study_
 from xtreme_dag.home import Home, home_option
 from xtreme_dag.results.publish import is_published, publication
 from xtreme_dag.stages.build import Built, build
-from xtreme_dag.stages.conditions import condition_table, warnings
+from xtreme_dag.stages.caveats import lost_lines, warnings
+from xtreme_dag.stages.conditions import condition_table
 from xtreme_dag.stages.costs import cost
 from xtreme_dag.stages.mirror import Mirror, mirror_option
-from xtreme_dag.stages.overview import condition_lines, stand_in_lines, with_absent
+from xtreme_dag.stages.overview import condition_lines, missing_lines, stand_in_lines, with_absent
 from xtreme_dag.stages.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.stages.sizes import Sizes
 from xtreme_dag.stages.store import Store
@@ -67,7 +68,7 @@ def command(
                 "outputs_current": current,
                 "missing": dict(built.absent),
                 "conditions": [row.to_json() for row in rows],
-                "warnings": warnings(study, rows),
+                "warnings": [*warnings(study, rows), *lost_lines(built.graph, sizes)],
                 "cost": vars(estimate),
             }
         )
@@ -75,7 +76,7 @@ def command(
     _print(plan, built, current, everything)
     for line in condition_lines(rows, study.compare.baseline):
         click.echo(line)
-    for line in warnings(study, rows):
+    for line in (*warnings(study, rows), *lost_lines(built.graph, sizes)):
         click.echo(f"warning: {line}")
     if not plan.all_cached:
         click.echo(estimate.in_words())
@@ -127,7 +128,12 @@ def _entry(planned: Planned) -> dict[str, object]:
 
 
 def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
-    shown = [planned for planned in plan.stages if everything or planned.status != CACHED]
+    # What is missing has a line for each dataset below: a table each would hide the rest.
+    shown = [
+        planned
+        for planned in plan.stages
+        if everything or (planned.status != CACHED and planned.stage.name not in built.absent)
+    ]
     for planned in shown if everything else shown[:_SHOWN]:
         reasons = "; ".join(planned.reasons[:3]) + (
             f"; and {len(planned.reasons) - 3} more" if len(planned.reasons) > 3 else ""
@@ -141,11 +147,13 @@ def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
         )
     for line in stand_in_lines(built.stand_ins):
         click.echo(f"note: {line}")
-    for task, languages in built.missing.items():
+    for task, languages in built.missing.items() if not built.absent else ():
         click.echo(f"note: {task}: the source lacks {' '.join(languages)}")
     for note in built.notes:
         click.echo(f"note: {note}")
     if built.absent:
+        for line in missing_lines(built.absent, built.graph):
+            click.echo(line)
         click.echo(f"missing: {len(built.absent)} tables and models; nothing runs until they are there")
     known = [
         planned.expected_seconds

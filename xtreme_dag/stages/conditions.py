@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from xtreme_dag.conditions import Condition, Step
 from xtreme_dag.data.mixtures import Sampling, apportion
+from xtreme_dag.stages.factors import differences
 from xtreme_dag.stages.graph import Graph, Output, Stage
 from xtreme_dag.stages.sizes import Size, Sizes
 from xtreme_dag.study import Study
@@ -32,6 +32,7 @@ class Part:
         examples: examples drawn; None where unknown.
         tokens: their tokens, once through; None where unknown.
         short: how many examples there are, where they are too few and repetition was not asked for.
+        spread: how many different items its task is asked for in all languages, where those of `short` are too few.
     """
 
     step: int
@@ -41,6 +42,7 @@ class Part:
     examples: int | None
     tokens: int | None
     short: int | None = None
+    spread: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,123 +114,6 @@ def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]
     return tuple(rows)
 
 
-# A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
-UNEVEN = 1.25
-
-
-def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Comparisons with the baseline that differ in more than one factor, uneven tokens, budgets beyond the data."""
-    found = [
-        f"{row.name} and {study.compare.baseline} (the baseline) differ in {len(row.differs)} factors: {', '.join(row.differs)}"
-        for row in rows
-        if len(row.differs) > 1
-    ]
-    found += _uneven(study, rows)
-    for row in rows:
-        for part in row.parts:
-            if part.short is not None:
-                found.append(
-                    f"{row.name}: {part.dataset}/{part.language} is asked for {part.examples:,} examples and has "
-                    f"{part.short:,}; lower the budget or set repeat: true"
-                )
-    return found
-
-
-def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Conditions with the baseline's budget and not its tokens, where both are counted."""
-    base = next(row for row in rows if row.name == study.compare.baseline)
-    found = []
-    for row in rows:
-        budgets = [[step.budget for step in study.intermediate[name].steps] for name in (row.name, base.name)]
-        tokens = [[part.tokens or 0 for part in each.parts] for each in (row, base)]
-        mine, others = (sum(each) for each in tokens)
-        if not (row.counted and base.counted and budgets[0] == budgets[1] and mine and others):
-            continue
-        if max(mine, others) > UNEVEN * min(mine, others):
-            found.append(
-                f"{row.name} and {base.name} (the baseline) have the same budget and {mine:,} against {others:,} tokens"
-            )
-    return found
-
-
-def differences(study: Study, condition: Condition, other: Condition) -> tuple[str, ...]:
-    """The factors in which two conditions differ.
-
-    Languages and the origin of data are compared over the tasks that both have; what a further task brings with it is
-    part of the factor `tasks`. Whether items are disjoint matters where both have more than one language.
-    """
-    source: tuple[str, ...] = ()
-    if study.source_of(condition) != study.source_of(other) or condition.source_translated != other.source_translated:
-        source = ("source language of the target task",)
-    if not condition.steps or not other.steps:
-        return (*source, *(("intermediate training",) if bool(condition.steps) != bool(other.steps) else ()))
-    found: dict[str, None] = dict.fromkeys(source)
-    if len(condition.steps) != len(other.steps):
-        found["number of training steps in the chain"] = None
-    if condition.keep_head != other.keep_head:
-        found["kept heads"] = None
-    for one, two in zip(condition.steps, other.steps, strict=False):
-        found |= dict.fromkeys(_step_differences(one, two))
-    return tuple(found)
-
-
-def _step_differences(one: Step, two: Step) -> list[str]:
-    blends, others = _blends(one), _blends(two)
-    common = [task for task in blends if task in others]
-    multilingual = all(len({code for blend in each.values() for code, _ in blend}) > 1 for each in (blends, others))
-    same_languages = all({code for code, _ in blends[task]} == {code for code, _ in others[task]} for task in common)
-    checks = {
-        "tasks": set(blends) != set(others),
-        "task shares": set(blends) == set(others) and _task_shares(one) != _task_shares(two),
-        "languages": any(_shares(one, task) != _shares(two, task) for task in common),
-        "origin of the data": any(_origins(blends[task]) != _origins(others[task]) for task in common)
-        if same_languages
-        else any(_made(blends[task]) != _made(others[task]) for task in common),
-        "budget": one.budget != two.budget or one.repeat != two.repeat,
-        "control": one.control != two.control,
-        "items": multilingual and one.items != two.items,
-        "recipe": dict(one.recipe) != dict(two.recipe),
-        "kept heads": one.keep_heads != two.keep_heads,
-    }
-    return [factor for factor, differs in checks.items() if differs]
-
-
-def _blends(step: Step) -> dict[str, dict[tuple[str, str], float]]:
-    """Task -> (language, how the data came about) -> share of the step."""
-    found: dict[str, dict[tuple[str, str], float]] = {}
-    for component in step.mixture:
-        origin = "translated" if component.translated else component.dataset
-        for code, share in component.shares().items():
-            blend = found.setdefault(component.head_name, {})
-            blend[code, origin] = round(share * component.share, 9)
-    return found
-
-
-def _task_shares(step: Step) -> Any:
-    stated = {task: round(sum(blend.values()), 6) for task, blend in _blends(step).items()}
-    return step.sampling if step.sampling else stated
-
-
-def _shares(step: Step, task: str) -> Any:
-    """Language -> share within a task, or the rule that gives it."""
-    rules = [component.sampling for component in step.mixture if component.head_name == task and component.sampling]
-    blend = _blends(step)[task]
-    total = sum(blend.values())
-    shares: dict[str, float] = {}
-    for (code, _), share in blend.items():
-        shares[code] = shares.get(code, 0.0) + share / total
-    return {code: None if rules else round(share, 6) for code, share in shares.items()}, rules
-
-
-def _origins(blend: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
-    return set(blend)
-
-
-def _made(blend: Mapping[tuple[str, str], float]) -> bool:
-    """Whether some of it was translated here."""
-    return any(origin == "translated" for _, origin in blend)
-
-
 def _examples(stage: Stage, parts: list[Part]) -> int | None:
     """The examples of one step: a budget in examples is kept however it is divided."""
     known = [part.examples for part in parts if part.examples is not None]
@@ -237,7 +122,7 @@ def _examples(stage: Stage, parts: list[Part]) -> int | None:
 
 
 def _numbered(parts: list[Part], number: int) -> list[Part]:
-    return [Part(**{**vars(part), "step": number}) for part in parts]
+    return [replace(part, step=number) for part in parts]
 
 
 def _trained(stage: Stage, sizes: Sizes) -> tuple[list[Part], int | None, bool] | None:
@@ -275,11 +160,14 @@ def _foreseen(stage: Stage, sizes: Sizes) -> tuple[list[Part], int | None, bool]
             share, [size.examples for size in row], [part["share"] for part in entry["parts"]], entry.get("sampling")
         )
         cap = (entry.get("sampling") or {}).get("cap")
-        for part, size, wanted in zip(entry["parts"], row, inner, strict=True):
-            parts.append(
-                _part(entry["task"], part, size, unit, wanted, amount is None, cap, bool(params.get("repeat")))
-            )
-    return parts, steps or _steps(entries, parts, recipe), counted
+        repeat = bool(params.get("repeat"))
+        drawn = [
+            _part(entry["task"], part, size, unit, wanted, amount is None, cap, repeat)
+            for part, size, wanted in zip(entry["parts"], row, inner, strict=True)
+        ]
+        parts += drawn if repeat or params["items"] != "disjoint" else _spread(entry["parts"], drawn, row)
+    whole = amount if unit == "examples" else None
+    return parts, steps or _steps(entries, parts, recipe, whole), counted
 
 
 def _size(stage: Stage, part: Mapping[str, Any], sizes: Sizes) -> Size:
@@ -308,6 +196,25 @@ def _divided(
     return [int(count) for count in apportion(amount, weights)]
 
 
+def _spread(entries: list[Mapping[str, Any]], parts: list[Part], row: list[Size]) -> list[Part]:
+    """Parts that are marked where no item may come in two languages and there are not so many different items.
+
+    Tables of one origin hold the same items: the largest has them all.
+    """
+    found = list(parts)
+    origins = [entry.get("items_of", entry["dataset"]) for entry in entries]
+    for origin in dict.fromkeys(origins):
+        mine = [number for number, each in enumerate(origins) if each == origin]
+        wanted, there = [parts[number].examples for number in mine], [row[number].examples for number in mine]
+        if len(mine) < 2 or None in wanted or None in there or any(parts[number].short is not None for number in mine):
+            continue
+        total, most = sum(count or 0 for count in wanted), max(count or 0 for count in there)
+        if total > most:
+            for number in mine:
+                found[number] = replace(parts[number], short=most, spread=total)
+    return found
+
+
 def _part(
     task: str, part: Mapping[str, Any], size: Size, unit: str, wanted: int | None, everything: bool,
     cap: int | None, repeat: bool,
@@ -320,7 +227,7 @@ def _part(
     elif examples is not None:
         tokens = round(examples * size.mean)
     short = None
-    if size.counted and not repeat and examples is not None and size.examples is not None and examples > size.examples:
+    if not repeat and examples is not None and size.examples is not None and examples > size.examples:
         short = size.examples
     return Part(
         step=1,
@@ -333,11 +240,14 @@ def _part(
     )
 
 
-def _steps(entries: Any, parts: list[Part], recipe: TrainRecipe) -> int | None:
-    """Optimizer steps of the run."""
-    if any(part.examples is None for part in parts):
+def _steps(entries: Any, parts: list[Part], recipe: TrainRecipe, whole: int | None) -> int | None:
+    """Optimizer steps of the run; how a task's examples are divided among languages does not matter."""
+    if len(entries) == 1 and whole is not None:
+        sizes = [whole]
+    elif any(part.examples is None for part in parts):
         return recipe.steps
-    sizes = [sum(part.examples or 0 for part in parts if part.task == entry["task"]) for entry in entries]
+    else:
+        sizes = [sum(part.examples or 0 for part in parts if part.task == entry["task"]) for entry in entries]
     if not all(sizes):
         return recipe.steps
     return Schedule(

@@ -3,12 +3,15 @@
 Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
 et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
 Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
+Where the division of a budget hangs on a size that nobody publishes, its tables count alike.
 Attention over long texts, model selection, translation, data preparation and loading are left out.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,8 @@ class Cost:
         reading_tokens: tokens that evaluation reads.
         parameters: of the encoder's layers; None if not known.
         left_out: stages whose tables have no known size.
+        unknown: dataset or condition -> how many of those are its.
+        translations: tables that a model would translate, whose cost is not in it.
     """
 
     hours: float | None
@@ -51,6 +56,8 @@ class Cost:
     reading_tokens: int
     parameters: int | None
     left_out: int
+    unknown: Mapping[str, int]
+    translations: int
 
     def in_words(self) -> str:
         """One line for people."""
@@ -61,7 +68,9 @@ class Cost:
             if self.hours >= 0.05
             else f"under 0.05 GPU hours on one {DEVICE}"
         )
-        left = f"; {self.left_out} stages of unknown size left out" if self.left_out else ""
+        which = ", ".join(f"{name} {count}" for name, count in self.unknown.items())
+        left = f"; {self.left_out} stages of unknown size left out: {which}" if self.left_out else ""
+        left += f"; {self.translations} tables to translate left out" if self.translations else ""
         return (
             f"estimate: {words} ({self.training_tokens:,} tokens x {TRAIN_OPERATIONS} + {self.reading_tokens:,} x "
             f"{READ_OPERATIONS}, x {self.parameters:,} parameters, at {UTILISATION:.0%} of {PEAK / 1e12:.0f} TFLOP/s{left})"
@@ -71,14 +80,15 @@ class Cost:
 def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
     """What the stages that are not cached would cost."""
     by_condition = {row.name: row for row in rows}
-    trained = read = left = 0
+    trained = read = translations = 0
+    unknown: Counter[str] = Counter()
     for stage in graph:
         planned = plan.by_name.get(stage.name)
         if planned is not None and planned.status == CACHED:
             continue
         tokens: int | None = 0
         if stage.kind == "intermediate":
-            tokens = _drawn(stage, by_condition[stage.labels["condition"]])
+            tokens = _drawn(stage, by_condition[stage.labels["condition"]], sizes)
             trained += tokens or 0
         elif stage.kind == "target":
             tokens = _passes(stage, sizes)
@@ -87,25 +97,42 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
             encoded = stage.inputs["encoded"]
             tokens = sizes.of(encoded.stage).tokens if isinstance(encoded, Output) else None
             read += tokens or 0
-        left += tokens is None
+        elif stage.kind == "translate":
+            translations += stage.params.get("by") == "model"
+        if tokens is None:
+            unknown[str(stage.labels.get("dataset") or stage.labels.get("task") or stage.labels["condition"])] += 1
     parameters = _parameters(study, graph)
     hours = None
     if parameters is not None:
         operations = parameters * (TRAIN_OPERATIONS * trained + READ_OPERATIONS * read)
         hours = operations / (UTILISATION * PEAK) / 3600
-    return Cost(hours=hours, training_tokens=trained, reading_tokens=read, parameters=parameters, left_out=left)
+    return Cost(
+        hours=hours,
+        training_tokens=trained,
+        reading_tokens=read,
+        parameters=parameters,
+        left_out=unknown.total(),
+        unknown=dict(unknown.most_common()),
+        translations=translations,
+    )
 
 
-def _drawn(stage: Stage, row: Row) -> int | None:
+def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
     """Tokens of one run on a mixture, all epochs; a condition's later steps are told apart by their name."""
     number = int(stage.name.rpartition(" > ")[2].partition(" ")[0]) if " > " in stage.name else 1
     recipe = TrainRecipe.from_params(stage.params["recipe"])
     parts = [part for part in row.parts if part.step == number]
-    if any(part.tokens is None for part in parts):
-        return None
-    tokens = sum(part.tokens or 0 for part in parts)
     steps = recipe.steps or stage.params["budget"].get("steps")
-    examples = sum(part.examples or 0 for part in parts)
+    if any(part.tokens is None for part in parts):
+        examples = steps * recipe.batch_size if steps else stage.params["budget"].get("examples")
+        if examples is None:
+            return None
+        tables = [sizes.of(table.stage) for name, table in stage.inputs.items()
+                  if name.startswith("train/") and isinstance(table, Output)]  # fmt: skip
+        tokens = round(examples * sum(table.mean for table in tables) / len(tables))
+    else:
+        tokens = sum(part.tokens or 0 for part in parts)
+        examples = sum(part.examples or 0 for part in parts)
     passes = steps * recipe.batch_size / examples if steps and examples else recipe.epochs
     return round(tokens * passes)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from xtreme_dag.stages.conditions import Row
+from xtreme_dag.stages.graph import Graph
 from xtreme_dag.stages.plan import NEW, Plan
 
 _HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
@@ -46,6 +47,25 @@ def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
         languages.setdefault((dataset, split, what), []).append(language)
     for (dataset, split, what), codes in languages.items():
         yield f"{dataset} {split} ({' '.join(codes)}) is a stand-in: {what}"
+
+
+def missing_lines(absent: Mapping[str, str], graph: Graph) -> Iterator[str]:
+    """What is missing, a line for each dataset and model; the reason is that of its first table."""
+    tables: dict[str, dict[str, list[str]]] = {}
+    for name in absent:
+        facts = graph[name].labels
+        splits = tables.setdefault(str(facts.get("dataset") or f"model {facts['model']}"), {})
+        if "split" in facts:
+            splits.setdefault(str(facts["split"]), []).append(str(facts["language"]))
+    reasons = {str(graph[name].labels.get("dataset") or f"model {graph[name].labels['model']}"): reason
+               for name, reason in reversed(list(absent.items()))}  # fmt: skip
+    for name, splits in sorted(tables.items()):
+        parts = [f"{split} ({_listed(sorted(codes))})" for split, codes in sorted(splits.items())]
+        yield f"missing: {' '.join([name, ', '.join(parts)]).strip()}: {reasons[name]}"
+
+
+def _listed(codes: list[str]) -> str:
+    return " ".join(codes) if len(codes) <= _SHOWN else f"{len(codes)} languages"
 
 
 def _cells(row: Row, baseline: str) -> tuple[str, ...]:

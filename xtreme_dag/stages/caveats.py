@@ -1,0 +1,86 @@
+"""What a reader of a plan should beware of: comparisons of more than one factor, uneven text, too little data, losses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from xtreme_dag.stages.conditions import Part, Row
+from xtreme_dag.stages.factors import differences
+from xtreme_dag.stages.graph import Graph
+from xtreme_dag.stages.sizes import Sizes
+from xtreme_dag.study import Study
+
+# A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
+UNEVEN = 1.25
+
+
+def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
+    """Comparisons with the baseline that differ in more than one factor, uneven tokens, budgets beyond the data."""
+    found = [
+        f"{row.name} and {study.compare.baseline} (the baseline) differ in {len(row.differs)} factors: "
+        f"{', '.join(row.differs)}{_one_apart(study, row.name)}"
+        for row in rows
+        if len(row.differs) > 1
+    ]
+    found += _uneven(study, rows)
+    return [
+        *found,
+        *dict.fromkeys(_beyond(row.name, part) for row in rows for part in row.parts if part.short is not None),
+    ]
+
+
+def _one_apart(study: Study, name: str) -> str:
+    """The conditions that one can be compared with instead: they differ from it in one factor only.
+
+    One without intermediate training is of no use in place of a baseline that has it: it holds nothing equal.
+    """
+    condition, baseline = study.intermediate[name], study.intermediate[study.compare.baseline]
+    factors = {
+        other: differences(study, condition, body)
+        for other, body in study.intermediate.items()
+        if other != name and (body.steps or not baseline.steps)
+    }
+    near = [f"{other} ({found[0]})" for other, found in factors.items() if len(found) == 1]
+    return f"; in one from {', '.join(near)}" if near else ""
+
+
+def _beyond(name: str, part: Part) -> str:
+    if part.spread is not None:
+        return (
+            f"{name}: {part.task} is asked for {part.spread:,} different items and has {part.short:,}; "
+            "lower the budget, or set items: parallel or repeat: true"
+        )
+    return (
+        f"{name}: {part.dataset}/{part.language} is asked for {part.examples:,} examples and has "
+        f"{part.short:,}; lower the budget or set repeat: true"
+    )
+
+
+def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
+    """Conditions with the baseline's budget and not its tokens, where both are counted."""
+    base = next(row for row in rows if row.name == study.compare.baseline)
+    found = []
+    for row in rows:
+        budgets = [[step.budget for step in study.intermediate[name].steps] for name in (row.name, base.name)]
+        tokens = [[part.tokens or 0 for part in each.parts] for each in (row, base)]
+        mine, others = (sum(each) for each in tokens)
+        if not (row.counted and base.counted and budgets[0] == budgets[1] and mine and others):
+            continue
+        if max(mine, others) > UNEVEN * min(mine, others):
+            found.append(
+                f"{row.name} and {base.name} (the baseline) have the same budget and {mine:,} against {others:,} tokens"
+            )
+    return found
+
+
+def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
+    """What the translations that were made have lost, and why."""
+    for stage in graph:
+        report = sizes.artifact(stage.name, "translation.json") if stage.kind == "translate" else None
+        if report is None:
+            continue
+        made = json.loads(report.read_text(encoding="utf-8"))
+        if made["lost"]:
+            why = ", ".join(f"{reason} ({count:,})" for reason, count in made["lost_because"].items())
+            yield f"{stage.name}: {made['lost']:,} of {made['read']:,} examples lost: {why}"
