@@ -4,6 +4,7 @@ import duckdb
 import pytest
 from small_studies import small
 
+from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.publish import land_study
 from xtreme_dag.stages.build import build
 
@@ -31,3 +32,17 @@ def test_averages_without_source_languages(bench):
             others = [values[condition, code] for code in ("en", "qaa", "qac") if code != condition]
             assert source == pytest.approx(values[condition, condition])
             assert gap == pytest.approx(source - sum(others) / 2)
+    (compared,) = compare_conditions(bench.home.root, study="sources", resamples=200)
+    assert [effect.language for effect in compared.languages] == ["qac"]
+    assert compared.overall.value == pytest.approx(values["qaa", "qac"])
+    assert "the languages of supervision are left out: en qaa" in compared.notes
+    (asked,) = compare_conditions(bench.home.root, study="sources", resamples=200, languages=["en", "qac"])
+    assert [effect.language for effect in asked.languages] == ["en", "qac"]
+
+
+def test_a_study_in_its_source_languages_alone_compares_those(bench):
+    study = small({"en": None, "qaa": {"source_language": "qaa"}}, study="inside", languages=["en", "qaa"])
+    bench.run(study, "evaluate")
+    land_study(bench.home, study, build(study), bench.keys)
+    (compared,) = compare_conditions(bench.home.root, study="inside", resamples=200)
+    assert [effect.language for effect in compared.languages] == ["en", "qaa"]

@@ -16,6 +16,7 @@ from xtreme_dag.results.query import reader
 from xtreme_dag.results.wording import sentence_of
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 RESAMPLES = 2000
@@ -41,13 +42,17 @@ def compare_conditions(
     Paired bootstrap over examples within language; examples that several languages share (parallel test sets) are
     resampled together. Seeds enter as `inference` explains. Holm over the languages of a task and over the tasks.
 
+    Where a study trains its target tasks in several languages, those are left out: else the averages of two conditions
+    would each count another language of supervision as transfer (the view `transfer_average` does the same).
+
     Args:
         home: the folder in which all state lives.
         study: the study; may be left out if there is one only.
         baseline: the condition to compare with; the study's baseline by default. `other study/condition` reaches
             into another study.
         conditions: the conditions to compare; all others of the study by default.
-        tasks, languages: only these; all by default.
+        tasks: only these; all by default.
+        languages: only these; all by default, but those of supervision where a study has several.
         split: the split.
         metric: a metric instead of each task's primary one.
         resamples: number of resamples; by default what the study file says under `compare`, or 2,000.
@@ -72,10 +77,13 @@ def compare_conditions(
                 "SELECT condition FROM conditions WHERE study = ? ORDER BY position", [name]
             ).fetchall()
         ]
+        sources = _sources(connection, name)
     told = json.loads(recipe).get("compare", {})
     resamples = resamples or int(told.get("resamples", RESAMPLES))
     confidence = confidence or float(told.get("confidence", CONFIDENCE))
-    cells = _index(rows, tasks, languages)
+    others = {row[3] for row in rows if row[0] == name} - set(sources)
+    left_out = sources if languages is None and len(sources) > 1 and others else ()
+    cells = _index([row for row in rows if row[3] not in left_out], tasks, languages)
     against = _resolve(baseline or default, name, cells)
     chosen = (
         [_resolve(one, name, cells) for one in conditions]
@@ -85,8 +93,8 @@ def compare_conditions(
     if not chosen:
         raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
     settings = _Settings(
-        study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed
-    )  # fmt: skip
+        study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed, left_out=left_out
+    )
     kept: dict[tuple[Path, str], pa.Table] = {}
     return [_compare(root, cells, one, against, settings, kept if len(chosen) > 1 else None) for one in chosen]
 
@@ -101,6 +109,7 @@ class _Settings:
     resamples: int
     confidence: float
     seed: int
+    left_out: tuple[str, ...]
 
 
 Side = tuple[str, str]
@@ -118,6 +127,14 @@ def _choose_study(studies: Sequence[tuple[str, str, str]], wanted: str | None) -
     if wanted not in known:
         raise UserError(f"no study {wanted!r} has landed", where="--study", fix=nearest(wanted, known))
     return known[wanted]
+
+
+def _sources(connection: duckdb.DuckDBPyConnection, study: str) -> tuple[str, ...]:
+    """The languages that the conditions of a study train their target tasks in."""
+    rows = connection.execute(
+        "SELECT DISTINCT source_language FROM source_languages WHERE study = ? ORDER BY ALL", [study]
+    ).fetchall()
+    return tuple(row[0] for row in rows)
 
 
 def _index(rows: Iterable[tuple[Any, ...]], tasks: Sequence[str] | None, languages: Sequence[str] | None) -> Cells:
@@ -189,6 +206,8 @@ def _compare(
         )
     ]
     overall = effect_of(mean_of(list(means.values())), task=None, language=None, metric="mean", confidence=confidence)
+    if settings.left_out:
+        notes.append(f"the languages of supervision are left out: {' '.join(settings.left_out)}")
     notes += _seed_notes(means, overall, label, against)
     comparison = Comparison(
         study=settings.study,
