@@ -213,3 +213,17 @@ def test_the_estimate_is_the_stated_arithmetic(bench):
     assert estimate.translations == 0 and "left out" not in estimate.in_words()
     operations = estimate.parameters * (6 * estimate.training_tokens + 2 * estimate.reading_tokens)
     assert estimate.hours == pytest.approx(operations / (0.4 * PEAK) / 3600)
+
+
+def test_the_estimate_counts_shared_work_once(bench):
+    """The first link of a chain is another condition's training; two source languages share the intermediate training."""
+    link = mixture({"dataset": "qqp"})
+    alone = small({"one": link}, targets=["xnli"])
+    chain = small({"one": link, "chain": {**link, "then": [mixture(EN)]}}, targets=["xnli"])
+    sources = small({"one": link, "qaa": {**link, "source_language": "qaa"}}, targets=["xnli"])
+    tokens = []
+    for study in (alone, chain, sources):
+        graph, plan, sizes, rows = looked_at(study, bench.home.root / "nowhere")
+        tokens.append(cost(study, graph, plan, sizes, rows).training_tokens)
+    # Each adds a target training of 80 examples; the chain its second link of 40.
+    assert [more - tokens[0] for more in tokens[1:]] == [(80 + 40) * 64, 80 * 64]

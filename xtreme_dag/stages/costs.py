@@ -18,6 +18,7 @@ from typing import Any
 
 from xtreme_dag.stages.conditions import Row
 from xtreme_dag.stages.graph import Graph, Output, Source, Stage
+from xtreme_dag.stages.jsonio import sha256_of
 from xtreme_dag.stages.plan import CACHED, Plan
 from xtreme_dag.stages.sizes import Sizes
 from xtreme_dag.study import Study
@@ -80,12 +81,15 @@ class Cost:
 def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
     """What the stages that are not cached would cost."""
     by_condition = {row.name: row for row in rows}
+    same = _same(graph)
+    seen: set[str] = set()
     trained = read = translations = 0
     unknown: Counter[str] = Counter()
     for stage in graph:
         planned = plan.by_name.get(stage.name)
-        if planned is not None and planned.status == CACHED:
+        if (planned is not None and planned.status == CACHED) or same[stage.name] in seen:
             continue
+        seen.add(same[stage.name])
         tokens: int | None = 0
         if stage.kind == "intermediate":
             tokens = _drawn(stage, by_condition[stage.labels["condition"]], sizes)
@@ -115,6 +119,18 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
         unknown=dict(unknown.most_common()),
         translations=translations,
     )
+
+
+def _same(graph: Graph) -> dict[str, str]:
+    """Stage -> what it does, whatever it is called: what several conditions share runs once."""
+    found: dict[str, str] = {}
+    for stage in graph:
+        inputs = {
+            name: [found[source.stage], source.part] if isinstance(source, Output) else [str(source.path)]
+            for name, source in stage.inputs.items()
+        }
+        found[stage.name] = sha256_of([stage.function, dict(stage.params), inputs])
+    return found
 
 
 def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
