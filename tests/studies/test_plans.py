@@ -54,7 +54,9 @@ def test_full_studies_are_planned_without_their_data(name, repository, tmp_path,
     assert f"\n{len(plan['stages'])} stages: {len(plan['stages'])} new\n" in text and " GPU hours on one A100 " in text
     assert not (tmp_path / "home").exists()
     refused = CliRunner().invoke(run_command, [file, "--home", str(tmp_path / "home")])
-    assert refused.exit_code != 0 and refused.exception is not None
+    assert str(refused.exception).startswith(
+        "data.folder: no folder 'xtreme_data'\n  name it with --set data.folder=PATH"
+    )
     assert not (tmp_path / "home" / "store").exists()
 
 

@@ -42,7 +42,11 @@ def open_data(study: Study) -> DataSource:
         rows = {"train": world.train, "select": world.select, "test": world.test}
         return open_source("miniworld", {"seed": world.seed, "rows": rows, "languages": list(world.languages) or None})
     if data.folder is not None:
-        return open_source("folder", {"path": data.folder})
+        try:
+            return open_source("folder", {"path": data.folder})
+        except UserError as error:
+            fix = "name it with --set data.folder=PATH; `xtreme-dag plan` lists what is missing and how to get it"
+            raise UserError(error.what, where="data.folder", fix=fix) from None
     return open_source("hub", dict(data.hub or {}))
 
 
