@@ -1,6 +1,7 @@
 """Plans: without data, with the condition table, with warnings and an estimate."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from xtreme_dag.commands.run import command as run_command
 from xtreme_dag.home import Home
 from xtreme_dag.stages.build import build
 from xtreme_dag.stages.caveats import lost_lines, warnings
-from xtreme_dag.stages.conditions import condition_table
+from xtreme_dag.stages.conditions import Part, Row, condition_table
 from xtreme_dag.stages.costs import PEAK, cost
 from xtreme_dag.stages.factors import differences
 from xtreme_dag.stages.plan import Planner
@@ -203,6 +204,20 @@ def test_equal_examples_of_unequal_length_are_pointed_out(bench):
     (found,) = warnings(study, rows)
     tokens = {row.name: sum(part.tokens for part in row.parts) for row in rows}
     assert found.endswith(f"the same budget and {tokens['text']:,} against {tokens['english']:,} tokens")
+
+
+def test_a_pair_of_unequal_length_is_pointed_out_where_the_baseline_trains_on_nothing():
+    conditions = {"none": None, "english": mixture(EN), "mixed": mixture(MIXED), "qqp": mixture({"dataset": "qqp"})}
+    rows = []
+    for name, tokens in {"none": [], "english": [400], "mixed": [250, 260], "qqp": [900]}.items():
+        parts = tuple(
+            Part(step=1, task=name, dataset=name, language="en", examples=40, tokens=count) for count in tokens
+        )
+        rows.append(Row(name=name, parts=parts, examples=40, steps=2, source="en", counted=True, differs=()))
+    expected = ["mixed and english have the same budget and 510 against 400 tokens"]
+    assert warnings(small(conditions), tuple(rows)) == expected
+    rows[2] = replace(rows[2], counted=False)
+    assert not warnings(small(conditions), tuple(rows))
 
 
 def test_the_estimate_is_the_stated_arithmetic(bench):

@@ -58,20 +58,32 @@ def _beyond(name: str, part: Part) -> str:
 
 
 def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Conditions with the baseline's budget and not its tokens, where both are counted."""
+    """Conditions with one budget and not the same tokens, where both are counted.
+
+    They are held against the baseline; where that trains on nothing, against those of the same tasks that are one
+    factor apart.
+    """
     base = next(row for row in rows if row.name == study.compare.baseline)
+    if base.parts:
+        pairs = [(row, base) for row in rows if row is not base]
+    else:
+        pairs = [(row, other) for number, other in enumerate(rows) for row in rows[number + 1 :]
+                 if _same_tasks(study, row.name, other.name)]  # fmt: skip
     found = []
-    for row in rows:
-        budgets = [[step.budget for step in study.intermediate[name].steps] for name in (row.name, base.name)]
-        tokens = [[part.tokens or 0 for part in each.parts] for each in (row, base)]
-        mine, others = (sum(each) for each in tokens)
-        if not (row.counted and base.counted and budgets[0] == budgets[1] and mine and others):
+    for row, other in pairs:
+        budgets = [[step.budget for step in study.intermediate[each.name].steps] for each in (row, other)]
+        mine, theirs = (sum(part.tokens or 0 for part in each.parts) for each in (row, other))
+        if not (row.counted and other.counted and budgets[0] == budgets[1] and mine and theirs):
             continue
-        if max(mine, others) > UNEVEN * min(mine, others):
-            found.append(
-                f"{row.name} and {base.name} (the baseline) have the same budget and {mine:,} against {others:,} tokens"
-            )
+        if max(mine, theirs) > UNEVEN * min(mine, theirs):
+            against = f"{other.name} (the baseline)" if other is base else other.name
+            found.append(f"{row.name} and {against} have the same budget and {mine:,} against {theirs:,} tokens")
     return found
+
+
+def _same_tasks(study: Study, name: str, other: str) -> bool:
+    factors = differences(study, study.intermediate[name], study.intermediate[other])
+    return len(factors) == 1 and factors[0] not in ("tasks", "intermediate training")
 
 
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
