@@ -38,6 +38,19 @@ def test_every_format_has_its_schema_and_unique_ids(format, code):
     assert set(made["language"].to_pylist()) == {code} and set(made["split"].to_pylist()) == {"test"}
 
 
+def without_language(made, code):
+    """Rows of qa_retrieval whose candidates are not called after their language, as they have to be in one pool."""
+    assert all(row["id"].startswith(f"{code}:") == (row["side"] == "candidate") for row in made)
+    return [
+        {
+            **row,
+            "id": row["id"].removeprefix(f"{code}:"),
+            "gold": [name.removeprefix(f"{code}:") for name in row["gold"]],
+        }
+        for row in made
+    ]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     format=st.sampled_from(sorted(SCHEMAS)),
@@ -47,6 +60,8 @@ def test_every_format_has_its_schema_and_unique_ids(format, code):
 )
 def test_languages_are_parallel(format, codes, count, seed):
     one, other = (rows(format, code, count=count, seed=seed) for code in codes)
+    if format == "qa_retrieval":
+        one, other = (without_language(made, code) for made, code in zip((one, other), codes, strict=True))
     assert [row["id"] for row in one] == [row["id"] for row in other]
     same = {"label", "gold", "answerable", "document", "turn", "english", "side"} & set(SCHEMAS[format].names)
     assert [[row[name] for name in same] for row in one] == [[row[name] for name in same] for row in other]

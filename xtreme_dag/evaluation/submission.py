@@ -220,7 +220,11 @@ def _gold_rows(table: pa.Table) -> str:
 
 def _gold_pairs(table: pa.Table) -> str:
     rows = zip(table["id"].to_pylist(), table["gold"].to_pylist(), strict=True)
-    return _lines(f"{source}\t{target}" for source, targets in rows for target in targets or ())
+    pairs = [f"{source}\t{target}" for source, targets in rows for target in targets or ()]
+    # XTREME's download takes the gold pairs of the test part away.
+    if not pairs:
+        raise _Unlabelled
+    return _lines(pairs)
 
 
 def _gold_lists(table: pa.Table) -> str:

@@ -34,9 +34,9 @@ def table(
     """One split of one dataset in one language, as a canonical table.
 
     Tables of the same format, dataset, split and seed are parallel: row by row the same id and the same meaning in
-    every language. Fewer rows are the beginning of more rows, but for the formats with pools (bitext_mining,
-    qa_retrieval, entity_linking). Splits share no meaning, whatever the dataset and the seed; datasets are drawn
-    independently.
+    every language (candidate answers, which are pooled over languages, have the language before it). Fewer rows are
+    the beginning of more rows, but for the formats with pools (bitext_mining, qa_retrieval, entity_linking). Splits
+    share no meaning, whatever the dataset and the seed; datasets are drawn independently.
 
     Args:
         format: one of the canonical formats.
@@ -169,13 +169,14 @@ def _mining_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
 
 def _answer_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
     pool = retrieval.answer_pool(rng, split, rows)
+    # Candidates of several languages go into one pool, so their names tell the language, as LAReQA's do.
     asked = [
-        {"id": f"{split}-q{number:06d}", "side": "question", "context": "", "gold": [f"{split}-c{place:06d}"],
+        {"id": f"{split}-q{number:06d}", "side": "question", "context": "", "gold": [f"{code}:{split}-c{place:06d}"],
          "text": text(question(pool.candidates[place], role, code), code)}
         for number, (place, role) in enumerate(pool.questions)
     ]  # fmt: skip
     told = [
-        {"id": f"{split}-c{number:06d}", "side": "candidate", "context": retrieval.paragraph(pool, number, code),
+        {"id": f"{code}:{split}-c{number:06d}", "side": "candidate", "context": retrieval.paragraph(pool, number, code),
          "gold": [], "text": text(sentence(event, code), code)}
         for number, event in enumerate(pool.candidates)
     ]  # fmt: skip

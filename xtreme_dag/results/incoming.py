@@ -214,13 +214,13 @@ def _judge(
     folder: Path, labels: Path | None, tables: Tables, files: Mapping[Cell, str], benchmark: str
 ) -> tuple[dict[Cell, _Judged], list[str]]:
     """The rows of every file that has a table and labels, and what is amiss."""
-    digests: Mapping[Cell, Mapping[str, str]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         side = Path(scratch)
         if labels is None:
             warnings = write_known_labels(tables, side)
         else:
-            warnings, digests = _link_labels(labels, tables, files, side)
+            warnings = _link_labels(labels, tables, files, side)
+        digests = {cell: file_digest(side / files[cell]) for cell in tables if (side / files[cell]).is_file()}
         if not any(side.glob("*/*")):
             raise UserError("nothing to import: nothing has labels", where=str(folder), fix="; ".join(warnings[:2]))
         shown = str(labels or "labels of the study")
@@ -234,16 +234,13 @@ def _judge(
     judged = {}
     for cell, rows in read.items():
         inputs = {"table": tables.paths[cell].name, "predictions": file_digest(folder / files[cell])}
-        judged[cell] = _Judged(rows=rows, inputs={**inputs, **digests.get(cell, {})})
+        judged[cell] = _Judged(rows=rows, inputs={**inputs, "labels": digests[cell]})
     return judged, warnings
 
 
-def _link_labels(
-    labels: Path, tables: Iterable[Cell], files: Mapping[Cell, str], side: Path
-) -> tuple[list[str], dict[Cell, dict[str, str]]]:
-    """Puts links to the label files of the study's tables into a folder: what lacks, and the digests of the others."""
+def _link_labels(labels: Path, tables: Iterable[Cell], files: Mapping[Cell, str], side: Path) -> list[str]:
+    """Puts links to the label files of the study's tables into a folder; says in words which lack."""
     warnings: list[str] = []
-    digests: dict[Cell, dict[str, str]] = {}
     for cell in tables:
         path = labels / files[cell]
         if not path.is_file():
@@ -251,8 +248,7 @@ def _link_labels(
             continue
         (side / cell[0]).mkdir(exist_ok=True)
         (side / files[cell]).symlink_to(path.absolute())
-        digests[cell] = {"labels": file_digest(path)}
-    return warnings, digests
+    return warnings
 
 
 def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:

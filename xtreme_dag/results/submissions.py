@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.data.canonical import read_table
 from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.evaluation.entry import POOLED_FORMATS
 from xtreme_dag.evaluation.scoring.folder import folder_tasks
 from xtreme_dag.evaluation.scoring.layout import file_name
 from xtreme_dag.evaluation.submission import Cell, write_labels, write_submission
@@ -60,14 +61,14 @@ class Tables(Mapping[Cell, pa.Table]):
         paths: task and language -> where the table is.
     """
 
-    def __init__(self, paths: Mapping[Cell, Path], read: Callable[[Path], pa.Table]) -> None:
+    def __init__(self, paths: Mapping[Cell, Path], read: Callable[[Cell], pa.Table]) -> None:
         self.paths = paths
         self._read = read
 
     def __getitem__(self, cell: Cell) -> pa.Table:
         path = self.paths[cell]
         try:
-            return self._read(path)
+            return self._read(cell)
         except (OSError, pa.ArrowInvalid):
             raise UserError(
                 f"{path.name} is gone or damaged",
@@ -168,12 +169,25 @@ def benchmark_of(landing: Landing) -> str:
 
 
 def test_tables(home: Home, landing: Landing, rows: Iterable[Evaluation]) -> Tables:
-    """The canonical tables that evaluations were made from, by the lineage that landed."""
+    """The canonical tables that evaluations were made from, by the lineage that landed.
+
+    A table knows the right candidates of its own language. Where the candidates of all languages are pooled, they are
+    replaced by those that the evaluation counted, of all languages.
+    """
     store = Store(Home(Path(landing.origin)).store if landing.origin else home.store)
-    stages = _stages(landing)
-    return Tables(
-        {(row.task, row.language): store.artifact(stages[row.stage_key].inputs["table"]) for row in rows}, read_table
-    )
+    stages, catalogue = _stages(landing), load_catalogue()
+    paths, pooled = {}, {}
+    for row in rows:
+        cell = (row.task, row.language)
+        paths[cell] = store.artifact(stages[row.stage_key].inputs["table"])
+        if catalogue.dataset(catalogue.task(row.task).test.dataset).format in POOLED_FORMATS:
+            pooled[cell] = home.root / row.artifact / _ROWS
+
+    def read(cell: Cell) -> pa.Table:
+        table = read_table(paths[cell])
+        return _with_gold(table, pooled[cell]) if cell in pooled else table
+
+    return Tables(paths, read)
 
 
 def write_known_labels(tables: Tables, folder: Path) -> list[str]:
@@ -217,8 +231,19 @@ def _stages(landing: Landing) -> dict[str, StageFacts]:
     return {stage.key: stage for stage in landing.stages}
 
 
+def _with_gold(table: pa.Table, rows: Path) -> pa.Table:
+    """The table with the gold sets of an evaluation's rows."""
+    counted = pq.ParquetFile(rows).read(["id", "gold"])
+    right = dict(zip(counted["id"].to_pylist(), (gold.split() for gold in counted["gold"].to_pylist()), strict=True))
+    names, own = (table[name].to_pylist() for name in ("id", "gold"))
+    gold = [right.get(name, known) for name, known in zip(names, own, strict=True)]
+    place = table.column_names.index("gold")
+    return table.set_column(place, table.schema.field(place), pa.array(gold, table.schema.field(place).type))
+
+
 def _predictions(home: Home, cells: Mapping[Cell, Evaluation]) -> Tables:
-    return Tables({cell: home.root / row.artifact / _ROWS for cell, row in cells.items()}, _with_candidates)
+    paths = {cell: home.root / row.artifact / _ROWS for cell, row in cells.items()}
+    return Tables(paths, lambda cell: _with_candidates(paths[cell]))
 
 
 def _with_candidates(path: Path) -> pa.Table:
