@@ -1,6 +1,8 @@
 """The stream of batches, the model cache and the settings."""
 
+import gc
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -164,6 +166,21 @@ def test_the_cache_is_bounded_and_keeps_the_model_in_use(base, tmp_path, monkeyp
     cached_model(base, CPU, budget=1)
     assert there == [1, 0] and len(engine._loaded) == 1
     engine._loaded.clear()
+
+
+def test_a_forgotten_model_leaves_memory_at_once(base, tmp_path):
+    engine._loaded.clear()
+    folders = [tmp_path / str(number) for number in range(2)]
+    for folder in folders:
+        shutil.copytree(base, folder)
+    gc.disable()
+    try:
+        alive = weakref.ref(cached_model(folders[0], CPU, budget=1))
+        cached_model(folders[1], CPU, budget=1)
+        assert alive() is None
+    finally:
+        gc.enable()
+        engine._loaded.clear()
 
 
 def test_settings_that_cannot_be_are_refused(make_context, tmp_path):

@@ -6,6 +6,7 @@ within themselves and nothing is padded.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,9 @@ Rows = NDArray[np.int64]
 # Large enough to keep the matrix products busy, small enough for the activations to stay near the cache (CPU).
 CPU_BATCH_TOKENS = 4096
 CUDA_BATCH_TOKENS = 65_536
-CACHE_BYTES = 6 << 30
+# A model's languages come one after another, so what is kept beyond the one in use seldom helps, and every worker
+# process of a study keeps as much.
+CACHE_BYTES = 1 << 30
 PRECISIONS = ("float32", "bfloat16")
 _WEIGHTS = (".safetensors", ".bin")
 # These normalise once more behind the last layer: their earlier states are not what a shorter encoder would return.
@@ -98,13 +101,21 @@ def cached_model(folder: Path, device: torch.device, *, budget: int = CACHE_BYTE
     key = (str(folder.resolve()), str(device), *marks)
     if key not in _loaded:
         coming = sum(state.st_size for name, state in files.items() if name.suffix in _WEIGHTS)
-        while _loaded and coming + sum(map(_bytes, _loaded.values())) > budget:
-            _loaded.popitem(last=False)
+        _make_room(coming, budget, keep=0)
         _loaded[key] = load_model(folder, device=device)
     _loaded.move_to_end(key)
-    while len(_loaded) > 1 and sum(map(_bytes, _loaded.values())) > budget:
-        _loaded.popitem(last=False)
+    _make_room(0, budget, keep=1)
     return _loaded[key]
+
+
+def _make_room(coming: int, budget: int, *, keep: int) -> None:
+    """Forgets the least recently used models until `coming` bytes more fit in, all but the `keep` last."""
+    before = len(_loaded)
+    while len(_loaded) > keep and coming + sum(map(_bytes, _loaded.values())) > budget:
+        _loaded.popitem(last=False)
+    if len(_loaded) < before:
+        # An encoder's hooks refer back to it: without the collector, models would stay for hundreds of stages.
+        gc.collect()
 
 
 def _bytes(model: TrainedModel) -> int:
