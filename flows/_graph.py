@@ -19,6 +19,7 @@ from tasks.evaluate import evaluate
 from tasks.intermediate import intermediate
 from tasks.prepare import prepare
 from tasks.pretrain import pretrain
+from tasks.search import search
 from tasks.target import target
 from tasks.translate import translate
 from xtreme_dag.stages.graph import Output, Stage
@@ -32,6 +33,7 @@ TASKS: Mapping[str, Task[..., Any]] = {
     "translate": translate,
     "intermediate": intermediate,
     "target": target,
+    "search": search,
     "evaluate": evaluate,
 }
 

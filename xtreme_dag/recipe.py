@@ -23,7 +23,10 @@ SECTIONS = ("encode", "intermediate", "target", "evaluate")
 # Beside the trainer's own settings: how many English examples a target is trained on, for few-shot studies.
 _TARGET_EXTRA = frozenset({"examples"})
 _ENCODE = frozenset({"max_length", "doc_stride", "query_length"})
-_EVALUATE = frozenset({"layer", "pooling", "n_best", "max_answer_length", "null_threshold", "margin_k", "index"})
+_EVALUATE = frozenset(
+    {"layer", "pooling", "similarity", "margin", "margin_k", "repeats", "sweep", "model_of", "n_best", "save_n_best",
+     "max_answer_length", "null_threshold", "precision"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

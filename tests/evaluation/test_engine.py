@@ -1,6 +1,8 @@
 """The stream of batches, the model cache and the settings."""
 
+import gc
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -11,7 +13,15 @@ from hypothesis import strategies as st
 from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.errors import UserError
 from xtreme_dag.evaluation import engine
-from xtreme_dag.evaluation.engine import Sequences, Settings, cached_model, infer, sequences_of, settings_of, states_at
+from xtreme_dag.evaluation.engine import (
+    Sequences,
+    Settings,
+    cached_model,
+    infer,
+    sequences_of,
+    settings_of,
+    states_of_layer,
+)
 
 CPU = torch.device("cpu")
 
@@ -103,16 +113,26 @@ def test_company_order_and_batch_do_not_change_hidden_states(base, miniworld, ma
             torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
-def test_states_of_chosen_tokens_are_those_of_the_whole_forward(base, miniworld, make_inputs):
+def test_the_states_of_a_layer_are_those_of_the_whole_forward(base, miniworld, make_inputs):
     model = cached_model(base, CPU)
     table = open_encoded(make_inputs(miniworld("parallel", rows=20), format="parallel", head="embedding")["encoded"])
     tokens = sequences_of([table]).packed(np.arange(40), CPU)
+    ran = []
+    hooks = [
+        layer.register_forward_hook(lambda *_, number=number: ran.append(number))
+        for number, layer in enumerate(model.encoder.backbone.encoder.layer, start=1)
+    ]
     with torch.inference_mode():
-        whole = model.encoder(tokens)
-        for at in (tokens.first, torch.tensor([3]), torch.arange(len(whole))):
-            torch.testing.assert_close(states_at(model.encoder, tokens, at), whole[at], rtol=0, atol=1e-5)
+        every = model.encoder.every_layer(tokens)
+        for layer in (0, 2, 4):
+            ran.clear()
+            states = states_of_layer(model.encoder, tokens, layer)
+            torch.testing.assert_close(states, every[layer], rtol=0, atol=1e-6)
+            assert ran == list(range(1, layer + 1))
         # The encoder is as before.
-        torch.testing.assert_close(model.encoder(tokens), whole, rtol=0, atol=0)
+        torch.testing.assert_close(model.encoder(tokens), every[4], rtol=0, atol=0)
+    for hook in hooks:
+        hook.remove()
 
 
 def test_a_model_is_loaded_once_until_its_files_change(base, tmp_path):
@@ -127,18 +147,40 @@ def test_a_model_is_loaded_once_until_its_files_change(base, tmp_path):
     assert cached_model(copy, CPU) is not second
 
 
-def test_the_cache_is_bounded_and_keeps_the_model_in_use(base, tmp_path):
+def test_the_cache_is_bounded_and_keeps_the_model_in_use(base, tmp_path, monkeypatch):
     engine._loaded.clear()
     folders = [tmp_path / str(number) for number in range(3)]
     for folder in folders:
         shutil.copytree(base, folder)
     size = engine._bytes(cached_model(folders[0], CPU))
-    two = 2 * size
+    two = int(2.5 * size)
     kept = [cached_model(folder, CPU, budget=two) for folder in folders]
     assert len(engine._loaded) == 2
     assert cached_model(folders[2], CPU, budget=two) is kept[2]
     assert cached_model(folders[1], CPU, budget=two) is kept[1]
-    assert cached_model(folders[0], CPU, budget=1) is not kept[0] and len(engine._loaded) == 1
+    # What is to be forgotten goes before the next one is loaded, so that both are never there together.
+    there = []
+    monkeypatch.setattr(engine, "load_model", lambda *_, **__: there.append(len(engine._loaded)) or kept[0])
+    cached_model(folders[0], CPU, budget=two)
+    assert there == [1]
+    cached_model(base, CPU, budget=1)
+    assert there == [1, 0] and len(engine._loaded) == 1
+    engine._loaded.clear()
+
+
+def test_a_forgotten_model_leaves_memory_at_once(base, tmp_path):
+    engine._loaded.clear()
+    folders = [tmp_path / str(number) for number in range(2)]
+    for folder in folders:
+        shutil.copytree(base, folder)
+    gc.disable()
+    try:
+        alive = weakref.ref(cached_model(folders[0], CPU, budget=1))
+        cached_model(folders[1], CPU, budget=1)
+        assert alive() is None
+    finally:
+        gc.enable()
+        engine._loaded.clear()
 
 
 def test_settings_that_cannot_be_are_refused(make_context, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,8 +47,19 @@ def write_table(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd", row_group_size=65_536, write_statistics=False, store_schema=True)
 
 
-def read_table(path: Path) -> pa.Table:
-    """Reads `table.parquet` of a prepared artifact, given the file or its folder; one chunk a row group."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads `table.parquet` of a prepared artifact, given the file or its folder; one chunk a row group.
+
+    Args:
+        path: the file or its folder.
+        columns: only these columns, where the texts of a large pool are not needed.
+    """
     source = pq.ParquetFile(path / "table.parquet" if path.is_dir() else path, pre_buffer=False)
-    groups = [source.read_row_group(number, use_threads=False) for number in range(source.num_row_groups)]
-    return pa.concat_tables(groups) if groups else source.schema_arrow.empty_table()
+    wanted = None if columns is None else list(columns)
+    groups = [
+        source.read_row_group(number, columns=wanted, use_threads=False) for number in range(source.num_row_groups)
+    ]
+    if groups:
+        return pa.concat_tables(groups)
+    empty = source.schema_arrow.empty_table()
+    return empty if wanted is None else empty.select(wanted)

@@ -12,7 +12,7 @@ from torch import Tensor
 from xtreme_dag.data.canonical import read_table
 from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.evaluation.artifact import rows_in_order
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of, states_at
+from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.stages.context import StageContext
@@ -36,7 +36,7 @@ def evaluate_classification(
     chosen, scores = np.zeros(len(table), np.int64), np.zeros(len(table))
 
     def classify(tokens: PackedTokens, _: Rows) -> tuple[Tensor, Tensor]:
-        scores: Tensor = model.heads[head](states_at(model.encoder, tokens, tokens.first))
+        scores: Tensor = model.heads[head](model.encoder(tokens, tokens.first))
         best = scores.float().softmax(dim=-1).max(dim=-1)
         return best.indices, best.values
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.errors import UserError, nearest
-from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, states_at
+from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, states_of_layer
 from xtreme_dag.model import PackedTokens, TrainedModel
 
 POOLINGS = ("mean", "mean_without_special", "cls", "dual")
@@ -109,10 +109,9 @@ def embed(
 
     def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
         if head:
-            unit: Tensor = model.heads[head](states_at(model.encoder, tokens, tokens.first))
+            unit: Tensor = model.heads[head](model.encoder(tokens, tokens.first))
             return unit.float()
-        last = layer == model.encoder.layers
-        states = model.encoder(tokens) if last else model.encoder.every_layer(tokens)[layer]
+        states = states_of_layer(model.encoder, tokens, layer)
         return pool(states, tokens, pooling, ~torch.isin(tokens.input_ids, surrounding))
 
     found = np.zeros((len(once.lengths), model.encoder.hidden_size), np.float32)

@@ -6,18 +6,19 @@ within themselves and nothing is padded.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.errors import UserError, nearest
@@ -31,8 +32,13 @@ Rows = NDArray[np.int64]
 # Large enough to keep the matrix products busy, small enough for the activations to stay near the cache (CPU).
 CPU_BATCH_TOKENS = 4096
 CUDA_BATCH_TOKENS = 65_536
-CACHE_BYTES = 6 << 30
+# A model's languages come one after another, so what is kept beyond the one in use seldom helps, and every worker
+# process of a study keeps as much.
+CACHE_BYTES = 1 << 30
 PRECISIONS = ("float32", "bfloat16")
+_WEIGHTS = (".safetensors", ".bin")
+# These normalise once more behind the last layer: their earlier states are not what a shorter encoder would return.
+_NORMALISED_LAST = frozenset({"xlm-roberta-xl"})
 
 _loaded: OrderedDict[tuple[str, ...], TrainedModel] = OrderedDict()
 
@@ -81,23 +87,35 @@ def settings_of(recipe: Mapping[str, Any], context: StageContext) -> Settings:
 def cached_model(folder: Path, device: torch.device, *, budget: int = CACHE_BYTES) -> TrainedModel:
     """A model, loaded once per process for all its languages.
 
-    The least recently used models go when the cached parameters pass `budget` bytes; the one asked for always stays.
-    A folder is recognised by its path and its files' names, sizes and times.
+    The least recently used models go before another is loaded, so that the parameters kept and those that come stay
+    within `budget` bytes together; the one asked for always stays. An artifact's folder is named by its digest: models
+    of equal content are one. Other folders are told apart by path and their files' names, sizes and times.
 
     Args:
         folder: a model folder or base model, see `xtreme_dag.model.load_model`.
         device: where its weights are.
         budget: bytes of parameters to keep.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    marks = (f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    files = {path.relative_to(folder): path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
+    marks = (f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in files.items())
     key = (str(folder.resolve()), str(device), *marks)
     if key not in _loaded:
+        coming = sum(state.st_size for name, state in files.items() if name.suffix in _WEIGHTS)
+        _make_room(coming, budget, keep=0)
         _loaded[key] = load_model(folder, device=device)
     _loaded.move_to_end(key)
-    while len(_loaded) > 1 and sum(map(_bytes, _loaded.values())) > budget:
-        _loaded.popitem(last=False)
+    _make_room(0, budget, keep=1)
     return _loaded[key]
+
+
+def _make_room(coming: int, budget: int, *, keep: int) -> None:
+    """Forgets the least recently used models until `coming` bytes more fit in, all but the `keep` last."""
+    before = len(_loaded)
+    while len(_loaded) > keep and coming + sum(map(_bytes, _loaded.values())) > budget:
+        _loaded.popitem(last=False)
+    if len(_loaded) < before:
+        # An encoder's hooks refer back to it: without the collector, models would stay for hundreds of stages.
+        gc.collect()
 
 
 def _bytes(model: TrainedModel) -> int:
@@ -131,34 +149,30 @@ def head_name(model: TrainedModel, kind: str, task: str, labels: Sequence[str] =
     )
 
 
-def states_at(encoder: PackedEncoder, tokens: PackedTokens, at: Tensor) -> Tensor:
-    """The last layer's hidden states of some tokens, computed for these tokens alone as far as possible.
-
-    A classification head reads one token per sequence. Behind its attention the last layer treats tokens one by one,
-    so its output projection and feed-forward part, three quarters of its arithmetic, need not run for the others.
+def states_of_layer(encoder: PackedEncoder, tokens: PackedTokens, layer: int) -> Tensor:
+    """Hidden states behind one layer; later layers are not computed (10 of 24 where XTREME's layer 14 is wanted).
 
     Args:
         encoder: the encoder.
         tokens: the packed batch.
-        at: int64 (chosen,), positions in the batch.
+        layer: 0 (the embeddings) to the number of layers.
 
     Returns:
-        (chosen, hidden), equal to `encoder(tokens)[at]` to rounding.
+        (tokens, hidden), equal to `encoder.every_layer(tokens)[layer]`.
     """
-    if not encoder.packs:
-        every: Tensor = encoder(tokens)
-        return every.index_select(0, at)
-    backbone: Any = encoder.backbone
-
-    def narrow(_: nn.Module, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(state.index_select(1, at) for state in states)
-
-    hook = backbone.encoder.layer[-1].attention.output.register_forward_pre_hook(narrow)
+    if layer == encoder.layers:
+        last: Tensor = encoder(tokens)
+        return last
+    if not encoder.packs or encoder.config.model_type in _NORMALISED_LAST:
+        return encoder.every_layer(tokens)[layer]
+    inner: Any = cast(Any, encoder.backbone).encoder
+    whole = inner.layer
+    inner.layer = whole[:layer]
     try:
-        chosen: Tensor = encoder(tokens)
+        states: Tensor = encoder(tokens)
     finally:
-        hook.remove()
-    return chosen
+        inner.layer = whole
+    return states
 
 
 @dataclass(frozen=True, kw_only=True)

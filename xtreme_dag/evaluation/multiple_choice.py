@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of, states_at
+from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.stages.context import StageContext
@@ -40,7 +40,7 @@ def evaluate_multiple_choice(
     choices = np.zeros(len(table.lengths))
 
     def judge(tokens: PackedTokens, _: Rows) -> Tensor:
-        scored: Tensor = model.heads[head](states_at(model.encoder, tokens, tokens.first))
+        scored: Tensor = model.heads[head](model.encoder(tokens, tokens.first))
         return scored.squeeze(-1).float()
 
     for rows, value in infer(sequences_of([table]), judge, settings, progress=context.progress):

@@ -43,7 +43,7 @@ class Pool:
     Attributes:
         language: the language.
         encoded: the encoded table.
-        rows: its canonical rows.
+        rows: its canonical rows, without their texts: `id`, `side`, `gold`.
         queries: rows of the queries.
         candidates: rows of the candidates.
     """
@@ -117,7 +117,10 @@ def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
                 f"the table of {language} was encoded for training, without its pool", where=task,
                 fix="encode it for the head `embedding`",
             )  # fmt: skip
-        rows = rows_in_order(read_table(inputs[f"table:{language}"]), encoded.example_ids, task)
+        rows = read_table(inputs[f"table:{language}"], ("id", "side", "gold"))
+        # The names of a million candidates as Python strings only where the orders differ.
+        if not rows["id"].equals(encoded.examples["id"]):
+            rows = rows_in_order(rows, encoded.example_ids, task)
         asks = np.array([side in ("question", "mention") for side in rows["side"].to_pylist()], dtype=bool)
         pools.append(
             Pool(
@@ -135,7 +138,7 @@ def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
 
 def _first_seen(encoded: EncodedTable, rows: NDArray[np.int64], seen: set[bytes]) -> NDArray[np.int64]:
     """The candidates whose id and tokens were not seen before (each language's Mewsli-X table has all entities)."""
-    names, ids, bounds = encoded.example_ids, encoded.ids, encoded.offsets.tolist()
+    names, ids, bounds = encoded.examples["id"].to_pylist(), encoded.ids, encoded.offsets.tolist()
     kept = []
     for row in rows.tolist():
         mark = blake2b(names[row].encode(), digest_size=16)

@@ -16,7 +16,7 @@ from xtreme_dag.data.canonical import read_table
 from xtreme_dag.data.encoded import EncodedTable, open_encoded
 from xtreme_dag.errors import UserError
 from xtreme_dag.evaluation.artifact import rows_in_order, spread, write_evaluation
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of, states_at
+from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.evaluation.scoring.columns import column_sums
 from xtreme_dag.evaluation.scoring.combine import overlap_f1, precision, recall, token_accuracy
 from xtreme_dag.evaluation.scoring.tagging import statistics
@@ -47,7 +47,7 @@ def evaluate_tagging(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
         places = word_of_token[sequences.tokens_of(rows)]
         first = np.flatnonzero(places >= 0)
         at = torch.from_numpy(first).to(settings.device)
-        tagged: Tensor = model.heads[head](states_at(model.encoder, tokens, at))
+        tagged: Tensor = model.heads[head](model.encoder(tokens, at))
         best = tagged.float().softmax(dim=-1).max(dim=-1)
         return places[first], best.indices, best.values
 

@@ -146,7 +146,8 @@ class StageFacts:
 
     Attributes:
         key: the stage's key (its inputs, parameters and code).
-        kind: `prepare`, `check`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `evaluate`.
+        kind: `prepare`, `check`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
+            `evaluate`.
         name: readable name (`evaluate[mixed/xnli/de/test/1]`).
         digest: digest of the artifact that it wrote.
         fingerprint: code fingerprint.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xtreme_dag.benchmark.catalogue import Dataset, TableRef, Task, load_catalogue
+from xtreme_dag.benchmark.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.errors import UserError, nearest
-from xtreme_dag.evaluation.entry import entry
 from xtreme_dag.recipe import load_recipe
 from xtreme_dag.stages.derived import Derived
-from xtreme_dag.stages.graph import Graph, Output, Source, Stage
+from xtreme_dag.stages.evaluations import Evaluations
+from xtreme_dag.stages.graph import Graph
 from xtreme_dag.stages.mixing import Mixing, kept_head
-from xtreme_dag.stages.models import TENSORS, Models, base_model, tokenizer_of
+from xtreme_dag.stages.models import Models, base_model, tokenizer_of
 from xtreme_dag.stages.tables import Tables
 from xtreme_dag.stages.targets import Targets
 from xtreme_dag.study import Study
@@ -68,6 +68,7 @@ class _Builder:
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
         rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
         self.mixing, self.targets = Mixing(*rooms), Targets(*rooms)
+        self.evaluations = Evaluations(self.graph, self.catalogue, self.recipe, self.tables, self.tokenizer)
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:
@@ -81,11 +82,12 @@ class _Builder:
                 start = self.mixing.train(name, condition, seed, self.base)
                 source = self.study.source_of(condition)
                 for task in self.tasks:
-                    model = self.targets.train(task, name, condition, seed, start, source)
+                    trained = self.evaluations.trained_for(task)
+                    model = self.targets.train(trained, name, condition, seed, start, source)
                     for language in languages[task.name]:
-                        self._evaluate(task, task.test, language, name, seed, model)
+                        self.evaluations.add(task, task.test, language, name, seed, model)
                     if (chosen_on := dev[task.name]) is not None:
-                        self._evaluate(task, *chosen_on, name, seed, model)
+                        self.evaluations.add(task, *chosen_on, name, seed, model)
         return Built(
             graph=self.graph,
             tasks=self.tasks,
@@ -147,31 +149,3 @@ class _Builder:
             self.tables.prepared(dataset, listed[0], task.test.split)
             return list(listed)
         return [language for language in listed if language in available]
-
-    def _evaluate(
-        self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Source | Output
-    ) -> None:
-        """Adds the evaluation of a model on a split in one language: on test, or on what conditions are chosen by."""
-        dataset = self.catalogue.dataset(ref.dataset)
-        facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
-        where = language if ref == task.test else f"{language} {ref.split}"
-        recipe = self.recipe.settings("evaluate", task.head, task.name)
-        encoded = self.tables.encoded(ref, language, task.head, task.name, self.tokenizer)
-        table = encoded.inputs["table"]
-        self.graph.add(
-            Stage(
-                kind="evaluate",
-                name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
-                function=entry(dataset.format, dataset.name),
-                params={
-                    **facts,
-                    "head": task.head,
-                    "labels": list(dataset.labels),
-                    "metric": task.metric,
-                    "recipe": recipe,
-                },
-                inputs={"model": model, "encoded": Output(stage=encoded.name), "table": table},
-                libraries=TENSORS,
-                labels={**facts, "condition": condition, "seed": seed},
-            )
-        )

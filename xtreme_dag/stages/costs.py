@@ -97,9 +97,11 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
         elif stage.kind == "target":
             tokens = _passes(stage, sizes)
             trained += tokens or 0
-        elif stage.kind == "evaluate":
-            encoded = stage.inputs["encoded"]
-            tokens = sizes.of(encoded.stage).tokens if isinstance(encoded, Output) else None
+        elif stage.kind in ("search", "evaluate") and "ranked" not in stage.inputs:
+            # What was searched in a pool of all languages was read there.
+            encoded = [made for name, made in stage.inputs.items() if name.partition(":")[0] == "encoded"]
+            counts = [sizes.of(made.stage).tokens if isinstance(made, Output) else None for made in encoded]
+            tokens = None if None in counts else sum(count or 0 for count in counts)
             read += tokens or 0
         elif stage.kind == "translate":
             translations += stage.params.get("by") == "model"
@@ -178,7 +180,7 @@ def _shape(study: Study, graph: Graph) -> tuple[int, int, int] | None:
         return _pretrained_shape(dict(study.model.pretrain))
     for stage in graph:
         model = stage.inputs.get("model")
-        if stage.kind in ("intermediate", "target", "evaluate") and isinstance(model, Source):
+        if stage.kind in ("intermediate", "target", "search", "evaluate") and isinstance(model, Source):
             return _configured(model.path / "config.json")
     return SHAPES.get(str(study.model.hub))
 

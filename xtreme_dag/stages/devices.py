@@ -12,7 +12,7 @@ from xtreme_dag.errors import UserError
 from xtreme_dag.stages.locks import holder_of, try_lock, unlock
 
 # The kinds whose functions compute with tensors.
-_KINDS = frozenset({"pretrain", "translate", "intermediate", "target", "evaluate"})
+_KINDS = frozenset({"pretrain", "translate", "intermediate", "target", "search", "evaluate"})
 _POLL_SECONDS = 0.2
 
 

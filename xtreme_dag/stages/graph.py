@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KINDS = ("prepare", "check", "encode", "pretrain", "translate", "intermediate", "target", "evaluate")
+KINDS = ("prepare", "check", "encode", "pretrain", "translate", "intermediate", "target", "search", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
