@@ -137,6 +137,12 @@ def test_docs_from_outcomes_and_without(tmp_path):
     assert "all satisfied" in page.read_text()
 
 
+def test_docs_of_a_file_that_holds_no_outcomes(tmp_path):
+    wrong = tmp_path / "check.json"
+    wrong.write_text("[]")
+    assert "not what `data check --json` prints" in str(call("docs", "--outcomes", wrong).exception)
+
+
 def test_data_docs_of_great_expectations_on_request(tmp_path):
     release.xcopa(tmp_path / "data", ("et",))
     site = tmp_path / "site"

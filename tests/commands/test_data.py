@@ -53,6 +53,50 @@ def test_ls_of_the_whole_catalogue_in_the_miniworld():
     assert all(split["here"] for entry in found["datasets"] for split in entry["splits"])
 
 
+def test_ls_of_the_hub_says_what_is_not_pinned():
+    done = call("ls", "--source", "hub")
+    assert done.exit_code == 0
+    lines = {tuple(line.split()[:3:2]): line for line in done.output.splitlines()}
+    assert "no revision of facebook/xnli is pinned" in lines["xnli", "test"]
+    assert "get: bucc2018-XX-en" in lines["bucc2018", "test"]
+    assert "`xtreme-dag data revisions` asks the hub for them" in done.output.splitlines()[-1]
+    done = call("ls", "--source", "hub", "--revision", f"xnli={'a' * 40}", "--dataset", "xnli")
+    assert "pinned" not in done.output
+    assert "15 of 15" in done.output
+
+
+def test_check_of_the_hub_without_commits_says_how_to_pin_them():
+    assert "no revision of any dataset is pinned" in str(call("check", "--source", "hub").exception)
+    done = call("check", "--source", "hub", "--revision", f"xnli={'a' * 40}", "--dataset", "mnli")
+    assert "no revision of mnli is pinned" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--source", "hub", "--revision", "xnli"), "'xnli' is not DATASET=COMMIT"),
+        (("--revision", f"xnli={'a' * 40}"), "only source hub has revisions"),
+        (("--source", "hub", "--revision", "xnli=main"), "'main' is not a commit"),
+        (("--source", "study:no-such.yaml"), "no-such.yaml"),
+    ],
+)
+def test_a_source_that_cannot_be_is_an_error(arguments, message):
+    done = call("ls", *arguments)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+
+
+def test_the_source_of_a_study(tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        f"study: s\nquestion: q\ndata: {{hub: {{revisions: {{xnli: {'a' * 40}}}}}}}\nmodel: {{pretrain: {{kind: planted, seed: 1}}}}\n"
+        "seeds: [1]\nintermediate: {none: {description: nothing}}\ntargets: [xnli]\nrecipe: quick\ncompare: {baseline: none}\n"
+    )
+    done = call("ls", "--source", f"study:{study}", "--dataset", "xnli", "--dataset", "mnli", "--json")
+    wanting = {entry["dataset"]: entry["splits"][0]["wanting"] for entry in json.loads(done.output)["datasets"]}
+    assert wanting == {"xnli": "", "mnli": "no revision of nyu-mll/multi_nli is pinned"}
+
+
 def test_show_prints_rows_counts_and_lengths(folder):
     done = call("show", "xnli", "de", "--split", "test", "--source", f"folder:{folder}", "--rows", "1")
     assert done.exit_code == 0, done.output
@@ -125,7 +169,7 @@ def test_a_file_that_cannot_be_read_is_a_violation_and_not_a_traceback(folder):
     assert tables["en", "test"]["rows"] == 60
 
 
-@pytest.mark.parametrize("name", ["ls", "show", "check"])
+@pytest.mark.parametrize("name", ["ls", "show", "check", "revisions"])
 def test_help_has_an_example(name):
     done = call(name, "--help")
     assert done.exit_code == 0

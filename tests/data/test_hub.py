@@ -182,6 +182,58 @@ def test_a_revision_must_be_a_commit():
         open_source("hub").locate(load_catalogue().dataset("xnli"), "de", "test")
 
 
+def test_revisions_of_unknown_datasets_and_of_another_type_are_named():
+    with pytest.raises(UserError, match=r"revisions\.xnil: no dataset 'xnil' in the catalogue\n  did you mean 'xnli'"):
+        open_source("hub", {"revisions": {"xnil": COMMIT}})
+    with pytest.raises(UserError, match="12 is not a commit"):
+        open_source("hub", {"revisions": {"xnli": 12}})
+
+
+def test_a_union_is_pinned_where_all_its_parts_are():
+    catalogue = load_catalogue()
+    source = open_source("hub", {"revisions": {"snli": COMMIT, "mnli": COMMIT}})
+    assert [source.pinned(catalogue.dataset(name)) for name in ("snli", "anli_plus", "bucc2018")] == [
+        True,
+        False,
+        False,
+    ]
+    assert open_source("hub", {"revisions": dict.fromkeys(("snli", "mnli", "anli"), COMMIT)}).pinned(
+        catalogue.dataset("anli_plus")
+    )
+
+
+def called(server, tmp_path, *arguments, **environment):
+    """The program against the loopback hub, in a process of its own."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    env |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), **environment}
+    command = [sys.executable, "-m", "xtreme_dag", "data", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+
+def test_the_program_asks_the_hub_for_commits_and_checks_with_them(hub, tmp_path):
+    done = called(hub, tmp_path, "revisions", "--dataset", "xnli", "--dataset", "squad_v1", "--dataset", "bucc2018")
+    assert done.returncode == 1
+    assert done.stdout == f'data:\n  hub:\n    revisions:\n      xnli: "{COMMIT}"\n'
+    assert "squad_v1: rajpurkar/squad: access is granted on its page" in done.stderr
+    assert "bucc2018: not on the hub" in done.stderr
+    told = called(hub, tmp_path, "revisions", "--dataset", "squad_v1", "--json", HF_TOKEN=hub.token)
+    assert json.loads(told.stdout) == {"revisions": {"squad_v1": COMMIT}, "refused": {}}
+    done = called(
+        hub, tmp_path, "check", "--source", "hub", "--revision", f"xnli={COMMIT}", "--language", "de", "--json"
+    )
+    assert done.stderr.startswith("left out, no commit is pinned or not on the hub: anli,")
+    tables = {table["split"]: table for table in json.loads(done.stdout)["tables"]}
+    assert tables["test"]["rows"] == 3
+    # three rows are not the published 5,010, and the fixture's dev is its test
+    broken = {rule["rule"] for rule in tables["test"]["rules"] if not rule["ok"]}
+    assert broken == {"rows_as_published", "unseen_in_selection"}
+    assert "has no split 'train'" in tables["train"]["rules"][0]["error"]
+    assert (
+        called(hub, tmp_path, "revisions", HF_HUB_OFFLINE="1").stderr
+        == "hub: this is offline\n  unset HF_HUB_OFFLINE\n"
+    )
+
+
 def test_a_cache_folder_is_not_in_the_params(tmp_path):
     source = open_source("hub", {"revisions": {"xnli": COMMIT}, "cache": str(tmp_path)})
     located = source.locate(load_catalogue().dataset("xnli"), "de", "test")

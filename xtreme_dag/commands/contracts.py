@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xtreme_dag.commands.sources import HELP, opened, pinned_only, revision_option
+
 if TYPE_CHECKING:
     from xtreme_dag.data.contracts.diff import Difference
 
@@ -119,23 +121,22 @@ def diff(old: Path | None, new: Path | None, base: str | None, study: Path | Non
 
 
 @command.command(epilog="Example: xtreme-dag contracts docs --source folder:download -o contracts.html")
-@click.option("--source", metavar="SOURCE", help="Check this source first: folder:PATH, hub, miniworld.")
+@click.option("--source", metavar="SOURCE", help=f"Check this source first: {HELP}")
+@revision_option
 @click.option("--outcomes", type=_FILE, help="JSON that `data check --json` printed, instead of checking.")
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
 @click.option("--data-docs", type=click.Path(file_okay=False, path_type=Path), help="Great Expectations' site as well, in this folder (its pages load styles from other hosts); needs --source.")  # fmt: skip
 @click.option("-o", "--output", default="contracts.html", show_default=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the page goes.")  # fmt: skip
 def docs(
-    source: str | None, outcomes: Path | None, names: tuple[str, ...], data_docs: Path | None, output: Path
-) -> None:
+    source: str | None, revisions: tuple[str, ...], outcomes: Path | None, names: tuple[str, ...],
+    data_docs: Path | None, output: Path,
+) -> None:  # fmt: skip
     """Write one offline HTML page of the contracts and, if asked, their outcomes."""
-    import json
-
     from xtreme_dag.benchmark.catalogue import load_catalogue
-    from xtreme_dag.commands.data import as_json_table
+    from xtreme_dag.commands.data_text import as_json_table
     from xtreme_dag.data.contracts.odcs import contract_path, read_contract, read_document
     from xtreme_dag.data.contracts.page import page
-    from xtreme_dag.data.sources import parse_source
-    from xtreme_dag.data.survey import survey
+    from xtreme_dag.data.survey import frames, survey
     from xtreme_dag.errors import UserError
 
     if data_docs is not None and source is None:
@@ -143,19 +144,33 @@ def docs(
     catalogue = load_catalogue()
     wanted = [catalogue.dataset(name).name for name in names or catalogue.datasets]
     tables: list[dict[str, Any]] = []
-    if source is not None:
-        tables = [as_json_table(table) for table in survey(catalogue, parse_source(source), datasets=wanted)]
+    there = opened(source, revisions) if source is not None else None
+    if there is not None:
+        wanted = pinned_only(catalogue, there, names)
+        tables = [as_json_table(table) for table in survey(catalogue, there, datasets=wanted)]
     elif outcomes is not None:
-        tables = [table for table in json.loads(outcomes.read_text())["tables"] if table["dataset"] in wanted]
+        tables = [table for table in _outcomes(outcomes) if table["dataset"] in wanted]
     contracts = [(read_contract(contract_path(name)), read_document(contract_path(name))) for name in wanted]
     title = f"Contracts over {source}" if source else "Data contracts"
     output.write_text(page(contracts, tables, title), encoding="utf-8")
     click.echo(str(output))
-    if data_docs is not None and source is not None:
+    if data_docs is not None and there is not None:
         from xtreme_dag.data.contracts.datadocs import build_data_docs
-        from xtreme_dag.data.survey import frames
 
-        click.echo(str(build_data_docs(data_docs, frames(catalogue, parse_source(source), wanted))))
+        click.echo(str(build_data_docs(data_docs, frames(catalogue, there, wanted))))
+
+
+def _outcomes(path: Path) -> list[dict[str, Any]]:
+    """The tables in a file that `data check --json` printed."""
+    import json
+
+    from xtreme_dag.errors import UserError
+
+    try:
+        tables: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["tables"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError("not what `data check --json` prints", where=str(path)) from None
+    return tables
 
 
 def _of_paths(old: Path, new: Path) -> Iterator[tuple[str, Any, Any]]:

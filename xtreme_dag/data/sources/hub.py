@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
-from xtreme_dag.benchmark.catalogue import Dataset
+from xtreme_dag.benchmark.catalogue import Dataset, load_catalogue
 from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.data.sources.base import Located, locate_union, union_languages
 from xtreme_dag.errors import UserError, nearest
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+ASK = "`xtreme-dag data revisions`"
 
 
 class HubSource:
@@ -34,11 +38,15 @@ class HubSource:
         self.cache = cache
         self.offline = os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "True") if offline is None else offline
         for name, revision in self.revisions.items():
-            if len(revision) != 40 or set(revision) - set("0123456789abcdef"):
+            where = f"source hub: revisions.{name}"
+            if name not in load_catalogue().datasets:
+                fix = nearest(str(name), load_catalogue().datasets)
+                raise UserError(f"no dataset {name!r} in the catalogue", where=where, fix=fix)
+            if not isinstance(revision, str) or not COMMIT.fullmatch(revision):
                 raise UserError(
                     f"{revision!r} is not a commit of 40 hexadecimal digits",
-                    where=f"source hub: revisions.{name}",
-                    fix="a branch can move under a study: pin the commit that its page shows",
+                    where=where,
+                    fix=f"a branch can move under a study: pin the commit that its page, or {ASK}, shows",
                 )
 
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
@@ -57,9 +65,10 @@ class HubSource:
         revision = self.revisions.get(dataset.name, hub.revision)
         if revision is None:
             raise UserError(
-                f"no revision of {hub.id} is pinned", where=where,
-                fix=f"give the commit in the study: data.hub.revisions.{dataset.name}",
-            )  # fmt: skip
+                f"no revision of {hub.id} is pinned",
+                where=where,
+                fix=f"give the commit in the study, data.hub.revisions.{dataset.name}, or as --revision; {ASK} tells it",
+            )
         options = {
             "id": hub.id,
             "revision": revision,
@@ -78,6 +87,17 @@ class HubSource:
             "whole": hub.stand_in is None,
         }
         return Located(files={}, params=params, options=settings, stand_in=hub.stand_in)
+
+    def pinned(self, dataset: Dataset) -> bool:
+        """Whether the commit of every split of a dataset that is on the hub is known, and some split is."""
+        found = [
+            self.pinned(load_catalogue().dataset(ref.dataset))
+            for split in dataset.splits.values()
+            for ref in split.union
+        ]
+        own = [split.hub for split in dataset.splits.values() if split.hub is not None]
+        found += [dataset.name in self.revisions or hub.revision is not None for hub in own]
+        return bool(found) and all(found)
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages of a split that the catalogue says are on the hub."""
