@@ -147,7 +147,7 @@ _QUERIES: Mapping[str, str] = {
     "published": (
         "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note"
         " FROM beside_published WHERE study = $study AND split = $split AND language = 'avg'"
-        " ORDER BY task, system, condition"
+        " ORDER BY task, system, condition, published_metric, published, source"
     ),
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"
