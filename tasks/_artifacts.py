@@ -12,9 +12,9 @@ from prefect.logging import get_run_logger
 from xtreme_dag.report.short import Short
 
 
-def artifact_key(kind: str, study: str) -> str:
+def artifact_key(*parts: str) -> str:
     """The key of an artifact, under which Prefect keeps its versions: lower-case letters, digits and dashes alone."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{study}".lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
 def show_report(study: str, short: Short, report: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,6 +10,7 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from tasks._artifacts import artifact_key
 from xtreme_dag.stages.pool import Listener
 
 # A busy server should not be asked more often than a person looks.
@@ -55,7 +55,7 @@ class TrainingProgress:
         """Makes the artifact, or brings it up to date."""
         description = f"{self._stage}: {line}"
         if self._artifact is None:
-            key = re.sub(r"[^a-z0-9]+", "-", self._stage.lower()).strip("-")
+            key = artifact_key(self._stage)
             # the type is that of both ways of calling it; a task run is not asynchronous
             self._artifact = cast(UUID, create_progress_artifact(percent, key=key, description=description))
         else:

@@ -47,7 +47,7 @@ def test_the_worker_serves_the_pool_that_deploy_fills(compose, repository):
     assert worker["command"][worker["command"].index("--pool") + 1] == pool and "deploy" in COMMANDS
     assert worker["image"] == compose["services"]["server"]["image"]
     folders = {volume.split(":")[-2 if volume.endswith(":ro") else -1] for volume in worker["volumes"]}
-    assert folders == {"/work/home", "/work/studies", "/work/data"}
+    assert folders == {"/srv/xtreme-dag/home", "/srv/xtreme-dag/studies", "/srv/shared/data"}
     gpu = yaml.safe_load((repository / "docker" / "compose.gpu.yaml").read_text())
     assert set(gpu["services"]) == {"worker"}
 

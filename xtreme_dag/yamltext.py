@@ -48,4 +48,5 @@ def read_yaml(text: str) -> Any:
     Raises:
         yaml.YAMLError: it is not YAML, or a mapping has a key twice.
     """
+    # _Loader is PyYAML's safe loader with other scalars: texts, numbers, lists and mappings, never an object or a call
     return yaml.load(text, Loader=_Loader)

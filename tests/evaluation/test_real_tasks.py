@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import BertConfig
 
+from tests.evaluation.families import FAMILY
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.data.canonical import read_table
 from xtreme_dag.data.encode import encode
@@ -35,15 +36,6 @@ HEADS = {
     "lareqa": ("dual", ""),
 }
 SIZES = {"max_length": 96, "doc_stride": 32, "query_length": 32}
-FAMILY = {
-    "pair_classification": "accuracy",
-    "multiple_choice": "accuracy",
-    "parallel": "accuracy",
-    "tagging": "tagging",
-    "span_qa": "answers",
-    "bitext_mining": "mining",
-    "qa_retrieval": "ranking_full",
-}
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,12 @@ import pytest
 from small_studies import LANGUAGES, small
 
 from flows._graph import TASKS
+from tests.evaluation.families import FAMILY
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.errors import UserError
 from xtreme_dag.evaluation.scoring.combine import FAMILIES, values
 from xtreme_dag.stages.build import build
 from xtreme_dag.stages.graph import KINDS, Output
-
-FAMILY = {
-    "pair_classification": "accuracy",
-    "multiple_choice": "accuracy",
-    "parallel": "accuracy",
-    "tagging": "tagging",
-    "span_qa": "answers",
-    "bitext_mining": "mining",
-    "qa_retrieval": "ranking_full",
-    "entity_linking": "ranking",
-}
 
 
 def study(targets, **evaluate):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -165,13 +165,8 @@ def states_of_layer(encoder: PackedEncoder, tokens: PackedTokens, layer: int) ->
         return last
     if not encoder.packs or encoder.config.model_type in _NORMALISED_LAST:
         return encoder.every_layer(tokens)[layer]
-    inner: Any = cast(Any, encoder.backbone).encoder
-    whole = inner.layer
-    inner.layer = whole[:layer]
-    try:
+    with encoder.running(encoder.own_layers()[:layer]):
         states: Tensor = encoder(tokens)
-    finally:
-        inner.layer = whole
     return states
 
 

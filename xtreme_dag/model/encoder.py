@@ -52,7 +52,7 @@ class PackedEncoder(nn.Module):
         self._compiled = False
         self._graphed: GraphedLayers | None = None
         if self.packs:
-            last = cast(Any, self.backbone).encoder.layer[-1]
+            last: Any = self.own_layers()[-1]
             last.attention.output.register_forward_pre_hook(self._narrow)
         self.uses_types = getattr(self.config, "type_vocab_size", 0) > 1
 
@@ -64,7 +64,7 @@ class PackedEncoder(nn.Module):
         """
         if self.packs:
             self._compiled = True
-            for layer in cast(Any, self.backbone).encoder.layer[:-1]:
+            for layer in self.own_layers()[:-1]:
                 layer.compile(dynamic=True)
 
     def graph_layers(self) -> None:
@@ -75,7 +75,7 @@ class PackedEncoder(nn.Module):
         """
         if self.packs and self.layers > 1:
             # Set past nn.Module: the layers have one place in the model, and this is a second way to run them.
-            object.__setattr__(self, "_graphed", GraphedLayers(cast(Any, self.backbone).encoder.layer[:-1]))
+            object.__setattr__(self, "_graphed", GraphedLayers(list(self.own_layers())[:-1]))
 
     @property
     def graphs(self) -> int:
@@ -100,6 +100,21 @@ class PackedEncoder(nn.Module):
     def layer_class(self) -> str:
         """Class name of a transformer layer."""
         return type(cast(Any, self.backbone).encoder.layer[0]).__name__
+
+    @contextmanager
+    def running(self, layers: nn.ModuleList) -> Iterator[None]:
+        """Inside, these stand for the encoder's layers (packed encoders only): fewer of them, or a recording."""
+        encoder: Any = cast(Any, self.backbone).encoder
+        own = encoder.layer
+        encoder.layer = layers
+        try:
+            yield
+        finally:
+            encoder.layer = own
+
+    def own_layers(self) -> nn.ModuleList:
+        """The transformer layers of an encoder that packs."""
+        return cast(nn.ModuleList, cast(Any, self.backbone).encoder.layer)
 
     def word_embeddings(self) -> Tensor:
         """The input embedding table `[vocabulary, size]`."""
@@ -159,7 +174,7 @@ class PackedEncoder(nn.Module):
             backend=backend,
         )
         types = tokens.type_ids if self.uses_types else None
-        with nullcontext() if graphed is None else self._instead(graphed):
+        with nullcontext() if graphed is None else self.running(nn.ModuleList([graphed, self.own_layers()[-1]])):
             output = self.backbone(
                 input_ids=tokens.input_ids.unsqueeze(0),
                 position_ids=(tokens.positions + self.position_offset).unsqueeze(0),
@@ -169,17 +184,6 @@ class PackedEncoder(nn.Module):
             )
         states = output.hidden_states if every else [output.last_hidden_state]
         return [state.squeeze(0)[:real] for state in states]
-
-    @contextmanager
-    def _instead(self, graphed: GraphedLayers) -> Iterator[None]:
-        """Inside, the graphs stand for all layers but the last."""
-        encoder: Any = cast(Any, self.backbone).encoder
-        own = encoder.layer
-        encoder.layer = nn.ModuleList([graphed, own[-1]])
-        try:
-            yield
-        finally:
-            encoder.layer = own
 
     def _bucketed(self, tokens: PackedTokens, every: bool) -> list[Tensor]:
         """Padded runs over sequences of similar length; the states come back in packed order."""

@@ -75,6 +75,7 @@ class GraphedLayers(nn.Module):
             return run(hidden, packing)
         if shape not in self._graphs:
             self._graphs[shape] = self._record(run, hidden, packing, sequences)
+        # torch gives `apply` no types
         out: Tensor = _Replay.apply(hidden, packing.bounds, self._graphs[shape], self)  # type: ignore[no-untyped-call]
         return out
 
@@ -144,6 +145,7 @@ class _Graph:
             with torch.autocast("cuda", dtype=dtype, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False):
                 return run(self._hidden, static)
 
+        # torch gives its streams' constructor no types
         beside: Any = torch.cuda.Stream(hidden.device)  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream(hidden.device))
         with torch.cuda.stream(beside):
