@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xtreme_dag.benchmark.catalogue import Catalogue, TableRef, Task
@@ -116,22 +116,30 @@ class Evaluations:
         dataset = self._catalogue.dataset(ref.dataset)
         if dataset.format not in POOLED_FORMATS:
             return {}
-        languages = self._there(ref) if ref == task.test else (language,)
         part = task.name if ref == task.test else f"{task.name} | {language} {ref.split}"
+        name = f"search[{part} | {condition} | seed {seed}]"
+        if name not in self._graph:  # the first language's evaluation has added it for all
+            self._search(name, task, ref, self._there(ref) if ref == task.test else (language,), condition, seed, model)
+        return {"ranked": Output(stage=name)}
+
+    def _search(
+        self, name: str, task: Task, ref: TableRef, languages: Sequence[str], condition: str, seed: int, model: Input
+    ) -> None:
         inputs: dict[str, Input] = {"model": model}
-        for name in languages:
-            encoded = self._encoded(task, ref, name)
-            inputs |= {f"encoded:{name}": Output(stage=encoded.name), f"table:{name}": encoded.inputs["table"]}
-        stage = Stage(
-            kind="search",
-            name=f"search[{part} | {condition} | seed {seed}]",
-            function=RANK_POOL,
-            params={"task": task.name, "recipe": self._params(task)},
-            inputs=inputs,
-            libraries=TENSORS,
-            labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
+        for language in languages:
+            encoded = self._encoded(task, ref, language)
+            inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
+        self._graph.add(
+            Stage(
+                kind="search",
+                name=name,
+                function=RANK_POOL,
+                params={"task": task.name, "recipe": self._params(task)},
+                inputs=inputs,
+                libraries=TENSORS,
+                labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
+            )
         )
-        return {"ranked": Output(stage=self._graph.add(stage).name)}
 
     def _there(self, ref: TableRef) -> tuple[str, ...]:
         return self._tables.languages(self._catalogue.dataset(ref.dataset), ref.split)
