@@ -50,9 +50,14 @@ def test_what_stands_for_the_layers_changes_neither_states_nor_names(kind):
         torch.testing.assert_close(encoder(tokens), whole)
         torch.testing.assert_close(encoder(tokens, at), wanted)
         assert len(encoder.every_layer(tokens)) == encoder.layers + 1
+        before = encoder._graphed
+        encoder.record_anew()
+        assert encoder._graphed is not None and encoder._graphed is not before
+        torch.testing.assert_close(encoder(tokens), whole)
     assert list(encoder.state_dict()) == names and not any(isinstance(m, GraphedLayers) for m in encoder.modules())
     encoder.forget_graphs()
-    assert encoder.graphs == 0
+    encoder.record_anew()
+    assert encoder.graphs == 0 and encoder._graphed is None
 
 
 def pass_through(encoder, batches, seed):

@@ -82,6 +82,11 @@ class PackedEncoder(nn.Module):
         """How many shapes of batches have been recorded."""
         return 0 if self._graphed is None else len(self._graphed)
 
+    def record_anew(self) -> None:
+        """Frees what was recorded; later passes are recorded again as they come."""
+        if self._graphed is not None:
+            self.graph_layers()
+
     def forget_graphs(self) -> None:
         """Frees what was recorded; the layers run as they are from here on."""
         object.__setattr__(self, "_graphed", None)

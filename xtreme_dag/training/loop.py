@@ -194,7 +194,8 @@ class Trainer:
         if self.recipe.out_of_memory == "fail" or not possible:
             raise out_of_memory_advice(step, shortage, halving=possible)
         self.optimiser.zero_grad(set_to_none=True)
-        self.model.encoder.forget_graphs()
+        # Recorded anew and not left out: a run that resumes from here records too, and must end with the same weights.
+        self.model.encoder.record_anew()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
