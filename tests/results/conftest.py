@@ -6,11 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from synthetic_study import Made, make_study
-
-settings.register_profile("patient", deadline=None)  # the machine may be shared
-settings.load_profile("patient")
 
 
 @pytest.fixture
