@@ -15,7 +15,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows._graph import run_graph
+from flows._graph import AT_ONCE, run_graph
 from tasks._artifacts import show_table
 from tasks._stage import Session
 from tasks.land import land
@@ -33,8 +33,6 @@ from xtreme_dag.stages.mirror import Mirror
 from xtreme_dag.stages.plan import matching
 from xtreme_dag.stages.pool import WorkerPool
 from xtreme_dag.study import Study, load_study
-
-_THREADS = 32
 
 
 class Settings(BaseModel):
@@ -54,8 +52,8 @@ class Settings(BaseModel):
 
 
 def runner() -> TaskRunner[PrefectFuture[Any]]:
-    """Threads that wait for workers; how much runs side by side is the worker pool's to say."""
-    threads: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=_THREADS)
+    """A thread for each stage that is under way."""
+    threads: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=AT_ONCE)
     return threads
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +24,12 @@ from tasks.pretrain import pretrain
 from tasks.search import search
 from tasks.target import target
 from tasks.translate import translate
+from xtreme_dag.stages.agenda import Agenda
 from xtreme_dag.stages.graph import Output, Stage
 from xtreme_dag.stages.ledger import CACHED, DONE, FAILED, NOT_RUN
 
+# Threads that wait for workers; how much runs side by side is the worker pool's to say.
+AT_ONCE = 32
 TASKS: Mapping[str, Task[..., Any]] = {
     "prepare": prepare,
     "check": check,
@@ -45,20 +50,39 @@ def run_graph(session: Session) -> dict[str, str]:
         Stage name -> `succeeded`, `cached`, `failed` or `not run`.
     """
     outcomes, done = _cached_from_the_start(session)
+    agenda = Agenda(session.graph, session.urgency, outcomes)
     futures: dict[str, PrefectFuture[Any]] = {}
-    for stage in session.graph:
-        if stage.name in outcomes:
-            continue
-        made = dict.fromkeys(source.stage for source in stage.inputs.values() if isinstance(source, Output))
-        futures[stage.name] = configured(TASKS[stage.kind], session, stage).submit(
-            session.id,
-            stage.name,
-            {name: done.get(name) or futures[name] for name in made},
-            wait_for=[futures[name] for name in stage.after if name in futures],
-        )
-    for name, future in futures.items():
-        outcomes[name] = _outcome(session, session.graph[name], future)
+    finished: SimpleQueue[str] = SimpleQueue()
+    running = 0
+    while agenda or running:
+        # Submitted when what it needs is settled: a task that waits for others would hold a thread of the runner.
+        while agenda and running < AT_ONCE:
+            stage = session.graph[agenda.take()]
+            futures[stage.name] = _submitted(session, stage, done, futures)
+            futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
+            running += 1
+        name = finished.get()
+        running -= 1
+        outcomes[name] = _outcome(session, session.graph[name], futures[name])
+        agenda.settle(name)
     return {stage.name: outcomes[stage.name] for stage in session.graph}
+
+
+def _tell(finished: SimpleQueue[str], name: str, _future: PrefectFuture[Any]) -> None:
+    finished.put(name)
+
+
+def _submitted(
+    session: Session, stage: Stage, done: Mapping[str, dict[str, str]], futures: Mapping[str, PrefectFuture[Any]]
+) -> PrefectFuture[Any]:
+    """A stage as a task run, with the references of what it needs, or the futures that hold them."""
+    made = dict.fromkeys(source.stage for source in stage.inputs.values() if isinstance(source, Output))
+    return configured(TASKS[stage.kind], session, stage).submit(
+        session.id,
+        stage.name,
+        {name: done.get(name) or futures[name] for name in made},
+        wait_for=[futures[name] for name in stage.after if name in futures],
+    )
 
 
 def _cached_from_the_start(session: Session) -> tuple[dict[str, str], dict[str, dict[str, str]]]:

@@ -36,6 +36,7 @@ class Session:
         self.graph = graph
         self.executor = executor
         self.listen = listen
+        self.urgency = executor.urgency(graph)
 
     def __enter__(self) -> Session:
         with _GUARD:
@@ -87,7 +88,7 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
 
     here.listen({"event": "started", "stage": stage})
     watched = TrainingProgress(stage, listen) if subject.kind in TRAINING else listen
-    result = here.executor.execute(subject, _parents(upstream), watched)
+    result = here.executor.execute(subject, _parents(upstream), watched, here.urgency[stage])
     record = here.executor.store.intact(result.key)
     if record is None:
         raise RuntimeError(f"{stage}: its artifact is not in the store after its commit")

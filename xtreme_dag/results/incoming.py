@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import resource
 import shutil
@@ -44,12 +43,12 @@ from xtreme_dag.results.landing import land
 from xtreme_dag.results.publish import forget_published
 from xtreme_dag.results.submissions import SPLIT, Tables, benchmark_of, landed, layout, test_tables, write_known_labels
 from xtreme_dag.stages.digests import file_digest
-from xtreme_dag.stages.execute import git_commit
 from xtreme_dag.stages.graph import Stage
 from xtreme_dag.stages.jsonio import canonical, write_atomically
 from xtreme_dag.stages.keys import Keys
 from xtreme_dag.stages.ledger import DONE, Ledger
 from xtreme_dag.stages.locks import locked
+from xtreme_dag.stages.provenance import manifest
 from xtreme_dag.stages.store import Record, Store
 
 _JUDGE = "xtreme_dag.evaluation.submission_reading:read_submission"
@@ -289,22 +288,21 @@ def _commit(
         write_json({name: value for name, value in scores.items() if name != "benchmark"}, work / "out" / "scores.json")
         code, names = keys.code(_JUDGE)
         store.keep_code(code, names)
-        manifest = {
-            "kind": stage.kind,
-            "name": stage.name,
-            "study": study,
-            **keys.identity(stage, part.inputs),
-            "inputs": {name: {"digest": digest} for name, digest in part.inputs.items()},
-            "options": {},
+        answer = {
             "figures": {"examples": scores["n"]},
-            "git_commit": git_commit(),
-            "host": platform.node(),
-            "python": platform.python_version(),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+            "seconds": (datetime.now(UTC) - started).total_seconds(),
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
-        record = store.commit(key, work / "out", manifest)
+        made = manifest(
+            stage,
+            study=study,
+            identity=keys.identity(stage, part.inputs),
+            inputs={name: {"digest": digest} for name, digest in part.inputs.items()},
+            options={},
+            started=started,
+            answer=answer,
+        )
+        record = store.commit(key, work / "out", made)
         shutil.rmtree(work, ignore_errors=True)
     return stage, record
 

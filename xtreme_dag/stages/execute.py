@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import xtreme_dag
 from xtreme_dag.errors import UserError
 from xtreme_dag.home import Home
 from xtreme_dag.stages import ledger as log
+from xtreme_dag.stages.agenda import urgency
 from xtreme_dag.stages.devices import Devices
 from xtreme_dag.stages.digests import SourceDigests
-from xtreme_dag.stages.graph import Output, Stage
+from xtreme_dag.stages.graph import Graph, Output, Stage
 from xtreme_dag.stages.keys import Keys
 from xtreme_dag.stages.ledger import Ledger
 from xtreme_dag.stages.locks import locked
 from xtreme_dag.stages.mirror import Mirror
 from xtreme_dag.stages.pool import Listener, Request, StageFailed, WorkerPool
+from xtreme_dag.stages.provenance import described, manifest
 from xtreme_dag.stages.store import Record, Store
 
 
@@ -87,6 +85,10 @@ class Executor:
         self._failures: dict[str, str] = {}
         self._mirror = mirror
 
+    def urgency(self, graph: Graph) -> dict[str, float]:
+        """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""
+        return urgency(graph, {name: last.seconds for name, last in self._last.items() if last.seconds is not None})
+
     def input_digests(self, stage: Stage, parents: Mapping[str, str]) -> dict[str, str]:
         """Digest of each input, given the keys of the parents that made them."""
         found = {}
@@ -145,13 +147,14 @@ class Executor:
         """Why a stage failed in this run; empty if it did not."""
         return self._failures.get(stage.name, "")
 
-    def execute(self, stage: Stage, parents: Mapping[str, str], listen: Listener) -> Result:
+    def execute(self, stage: Stage, parents: Mapping[str, str], listen: Listener, urgency: float = 0.0) -> Result:
         """Runs a stage or finds it done; every outcome goes to the ledger.
 
         Args:
             stage: the stage.
             parents: name -> key of the stages that it needs.
             listen: receives progress and log events.
+            urgency: of the stages that wait for a worker, the one with most goes first.
 
         Raises:
             UserError: something that the user can mend; `ContractViolated` for a negative verdict.
@@ -169,7 +172,7 @@ class Executor:
             with locked(self.store.lock_path(key), stage.name, waiting):
                 record = self.lookup(stage, key)
                 if record is None:
-                    record, seconds = self._run(stage, key, digests, parents, listen)
+                    record, seconds = self._run(stage, key, digests, parents, listen, urgency)
                     self._forced.discard(stage.name)
                     self.known[stage.name] = key
                     result = Result(key=key, digest=record.digest, cached=False, seconds=seconds)
@@ -226,7 +229,13 @@ class Executor:
             )
 
     def _run(
-        self, stage: Stage, key: str, digests: Mapping[str, str], parents: Mapping[str, str], listen: Listener
+        self,
+        stage: Stage,
+        key: str,
+        digests: Mapping[str, str],
+        parents: Mapping[str, str],
+        listen: Listener,
+        urgency: float,
     ) -> tuple[Record, float]:
         earlier = self.store.read(key)
         if earlier is not None and stage.name not in self._forced:
@@ -260,26 +269,20 @@ class Executor:
                     options=options,
                     timeout=options.get("timeout"),
                 )
-                answer = self._pool.call(request, listen)
+                answer = self._pool.call(request, listen, urgency)
             seconds = float(answer["seconds"])
             code_digest, code_names = self.keys.code(stage.function)
             self.store.keep_code(code_digest, code_names)
-            manifest = {
-                "kind": stage.kind,
-                "name": stage.name,
-                "study": self.study,
-                **self.keys.identity(stage, digests),
-                "inputs": {name: self._described(stage, name, digests[name], parents) for name in stage.inputs},
-                "options": options,
-                "figures": answer["figures"],
-                "git_commit": git_commit(),
-                "host": platform.node(),
-                "python": platform.python_version(),
-                "started": started.isoformat(timespec="seconds"),
-                "seconds": round(seconds, 3),
-                "peak_memory_bytes": answer["peak_memory_bytes"],
-            }
-            record = self.store.commit(key, out, manifest)
+            made = manifest(
+                stage,
+                study=self.study,
+                identity=self.keys.identity(stage, digests),
+                inputs=described(stage, digests, parents),
+                options=options,
+                started=started,
+                answer=answer,
+            )
+            record = self.store.commit(key, out, made)
         except OSError as error:
             shutil.rmtree(out, ignore_errors=True)
             raise _disk_error(error, stage) from None
@@ -295,12 +298,6 @@ class Executor:
             folder = self.store.artifact(self._parent(source, parents).digest)
             return folder / source.part if source.part else folder
         return Path(source.path)
-
-    def _described(self, stage: Stage, name: str, digest: str, parents: Mapping[str, str]) -> dict[str, str]:
-        source = stage.inputs[name]
-        if isinstance(source, Output):
-            return {"digest": digest, "stage": source.stage, "key": parents[source.stage], "part": source.part}
-        return {"digest": digest, "source": source.path.name}
 
 
 def _reason(error: UserError | StageFailed, stage: Stage) -> str:
@@ -323,20 +320,3 @@ def _disk_error(error: OSError, stage: Stage) -> UserError:
             "no space left on the disk", where=stage.name, fix="free some, or move the home with --home DIR"
         )
     return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {stage.name}")
-
-
-@lru_cache(maxsize=1)
-def git_commit() -> str:
-    """The commit of this checkout, with `+` when files differ from it; elsewhere what `XTREME_DAG_COMMIT` says."""
-    root = Path(xtreme_dag.__file__).parent.parent
-
-    def ask(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        commit = ask("rev-parse", "HEAD")
-        changed = commit and ask("status", "--porcelain", "--untracked-files=no")
-    except OSError:
-        commit = changed = ""
-    return commit + ("+" if changed else "") or os.environ.get("XTREME_DAG_COMMIT", "")

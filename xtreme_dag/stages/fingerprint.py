@@ -13,19 +13,25 @@ import ast
 import hashlib
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import xtreme_dag
 from xtreme_dag.stages.jsonio import sha256_of
+from xtreme_dag.stages.syntax import (
+    Definition,
+    FreeNames,
+    imported,
+    is_type_checking,
+    normal_form,
+    stored,
+    without_docstring,
+)
 
-# Fields that say nothing about behaviour, or that only some Python versions have.
-_COSMETIC = frozenset({"type_comment", "kind", "type_params", "lineno", "col_offset", "end_lineno", "end_col_offset"})
 _EFFECTS = "<module>"
 # Python 3.11 keeps one recursion depth for all threads that build syntax trees, and fails when two do so at a time.
 _PARSING = threading.Lock()
-_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass
@@ -36,141 +42,6 @@ class _Module:
     package: bool
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    if (
-        body
-        and isinstance(body[0], ast.Expr)
-        and isinstance(body[0].value, ast.Constant)
-        and isinstance(body[0].value.value, str)
-    ):
-        return body[1:]
-    return body
-
-
-def _normal_form(node: ast.AST) -> str:
-    """A text that is equal for trees that behave equally: no positions, docstrings or empty fields."""
-    parts = [type(node).__name__]
-    for name, value in ast.iter_fields(node):
-        if name in _COSMETIC or value is None or value == []:
-            continue
-        if name == "body" and isinstance(node, _Definition):
-            value = _without_docstring(value)
-        if isinstance(value, list):
-            text = ",".join(_normal_form(item) if isinstance(item, ast.AST) else repr(item) for item in value)
-            parts.append(f"{name}=[{text}]")
-        else:
-            parts.append(f"{name}={_normal_form(value) if isinstance(value, ast.AST) else repr(value)}")
-    return "(" + " ".join(parts) + ")"
-
-
-class _FreeNames(ast.NodeVisitor):
-    """Collects the dotted names that a definition takes from its module: `a`, `a.b.c`."""
-
-    def __init__(self) -> None:
-        self.found: set[str] = set()
-        self.imports: dict[str, tuple[str, str | None, int]] = {}
-        self._scopes: list[set[str]] = []
-
-    def _is_local(self, name: str) -> bool:
-        return any(name in scope for scope in self._scopes)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Load) and not self._is_local(node.id):
-            self.found.add(node.id)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        chain, inner = [node.attr], node.value
-        while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
-            inner = inner.value
-        if isinstance(inner, ast.Name):
-            if not self._is_local(inner.id):
-                self.found.add(".".join([inner.id, *reversed(chain)]))
-        else:
-            self.visit(inner)
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        """Constants name nothing."""
-
-    def _visit_import(self, node: ast.Import | ast.ImportFrom) -> None:
-        for local, target in _imported(node):
-            self.imports[local] = target
-
-    visit_Import = _visit_import
-    visit_ImportFrom = _visit_import
-
-    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        arguments = node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        for default in [*arguments.defaults, *arguments.kw_defaults]:
-            if default is not None:
-                self.visit(default)
-        for argument in every:
-            if argument is not None and argument.annotation is not None:
-                self.visit(argument.annotation)
-        body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else [*_without_docstring(node.body)]
-        if not isinstance(node, ast.Lambda):
-            for decorator in node.decorator_list:
-                self.visit(decorator)
-            if node.returns is not None:
-                self.visit(node.returns)
-        self._scopes.append({argument.arg for argument in every if argument is not None} | _stored(body))
-        for statement in body:
-            self.visit(statement)
-        self._scopes.pop()
-
-    visit_FunctionDef = _visit_function
-    visit_AsyncFunctionDef = _visit_function
-    visit_Lambda = _visit_function
-
-    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        targets = {name for generator in node.generators for name in _stored([generator.target])}
-        self._scopes.append(targets)
-        self.generic_visit(node)
-        self._scopes.pop()
-
-    visit_ListComp = _visit_comprehension
-    visit_SetComp = _visit_comprehension
-    visit_DictComp = _visit_comprehension
-    visit_GeneratorExp = _visit_comprehension
-
-
-def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, str | None, int]]]:
-    """(local name, (module, member or None, relative level)) for each name that an import binds."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield (
-                (alias.asname, (alias.name, None, 0))
-                if alias.asname
-                else (alias.name.split(".")[0], (alias.name.split(".")[0], None, 0))
-            )
-    else:
-        for alias in node.names:
-            yield alias.asname or alias.name, (node.module or "", alias.name, node.level)
-
-
-def _stored(nodes: list[ast.AST]) -> set[str]:
-    """Names bound in this scope, nested scopes left out (except the names of nested definitions)."""
-    names: set[str] = set()
-    outer: set[str] = set()
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, _Definition):
-            names.add(node.name)
-            continue
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            names.add(node.name)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            outer.update(node.names)
-        elif isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
-    return names - outer
 
 
 class CodeBase:
@@ -225,22 +96,22 @@ class CodeBase:
         module = _Module(name=name, package=file.name == "__init__.py")
         with _PARSING:
             tree = ast.parse(file.read_bytes())
-        for statement in _without_docstring(tree.body):
+        for statement in without_docstring(tree.body):
             self._collect(module, statement)
         return module
 
     def _collect(self, module: _Module, statement: ast.stmt) -> None:
-        if isinstance(statement, _Definition):
+        if isinstance(statement, Definition):
             module.definitions.setdefault(statement.name, []).append(statement)
             return
-        names = _stored([statement])
+        names = stored([statement])
         for node in ast.walk(statement):
             if isinstance(node, ast.Import | ast.ImportFrom):
-                for local, (target, member, level) in _imported(node):
+                for local, (target, member, level) in imported(node):
                     module.imports[local] = (self._absolute(module, target, level), member)
         if isinstance(statement, ast.Import | ast.ImportFrom):
             return
-        for name in names or ({_EFFECTS} if not _is_type_checking(statement) else ()):
+        for name in names or ({_EFFECTS} if not is_type_checking(statement) else ()):
             if name != "__all__":
                 module.definitions.setdefault(name, []).append(statement)
 
@@ -260,9 +131,9 @@ class CodeBase:
             if module is None:
                 raise KeyError(dotted)
             statements = module.definitions[name]
-            text = ";".join(_normal_form(statement) for statement in statements)
+            text = ";".join(normal_form(statement) for statement in statements)
             digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-            visitor = _FreeNames()
+            visitor = FreeNames()
             for statement in statements:
                 visitor.visit(statement)
             inner = {
@@ -314,10 +185,6 @@ class CodeBase:
         """A module that is passed around as a value: all that it defines counts."""
         module = self._module(module_name)
         return {f"{module_name}.{name}" for name in module.definitions} if module else set()
-
-
-def _is_type_checking(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)
 
 
 def digest(fingerprint: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ class Last:
         key: the key it last had when it succeeded or was found cached; empty if never.
         failed_key: the key with which it failed after that; empty if it did not.
         error: what it failed of.
+        seconds: what its last execution took; None if it never ran to its end.
     """
 
     key: str = ""
     failed_key: str = ""
     error: str = ""
+    seconds: float | None = None
 
 
 class Ledger:
@@ -68,9 +70,9 @@ class Ledger:
             name, key, outcome = entry["stage"], entry.get("key", ""), entry.get("outcome")
             before = found.get(name, Last())
             if outcome in (DONE, CACHED):
-                found[name] = Last(key=key)
+                found[name] = Last(key=key, seconds=entry.get("seconds", before.seconds))
             elif outcome == FAILED:
-                found[name] = Last(key=before.key, failed_key=key, error=entry.get("error", ""))
+                found[name] = replace(before, failed_key=key, error=entry.get("error", ""))
         return found
 
     def live_keys(self) -> set[str]:

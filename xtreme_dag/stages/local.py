@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from xtreme_dag.errors import UserError
+from xtreme_dag.stages.agenda import Agenda
 from xtreme_dag.stages.execute import Executor, Result
 from xtreme_dag.stages.graph import Graph
 from xtreme_dag.stages.ledger import CACHED, DONE, FAILED, NOT_RUN
@@ -23,27 +24,25 @@ def run_local(graph: Graph, executor: Executor, *, side_by_side: int = 2, listen
     Returns:
         Stage name -> `succeeded`, `cached`, `failed` or `not run`.
     """
+    urgency = executor.urgency(graph)
+    agenda = Agenda(graph, urgency)
     outcomes: dict[str, str] = {}
     running: dict[Future[Result], str] = {}
-    waiting = [stage.name for stage in graph]
     with ThreadPoolExecutor(max_workers=side_by_side) as threads:
-        while waiting or running:
-            for name in list(waiting):
-                stage = graph[name]
-                before = [outcomes.get(parent) for parent in stage.parents]
-                if any(outcome in (FAILED, NOT_RUN) for outcome in before):
+        while agenda or running:
+            while agenda and len(running) < side_by_side:
+                stage = graph[agenda.take()]
+                if any(outcomes[parent] in (FAILED, NOT_RUN) for parent in stage.parents):
                     executor.not_run(stage)
-                    outcomes[name] = NOT_RUN
-                    waiting.remove(name)
-                elif all(before):
-                    keys = {parent: executor.known[parent] for parent in stage.parents}
-                    running[threads.submit(executor.execute, stage, keys, listen)] = name
-                    waiting.remove(name)
-            if not running:
-                continue
+                    outcomes[stage.name] = NOT_RUN
+                    agenda.settle(stage.name)
+                    continue
+                keys = {parent: executor.known[parent] for parent in stage.parents}
+                running[threads.submit(executor.execute, stage, keys, listen, urgency[stage.name])] = stage.name
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(future)
                 outcomes[name] = _outcome(future)
+                agenda.settle(name)
     return {stage.name: outcomes[stage.name] for stage in graph}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -157,6 +159,34 @@ def _death(code: int) -> str:
     return f"{name}: probably out of memory" if name == "SIGKILL" else name
 
 
+class Turns:
+    """A number of places that go to the most urgent of those who wait; among equals, to who came first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: list[tuple[float, int]] = []
+        self._count = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, urgency: float) -> Iterator[None]:
+        """Waits for a place and holds it."""
+        with self._changed:
+            mine = (-urgency, self._count)
+            self._count += 1
+            heapq.heappush(self._waiting, mine)
+            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == mine)
+            heapq.heappop(self._waiting)
+            self._free -= 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+
 class WorkerPool:
     """At most `size` workers, started when needed and kept; the one used last is used next (warm caches)."""
 
@@ -165,18 +195,18 @@ class WorkerPool:
         self._logs = logs
         self._threads = threads
         self._free: LifoQueue[_Worker] = LifoQueue()
-        self._slots = threading.BoundedSemaphore(size)
+        self._turns = Turns(size)
         self._all: list[_Worker] = []
         self._guard = threading.Lock()
 
-    def call(self, request: Request, listen: Listener) -> Mapping[str, Any]:
-        """Runs a request in a free worker; waits for one if all are busy.
+    def call(self, request: Request, listen: Listener, urgency: float = 0.0) -> Mapping[str, Any]:
+        """Runs a request in a free worker; waits for one if all are busy, the most urgent first.
 
         Raises:
             UserError: the stage function says that the user can mend it.
             StageFailed: it raised something else, its process died, or time was up.
         """
-        with self._slots:
+        with self._turns.taken(urgency):
             worker = self._take()
             try:
                 return worker.call(request, listen)
