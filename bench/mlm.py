@@ -22,9 +22,10 @@ from bench.peers import Clock, Seconds, interleaved, summary, synthetic, trainer
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
 from xtreme_dag.stages.context import StageContext
-from xtreme_dag.training.loop import Run, train
+from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
 from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.run import Run
 from xtreme_dag.training.tables import TrainingTable
 
 VOCABULARY = 250_002

@@ -16,13 +16,15 @@ from xtreme_dag.data.encoded import open_encoded
 from xtreme_dag.errors import UserError
 from xtreme_dag.model import HeadSpec, load_model
 from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.training.attending import Attending, attending
 from xtreme_dag.training.controls import shuffle_labels
-from xtreme_dag.training.loop import Run, train
+from xtreme_dag.training.loop import train
 from xtreme_dag.training.masking import IGNORED, masking_for
-from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, ran_out_of_memory
+from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice
 from xtreme_dag.training.pools import Part, Pool
 from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.run import Run
 from xtreme_dag.training.selection import Tracker, selection_pool
 from xtreme_dag.training.tables import SelectionTable, TrainingTable, training_table
 from xtreme_dag.training.target import target_head
@@ -296,6 +298,7 @@ def test_the_way_of_attention_reaches_the_log_and_the_figures(tmp_path):
 
 def test_other_errors_are_not_taken_for_memory():
     assert ran_out_of_memory(MemoryError()) and ran_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert ran_out_of_memory(RuntimeError("std::bad_alloc"))
     assert not ran_out_of_memory(RuntimeError("shapes differ")) and not ran_out_of_memory(
         ValueError("not enough memory")
     )

@@ -69,9 +69,10 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     """
     from xtreme_dag.model.heads import HeadSpec
     from xtreme_dag.training.artifact import write_artifact
-    from xtreme_dag.training.loop import Run, train
+    from xtreme_dag.training.loop import train
     from xtreme_dag.training.pools import Pool
     from xtreme_dag.training.recipe import TrainRecipe
+    from xtreme_dag.training.run import Run
 
     planting = planting_from(params)
     home = context.scratch / "tokenizer"

@@ -14,8 +14,8 @@ import pyarrow as pa
 from xtreme_dag.data.canonical import write_table
 from xtreme_dag.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, save_model
-from xtreme_dag.training.loop import Outcome
 from xtreme_dag.training.pools import Pool
+from xtreme_dag.training.run import Outcome
 
 # Points of the loss curve that training.json shows; the digest covers every step.
 _CURVE_POINTS = 100

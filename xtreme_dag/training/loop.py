@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from xtreme_dag.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, new_encoder
+from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.stages.context import StageContext
 from xtreme_dag.training.attending import attending
 from xtreme_dag.training.checkpoints import Checkpoints
-from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, ran_out_of_memory, shortage_of
+from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, shortage_of
 from xtreme_dag.training.numerics import autocast, set_up
 from xtreme_dag.training.objectives import LossModule
 from xtreme_dag.training.optimiser import set_rate
 from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.processes import Processes
-from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.training.run import Outcome, Run, run_digest
 from xtreme_dag.training.sampler import Schedule
 from xtreme_dag.training.selection import Tracker, look
 from xtreme_dag.training.speed import Meter, synchronise
@@ -37,44 +34,6 @@ from xtreme_dag.training.vocabulary import Trimmed, restore, shrink, trim
 _CHECKPOINT_SECONDS = 300.0
 _CHECKPOINT_STEPS = 500
 _LOG_STEPS = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What is trained on what.
-
-    Attributes:
-        seed: of the order, the masks and the dropout.
-        recipe: how.
-        pools: the drawn examples of each task; their names are heads of the model.
-        selection: dev pools, empty for none.
-    """
-
-    seed: int
-    recipe: TrainRecipe
-    pools: tuple[Pool, ...]
-    selection: tuple[Pool, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a run came to.
-
-    Attributes:
-        steps: optimizer steps of the schedule.
-        done: optimizer steps taken (fewer when patience ran out).
-        kept: the step whose weights the model has now.
-        losses: float32 `[done]`, mean loss of each step.
-        looks: the selection history.
-        figures: speed, memory and what happened on the way; not deterministic.
-    """
-
-    steps: int
-    done: int
-    kept: int
-    losses: npt.NDArray[np.float32]
-    looks: list[dict[str, Any]]
-    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def train(model: TrainedModel, run: Run, context: StageContext) -> Outcome:
@@ -328,14 +287,3 @@ class Trainer:
         # Gradients of a graph go past autograd's hooks, by which several processes exchange them.
         if how == "graphs" and self.processes.world == 1 and not self.recipe.activation_checkpointing:
             self.model.encoder.graph_layers()
-
-
-def run_digest(run: Run, steps: int) -> str:
-    """What a checkpoint must have been made for: recipe, seed, tasks and the rows that were drawn."""
-    drawn = hashlib.sha256()
-    for pool in (*run.pools, *run.selection):
-        for part in pool.parts:
-            drawn.update(f"{pool.name}/{pool.spec}/{part.dataset}/{part.language}".encode())
-            drawn.update(np.ascontiguousarray(part.rows, dtype=np.int64).tobytes())
-    text = json.dumps({**asdict(run.recipe), "seed": run.seed, "steps": steps, "drawn": drawn.hexdigest()})
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Running out of memory: recognised, and reported with the batch that did it and what to lower."""
+"""Running out of memory in training: reported with the batch that did it and what to lower."""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-
 from xtreme_dag.errors import UserError
+from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.training.pools import HostBatch
-
-# What torch's CPU allocator and oneDNN say; on CUDA there is an exception class of its own.
-_CPU_MESSAGES = ("can't allocate memory", "not enough memory", "could not create a primitive")
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that memory ran out, on any device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CPU_MESSAGES)
 
 
 @dataclass(frozen=True, kw_only=True)

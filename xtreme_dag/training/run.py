@@ -1,0 +1,63 @@
+"""What a run of the loop is, and what it comes to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xtreme_dag.training.pools import Pool
+from xtreme_dag.training.recipe import TrainRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is trained on what.
+
+    Attributes:
+        seed: of the order, the masks and the dropout.
+        recipe: how.
+        pools: the drawn examples of each task; their names are heads of the model.
+        selection: dev pools, empty for none.
+    """
+
+    seed: int
+    recipe: TrainRecipe
+    pools: tuple[Pool, ...]
+    selection: tuple[Pool, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        steps: optimizer steps of the schedule.
+        done: optimizer steps taken (fewer when patience ran out).
+        kept: the step whose weights the model has now.
+        losses: float32 `[done]`, mean loss of each step.
+        looks: the selection history.
+        figures: speed, memory and what happened on the way; not deterministic.
+    """
+
+    steps: int
+    done: int
+    kept: int
+    losses: npt.NDArray[np.float32]
+    looks: list[dict[str, Any]]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def run_digest(run: Run, steps: int) -> str:
+    """What a checkpoint must have been made for: recipe, seed, tasks and the rows that were drawn."""
+    drawn = hashlib.sha256()
+    for pool in (*run.pools, *run.selection):
+        for part in pool.parts:
+            drawn.update(f"{pool.name}/{pool.spec}/{part.dataset}/{part.language}".encode())
+            drawn.update(np.ascontiguousarray(part.rows, dtype=np.int64).tobytes())
+    text = json.dumps({**asdict(run.recipe), "seed": run.seed, "steps": steps, "drawn": drawn.hexdigest()})
+    return hashlib.sha256(text.encode()).hexdigest()
