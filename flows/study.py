@@ -46,6 +46,8 @@ def _main(request: dict[str, Any]) -> None:
             "flow_run": flow_run,
             "task_runs": sum(outcome["stages"].values()) - outcome["stages"]["not run"],
         }
+    except KeyboardInterrupt:
+        sys.exit(130)  # whoever interrupted knows why
     except UserError as error:
         answer = {"error": {"what": error.what, "where": error.where, "fix": error.fix}}
     except Exception as error:

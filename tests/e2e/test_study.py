@@ -4,12 +4,14 @@ import copy
 import hashlib
 import json
 import re
+import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import yaml
 
@@ -303,6 +305,32 @@ def test_two_processes_at_once_run_each_stage_once(finished, tmp_path, prefect_a
     assert all(sum(outcome["stages"].values()) == total for outcome in outcomes)
     rows = json.loads(checkout.call("sql", "SELECT count(*) AS n FROM scores", "--format", "json").stdout)
     assert rows[0]["n"] > 0
+
+
+def test_an_interrupted_run_ends_with_its_workers_and_blames_no_stage(finished, tmp_path, prefect_api):
+    checkout = Checkout(tmp_path / "interrupted", finished.folder, prefect_api)
+    checkout.write_study({**STUDY, "targets": ["xnli"]})
+    ledger = checkout.folder / "home" / "ledger.jsonl"
+    process = psutil.Popen(
+        checkout.command("run", "study.yaml"),
+        cwd=checkout.folder,
+        env=checkout.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and (not ledger.is_file() or ledger.read_text().count("\n") < 8):
+        time.sleep(0.05)
+    family = process.children(recursive=True)
+    # To this process alone, as a supervisor sends it; a terminal would reach the same one.
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130 and said.rstrip().endswith("stopped") and "Traceback" not in said
+    assert len(family) > 1 and not psutil.wait_procs(family, timeout=30)[1]
+    before = by_status(checkout.plan())
+    assert "failed" not in before and before["cached"] and before["new"]
+    outcome = checkout.run()["stages"]
+    assert outcome["cached"] >= len(before["cached"]) and outcome["failed"] == outcome["not run"] == 0
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """A worker over many stages: what a stage leaves behind does not add up."""
 
 import sys
+import threading
+import time
 
 import psutil
 import pytest
 
-from xtreme_dag.stages.pool import Request, WorkerPool
+from xtreme_dag.stages.pool import PoolClosed, Request, WorkerPool
 
 CODE = '''
 import os
@@ -79,3 +81,25 @@ def test_freed_memory_goes_back_to_the_system(call):
     before = resident(call("scatter", 1 << 20))
     call("scatter", 3 * SIZE)
     assert resident(call("scatter", 1 << 20)) < before + SIZE
+
+
+def test_a_closed_pool_starts_nothing_and_blames_nobody(tmp_path, monkeypatch):
+    (tmp_path / "naps.py").write_text("import time\ndef nap(params, inputs, context):\n    time.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    request = Request(function="naps:nap", params={}, inputs={}, out=tmp_path, scratch=tmp_path)
+    pool, ends = WorkerPool(1, tmp_path / "logs"), []
+
+    def ask():
+        with pytest.raises(PoolClosed):
+            pool.call(request, lambda event: None)
+        ends.append(True)
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    while not pool._all:
+        time.sleep(0.01)
+    pool.close()
+    for thread in asking:
+        thread.join(60)
+    assert len(ends) == 3 and len(pool._all) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,11 +47,13 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
             [sys.executable, "-m", module, json.dumps({**request, "answer": str(answer)})],
             env=environment,
             stdin=subprocess.PIPE,
+            # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.
+            start_new_session=True,
         )
         try:
             child.wait()
         except KeyboardInterrupt:
-            child.wait()
+            _stop(child)
             raise
         if not answer.is_file():
             raise UserError(f"ended early (exit code {child.returncode})", where=module, fix=f"logs: {home.logs}")
@@ -58,3 +61,14 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
     if "error" in outcome:
         raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
     return outcome
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Interrupts a child and waits for its end; interrupted again, kills it."""
+    print("\nstopping; what is done stays done (interrupt again to end at once)", file=sys.stderr)
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait()
+    except KeyboardInterrupt:
+        child.kill()
+        child.wait()

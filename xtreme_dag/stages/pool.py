@@ -34,6 +34,10 @@ class StageFailed(Exception):
         self.traceback = traceback
 
 
+class PoolClosed(Exception):
+    """The run was stopped: no stage starts any more, and what was running did not fail of itself."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One call of a stage function.
@@ -197,6 +201,7 @@ class WorkerPool:
         self._free: LifoQueue[_Worker] = LifoQueue()
         self._turns = Turns(size)
         self._all: list[_Worker] = []
+        self._closed = False
         self._guard = threading.Lock()
 
     def call(self, request: Request, listen: Listener, urgency: float = 0.0) -> Mapping[str, Any]:
@@ -205,17 +210,22 @@ class WorkerPool:
         Raises:
             UserError: the stage function says that the user can mend it.
             StageFailed: it raised something else, its process died, or time was up.
+            PoolClosed: the pool was closed before or meanwhile.
         """
         with self._turns.taken(urgency):
             worker = self._take()
             try:
                 return worker.call(request, listen)
+            except StageFailed:
+                if self._closed:
+                    raise PoolClosed from None
+                raise
             finally:
                 if worker.alive:
                     self._free.put(worker)
 
     def _take(self) -> _Worker:
-        while True:
+        while not self._closed:
             try:
                 worker = self._free.get_nowait()
             except Empty:
@@ -223,12 +233,17 @@ class WorkerPool:
             if worker.alive:
                 return worker
         with self._guard:
+            # Under the guard, so that none starts after `close` has ended them all.
+            if self._closed:
+                raise PoolClosed
             worker = _Worker(self._logs / f"worker-{os.getpid()}-{len(self._all)}.log", self._threads)
             self._all.append(worker)
         return worker
 
     def close(self) -> None:
-        """Ends all workers."""
+        """Ends all workers; whoever waits for one or has one is told `PoolClosed`."""
+        with self._guard:
+            self._closed = True
         for worker in self._all:
             worker.kill()
         for worker in self._all:
