@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from xtreme_dag.benchmark.catalogue import FOLDER, TableRef, load_catalogue, read_catalogue
+from xtreme_dag.benchmark.catalogue import FOLDER, load_catalogue, read_catalogue
 from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.errors import UserError
 
@@ -77,22 +77,6 @@ def test_tasks_train_on_train_select_on_select_and_test_on_test():
             assert catalogue.dataset(ref.dataset).split(ref.split).use == "train"
         for ref in (task.train, task.select if task.head != "embedding" else None):
             assert ref is None or "en" in catalogue.dataset(ref.dataset).split(ref.split).languages
-
-
-def test_trap_label_order_is_that_of_xtreme():
-    """Contradiction, entailment, neutral; the hub has entailment, neutral, contradiction."""
-    for name in ("xnli", "mnli", "snli", "anli", "anli_plus"):
-        assert load_catalogue().dataset(name).labels == ("contradiction", "entailment", "neutral")
-    assert load_catalogue().dataset("pawsx").labels == ("0", "1")
-    assert len(load_catalogue().dataset("udpos").labels) == 17
-    assert len(load_catalogue().dataset("panx").labels) == 7
-
-
-def test_trap_xcopa_has_no_english_and_no_selection():
-    task = load_catalogue().task("xcopa")
-    assert "en" not in task.languages["xtreme-r"]
-    assert task.select is None
-    assert task.before == (TableRef(dataset="socialiqa", split="train"),)
 
 
 def test_every_dataset_says_how_to_get_it_and_under_which_licence():

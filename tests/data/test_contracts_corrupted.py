@@ -2,106 +2,41 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import time
 from pathlib import Path
 
 import data_release_files as release
 import pytest
+from data_corruptions import (
+    gzip_truncated,
+    id_doubled,
+    iob2_broken,
+    labels_constant,
+    line_of_200_mb,
+    not_utf8,
+    of_another_language,
+    offsets_shifted,
+    row_missing,
+    target,
+)
 
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.data.sources import open_source
 from xtreme_dag.data.survey import Table, survey
 
-# Dataset -> (makes it in a folder, the file that is damaged, its language and split).
+# Dataset -> (makes it in a folder, language and split of the table that is damaged).
 DATASETS = {
-    "xnli": (release.xnli, "xnli/dev-de.tsv", "de", "dev"),
-    "udpos": (release.udpos, "udpos/test-de.tsv", "de", "test"),
-    "panx": (release.panx, "panx/test-de.tsv", "de", "test"),
-    "xquad": (release.xquad, "xquad/xquad.de.json", "de", "test"),
-    "tatoeba": (release.tatoeba, "tatoeba/tatoeba.deu-eng.deu", "de", "test"),
-    "bucc2018": (release.bucc, "bucc2018/de-en.test.de", "de", "test"),
-    "xcopa": (release.xcopa, "xcopa/data/et/test.et.jsonl", "et", "test"),
-    "lareqa": (release.lareqa, "lareqa/xquad-r/de.json", "de", "test"),
-    "mewslix": (release.mewslix, "mewslix/wikinews_mentions-test.jsonl", "de", "test"),
+    "xnli": (release.xnli, "de", "dev"),
+    "udpos": (release.udpos, "de", "test"),
+    "panx": (release.panx, "de", "test"),
+    "xquad": (release.xquad, "de", "test"),
+    "tatoeba": (release.tatoeba, "de", "test"),
+    "bucc2018": (release.bucc, "de", "test"),
+    "xcopa": (release.xcopa, "et", "test"),
+    "lareqa": (release.lareqa, "de", "test"),
+    "mewslix": (release.mewslix, "de", "test"),
 }
-
-
-def labels_constant(path: Path) -> None:
-    if path.suffix == ".jsonl":
-        records = [{**json.loads(line), "label": 1} for line in path.read_text().splitlines()]
-        path.write_text("\n".join(map(json.dumps, records)) + "\n")
-    else:
-        lines = [line.split("\t") for line in path.read_text().splitlines()]
-        path.write_text(release.tsv([[*line[:-1], "neutral"] for line in lines]))
-
-
-def offsets_shifted(path: Path) -> None:
-    shifted = [line.replace('"answer_start": ', '"answer_start": 1') for line in path.read_text().splitlines()]
-    if path.suffix == ".jsonl":
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        for record in records:
-            for mention in record["mentions"]:
-                mention["mention_span"]["start"] += 1
-        shifted = [json.dumps(record) for record in records]
-    path.write_text("\n".join(shifted) + "\n")
-
-
-def iob2_broken(path: Path) -> None:
-    path.write_text(path.read_text().replace("B-PER", "O", 3))
-
-
-def row_missing(path: Path) -> None:
-    if path.suffix == ".json":
-        content = json.loads(path.read_text())
-        del content["data"][1]["paragraphs"][0]["qas"][0]
-        path.write_text(json.dumps(content))
-    else:
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join(lines[:3] + lines[4:]))
-
-
-def id_doubled(path: Path) -> None:
-    content = path.read_text()
-    for old, new in (("q1-0-0", "q1-0-1"), ("de-00003\t", "de-00004\t"), ('"idx": 3', '"idx": 4'),
-                     ('"example_id": "de-3"', '"example_id": "de-4"')):  # fmt: skip
-        content = content.replace(old, new)
-    path.write_text(content)
-
-
-def of_another_language(path: Path) -> None:
-    swapped = {
-        "xnli/dev-de.tsv": "xnli/dev-fr.tsv",
-        "tatoeba.deu-eng.deu": "tatoeba.rus-eng.rus",
-        "udpos/test-de.tsv": "udpos/test-en.tsv",
-        "panx/test-de.tsv": "panx/test-zh.tsv",
-        "xquad.de.json": "xquad.ru.json",
-        "xquad-r/de.json": "xquad-r/en.json",
-        "data/et/test.et.jsonl": "data/tr/test.tr.jsonl",
-    }
-    whole = str(path)
-    for old, new in swapped.items():
-        if whole.endswith(old):
-            path.write_bytes(Path(whole.removesuffix(old) + new).read_bytes())
-
-
-def not_utf8(path: Path) -> None:
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2] + b"\xff\xfe" + data[len(data) // 2 :])
-
-
-def gzip_truncated(path: Path) -> None:
-    packed = gzip.compress(path.read_bytes())
-    path.write_bytes(packed[: len(packed) - 12])
-
-
-def line_of_200_mb(path: Path) -> None:
-    with path.open("ab") as stream:
-        for _ in range(200):
-            stream.write(b"x" * (1 << 20))
-        stream.write(b"\n")
-
 
 # Corruption -> datasets that it applies to -> the rule that is broken.
 CASES = [
@@ -131,11 +66,12 @@ def broken(table: Table) -> set[str]:
 
 @pytest.mark.parametrize(("damage", "dataset", "rule"), CASES, ids=lambda value: getattr(value, "__name__", value))
 def test_a_damaged_file_is_named_and_stops_only_its_own(tmp_path, damage, dataset, rule):
-    make, file, language, split = DATASETS[dataset]
+    make, language, split = DATASETS[dataset]
     make(tmp_path)
     before = found(tmp_path, dataset)
     assert rule not in broken(before[language, split])
-    damage(tmp_path / file)
+    of = target(open_source("folder", {"path": str(tmp_path)}), dataset, language, split)
+    assert damage(of) == ""
     started = time.monotonic()
     after = found(tmp_path, dataset)
     assert time.monotonic() - started < 10
@@ -144,7 +80,7 @@ def test_a_damaged_file_is_named_and_stops_only_its_own(tmp_path, damage, datase
     assert violation["count"] > 0
     if rule == "readable":
         assert f"{dataset}/{language}/{split}" in violation["error"]
-        assert Path(file).name in violation["error"]
+        assert of.main.name in violation["error"]
     else:
         assert violation["first_ids"]
     for key, other in after.items():

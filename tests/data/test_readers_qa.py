@@ -36,51 +36,6 @@ def test_unanswerable_questions_have_no_answer(tmp_path):
     assert table["answerable"].to_pylist() == [False, False] + [True] * 6
 
 
-def test_trap_tydiqa_context_whitespace_is_kept(tmp_path):
-    """The hub's loader strips contexts and leaves answer_start, which shifts every answer."""
-    qa = {"id": "finnish-1", "question": "q", "answers": [{"text": "x", "answer_start": 3}]}
-    dump(tmp_path, "tydiqa/tydiqa-goldp-v1.1-dev/tydiqa-goldp-dev-finnish.json",
-         {"data": [{"paragraphs": [{"context": "  \nx y ", "qas": [qa]}]}]})  # fmt: skip
-    row = read_table(tmp_path, "tydiqa", "fi", "test").to_pylist()[0]
-    assert row["context"] == "  \nx y "
-    assert row["context"][row["answers"][0]["start"]] == "x"
-
-
-def tydiqa(counts):
-    """TyDiQA-GoldP train as released: all languages in one file, the language in the id."""
-    articles = []
-    for name, language, count in counts:
-        for n in range(count):
-            context = release.text(language, f"c {n}")
-            answer = context.split()[0]
-            qa = {"id": f"{name}-{n}", "question": f"{name} {n}", "answers": [{"text": answer, "answer_start": 0}]}
-            articles.append({"paragraphs": [{"context": context, "qas": [qa]}]})
-    return {"version": "1.1", "data": articles}
-
-
-def test_trap_tydiqa_trains_on_english_alone(tmp_path):
-    """jiant writes the multilingual train file under every language's name and so trains on nine languages."""
-    dump(tmp_path, "tydiqa/tydiqa-goldp-v1.1-train.json", tydiqa([("english", "en", 60), ("korean", "ko", 40)]))
-    train, dev = (read_table(tmp_path, "tydiqa", "en", split) for split in ("train", "dev"))
-    questions = train["question"].to_pylist() + dev["question"].to_pylist()
-    assert sorted(questions) == sorted(f"english {n}" for n in range(60))
-    assert set(train["context"].to_pylist()).isdisjoint(dev["context"].to_pylist())
-    korean = read_table(tmp_path, "tydiqa", "ko", "train")
-    assert all(question.startswith("korean") for question in korean["question"].to_pylist())
-
-
-def test_trap_tydiqa_ids_repeat_in_xtremes_files(tmp_path):
-    articles = tydiqa([("english", "en", 30)])
-    for n, article in enumerate(articles["data"]):
-        article["paragraphs"][0]["qas"][0]["id"] = str(n % 3)
-    dump(tmp_path, "tydiqa/tydiqa-goldp-v1.1-train/tydiqa.goldp.en.train.json", articles)
-    table, counts = read_with_counts(tmp_path, "tydiqa", "en", "train")
-    ids = table["id"].to_pylist()
-    assert len(set(ids)) == len(ids)
-    assert counts["repeated_ids"] == len(ids)
-    assert counts["read"] == 30
-
-
 def test_squad_dev_leaves_out_what_xquad_translates(tmp_path):
     """Selecting on SQuAD dev would read the English originals of XQuAD."""
     dump(tmp_path, "squad/train-v1.1.json", release.squad_json("en", 8, first=50))
@@ -138,17 +93,6 @@ def test_tatoeba_pairs_lines(tmp_path):
     release.write(tmp_path / "tatoeba/tatoeba.rus-eng.eng", "one line\n")
     with pytest.raises(UserError, match=r"tatoeba.rus-eng.rus: 40 lines for 1 in tatoeba.rus-eng.eng"):
         read_table(tmp_path, "tatoeba", "ru", "test")
-
-
-def test_trap_bucc_pools_hold_distractors(tmp_path):
-    release.bucc(tmp_path)
-    table, counts = read_with_counts(tmp_path, "bucc2018", "de", "test")
-    assert counts["sides"] == {"english": 38, "foreign": 38}
-    assert counts["read"] == 8
-    gold = {row["id"]: row["gold"] for row in table.to_pylist() if row["gold"]}
-    assert len(gold) == 16
-    assert gold["de-00003"] == ["en-00003"]
-    assert gold["en-00003"] == ["de-00003"]
 
 
 def test_bucc_without_test_gold_is_read_for_predictions(tmp_path):
@@ -226,17 +170,6 @@ def test_mewslix(tmp_path):
     assert f"{{{mention['text']}}}" in mention["context"]
     train = read_table(tmp_path, "mewslix", "en", "train")
     assert train["side"].to_pylist()[:2] == ["mention", "entity"]
-
-
-def test_mewslix_without_texts_says_what_to_run(tmp_path):
-    release.mewslix(tmp_path)
-    path = tmp_path / "mewslix/wikinews_mentions-test.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    for record in records:
-        record["context"]["text"] = ""
-    path.write_text("\n".join(map(json.dumps, records)))
-    with pytest.raises(UserError, match=r"run get-mewsli-x.sh"):
-        read_table(tmp_path, "mewslix", "de", "test")
 
 
 def test_plain_text_by_documents(tmp_path):

@@ -72,17 +72,6 @@ def test_zero_width_non_joiners_and_spaces_leave_surface_tokens(tmp_path):
     assert read_table(tmp_path, "ud", "fa", "test")["words"].to_pylist() == [["می\u200cروم", "1 000"]]
 
 
-def test_trap_udpos_is_the_union_of_all_treebanks_of_a_language(tmp_path):
-    for bank, word in (("GUM", "gum"), ("EWT", "ewt"), ("ParTUT", "tut")):
-        release.write(
-            tmp_path / f"ud-treebanks-v2.5/UD_English-{bank}/en_{bank.lower()}-ud-train.conllu",
-            node(1, word, "NOUN", 0) + "\n\n",
-        )
-    table = read_table(tmp_path, "udpos", "en", "train")
-    assert table["words"].to_pylist() == [["ewt"], ["gum"], ["tut"]]
-    assert table["id"].to_pylist() == ["train-0", "train-1", "train-2"]
-
-
 def test_broken_treebanks_name_the_line(tmp_path):
     path = tmp_path / "udpos/ud/Spanish-X/es_x-ud-test.conllu"
     release.write(path, SPANISH.replace(node(4, "mar", "NOUN", 1), "4\tmar\tNOUN"))

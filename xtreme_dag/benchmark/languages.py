@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,3 +48,12 @@ def languages() -> dict[str, Language]:
             )
             for row in csv.DictReader(lines)
         }
+
+
+def language_advice(given: str, valid: Collection[str]) -> str:
+    """The advice for a code that is not among those that are valid: people write `DE`, `German`, `zh-CN` or `deu`."""
+    head = given.lower().replace("_", "-").partition("-")[0]
+    meant = [code for code, one in languages().items() if head in (code, one.name.lower(), one.laser)]
+    if near := next((code for code in meant if code in valid), None):
+        return f"did you mean {near!r}?"
+    return f"it has: {' '.join(valid)}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xtreme_dag.commands.data_text import as_json_table, listed, print_checked, print_json, print_listed, print_shown
 from xtreme_dag.commands.sources import opened, pinned_only, source_options
+
+if TYPE_CHECKING:
+    from xtreme_dag.benchmark.catalogue import Dataset
+    from xtreme_dag.data.sources import Source
 
 EXAMPLE = """\b
 Examples:
@@ -51,8 +55,10 @@ def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...]
 @click.argument("dataset")
 @click.argument("language")
 @click.option("--split", "name", help="Which split; by default the first that the source has.")
-@click.option("--rows", "shown", default=3, show_default=True, help="How many rows to print.")
-@click.option("--limit", type=int, help="Read a sample of this many rows.")
+@click.option(
+    "--rows", "shown", type=click.IntRange(min=0), default=3, show_default=True, help="How many rows to print."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Take a sample of this many rows.")
 @click.option("--tokenizer", type=click.Path(exists=True, path_type=Path), help="Folder of a tokenizer or a model.")
 @source_options
 @json_option
@@ -84,6 +90,7 @@ def show(
         "dataset": dataset,
         "language": language,
         "split": split,
+        "other_splits": [one for one in entry.splits if one != split and language in there.languages(entry, one)],
         "stand_in": located.stand_in,
         "notes": located.notes,
         "counts": counts,
@@ -113,11 +120,13 @@ def check(
     from xtreme_dag.data.survey import survey
 
     catalogue, there = load_catalogue(), opened(source, revisions)
+    wanted = pinned_only(catalogue, there, names)
+    _known(codes, there, [catalogue.dataset(name) for name in wanted])
     quiet = as_json or not sys.stderr.isatty()
     tables = survey(
         catalogue,
         there,
-        datasets=pinned_only(catalogue, there, names),
+        datasets=wanted,
         languages=codes,
         listen=(lambda name: None) if quiet else (lambda name: click.echo(f"\r\x1b[K{name}", nl=False, err=True)),
     )
@@ -129,9 +138,24 @@ def check(
     else:
         print_checked(tables)
     if not tables:
-        click.echo(f"{source} has no tables of the catalogue", err=True)
+        of = f"{', '.join(names)}" if names else "the catalogue"
+        inside = f" in {', '.join(codes)}" if codes else ""
+        click.echo(f"{source} has no tables of {of}{inside}; see xtreme-dag data ls --source {source}", err=True)
     if violated or not tables:
         sys.exit(1)
+
+
+def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) -> None:
+    """Refuses a language that none of the datasets has: else its check would find nothing wrong."""
+    from xtreme_dag.benchmark.languages import language_advice
+    from xtreme_dag.errors import UserError
+
+    declared = {code for entry in datasets for split in entry.splits.values() for code in split.languages}
+    there = {code for entry in datasets for split in entry.splits for code in source.languages(entry, split)}
+    for code in codes:
+        if code not in declared | there:
+            fix = language_advice(code, sorted(there or declared))
+            raise UserError(f"no language {code!r}", where=", ".join(entry.name for entry in datasets[:3]), fix=fix)
 
 
 @command.command(epilog="Example: xtreme-dag data revisions --dataset xnli --dataset mnli")

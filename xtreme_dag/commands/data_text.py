@@ -56,22 +56,25 @@ def _located(dataset: Dataset, source: Source, split: str, here: Sequence[str]) 
 
 
 def print_listed(found: Sequence[dict[str, Any]], *, detailed: bool) -> None:
-    """The table of `data ls`; if detailed, with the languages that are missing."""
+    """The table of `data ls`; if detailed, with what each dataset is and the languages that are missing."""
     rows = [("dataset", "format", "split", "use", "languages", "what is here")]
     for entry in found:
         for split in entry["splits"]:
             here = f"{len(split['here'])} of {len(split['here']) + len(split['missing'])}"
             get = "" if split["here"] else f"get: {entry['get']}"
-            said = split["wanting"] or split["stand_in"] or split["notes"] or get
+            stand_in = f"stand-in: {split['stand_in']}" if split["stand_in"] else ""
+            said = split["wanting"] or stand_in or split["notes"] or get
             rows.append((entry["dataset"], entry["format"], split["split"], split["use"], here, said))
     click.echo(_aligned(rows))
     if any(split["wanting"] for entry in found for split in entry["splits"]):
         click.echo(f"\n{PIN}")
     for entry in found if detailed else ():
+        click.echo(f"\n{entry['dataset']}: {entry['title']}; licence: {entry['licence']}")
         for split in entry["splits"]:
             if split["missing"]:
-                click.echo(f"\nmissing in {entry['dataset']} {split['split']}: {' '.join(split['missing'])}")
-                click.echo(f"  to get it: {entry['get']}")
+                click.echo(f"missing in {entry['dataset']} {split['split']}: {' '.join(split['missing'])}")
+        if any(split["missing"] for split in entry["splits"]):
+            click.echo(f"to get it: {entry['get']}")
 
 
 def as_json_table(table: Table) -> dict[str, Any]:
@@ -119,6 +122,8 @@ def _said(rule: dict[str, Any]) -> str:
 def print_shown(dataset: Dataset, report: dict[str, Any]) -> None:
     """What `data show` found."""
     click.echo(f"{dataset.title}\n{dataset.name} {report['language']} {report['split']}, {dataset.format}")
+    if report["other_splits"]:
+        click.echo(f"other splits (--split): {' '.join(report['other_splits'])}")
     for name in ("stand_in", "notes"):
         if report[name]:
             click.echo(f"{name.replace('_', '-')}: {report[name]}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+ROW_GROUP = 65_536  # rows that a file holds together
 
 _ROW = [pa.field("id", pa.string(), nullable=False), pa.field("language", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False)]  # fmt: skip
@@ -44,7 +47,21 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a canonical table; the same table gives the same bytes (one row group size, no statistics of the run)."""
-    pq.write_table(table, path, compression="zstd", row_group_size=65_536, write_statistics=False, store_schema=True)
+    write_tables([table], path)
+
+
+def write_tables(tables: Iterable[pa.Table], path: Path) -> None:
+    """Writes some tables as one, without holding them together.
+
+    Args:
+        tables: of one schema; at least one. All but the last have `ROW_GROUP` rows, or a multiple of them.
+        path: the file.
+    """
+    every = iter(tables)
+    first = next(every)
+    with pq.ParquetWriter(path, first.schema, compression="zstd", write_statistics=False, store_schema=True) as sink:
+        for table in chain([first], every):
+            sink.write_table(table, row_group_size=ROW_GROUP)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

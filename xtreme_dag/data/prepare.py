@@ -107,8 +107,8 @@ def _union(
         files = {name.removeprefix(mark): path for name, path in inputs.items() if name.startswith(mark)}
         whence = replace(place, dataset=part["dataset"], split=part["split"])
         made = _tables({**part, "format": kind}, files, whence, settings)
-        ids = pa.array([f"{part['dataset']}:{name}" for name in made.table["id"].to_pylist()], pa.string())
-        split = pa.array([place.split] * len(made.table), pa.string())
+        ids = pc.binary_join_element_wise(part["dataset"], made.table["id"], ":").combine_chunks()
+        split = pa.repeat(pa.scalar(place.split, pa.string()), len(made.table))
         columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
         tables.append(pa.table(columns, schema=SCHEMAS[kind]))
         count += made.read

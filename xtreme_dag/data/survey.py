@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xtreme_dag.benchmark.catalogue import Catalogue, Dataset, Split
-from xtreme_dag.data.contracts.check import facts, judge, prepared
+from xtreme_dag.data.contracts.check import facts, judge, tolerant
 from xtreme_dag.data.contracts.cross import (
     Sketch,
     across_languages,
@@ -16,6 +16,7 @@ from xtreme_dag.data.contracts.cross import (
     unseen_in_translation,
 )
 from xtreme_dag.data.contracts.odcs import Contract, Rule, contract_path, read_contract
+from xtreme_dag.data.contracts.questions import whole_frame
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located, Source
 from xtreme_dag.errors import UserError
@@ -200,9 +201,9 @@ def frames(catalogue: Catalogue, source: Source, datasets: Sequence[str]) -> Ite
                     rows, counts = canonical(params, located.files, located.options)
                 except UserError:
                     continue
-                rules, frame, broken = prepared(rows, contract, facts(params, counts, contract))
-                runnable = [rule for rule in rules if rule.name not in broken]
-                yield f"{dataset.name}_{split.name}_{language}", runnable, frame
+                known = facts(params, counts, contract)
+                rules, frame = whole_frame(rows, tolerant(contract, language), known)
+                yield f"{dataset.name}_{split.name}_{language}", rules, frame
 
 
 def _params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import read_table, write_table
+from xtreme_dag.data.canonical import ROW_GROUP, read_table, write_tables
+from xtreme_dag.data.contracts.columns import Facts
 from xtreme_dag.data.contracts.cross import across_languages, sketch
-from xtreme_dag.data.contracts.engine import Verdict, evaluate
-from xtreme_dag.data.contracts.measures import Facts, measure
+from xtreme_dag.data.contracts.engine import MOSTLY, Rows, Verdict
 from xtreme_dag.data.contracts.odcs import Contract, Rule, read_contract
+from xtreme_dag.data.contracts.questions import verdicts
 from xtreme_dag.stages.context import StageContext
 
 FIRST = 5  # ids named for each rule
-MEASURE = "measure."
 REFERENCE = "reference/"
 
 
@@ -43,12 +43,12 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     counts = json.loads((inputs["table"] / "counts.json").read_text())
     contract = read_contract(inputs["contract"])
     known = facts(params, counts, contract)
-    outcome, quarantine = judge(table, contract, known, params)
+    outcome, broken = judge(table, contract, known, params)
     outcome["rules"] += _against_references(table, contract, known, inputs)
     outcome["ok"] = all(entry["ok"] or entry["severity"] != "error" for entry in outcome["rules"])
     (context.out / "outcome.json").write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
-    if len(quarantine):
-        write_table(quarantine, context.out / "quarantine.parquet")
+    if broken:
+        write_tables(quarantine(table, broken), context.out / "quarantine.parquet")
     return {"rules": len(outcome["rules"]), "violations": sum(not rule["ok"] for rule in outcome["rules"])}
 
 
@@ -84,98 +84,66 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
 
 def judge(
     table: pa.Table, contract: Contract, known: Facts, params: Mapping[str, Any]
-) -> tuple[dict[str, Any], pa.Table]:
+) -> tuple[dict[str, Any], dict[str, Rows]]:
     """Holds a table against the rules of a contract.
 
     Returns:
-        The outcome, and the offending rows of the table with a column `rules` that names what each one violates.
+        The outcome; and rule -> the rows that violate it, of the rules that stop what depends on the table.
     """
-    rules, frame, broken = prepared(table, contract, known)
-    runnable = [rule for rule in rules if rule.name not in broken]
-    found = {verdict.rule: verdict for verdict in evaluate(runnable, frame)} if runnable else {}
-    verdicts = [found.get(rule.name) or Verdict(rule=rule.name, ok=False, error=broken[rule.name]) for rule in rules]
-    entries = [_entry(rule, verdict, table) for rule, verdict in zip(rules, verdicts, strict=True)]
+    rules = tolerant(contract, known.language)
+    found = verdicts(table, rules, known)
+    entries = [_entry(rule, verdict, table) for rule, verdict in zip(rules, found, strict=True)]
     outcome = {
         "ok": all(entry["ok"] or entry["severity"] != "error" for entry in entries),
         **{name: params[name] for name in ("dataset", "language", "split")},
         "rows": len(table),
         "rules": entries,
     }
-    return outcome, _quarantine(table, rules, verdicts)
+    stopping = [v for rule, v in zip(rules, found, strict=True) if rule.severity == "error" and not v.ok]
+    return outcome, {verdict.rule: verdict.rows for verdict in stopping if len(verdict.rows)}
 
 
-def prepared(table: pa.Table, contract: Contract, known: Facts) -> tuple[list[Rule], Any, dict[str, str]]:
-    """What Great Expectations gets to see of a table.
+def tolerant(contract: Contract, language: str) -> list[Rule]:
+    """The rules of a contract, each with the share of rows that must satisfy it in a language."""
+    return [
+        replace(rule, kwargs={**rule.kwargs, MOSTLY: 1 - rule.tolerance[language]})
+        if language in rule.tolerance
+        else rule
+        for rule in contract.rules
+    ]
 
-    Returns:
-        The rules with the tolerance of the language; the columns that they name, as pandas; and the rules whose
-        measure could not be taken, with the reason.
+
+def quarantine(table: pa.Table, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
+    """The offending rows of a table with a column `rules` that names what each one violates, a row group at a time.
+
+    Args:
+        table: what was judged.
+        broken: rule -> offending rows, ascending; in the order of the contract.
     """
-    rules = [_tolerant(rule, known.language) for rule in contract.rules]
-    return rules, *_frame(table, rules, known)
-
-
-def _tolerant(rule: Rule, language: str) -> Rule:
-    """A rule with the share of rows that must satisfy it in a language."""
-    share = rule.tolerance.get(language)
-    return rule if share is None else replace(rule, kwargs={**rule.kwargs, "mostly": 1 - share})
-
-
-def _frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[Any, dict[str, str]]:
-    """The columns that the rules name, as pandas; and the rules whose measure could not be taken, with the reason.
-
-    Ids are numbers there, one for each different id: that is all that uniqueness asks, at a tenth of the memory. Other
-    texts are categories.
-    """
-    columns: dict[str, pa.Array | pa.ChunkedArray] = {"id": _codes(table["id"])}
-    broken: dict[str, str] = {}
-    for rule in rules:
-        name = rule.kwargs.get("column", "")
-        if name in columns:
-            continue
-        if name.startswith(MEASURE):
-            try:
-                columns[name] = measure(name.removeprefix(MEASURE), table, known)
-            except Exception as error:  # an error inside a check is reported as such, it is not a pass
-                broken[rule.name] = f"{type(error).__name__}: {error}"
-        elif name in table.column_names:
-            texts = pa.types.is_string(table.schema.field(name).type)
-            columns[name] = table[name].dictionary_encode() if texts else table[name]
-    return pa.table(columns).to_pandas(), broken
-
-
-def _codes(ids: pa.ChunkedArray) -> pa.Array:
-    """The row of each id's first occurrence: equal ids have equal numbers, others differ."""
-    hashes = np.zeros(len(ids), dtype=np.int64)
-    start = 0
-    for chunk in ids.chunks:
-        hashes[start : start + len(chunk)] = np.fromiter(map(hash, chunk.to_pylist()), np.int64, len(chunk))
-        start += len(chunk)
-    codes = np.arange(len(hashes))
-    order = np.argsort(hashes, kind="stable")
-    equal = hashes[order][1:] == hashes[order][:-1]
-    suspects = np.unique(np.concatenate([order[1:][equal], order[:-1][equal]]))
-    first: dict[str, int] = {}
-    for row, name in zip(suspects.tolist(), ids.take(pa.array(suspects, pa.int64())).to_pylist(), strict=True):
-        codes[row] = first.setdefault(name, row)
-    return pa.array(codes)
+    held: list[pa.Table] = []
+    for start in range(0, len(table), ROW_GROUP):
+        named: dict[int, list[str]] = {}
+        for rule, rows in broken.items():
+            low, high = np.searchsorted(rows, (start, start + ROW_GROUP))
+            for row in (rows[low:high] - start).tolist():
+                named.setdefault(row, []).append(rule)
+        if named:
+            order = sorted(named)
+            offending = table.slice(start, ROW_GROUP).take(pa.array(order, pa.int64()))
+            names = pa.array([named[row] for row in order], pa.list_(pa.string()))
+            held.append(offending.append_column("rules", names))
+        whole = pa.concat_tables(held).combine_chunks() if held else None
+        if whole is not None and len(whole) >= ROW_GROUP:
+            yield whole.slice(0, ROW_GROUP)
+            held = [whole.slice(ROW_GROUP)]
+    if sum(map(len, held)):
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _entry(rule: Rule, verdict: Verdict, table: pa.Table) -> dict[str, Any]:
     entry: dict[str, Any] = {"rule": rule.name, "ok": verdict.ok, "severity": rule.severity}
     entry["count"] = len(verdict.rows) or int(not verdict.ok)
-    entry["first_ids"] = [table["id"][n].as_py() for n in verdict.rows[:FIRST]]
+    entry["first_ids"] = [table["id"][n].as_py() for n in verdict.rows[:FIRST].tolist()]
     if verdict.error:
         entry["error"] = verdict.error
     return entry
-
-
-def _quarantine(table: pa.Table, rules: Sequence[Rule], verdicts: Sequence[Verdict]) -> pa.Table:
-    named: dict[int, list[str]] = {}
-    for rule, verdict in zip(rules, verdicts, strict=True):
-        if rule.severity == "error" and not verdict.ok:
-            for row in verdict.rows:
-                named.setdefault(row, []).append(rule.name)
-    rows = sorted(named)
-    offending = table.take(pa.array(rows, pa.int64())) if rows else table.slice(0, 0)
-    return offending.append_column("rules", pa.array([named[row] for row in rows], pa.list_(pa.string())))

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag.data.contracts.columns import batches
+
 FIRST = 5  # ids named for each finding
 SAME = 0.5  # share of equal texts from which on two languages are taken for one file under two names
 FEW = 8  # texts below which equality says nothing
@@ -38,17 +40,24 @@ class Sketch:
 
 
 def sketch(table: pa.Table, kind: str, language: str) -> Sketch:
-    """The sketch of a canonical table."""
-    if "side" in table.column_names:
-        table = table.filter(pc.is_in(table["side"], pa.array(["question", "mention", "foreign"])))
-    shown, read = _columns(table, kind)
-    labels = table["label"].to_pylist() if "label" in table.column_names else [""] * len(table)
+    """The sketch of a canonical table, taken a batch at a time."""
+    ids: list[str] = []
+    texts, contents, labels = [_hashes(())], [_hashes(())], [_hashes(())]
+    for batch in batches(table):
+        if "side" in batch.column_names:
+            batch = batch.filter(pc.is_in(batch["side"], pa.array(["question", "mention", "foreign"])))
+        shown, read = _columns(batch, kind)
+        ids += batch["id"].to_pylist()
+        texts.append(_hashes(shown))
+        contents.append(_hashes(read))
+        named = batch["label"].to_pylist() if "label" in batch.column_names else [""] * len(batch)
+        labels.append(_hashes([str(label) for label in named]))
     return Sketch(
         language=language,
-        ids=tuple(table["id"].to_pylist()),
-        texts=_hashes(shown),
-        contents=_hashes(read),
-        labels=_hashes([str(label) for label in labels]),
+        ids=tuple(ids),
+        texts=np.concatenate(texts),
+        contents=np.concatenate(contents),
+        labels=np.concatenate(labels),
     )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from xtreme_dag.data.contracts.odcs import Rule
 from xtreme_dag.errors import UserError, nearest
@@ -25,8 +27,17 @@ EXPECTATIONS = (
     "expect_table_row_count_to_be_between",
 )
 
+MOSTLY = "mostly"  # Great Expectations' name of the share of values that must satisfy a rule
 
-@dataclass(frozen=True, kw_only=True)
+Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def no_rows() -> Rows:
+    """An empty array of rows."""
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Verdict:
     """How a rule came out.
 
@@ -34,13 +45,19 @@ class Verdict:
         rule: its name.
         ok: satisfied.
         rows: positions of the offending rows, ascending; empty for a rule about the whole table.
+        judged: number of values that a rule with a tolerated share looked at (nulls are not); 0 for other rules.
         error: why the rule could not be evaluated, or "". It is then not satisfied.
     """
 
     rule: str
     ok: bool
-    rows: tuple[int, ...] = ()
+    rows: Rows = field(default_factory=no_rows)
+    judged: int = 0
     error: str = ""
+
+    def placed(self, rows: Rows) -> Verdict:
+        """The same verdict with its rows counted elsewhere: `rows` holds where each row of the frame stands."""
+        return replace(self, rows=rows[self.rows]) if len(self.rows) else self
 
 
 def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
@@ -63,7 +80,7 @@ def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
         failed = [
             rule
             for rule in rules
-            if ("mostly" in rule.kwargs or not first[rule.name].success) and not _error(first[rule.name])
+            if (MOSTLY in rule.kwargs or not first[rule.name].success) and not _error(first[rule.name])
         ]
         detail = _results(failed, batch, "COMPLETE") if failed else {}
     return [_verdict(rule, first[rule.name], detail.get(rule.name)) for rule in rules]
@@ -73,8 +90,36 @@ def _verdict(rule: Rule, first: Any, detail: Any) -> Verdict:
     error = _error(first)
     if error:
         return Verdict(rule=rule.name, ok=False, error=error)
-    rows = () if detail is None else tuple(sorted(detail.result.get("unexpected_index_list") or ()))
-    return Verdict(rule=rule.name, ok=bool(first.success), rows=rows)
+    told: Mapping[str, Any] = {} if detail is None else detail.result
+    rows = np.sort(np.array(told.get("unexpected_index_list") or (), dtype=np.int64))
+    judged = int(told.get("element_count") or 0) - int(told.get("missing_count") or 0)
+    return Verdict(rule=rule.name, ok=bool(first.success), rows=rows, judged=judged)
+
+
+def strict(rule: Rule) -> Rule:
+    """A rule without its tolerated share: what a part of a table is held against, see `combined`."""
+    return replace(rule, kwargs={**rule.kwargs, MOSTLY: 1.0}) if MOSTLY in rule.kwargs else rule
+
+
+def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
+    """The verdict on a whole from the verdicts of `strict` on all its parts, each with rows counted in the whole.
+
+    It is what one evaluation of the whole would find: a tolerated share is held against the sums over the parts, by
+    the arithmetic of Great Expectations (the values that are good over the values that are not null).
+
+    Args:
+        rule: as the contract has it.
+        parts: at least one; together every value once.
+    """
+    error = next((part.error for part in parts if part.error), "")
+    if error:
+        return Verdict(rule=rule.name, ok=False, error=error)
+    rows = np.sort(np.concatenate([part.rows for part in parts]))
+    judged = sum(part.judged for part in parts)
+    ok = all(part.ok for part in parts)
+    if not ok and MOSTLY in rule.kwargs:
+        ok = (judged - len(rows)) / judged >= rule.kwargs[MOSTLY]
+    return Verdict(rule=rule.name, ok=ok, rows=rows, judged=judged)
 
 
 def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:

@@ -57,4 +57,10 @@ def parse_source(text: str) -> Source:
         if not rest.isdigit():
             raise UserError(f"{rest!r} is not a seed", where="source miniworld")
         return open_source(kind, {"seed": int(rest)})
+    if kind not in KINDS and Path(text).expanduser().is_dir():
+        raise UserError(f"no source {text!r}", where="source", fix=f"a folder is named as folder:{text}")
+    if kind == "hub" and rest:
+        raise UserError(
+            f"{rest!r} after hub", where="source hub", fix="its commits are given as --revision, or in a study"
+        )
     return open_source(kind)

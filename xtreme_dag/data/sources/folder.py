@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xtreme_dag.benchmark.catalogue import Dataset, Layout, Split
-from xtreme_dag.benchmark.languages import languages
+from xtreme_dag.benchmark.languages import language_advice, languages
 from xtreme_dag.data.sources.base import Located, locate_union, union_languages
 from xtreme_dag.errors import UserError
 
@@ -46,8 +46,8 @@ class FolderSource:
             return found
         where = f"{dataset.name}, language {language}, split {split}"
         if language not in declared.languages:
-            there = " ".join(declared.languages)
-            raise UserError(f"the split has no {language!r}", where=where, fix=f"it has: {there}")
+            fix = language_advice(language, declared.languages)
+            raise UserError(f"the split has no {language!r}", where=where, fix=fix)
         looked = ", ".join(dict.fromkeys(p for p in self._patterns(declared, language))) or "nowhere: no folder layout"
         raise UserError(
             f"not in folder {self.path}",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from xtreme_dag.benchmark.catalogue import Dataset, load_catalogue
-from xtreme_dag.benchmark.languages import languages
+from xtreme_dag.benchmark.languages import language_advice, languages
 from xtreme_dag.data.sources.base import Located, locate_union, union_languages
 from xtreme_dag.errors import UserError, nearest
 
@@ -61,7 +61,8 @@ class HubSource:
                 "not on the hub", where=where, fix=f"use source `folder`; to get it: {dataset.get or 'see docs'}"
             )
         if language not in self.languages(dataset, split):
-            raise UserError(f"{hub.id} has no {language!r}", where=where, fix=nearest(language, declared.languages))
+            fix = language_advice(language, self.languages(dataset, split))
+            raise UserError(f"{hub.id} has no {language!r}", where=where, fix=fix)
         revision = self.revisions.get(dataset.name, hub.revision)
         if revision is None:
             raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xtreme_dag.benchmark.catalogue import Dataset
+from xtreme_dag.benchmark.languages import languages
 from xtreme_dag.data.sources.base import Located
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.miniworld.languages import LANGUAGES
@@ -46,7 +47,8 @@ class MiniworldSource:
         if language not in self.languages(dataset, split):
             there = " ".join(self.languages(dataset, split))
             where = f"{dataset.name}, language {language}, split {split}"
-            raise UserError(f"the miniworld has no {language!r} here", where=where, fix=f"it has: {there}")
+            real = "; real data have another source: folder:PATH or hub" if language in languages() else ""
+            raise UserError(f"the miniworld has no {language!r} here", where=where, fix=f"it has: {there}{real}")
         rows = min(self.rows.get(split, self.rows[declared.use]), LARGEST.get(dataset.format, UNBOUNDED))
         params = {"reader": "miniworld", "options": {"seed": self.seed, "rows": rows}, "labelled": True, "whole": False}
         return Located(files={}, params=params)

@@ -1,0 +1,134 @@
+"""A table is put to Great Expectations in stretches and shares: the verdicts are those of the whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from data_tables import changed, facts_of, good, verdicts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_contracts_rules import BAD
+
+from xtreme_dag.data.canonical import ROW_GROUP, write_tables
+from xtreme_dag.data.contracts import columns, questions
+from xtreme_dag.data.contracts.check import quarantine
+from xtreme_dag.data.contracts.engine import Verdict, combined, evaluate, strict
+from xtreme_dag.data.contracts.odcs import Rule, contract_path, read_contract
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Stretches of five rows, looked at two at a time, and shares of about four values."""
+    monkeypatch.setattr(questions, "ROWS", 5)
+    monkeypatch.setattr(questions, "VALUES", 4)
+    monkeypatch.setattr(columns, "BATCH", 2)
+
+
+@pytest.mark.parametrize("measured", BAD)
+def test_stretches_find_what_the_whole_finds(measured, request):
+    dataset, spoil, facts, _ = BAD[measured]
+    table = spoil(good(dataset, facts.get("language", "en")))
+    table = changed(changed(table, 7, id="twice"), len(table) - 1, id="twice") if len(table) > 8 else table
+    whole, rows = verdicts(table, dataset, **facts)
+    request.getfixturevalue("small")
+    parts, same_rows = verdicts(table, dataset, **facts)
+    assert parts == whole
+    assert same_rows.to_pylist() == rows.to_pylist()
+
+
+def test_a_tolerated_share_is_of_the_whole(small):
+    """Three of 100 sentences are illegal, all in one stretch: over the share there, under it in the table."""
+    table = good("panx", "ja", rows=100)
+    for row in (10, 11, 12):
+        table = changed(table, row, tags=["O", "I-PER", "O", "B-LOC", "O"])
+    found, offending = verdicts(table, "panx", "ja")
+    assert found["iob2_legal"] == {
+        "rule": "iob2_legal", "ok": True, "severity": "error", "count": 3, "first_ids": ["i10", "i11", "i12"]
+    }  # fmt: skip
+    assert len(offending) == 0
+    for row in (40, 60, 80):
+        table = changed(table, row, tags=["O", "I-PER", "O", "B-LOC", "O"])
+    assert verdicts(table, "panx", "ja")[0]["iob2_legal"]["ok"] is False
+
+
+def test_every_row_is_asked_about_once_and_few_at_a_time(small):
+    table = good("xnli", rows=23)
+    asked: dict[str, list[int]] = {}
+    rules = read_contract(contract_path("xnli")).rules
+    for question in questions._questions(table, rules, facts_of(table, "xnli")):
+        for rule in question.rules:
+            asked.setdefault(rule.name, []).extend(question.rows.tolist())
+        assert question.frame.shape[1] == 0 or len(question.frame) == len(question.rows) <= 23
+        if "measure.texts_given" in question.frame:
+            assert len(question.frame) <= 5
+    assert asked.pop("not_empty") == []
+    assert all(sorted(rows) == list(range(23)) for rows in asked.values())
+    assert len(asked) >= 6
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 20), max_size=40), st.integers(1, 12))
+def test_shares_hold_equal_values_together(numbers, size):
+    before = questions.VALUES
+    questions.VALUES = size
+    try:
+        values = [f"v{number}" for number in numbers]
+        shares = list(questions._shares(pa.chunked_array([values[:7], values[7:]], pa.string())))
+    finally:
+        questions.VALUES = before
+    rows = [row for share, _ in shares for row in share.tolist()]
+    assert sorted(rows) == list(range(len(values)))
+    codes = {row: code for share, found in shares for row, code in zip(share.tolist(), found.tolist(), strict=True)}
+    first = {value: values.index(value) for value in values}
+    assert [codes[row] for row in range(len(values))] == [first[value] for value in values]
+    for share, found in shares:
+        inside = Counter(values[row] for row in share.tolist())
+        assert all(inside[value] == values.count(value) for value in inside)
+        assert len(found) == len(share)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", None]), min_size=1, max_size=12), st.integers(1, 11), st.floats(0, 1))
+def test_a_share_over_parts_is_what_great_expectations_finds_in_the_whole(values, cut, share):
+    """Nulls are not judged, but by the rule that asks for them."""
+    frame = pd.DataFrame({"label": pd.array(values, dtype=object)})
+    for kind, more in (("be_in_set", {"value_set": ["a"]}), ("not_be_null", {})):
+        kwargs = {"column": "label", "mostly": share, **more}
+        rule = Rule(name="r", expectation=f"expect_column_values_to_{kind}", kwargs=kwargs)
+        (whole,) = evaluate([rule], frame)
+        parts = []
+        for start in range(0, len(frame), cut):
+            part = frame.iloc[start : start + cut].reset_index(drop=True)
+            (one,) = evaluate([strict(rule)], part)
+            parts.append(one.placed(np.arange(start, start + len(part))))
+        found = combined(rule, parts)
+        assert (found.ok, found.rows.tolist(), found.judged) == (whole.ok, whole.rows.tolist(), whole.judged)
+
+
+def test_an_error_in_one_part_is_the_verdict():
+    rule = Rule(name="r", expectation="expect_column_values_to_not_be_null", kwargs={"column": "x"})
+    found = combined(rule, [Verdict(rule="r", ok=True), Verdict(rule="r", ok=False, error="KeyError: 'x'")])
+    assert (found.ok, found.error) == (False, "KeyError: 'x'")
+
+
+def test_the_quarantine_of_a_large_table_has_the_bytes_of_one_written_at_once(tmp_path):
+    """Row groups of the quarantine are full ones, wherever in the table the offending rows stand."""
+    size = 3 * ROW_GROUP + 100
+    ids = pa.array([f"i{n}" for n in range(size)])
+    table = pa.table({"id": ids, "text": pa.array([f"text {n % 7}" for n in range(size)])})
+    table = pa.concat_tables([table.slice(0, 70_000), table.slice(70_000)])
+    broken = {"one": np.arange(0, size, 2), "other": np.arange(0, size, 3)}
+    names = [[rule for rule, step in (("one", 2), ("other", 3)) if row % step == 0] for row in range(size)]
+    rows = pa.array([row for row in range(size) if names[row]])
+    whole = table.take(rows).combine_chunks()
+    whole = whole.append_column("rules", pa.array([names[row] for row in rows.to_pylist()], pa.list_(pa.string())))
+    pq.write_table(whole, tmp_path / "whole", compression="zstd", row_group_size=ROW_GROUP, write_statistics=False)
+    pieces = list(quarantine(table, broken))
+    assert [len(piece) for piece in pieces][:-1] == [ROW_GROUP] * (len(rows) // ROW_GROUP)
+    write_tables(pieces, tmp_path / "pieces")
+    assert (tmp_path / "pieces").read_bytes() == (tmp_path / "whole").read_bytes()

@@ -1,0 +1,106 @@
+"""Measures that hang on the whole table. Each looks at it once, a batch at a time, and returns what judges rows.
+
+So none of them needs memory that grows with the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xtreme_dag.data.contracts.columns import Facts, batches, flat, rows_without, same, shown
+from xtreme_dag.data.contracts.scripts import in_script
+
+Test = Callable[[pa.Table], pa.Array]  # rows of the table -> a boolean for each, true is good
+
+CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a placeholder
+SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
+
+
+def labels_vary(table: pa.Table) -> Test:
+    """The labels are not all the same: XTREME's preparation leaves a placeholder where it removed the test labels."""
+    labelled = 0
+    values: set[str | int] = set()
+    for batch in batches(table, ["label"]):
+        labels = flat(batch, "label").drop_null()
+        labelled += len(labels)
+        values.update(pc.unique(labels).to_pylist())
+        if len(values) > 1:
+            return lambda rows: same(True, rows)
+    if labelled < CONSTANT_FROM:
+        return lambda rows: same(True, rows)
+    return lambda rows: pc.invert(pc.is_valid(flat(rows, "label")))
+
+
+def rows_as_published(facts: Facts) -> Test:
+    """The raw files have as many examples as were published; the verdict is the same for every row."""
+    wrong = facts.whole and facts.published is not None and facts.read != facts.published
+    return lambda rows: same(not wrong, rows)
+
+
+def script_fits(table: pa.Table, facts: Facts) -> Test:
+    """The text is in the script of the language; where half of the rows are not, those that are not are marked."""
+    script = facts.script
+    if script is None:
+        return lambda rows: same(True, rows)
+    fitting = sum(pc.sum(in_script(shown(batch, facts.kind), script)).as_py() or 0 for batch in batches(table))
+    if 2 * (len(table) - fitting) <= len(table):
+        return lambda rows: same(True, rows)
+    return lambda rows: in_script(shown(rows, facts.kind), script)
+
+
+def english_unsorted(table: pa.Table) -> Test:
+    """The English side is not in alphabetical order: XTREME's preparation sorts it, and the pairs are lost."""
+    ordered = len(table) >= SORTED_FROM and _ascending(table, "english")
+    return lambda rows: same(not ordered, rows)
+
+
+def gold_in_pool(table: pa.Table) -> Test:
+    """Every gold id is an id of this table."""
+
+    def test(rows: pa.Table) -> pa.Array:
+        gold = flat(rows, "gold")
+        wanted = gold.flatten()
+        there = pa.array([False] * len(wanted), pa.bool_())
+        for batch in batches(table, ["id"]) if len(wanted) else ():
+            there = pc.or_(there, pc.is_in(wanted, flat(batch, "id")))
+        return rows_without(pc.invert(there), gold)
+
+    return test
+
+
+def gold_given(table: pa.Table, facts: Facts) -> Test:
+    """Questions and mentions have gold; of a mining pool some sentence on each side has."""
+    if not facts.labelled:
+        return lambda rows: same(True, rows)
+    if facts.kind == "bitext_mining":
+        some = any(pc.any(_has_gold(batch)).as_py() for batch in batches(table, ["gold"]))
+        return lambda rows: same(some, rows)
+    queries = pa.array(["question", "mention"])
+    return lambda rows: pc.or_(pc.invert(pc.is_in(flat(rows, "side"), queries)), _has_gold(rows))
+
+
+def distractors_present(table: pa.Table) -> Test:
+    """A mining pool holds sentences without a translation: gold pairs alone are no mining task (the hub's bucc18)."""
+    alone = all(pc.all(_has_gold(batch)).as_py() is not False for batch in batches(table, ["gold"]))
+    return lambda rows: same(not alone, rows)
+
+
+def _has_gold(rows: pa.Table) -> pa.Array:
+    return pc.greater(pc.fill_null(pc.list_value_length(flat(rows, "gold")), 0), 0)
+
+
+def _ascending(table: pa.Table, name: str) -> bool:
+    """Whether no text of a column is smaller than the one before it; missing ones do not count."""
+    ascending = False
+    last = pa.array([], pa.string())
+    for batch in batches(table, [name]):
+        texts = pa.concat_arrays([last, flat(batch, name)])
+        verdict = pc.all(pc.less_equal(texts[:-1], texts[1:])).as_py()
+        if verdict is False:
+            return False
+        ascending = ascending or verdict is True
+        last = texts[-1:]
+    return ascending
