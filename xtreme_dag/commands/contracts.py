@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xtreme_dag.commands.sources import HELP, opened, pinned_only, revision_option
+from xtreme_dag.commands.sources import HELP, listening, opened, pinned_only, revision_option
 
 if TYPE_CHECKING:
     from xtreme_dag.data.contracts.diff import Difference
@@ -147,12 +147,19 @@ def docs(
     there = opened(source, revisions) if source is not None else None
     if there is not None:
         wanted = pinned_only(catalogue, there, names)
-        tables = [as_json_table(table) for table in survey(catalogue, there, datasets=wanted)]
+        with listening() as listen:
+            tables = [as_json_table(table) for table in survey(catalogue, there, datasets=wanted, listen=listen)]
     elif outcomes is not None:
         tables = [table for table in _outcomes(outcomes) if table["dataset"] in wanted]
     contracts = [(read_contract(contract_path(name)), read_document(contract_path(name))) for name in wanted]
     title = f"Contracts over {source}" if source else "Data contracts"
-    output.write_text(page(contracts, tables, title), encoding="utf-8")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page(contracts, tables, title), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot be written: {error.strerror}", where=str(output), fix="-o says where it goes"
+        ) from None
     click.echo(str(output))
     if data_docs is not None and there is not None:
         from xtreme_dag.data.contracts.datadocs import build_data_docs
@@ -174,16 +181,33 @@ def _outcomes(path: Path) -> list[dict[str, Any]]:
 
 
 def _of_paths(old: Path, new: Path) -> Iterator[tuple[str, Any, Any]]:
-    """(dataset, document before, document after) of two files or folders; None where one is missing."""
+    """(dataset, document before, document after) of two files or folders; None where one is missing.
+
+    A file and a folder: the file and its namesake there.
+    """
     from xtreme_dag.data.contracts.odcs import SUFFIX, read_document
 
     if old.is_file() and new.is_file():
         yield new.name.removesuffix(SUFFIX), read_document(old), read_document(new)
         return
-    before, after = ({path.name: path for path in folder.glob(f"*{SUFFIX}")} for folder in (old, new))
+    before, after = (_contracts_of(one, other) for one, other in ((old, new), (new, old)))
     for name in sorted({*before, *after}):
         was, now = (read_document(paths[name]) if name in paths else None for paths in (before, after))
         yield name.removesuffix(SUFFIX), was, now
+
+
+def _contracts_of(path: Path, other: Path) -> dict[str, Path]:
+    """Name -> contract: of a folder those in it, or the one that a file on the other side is to be compared with."""
+    from xtreme_dag.data.contracts.odcs import SUFFIX
+    from xtreme_dag.errors import UserError
+
+    if path.is_file():
+        return {path.name: path}
+    found = {one.name: one for one in path.glob(f"*{SUFFIX}") if other.is_dir() or one.name == other.name}
+    if not found:
+        what = f"no contract {other.name}" if other.is_file() else f"no contracts (*{SUFFIX})"
+        raise UserError(f"{what} in it", where=str(path), fix="name a contract, or the folder that holds contracts")
+    return found
 
 
 def _of_commit(commit: str) -> Iterator[tuple[str, Any, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xtreme_dag.commands.data_text import as_json_table, listed, print_checked, print_json, print_listed, print_shown
-from xtreme_dag.commands.sources import opened, pinned_only, source_options
+from xtreme_dag.commands.sources import listening, opened, pinned_only, source_options
 
 if TYPE_CHECKING:
     from xtreme_dag.benchmark.catalogue import Dataset
@@ -122,16 +122,8 @@ def check(
     catalogue, there = load_catalogue(), opened(source, revisions)
     wanted = pinned_only(catalogue, there, names)
     _known(codes, there, [catalogue.dataset(name) for name in wanted])
-    quiet = as_json or not sys.stderr.isatty()
-    tables = survey(
-        catalogue,
-        there,
-        datasets=wanted,
-        languages=codes,
-        listen=(lambda name: None) if quiet else (lambda name: click.echo(f"\r\x1b[K{name}", nl=False, err=True)),
-    )
-    if not quiet:
-        click.echo("\r\x1b[K", nl=False, err=True)
+    with listening(quiet=as_json) as listen:
+        tables = survey(catalogue, there, datasets=wanted, languages=codes, listen=listen)
     violated = [table for table in tables if table.violations]
     if as_json:
         print_json({"source": source, "ok": not violated, "tables": [as_json_table(table) for table in tables]})

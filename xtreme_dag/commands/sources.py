@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,3 +92,15 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
         others = ", ".join(dataset.name for dataset in wanted if dataset.name not in pinned)
         click.echo(f"left out, no commit is pinned or not on the hub: {others}", err=True)
     return pinned
+
+
+@contextmanager
+def listening(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """What is told the name of each table as it is read: it stands on a terminal's last line until all are."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    try:
+        yield lambda name: click.echo(f"\r\x1b[K{name}", nl=False, err=True)
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)

@@ -17,6 +17,7 @@ from xtreme_dag.data.canonical import SCHEMAS, write_table
 from xtreme_dag.data.limit import limited
 from xtreme_dag.data.readers.dispatch import read
 from xtreme_dag.data.readers.files import Chunk, Place
+from xtreme_dag.errors import UserError
 from xtreme_dag.stages.context import StageContext
 
 
@@ -66,7 +67,14 @@ def canonical(
         split=params["split"],
         labels=tuple(params.get("labels") or ()),
     )
-    made = _tables(params, inputs, place, options)
+    try:
+        made = _tables(params, inputs, place, options)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        files = ", ".join(dict.fromkeys(f"{path.parent.name}/{path.name}" for path in inputs.values()))
+        raise UserError(
+            f"not in the form that its reader {params['reader']!r} knows: {type(error).__name__}: {error}",
+            where=f"{place.dataset}/{place.language}/{place.split}, {files or 'no file'}",
+        ) from error
     table = limited(made.table, params["format"], params.get("limit"), params.get("limit_seed", 0))
     counts = {
         "format": params["format"],

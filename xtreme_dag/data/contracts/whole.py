@@ -20,18 +20,20 @@ SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken fo
 
 
 def labels_vary(table: pa.Table) -> Test:
-    """The labels are not all the same: XTREME's preparation leaves a placeholder where it removed the test labels."""
+    """Labels, or tags, are not all the same: XTREME's preparation leaves a placeholder where it removed the test labels."""
+    column = "label" if "label" in table.column_names else "tags"
     labelled = 0
     values: set[str | int] = set()
-    for batch in batches(table, ["label"]):
-        labels = flat(batch, "label").drop_null()
-        labelled += len(labels)
-        values.update(pc.unique(labels).to_pylist())
+    for batch in batches(table, [column]):
+        labels = flat(batch, column)
+        labelled += pc.sum(_labelled(labels)).as_py() or 0
+        single = labels.flatten() if column == "tags" else labels
+        values.update(pc.unique(single.drop_null()).to_pylist())
         if len(values) > 1:
             return lambda rows: same(True, rows)
     if labelled < CONSTANT_FROM:
         return lambda rows: same(True, rows)
-    return lambda rows: pc.invert(pc.is_valid(flat(rows, "label")))
+    return lambda rows: pc.invert(_labelled(flat(rows, column)))
 
 
 def rows_as_published(facts: Facts) -> Test:
@@ -86,6 +88,13 @@ def distractors_present(table: pa.Table) -> Test:
     """A mining pool holds sentences without a translation: gold pairs alone are no mining task (the hub's bucc18)."""
     alone = all(pc.all(_has_gold(batch)).as_py() is not False for batch in batches(table, ["gold"]))
     return lambda rows: same(not alone, rows)
+
+
+def _labelled(labels: pa.Array) -> pa.Array:
+    """Which rows have a label, or tags."""
+    if pa.types.is_list(labels.type):
+        return pc.greater(pc.fill_null(pc.list_value_length(labels), 0), 0)
+    return pc.is_valid(labels)
 
 
 def _has_gold(rows: pa.Table) -> pa.Array:

@@ -11,6 +11,8 @@ from typing import Any
 from xtreme_dag.data.readers.files import Chunk, Place, content, lines
 from xtreme_dag.data.readers.pairs import ROWS, Files, Options, csv_rows, json_lines
 
+LONGEST_TEXT = 1 << 20  # characters of a text of COPA; the longest has less than a hundred
+
 # XTREME's wording of COPA's two questions, in English whatever the language (third_party/run_xcopa.py).
 COPA = {"cause": "What was the cause?", "effect": "What was the effect?"}
 
@@ -65,6 +67,8 @@ def read_copa_xml(files: Files, options: Options, place: Place) -> Iterator[Chun
             texts = [item.findtext(tag) for tag in ("p", "a1", "a2")]
             if not name.isdigit() or asks not in COPA or right not in ("1", "2") or None in texts:
                 raise place.error(f"item {name!r} is not a COPA item", path)
+            if (longest := max(len(str(text)) for text in texts)) > LONGEST_TEXT:
+                raise place.error(f"item {name!r} has a text of {longest:,} characters", path)
             if low <= int(name) % 1000 <= high:
                 premise, *choices = [str(text).strip() for text in texts]
                 for column, value in (("id", name), ("context", premise), ("question", COPA[asks]),

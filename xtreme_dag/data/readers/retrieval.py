@@ -10,7 +10,7 @@ from typing import Any
 
 from xtreme_dag.data.readers.files import Chunk, Place, lines
 from xtreme_dag.data.readers.pairs import Files, Options, json_lines
-from xtreme_dag.data.readers.squad import articles, contexts, listed, need
+from xtreme_dag.data.readers.squad import articles, context_of, contexts, listed, need
 
 Span = tuple[int, int, str]  # start and end in the context, and the sentence
 
@@ -157,12 +157,15 @@ def _answers(
     keep: frozenset[str] | None = None,
     excluded: frozenset[str] = frozenset(),
 ) -> Chunk:
-    """Questions first, then candidates, of one file in SQuAD's JSON."""
+    """Questions first, then candidates, of one file in SQuAD's JSON.
+
+    A question whose answer is not where it says has no gold: the sentence there need not be the one that answers it.
+    """
     questions, candidates = _two_sided(), _two_sided()
     read = 0
     for a, article in enumerate(articles(path, place)):
         for p, paragraph in enumerate(need(article, "paragraphs", path, place)):
-            context = need(paragraph, "context", path, place)
+            context = context_of(paragraph, path, place)
             qas = need(paragraph, "qas", path, place)
             read += len(qas)
             kept = [qa for qa in qas if keep is None or need(qa, "id", path, place) in keep]
@@ -173,11 +176,17 @@ def _answers(
                 _row(candidates, f"{place.language}:{a}.{p}.{number}", "candidate", sentence, context, [])
             for qa in kept:
                 answers = need(qa, "answers", path, place)
-                at = need(answers[0], "answer_start", path, place) if answers else -1
+                at = _start(answers[0], context, path, place) if answers else -1
                 gold = [f"{place.language}:{a}.{p}.{n}" for n, (start, end, _) in enumerate(spans) if start <= at < end]
                 _row(questions, need(qa, "id", path, place), "question", need(qa, "question", path, place), None, gold)
     joined = {name: questions[name] + candidates[name] for name in questions}
     return Chunk(columns=joined, file=path, read=read)
+
+
+def _start(answer: Mapping[str, Any], context: str, path: Path, place: Place) -> int:
+    """Where an answer starts; -1 if it does not stand there."""
+    at, text = need(answer, "answer_start", path, place), need(answer, "text", path, place)
+    return at if at >= 0 and context.startswith(text, at) else -1
 
 
 def _given_breaks(paragraph: Mapping[str, Any], path: Path, place: Place) -> list[Span]:

@@ -63,11 +63,22 @@ def questions(path: Path, place: Place) -> Iterator[tuple[str, str, dict[str, An
     """(title, context, question record) of every question of a file, in order."""
     for article in articles(path, place):
         for paragraph in need(article, "paragraphs", path, place):
-            context = need(paragraph, "context", path, place)
-            if len(context) > LONGEST_CONTEXT:
-                raise place.error(f"a context of {len(context):,} characters", path)
             for qa in need(paragraph, "qas", path, place):
-                yield article.get("title", ""), context, qa
+                yield article.get("title", ""), context_of(paragraph, path, place), qa
+
+
+def context_of(paragraph: dict[str, Any], path: Path, place: Place) -> str:
+    """The context of a paragraph.
+
+    Raises:
+        UserError: there is none, it is not text, or it is longer than `LONGEST_CONTEXT`.
+    """
+    context = need(paragraph, "context", path, place)
+    if not isinstance(context, str):
+        raise place.error("a context that is not text", path)
+    if len(context) > LONGEST_CONTEXT:
+        raise place.error(f"a context of {len(context):,} characters", path)
+    return context
 
 
 def articles(path: Path, place: Place) -> list[dict[str, Any]]:
