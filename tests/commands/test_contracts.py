@@ -78,6 +78,20 @@ def test_diff_of_folders_and_of_what_did_not_change(tmp_path):
     assert (same.exit_code, same.output.strip()) == (0, "no changes")
 
 
+def test_diff_of_a_file_and_a_folder_takes_the_namesake_there(weakened, tmp_path):
+    done = call("diff", contract_path("xnli"), tmp_path)
+    assert done.exit_code == 1
+    assert [line for line in done.output.splitlines() if not line.startswith(" ")] == ["xnli: breaking"]
+    assert call("diff", tmp_path, contract_path("xnli")).exit_code == 1
+
+
+def test_diff_of_a_folder_without_contracts_is_an_error_and_not_no_changes(weakened, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no contracts (*.odcs.yaml) in it" in str(call("diff", empty, empty).exception)
+    assert "no contract xnli.odcs.yaml in it" in str(call("diff", weakened, empty).exception)
+
+
 def test_diff_needs_something_to_compare(weakened):
     assert isinstance(call("diff").exception, UserError)
     assert isinstance(call("diff", weakened).exception, UserError)
@@ -135,6 +149,13 @@ def test_docs_from_outcomes_and_without(tmp_path):
     assert call("docs", "--outcomes", outcomes, "--dataset", "copa", "-o", page).exit_code == 0
     assert "&lt;b&gt;bold&lt;/b&gt;" in page.read_text()
     assert "all satisfied" in page.read_text()
+
+
+def test_docs_make_the_folder_of_their_page_and_say_where_it_cannot_be(tmp_path):
+    assert call("docs", "-o", tmp_path / "new" / "page.html").exit_code == 0
+    assert (tmp_path / "new" / "page.html").is_file()
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in str(call("docs", "-o", tmp_path / "file" / "page.html").exception)
 
 
 def test_docs_of_a_file_that_holds_no_outcomes(tmp_path):

@@ -32,11 +32,12 @@ def test_ls_says_what_is_here_what_stands_in_and_how_to_get_the_rest(folder):
     assert done.exit_code == 0
     lines = {tuple(line.split()[:3:2]): line for line in done.output.splitlines()}
     assert "2 of 15" in lines["xnli", "train"]
-    assert "half of the premises" in lines["xnli", "train"]
+    assert "stand-in: half of the premises" in lines["xnli", "train"]
     assert "0 of 7" in lines["pawsx", "test"]
     assert "x-final.tar.gz" in lines["pawsx", "test"]
     detail = call("ls", "--source", f"folder:{folder}", "--dataset", "xnli").output
     assert "missing in xnli test: ar bg el es fr" in detail
+    assert "xnli: XNLI, cross-lingual natural language inference; licence: CC BY-NC 4.0" in detail
 
 
 def test_ls_for_programs(folder):
@@ -140,6 +141,38 @@ def test_check_exits_with_1_on_a_violation_and_names_it(folder):
     assert "VIOLATED" in line
     assert "rows_as_published: 60 (test-0, test-1" in line
     assert "3 tables" in done.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [("DE", "did you mean 'de'?"), ("German", "did you mean 'de'?"), ("deu", "did you mean 'de'?"),
+     ("en-GB", "did you mean 'en'?"), ("nl", "it has: de en"), ("xx", "it has: de en")],
+)  # fmt: skip
+def test_a_language_that_is_not_there_is_an_error_that_says_what_was_meant(folder, written, advice):
+    done = call("check", "--source", f"folder:{folder}", "--dataset", "xnli", "--language", written)
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception) == f"xnli: no language {written!r}\n  {advice}"
+
+
+def test_check_of_a_language_that_only_this_folder_lacks_says_so(folder):
+    done = call("check", "--source", f"folder:{folder}", "--dataset", "xnli", "--language", "fr")
+    assert done.exit_code == 1
+    assert f"folder:{folder} has no tables of xnli in fr; see xtreme-dag data ls" in done.output
+
+
+def test_a_path_alone_is_told_to_be_a_folder(folder):
+    done = call("ls", "--source", folder)
+    assert f"a folder is named as folder:{folder}" in str(done.exception)
+
+
+def test_show_names_the_other_splits_and_refuses_a_negative_number(folder):
+    assert "other splits (--split): dev test" in call("show", "xnli", "de", "--source", f"folder:{folder}").output
+    done = call("show", "xnli", "de", "--rows", "-1", "--source", f"folder:{folder}")
+    assert (done.exit_code, "not in the range x>=0" in done.output) == (2, True)
+
+
+def test_show_of_a_real_language_in_the_miniworld_names_the_other_sources():
+    assert "real data have another source: folder:PATH or hub" in str(call("show", "xnli", "de").exception)
 
 
 def test_check_exits_with_0_where_all_is_well():

@@ -40,7 +40,7 @@ DATASETS = {
 
 # Corruption -> datasets that it applies to -> the rule that is broken.
 CASES = [
-    *((labels_constant, name, "labels_vary") for name in ("xnli", "xcopa")),
+    *((labels_constant, name, "labels_vary") for name in ("xnli", "xcopa", "udpos", "panx")),
     *((offsets_shifted, name, rule) for name, rule in (
         ("xquad", "answers_at_offset"), ("lareqa", "gold_given"), ("mewslix", "readable"))),
     (iob2_broken, "panx", "iob2_legal"),
@@ -51,7 +51,7 @@ CASES = [
         ("bucc2018", "readable"))),
     *((of_another_language, name, "texts_differ") for name in ("xnli", "udpos", "panx", "xquad", "xcopa", "tatoeba", "lareqa")),
     *((damage, name, "readable") for damage in (not_utf8, gzip_truncated) for name in DATASETS),
-    *((line_of_200_mb, name, "readable") for name in ("xnli", "panx", "xquad", "xcopa", "bucc2018")),
+    *((line_of_200_mb, name, "readable") for name in ("xnli", "panx", "xquad", "xcopa", "bucc2018", "lareqa")),
 ]  # fmt: skip
 
 
@@ -97,3 +97,22 @@ def test_a_context_of_a_million_characters_is_refused(tmp_path):
     (tmp_path / "xquad/xquad.de.json").write_text(json.dumps(content))
     (violation,) = found(tmp_path, "xquad")["de", "test"].violations
     assert "a context of 1,048," in violation["error"]
+
+
+def test_a_file_of_another_shape_is_named_and_stops_only_its_own(tmp_path):
+    release.xquad(tmp_path)
+    content = json.loads((tmp_path / "xquad/xquad.de.json").read_text())
+    content["data"][0]["paragraphs"][0]["qas"][0]["answers"] = ["Paris"]
+    (tmp_path / "xquad/xquad.de.json").write_text(json.dumps(content))
+    tables = found(tmp_path, "xquad")
+    (violation,) = tables["de", "test"].violations
+    assert violation["rule"] == "readable"
+    assert "xquad/de/test, xquad/xquad.de.json: " in violation["error"]
+    assert "readable" not in broken(tables["en", "test"])
+
+
+def test_a_text_of_a_million_characters_in_xml_is_refused(tmp_path):
+    item = '<item id="1" asks-for="cause" most-plausible-alternative="1"><p>{}</p><a1>b</a1><a2>c</a2></item>'
+    release.write(tmp_path / "copa/balanced-copa-dev-all.xml", f"<copa>{item.format('x' * (1 << 21))}</copa>")
+    violation = next(iter(found(tmp_path, "balanced_copa")["en", "train"].violations))
+    assert "item '1' has a text of 2,097,152 characters" in violation["error"]
