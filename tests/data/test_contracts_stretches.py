@@ -63,10 +63,9 @@ def test_every_row_is_asked_about_once_and_few_at_a_time(small):
     for question in questions._questions(table, rules, facts_of(table, "xnli")):
         for rule in question.rules:
             asked.setdefault(rule.name, []).extend(question.rows.tolist())
-        assert question.frame.shape[1] == 0 or len(question.frame) == len(question.rows) <= 23
+        assert len(question.frame) == len(question.rows) <= 23
         if "measure.texts_given" in question.frame:
-            assert len(question.frame) <= 5
-    assert asked.pop("not_empty") == []
+            assert len(question.frame) <= 6
     assert all(sorted(rows) == list(range(23)) for rows in asked.values())
     assert len(asked) >= 6
 
@@ -78,7 +77,8 @@ def test_shares_hold_equal_values_together(numbers, size):
     questions.VALUES = size
     try:
         values = [f"v{number}" for number in numbers]
-        shares = list(questions._shares(pa.chunked_array([values[:7], values[7:]], pa.string())))
+        table = pa.table({"id": pa.chunked_array([values[:7], values[7:]], pa.string())})
+        shares = list(questions._shares(table, "id"))
     finally:
         questions.VALUES = before
     rows = [row for share, _ in shares for row in share.tolist()]

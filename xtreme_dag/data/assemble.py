@@ -67,7 +67,10 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
             packed += _packed(batches, schema)
             batches = []
             pa.default_memory_pool().release_unused()
-    table = pa.Table.from_batches([*packed, *_packed(batches, schema)], schema=schema)
+    packed += _packed(batches, schema)
+    batches.clear()
+    pa.default_memory_pool().release_unused()
+    table = pa.Table.from_batches(packed, schema=schema)
     return Assembled(table=table, read=read)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -80,3 +80,29 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return pa.concat_tables(groups)
     empty = source.schema_arrow.empty_table()
     return empty if wanted is None else empty.select(wanted)
+
+
+class StoredTable:
+    """`table.parquet` of a prepared artifact, of which one row group at a time is in memory.
+
+    Args:
+        path: the file or its folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path / "table.parquet" if path.is_dir() else path, pre_buffer=False)
+        self.schema: pa.Schema = self._file.schema_arrow
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(self.schema.names)
+
+    def groups(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The row groups, read anew each time; only some columns of them if asked."""
+        wanted = None if columns is None else list(columns)
+        for number in range(self._file.num_row_groups):
+            yield self._file.read_row_group(number, columns=wanted, use_threads=False)

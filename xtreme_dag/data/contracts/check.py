@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import ROW_GROUP, read_table, write_tables
-from xtreme_dag.data.contracts.columns import Facts
+from xtreme_dag.data.canonical import ROW_GROUP, StoredTable, write_tables
+from xtreme_dag.data.contracts.columns import Facts, Rows, batches, values_at
 from xtreme_dag.data.contracts.cross import across_languages, sketch
-from xtreme_dag.data.contracts.engine import MOSTLY, Rows, Verdict
+from xtreme_dag.data.contracts.engine import MOSTLY, Verdict
 from xtreme_dag.data.contracts.odcs import Contract, Rule, read_contract
 from xtreme_dag.data.contracts.questions import verdicts
+from xtreme_dag.data.contracts.whole import Whole
 from xtreme_dag.stages.context import StageContext
 
 FIRST = 5  # ids named for each rule
@@ -39,7 +40,7 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     Returns:
         Number of rules and of violations, for the manifest.
     """
-    table = read_table(inputs["table"])
+    table = StoredTable(inputs["table"])
     counts = json.loads((inputs["table"] / "counts.json").read_text())
     contract = read_contract(inputs["contract"])
     known = facts(params, counts, contract)
@@ -53,14 +54,14 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
 
 
 def _against_references(
-    table: pa.Table, contract: Contract, known: Facts, inputs: Mapping[str, Path]
+    table: StoredTable, contract: Contract, known: Facts, inputs: Mapping[str, Path]
 ) -> list[dict[str, Any]]:
     """What the rules across languages find between a table and those that were given with it."""
     folders = {name.removeprefix(REFERENCE): path for name, path in inputs.items() if name.startswith(REFERENCE)}
     if not folders:
         return []
     own = known.language
-    sketches = {code: sketch(read_table(path), known.kind, code) for code, path in sorted(folders.items())}
+    sketches = {code: sketch(StoredTable(path), known.kind, code) for code, path in sorted(folders.items())}
     sketches[own] = sketch(table, known.kind, own)
     found = across_languages(
         sketches, parallel=contract.parallel, same_labels=contract.same_labels, references=sorted(folders)
@@ -83,7 +84,7 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
 
 
 def judge(
-    table: pa.Table, contract: Contract, known: Facts, params: Mapping[str, Any]
+    table: Whole, contract: Contract, known: Facts, params: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Rows]]:
     """Holds a table against the rules of a contract.
 
@@ -113,7 +114,7 @@ def tolerant(contract: Contract, language: str) -> list[Rule]:
     ]
 
 
-def quarantine(table: pa.Table, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
+def quarantine(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
     """The offending rows of a table with a column `rules` that names what each one violates, a row group at a time.
 
     Args:
@@ -121,15 +122,17 @@ def quarantine(table: pa.Table, broken: Mapping[str, Rows]) -> Iterator[pa.Table
         broken: rule -> offending rows, ascending; in the order of the contract.
     """
     held: list[pa.Table] = []
-    for start in range(0, len(table), ROW_GROUP):
+    start = 0
+    for batch in batches(table):
         named: dict[int, list[str]] = {}
         for rule, rows in broken.items():
-            low, high = np.searchsorted(rows, (start, start + ROW_GROUP))
+            low, high = np.searchsorted(rows, (start, start + len(batch)))
             for row in (rows[low:high] - start).tolist():
                 named.setdefault(row, []).append(rule)
+        start += len(batch)
         if named:
             order = sorted(named)
-            offending = table.slice(start, ROW_GROUP).take(pa.array(order, pa.int64()))
+            offending = batch.take(pa.array(order, pa.int64()))
             names = pa.array([named[row] for row in order], pa.list_(pa.string()))
             held.append(offending.append_column("rules", names))
         whole = pa.concat_tables(held).combine_chunks() if held else None
@@ -140,10 +143,10 @@ def quarantine(table: pa.Table, broken: Mapping[str, Rows]) -> Iterator[pa.Table
         yield pa.concat_tables(held).combine_chunks()
 
 
-def _entry(rule: Rule, verdict: Verdict, table: pa.Table) -> dict[str, Any]:
+def _entry(rule: Rule, verdict: Verdict, table: Whole) -> dict[str, Any]:
     entry: dict[str, Any] = {"rule": rule.name, "ok": verdict.ok, "severity": rule.severity}
     entry["count"] = len(verdict.rows) or int(not verdict.ok)
-    entry["first_ids"] = [table["id"][n].as_py() for n in verdict.rows[:FIRST].tolist()]
+    entry["first_ids"] = values_at(table, "id", verdict.rows[:FIRST])
     if verdict.error:
         entry["error"] = verdict.error
     return entry

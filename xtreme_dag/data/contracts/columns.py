@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from xtreme_dag.data.canonical import StoredTable
+
+Rows = np.ndarray[tuple[int], np.dtype[np.int64]]  # positions of rows in a table
 
 BATCH = 65_536  # rows that are looked at together
 
@@ -37,15 +42,33 @@ class Facts:
     limited: bool
 
 
-def batches(table: pa.Table, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """A table a batch at a time, without a copy; none of an empty table.
+def batches(table: pa.Table | StoredTable, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """A table a batch at a time, from memory without a copy; none of an empty table.
 
     Args:
         table: of any size.
         columns: only these.
     """
-    for batch in (table if columns is None else table.select(columns)).to_batches(max_chunksize=BATCH):
-        yield pa.Table.from_batches([batch])
+    if isinstance(table, StoredTable):
+        groups = table.groups(columns)
+    else:
+        groups = iter((table if columns is None else table.select(columns),))
+    for group in groups:
+        for batch in group.to_batches(max_chunksize=BATCH):
+            yield pa.Table.from_batches([batch])
+
+
+def values_at(table: pa.Table | StoredTable, column: str, rows: Rows) -> list[Any]:
+    """The values of a column in some rows, which are in ascending order."""
+    found: list[Any] = []
+    start = 0
+    for batch in batches(table, [column]) if len(rows) else ():
+        low, high = np.searchsorted(rows, (start, start + len(batch)))
+        found += batch[column].take(pa.array(rows[low:high] - start)).to_pylist() if high > low else []
+        start += len(batch)
+        if high == len(rows):
+            break
+    return found
 
 
 def flat(table: pa.Table, name: str) -> pa.Array:
@@ -71,6 +94,10 @@ def rows_without(bad: pa.Array, lists: pa.Array) -> pa.Array:
 def same(value: bool, table: pa.Table) -> pa.Array:
     """The same verdict for every row."""
     return pa.array(np.full(len(table), value))
+
+
+# Columns that `shown` may look at.
+SHOWN = ("side", "words", "choices", "text_a", "context", "text")
 
 
 def shown(table: pa.Table, kind: str) -> pa.Array:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag.data.canonical import StoredTable
 from xtreme_dag.data.contracts.columns import batches
 
 FIRST = 5  # ids named for each finding
@@ -39,7 +40,7 @@ class Sketch:
     labels: Hashes
 
 
-def sketch(table: pa.Table, kind: str, language: str) -> Sketch:
+def sketch(table: pa.Table | StoredTable, kind: str, language: str) -> Sketch:
     """The sketch of a canonical table, taken a batch at a time."""
     ids: list[str] = []
     texts, contents, labels = [_hashes(())], [_hashes(())], [_hashes(())]

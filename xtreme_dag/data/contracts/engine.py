@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from xtreme_dag.data.contracts.columns import Rows
 from xtreme_dag.data.contracts.odcs import Rule
 from xtreme_dag.errors import UserError, nearest
 
@@ -27,9 +28,8 @@ EXPECTATIONS = (
     "expect_table_row_count_to_be_between",
 )
 
+ROW_COUNT = "expect_table_row_count_to_be_between"
 MOSTLY = "mostly"  # Great Expectations' name of the share of values that must satisfy a rule
-
-Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def no_rows() -> Rows:
@@ -45,7 +45,8 @@ class Verdict:
         rule: its name.
         ok: satisfied.
         rows: positions of the offending rows, ascending; empty for a rule about the whole table.
-        judged: number of values that a rule with a tolerated share looked at (nulls are not); 0 for other rules.
+        judged: number of values that a rule with a tolerated share looked at (nulls are not), of rows that one about
+            their number counted; 0 for other rules.
         error: why the rule could not be evaluated, or "". It is then not satisfied.
     """
 
@@ -78,9 +79,7 @@ def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
         batch = _definition().get_batch(batch_parameters={"dataframe": frame})
         first = _results(rules, batch, "BOOLEAN_ONLY")
         failed = [
-            rule
-            for rule in rules
-            if (MOSTLY in rule.kwargs or not first[rule.name].success) and not _error(first[rule.name])
+            rule for rule in rules if (_counted(rule) or not first[rule.name].success) and not _error(first[rule.name])
         ]
         detail = _results(failed, batch, "COMPLETE") if failed else {}
     return [_verdict(rule, first[rule.name], detail.get(rule.name)) for rule in rules]
@@ -93,7 +92,14 @@ def _verdict(rule: Rule, first: Any, detail: Any) -> Verdict:
     told: Mapping[str, Any] = {} if detail is None else detail.result
     rows = np.sort(np.array(told.get("unexpected_index_list") or (), dtype=np.int64))
     judged = int(told.get("element_count") or 0) - int(told.get("missing_count") or 0)
+    if rule.expectation == ROW_COUNT:
+        judged = int(told.get("observed_value") or 0)
     return Verdict(rule=rule.name, ok=bool(first.success), rows=rows, judged=judged)
+
+
+def _counted(rule: Rule) -> bool:
+    """Whether the verdict on a whole needs the counts of its parts."""
+    return MOSTLY in rule.kwargs or rule.expectation == ROW_COUNT
 
 
 def strict(rule: Rule) -> Rule:
@@ -104,8 +110,9 @@ def strict(rule: Rule) -> Rule:
 def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
     """The verdict on a whole from the verdicts of `strict` on all its parts, each with rows counted in the whole.
 
-    It is what one evaluation of the whole would find: a tolerated share is held against the sums over the parts, by
-    the arithmetic of Great Expectations (the values that are good over the values that are not null).
+    It is what one evaluation of the whole would find: a tolerated share, or the bounds of the number of rows, are held
+    against the sums over the parts by the arithmetic of Great Expectations (the values that are good over the values
+    that are not null).
 
     Args:
         rule: as the contract has it.
@@ -116,10 +123,18 @@ def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
         return Verdict(rule=rule.name, ok=False, error=error)
     rows = np.sort(np.concatenate([part.rows for part in parts]))
     judged = sum(part.judged for part in parts)
+    if rule.expectation == ROW_COUNT:
+        return Verdict(rule=rule.name, ok=_within(judged, rule.kwargs), judged=judged)
     ok = all(part.ok for part in parts)
     if not ok and MOSTLY in rule.kwargs:
         ok = (judged - len(rows)) / judged >= rule.kwargs[MOSTLY]
     return Verdict(rule=rule.name, ok=ok, rows=rows, judged=judged)
+
+
+def _within(count: int, bounds: Mapping[str, Any]) -> bool:
+    low, high = bounds.get("min_value"), bounds.get("max_value")
+    enough = low is None or (count > low if bounds.get("strict_min") else count >= low)
+    return enough and (high is None or (count < high if bounds.get("strict_max") else count <= high))
 
 
 def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:

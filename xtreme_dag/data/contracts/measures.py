@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from xtreme_dag.data.contracts.columns import Facts, flat, rows_without, same
 from xtreme_dag.data.contracts.whole import (
     Test,
+    Whole,
     distractors_present,
     english_unsorted,
     gold_given,
@@ -46,7 +47,7 @@ MEASURES = (
 SEEN = r"[^\s\p{Z}]"  # a character that is no white space, of Unicode either
 
 
-def measure(name: str, table: pa.Table, facts: Facts) -> Test:
+def measure(name: str, table: Whole, facts: Facts) -> Test:
     """What judges the rows of a table, any number of them at a time.
 
     Args:

@@ -1,7 +1,7 @@
 """What Great Expectations gets to see of a table: a bounded number of values at a time, and all of them.
 
-A rule about rows is put to stretches of rows, one about the number of rows to an index as long as the table, uniqueness
-to shares of the values in which equal ones are together. `engine.combined` makes one verdict of the answers.
+Rules are put to stretches of rows, uniqueness to shares of the values in which equal ones are together.
+`engine.combined` makes one verdict of the answers.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.contracts.columns import BATCH, Facts, batches
-from xtreme_dag.data.contracts.engine import Rows, Verdict, combined, evaluate, no_rows, strict
+from xtreme_dag.data.contracts.columns import BATCH, Facts, Rows, batches, values_at
+from xtreme_dag.data.contracts.engine import Verdict, combined, evaluate, no_rows, strict
 from xtreme_dag.data.contracts.measures import measure
 from xtreme_dag.data.contracts.odcs import Rule
-from xtreme_dag.data.contracts.whole import Test
+from xtreme_dag.data.contracts.whole import Test, Whole
 
 ROWS = 2 * BATCH  # rows of a stretch
 VALUES = 1 << 18  # values of a share
 MEASURE = "measure."
-TABLE = "expect_table_"  # how the name of an expectation about a whole table begins
 UNIQUE = "expect_column_values_to_be_unique"
 
 
@@ -34,20 +33,20 @@ class Question:
     Attributes:
         rules: each without its tolerated share.
         frame: pandas.
-        rows: row of the table of each row of the frame; empty where the rules are about the table.
+        rows: row of the table of each row of the frame.
         broken: rule -> why it cannot be put; such a rule is not among the others.
     """
 
     rules: Sequence[Rule]
     frame: Any
-    rows: Rows = field(default_factory=no_rows)
+    rows: Rows
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
-def verdicts(table: pa.Table, rules: Sequence[Rule], known: Facts) -> list[Verdict]:
+def verdicts(table: Whole, rules: Sequence[Rule], known: Facts) -> list[Verdict]:
     """How each rule comes out on a table, in the order of the rules.
 
-    Memory beyond the table is the same whatever its size, but for eight bytes a violation.
+    Memory is the same whatever the size of a stored table, but for eight bytes a violation.
     """
     parts: dict[str, list[Verdict]] = {rule.name: [] for rule in rules}
     for question in _questions(table, rules, known):
@@ -68,37 +67,48 @@ def whole_frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[l
         if rule.expectation == UNIQUE and rule.name not in broken:
             column = rule.kwargs["column"]
             numbers = np.zeros(len(table), dtype=np.int64)
-            for rows, codes in _shares(table[column]):
+            for rows, codes in _shares(table, column):
                 numbers[rows] = codes
             frame[column] = numbers
     return [rule for rule in rules if rule.name not in broken], frame
 
 
-def _questions(table: pa.Table, rules: Sequence[Rule], known: Facts) -> Iterator[Question]:
+def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Question]:
     import pandas as pd  # type: ignore[import-untyped]
 
     strictly = [strict(rule) for rule in rules]
-    if counting := [rule for rule in strictly if rule.expectation.startswith(TABLE)]:
-        yield Question(rules=counting, frame=pd.DataFrame(index=pd.RangeIndex(len(table))))
     unique = [rule for rule in strictly if rule.expectation == UNIQUE and _column(rule) in table.column_names]
     for column, group in groupby(sorted(unique, key=_column), key=_column):
         asked = list(group)
-        for rows, codes in _shares(table[column]):
+        for rows, codes in _shares(table, column):
             yield Question(rules=asked, frame=pd.DataFrame({column: codes}), rows=rows)
-    others = [rule for rule in strictly if rule not in counting and rule not in unique]
+    others = [rule for rule in strictly if rule not in unique]
     tests = _tests(table, others, known)
-    for start in range(0, max(1, len(table)), ROWS) if others else ():
-        stretch = table.slice(start, ROWS)
+    start = 0
+    for stretch in _stretches(table) if others else ():
         frame, broken = _frame(stretch, others, tests)
         asked = [rule for rule in others if rule.name not in broken]
         yield Question(rules=asked, frame=frame, rows=np.arange(start, start + len(stretch)), broken=broken)
+        start += len(stretch)
+
+
+def _stretches(table: Whole) -> Iterator[pa.Table]:
+    """A table in pieces of about `ROWS` rows; an empty one is one piece."""
+    held: list[pa.Table] = []
+    for batch in batches(table):
+        held.append(batch)
+        if sum(map(len, held)) >= ROWS:
+            yield pa.concat_tables(held)
+            held = []
+    if held or not len(table):
+        yield pa.concat_tables(held) if held else table.schema.empty_table()
 
 
 def _column(rule: Rule) -> str:
     return str(rule.kwargs.get("column", ""))
 
 
-def _tests(table: pa.Table, rules: Sequence[Rule], known: Facts) -> dict[str, Test | str]:
+def _tests(table: Whole, rules: Sequence[Rule], known: Facts) -> dict[str, Test | str]:
     """Column of the rules that is a measure -> what judges rows, or why nothing can."""
     tests: dict[str, Test | str] = {}
     for name in dict.fromkeys(map(_column, rules)):
@@ -115,6 +125,8 @@ def _frame(rows: pa.Table, rules: Sequence[Rule], tests: Mapping[str, Test | str
 
     A column that the table does not have is left to Great Expectations to complain about.
     """
+    import pandas as pd
+
     columns: dict[str, pa.ChunkedArray] = {}
     wrong: dict[str, str] = {}
     for name in dict.fromkeys(map(_column, rules)):
@@ -130,34 +142,36 @@ def _frame(rows: pa.Table, rules: Sequence[Rule], tests: Mapping[str, Test | str
             except Exception as error:  # as in `_tests`
                 wrong[name] = f"{type(error).__name__}: {error}"
     broken = {rule.name: wrong[_column(rule)] for rule in rules if _column(rule) in wrong}
-    return pa.table(columns).to_pandas(), broken
+    frame = pa.table(columns).to_pandas() if columns else pd.DataFrame(index=pd.RangeIndex(len(rows)))
+    return frame, broken
 
 
-def _shares(values: pa.ChunkedArray) -> Iterator[tuple[Rows, Rows]]:
+def _shares(table: Whole, column: str) -> Iterator[tuple[Rows, Rows]]:
     """Shares of a column that hold equal values together: rows, and for each the first row with its value.
 
     A share is what falls on one of as many numbers as shares by its hash; each takes a look at the whole column, so
     that no more than a share is held. What is of one hash is compared.
     """
-    count = max(1, -(-len(values) // VALUES))
+    count = max(1, -(-len(table) // VALUES))
     for number in range(count):
-        rows, hashes = _share(values, number, count)
+        rows, hashes = _share(table, column, number, count)
         order = np.argsort(hashes, kind="stable")
         ranked = hashes[order]
         equal = ranked[1:] == ranked[:-1]
+        alike = np.unique(np.concatenate([order[1:][equal], order[:-1][equal]]))
         codes = rows.copy()
         first: dict[Any, int] = {}
-        for place in np.unique(np.concatenate([order[1:][equal], order[:-1][equal]])).tolist():
-            codes[place] = first.setdefault(values[int(rows[place])].as_py(), int(rows[place]))
+        for place, value in zip(alike.tolist(), values_at(table, column, rows[alike]), strict=True):
+            codes[place] = first.setdefault(value, int(rows[place]))
         yield rows, codes
 
 
-def _share(values: pa.ChunkedArray, number: int, count: int) -> tuple[Rows, Rows]:
+def _share(table: Whole, column: str, number: int, count: int) -> tuple[Rows, Rows]:
     """Rows of the values that fall on a number out of some by their hash, ascending, and their hashes."""
     rows, found = [no_rows()], [no_rows()]
     start = 0
-    for batch in batches(pa.table({"values": values})):
-        hashes = np.fromiter(map(hash, batch["values"].to_pylist()), np.int64, len(batch))
+    for batch in batches(table, [column]):
+        hashes = np.fromiter(map(hash, batch[column].to_pylist()), np.int64, len(batch))
         hit = np.flatnonzero(hashes % count == number)
         rows.append(hit + start)
         found.append(hashes[hit])

@@ -6,20 +6,23 @@ So none of them needs memory that grows with the table.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xtreme_dag.data.contracts.columns import Facts, batches, flat, rows_without, same, shown
+from xtreme_dag.data.canonical import StoredTable
+from xtreme_dag.data.contracts.columns import SHOWN, Facts, batches, flat, rows_without, same, shown
 from xtreme_dag.data.contracts.scripts import in_script
 
+Whole: TypeAlias = pa.Table | StoredTable
 Test = Callable[[pa.Table], pa.Array]  # rows of the table -> a boolean for each, true is good
 
 CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a placeholder
 SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
 
 
-def labels_vary(table: pa.Table) -> Test:
+def labels_vary(table: Whole) -> Test:
     """Labels, or tags, are not all the same: XTREME's preparation leaves a placeholder where it removed the test labels."""
     column = "label" if "label" in table.column_names else "tags"
     labelled = 0
@@ -42,24 +45,26 @@ def rows_as_published(facts: Facts) -> Test:
     return lambda rows: same(not wrong, rows)
 
 
-def script_fits(table: pa.Table, facts: Facts) -> Test:
+def script_fits(table: Whole, facts: Facts) -> Test:
     """The text is in the script of the language; where half of the rows are not, those that are not are marked."""
     script = facts.script
     if script is None:
         return lambda rows: same(True, rows)
-    fitting = sum(pc.sum(in_script(shown(batch, facts.kind), script)).as_py() or 0 for batch in batches(table))
+    columns = [name for name in SHOWN if name in table.column_names]
+    fits = (in_script(shown(batch, facts.kind), script) for batch in batches(table, columns))
+    fitting = sum(pc.sum(one).as_py() or 0 for one in fits)
     if 2 * (len(table) - fitting) <= len(table):
         return lambda rows: same(True, rows)
     return lambda rows: in_script(shown(rows, facts.kind), script)
 
 
-def english_unsorted(table: pa.Table) -> Test:
+def english_unsorted(table: Whole) -> Test:
     """The English side is not in alphabetical order: XTREME's preparation sorts it, and the pairs are lost."""
     ordered = len(table) >= SORTED_FROM and _ascending(table, "english")
     return lambda rows: same(not ordered, rows)
 
 
-def gold_in_pool(table: pa.Table) -> Test:
+def gold_in_pool(table: Whole) -> Test:
     """Every gold id is an id of this table."""
 
     def test(rows: pa.Table) -> pa.Array:
@@ -73,7 +78,7 @@ def gold_in_pool(table: pa.Table) -> Test:
     return test
 
 
-def gold_given(table: pa.Table, facts: Facts) -> Test:
+def gold_given(table: Whole, facts: Facts) -> Test:
     """Questions and mentions have gold; of a mining pool some sentence on each side has."""
     if not facts.labelled:
         return lambda rows: same(True, rows)
@@ -84,7 +89,7 @@ def gold_given(table: pa.Table, facts: Facts) -> Test:
     return lambda rows: pc.or_(pc.invert(pc.is_in(flat(rows, "side"), queries)), _has_gold(rows))
 
 
-def distractors_present(table: pa.Table) -> Test:
+def distractors_present(table: Whole) -> Test:
     """A mining pool holds sentences without a translation: gold pairs alone are no mining task (the hub's bucc18)."""
     alone = all(pc.all(_has_gold(batch)).as_py() is not False for batch in batches(table, ["gold"]))
     return lambda rows: same(not alone, rows)
@@ -101,7 +106,7 @@ def _has_gold(rows: pa.Table) -> pa.Array:
     return pc.greater(pc.fill_null(pc.list_value_length(flat(rows, "gold")), 0), 0)
 
 
-def _ascending(table: pa.Table, name: str) -> bool:
+def _ascending(table: Whole, name: str) -> bool:
     """Whether no text of a column is smaller than the one before it; missing ones do not count."""
     ascending = False
     last = pa.array([], pa.string())
