@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.contracts.columns import BATCH, Facts, Rows, batches, values_at
+from xtreme_dag.data.contracts.columns import BATCH, Facts, Rows, batches, flat, values_at
 from xtreme_dag.data.contracts.engine import Verdict, combined, evaluate, no_rows, strict
 from xtreme_dag.data.contracts.measures import measure
 from xtreme_dag.data.contracts.odcs import Rule
 from xtreme_dag.data.contracts.whole import Test, Whole
 
-ROWS = 2 * BATCH  # rows of a stretch
-VALUES = 1 << 18  # values of a share
+ROWS = 4 * BATCH  # rows of a stretch; only the columns that rules name are held of them
+VALUES = 1 << 19  # values of a share
 MEASURE = "measure."
 UNIQUE = "expect_column_values_to_be_unique"
 
@@ -62,7 +62,7 @@ def whole_frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[l
 
     In a column that a rule wants unique, values are numbers: equal ones have equal numbers.
     """
-    frame, broken = _frame(table, rules, _tests(table, rules, known))
+    ((frame, broken),) = _frames(table, rules, _tests(table, rules, known), size=len(table))
     for rule in rules:
         if rule.expectation == UNIQUE and rule.name not in broken:
             column = rule.kwargs["column"]
@@ -85,23 +85,10 @@ def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Qu
     others = [rule for rule in strictly if rule not in unique]
     tests = _tests(table, others, known)
     start = 0
-    for stretch in _stretches(table) if others else ():
-        frame, broken = _frame(stretch, others, tests)
+    for frame, broken in _frames(table, others, tests, size=ROWS) if others else ():
         asked = [rule for rule in others if rule.name not in broken]
-        yield Question(rules=asked, frame=frame, rows=np.arange(start, start + len(stretch)), broken=broken)
-        start += len(stretch)
-
-
-def _stretches(table: Whole) -> Iterator[pa.Table]:
-    """A table in pieces of about `ROWS` rows; an empty one is one piece."""
-    held: list[pa.Table] = []
-    for batch in batches(table):
-        held.append(batch)
-        if sum(map(len, held)) >= ROWS:
-            yield pa.concat_tables(held)
-            held = []
-    if held or not len(table):
-        yield pa.concat_tables(held) if held else table.schema.empty_table()
+        yield Question(rules=asked, frame=frame, rows=np.arange(start, start + len(frame)), broken=broken)
+        start += len(frame)
 
 
 def _column(rule: Rule) -> str:
@@ -120,30 +107,43 @@ def _tests(table: Whole, rules: Sequence[Rule], known: Facts) -> dict[str, Test 
     return tests
 
 
-def _frame(rows: pa.Table, rules: Sequence[Rule], tests: Mapping[str, Test | str]) -> tuple[Any, dict[str, str]]:
-    """The columns that the rules name, as pandas, texts as categories; and the rules whose measure fails, with the reason.
+def _frames(
+    table: Whole, rules: Sequence[Rule], tests: Mapping[str, Test | str], size: int
+) -> Iterator[tuple[Any, dict[str, str]]]:
+    """The columns that the rules name, as pandas, in stretches of about `size` rows; of an empty table there is one.
 
-    A column that the table does not have is left to Great Expectations to complain about.
+    Texts are categories. A column that the table does not have is left to Great Expectations to complain about. Beside
+    each frame: the rules whose measure failed in it, with the reason.
     """
-    import pandas as pd
-
-    columns: dict[str, pa.ChunkedArray] = {}
+    names = [name for name in dict.fromkeys(map(_column, rules)) if name in tests or name in table.column_names]
+    pieces: dict[str, list[pa.Array]] = {name: [] for name in names}
     wrong: dict[str, str] = {}
-    for name in dict.fromkeys(map(_column, rules)):
-        test = tests.get(name)
-        if test is None and name in rows.column_names:
-            texts = pa.types.is_string(rows.schema.field(name).type)
-            columns[name] = rows[name].dictionary_encode() if texts else rows[name]
-        elif isinstance(test, str):
-            wrong[name] = test
-        elif test is not None:
+    held, left = 0, len(table)
+    for batch in batches(table) if len(table) else (table.schema.empty_table(),):
+        for name in names:
+            test = tests.get(name)
+            if isinstance(test, str):
+                wrong[name] = test
+                continue
             try:
-                columns[name] = pa.chunked_array([test(batch) for batch in batches(rows)], pa.bool_())
+                pieces[name].append(flat(batch, name) if test is None else test(batch))
             except Exception as error:  # as in `_tests`
                 wrong[name] = f"{type(error).__name__}: {error}"
-    broken = {rule.name: wrong[_column(rule)] for rule in rules if _column(rule) in wrong}
-    frame = pa.table(columns).to_pandas() if columns else pd.DataFrame(index=pd.RangeIndex(len(rows)))
-    return frame, broken
+        held += len(batch)
+        left -= len(batch)
+        if held >= size or left == 0:
+            broken = {rule.name: wrong[_column(rule)] for rule in rules if _column(rule) in wrong}
+            yield _framed({name: arrays for name, arrays in pieces.items() if name not in wrong}, held), broken
+            pieces, wrong, held = {name: [] for name in names}, {}, 0
+
+
+def _framed(pieces: Mapping[str, Sequence[pa.Array]], rows: int) -> Any:
+    """Columns in pieces as pandas; without columns, an index of as many rows."""
+    import pandas as pd
+
+    columns = {name: pa.chunked_array(arrays) for name, arrays in pieces.items()}
+    texts = {name: column.dictionary_encode() for name, column in columns.items() if pa.types.is_string(column.type)}
+    return pa.table({**columns, **texts}).to_pandas() if columns else pd.DataFrame(index=pd.RangeIndex(rows))
 
 
 def _shares(table: Whole, column: str) -> Iterator[tuple[Rows, Rows]]:
