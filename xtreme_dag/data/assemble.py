@@ -63,6 +63,7 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
         batch = _batch(columns, schema, chunk, place)
         _check_labels(batch, kind, chunk, at, place)
         batches.append(batch)
+        del chunk, columns, at  # before the reader makes the next ones
         if len(batches) == TOGETHER:
             packed += _packed(batches, schema)
             batches = []

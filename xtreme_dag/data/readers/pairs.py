@@ -49,6 +49,7 @@ def read_pairs(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
             columns["label"] = [rename.get(label, label) for label in columns["label"]]
         columns.setdefault("label", [None] * size)
         yield Chunk(columns=columns, file=path, lines=range(first, first + size))
+        del fields, columns  # before the next block is cut
     if labels is not None and used < len(labels):
         raise place.error(f"{len(labels)} labels for {used} rows in {path.name}", files["labels"])
 
