@@ -61,12 +61,13 @@ class Verdict:
         return replace(self, rows=rows[self.rows]) if len(self.rows) else self
 
 
-def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
+def evaluate(rules: Sequence[Rule], frame: Any, *, counted: bool = True) -> list[Verdict]:
     """Evaluates rules on a data frame.
 
     Args:
         rules: from a contract.
         frame: pandas, with every column that the rules name; its index counts the rows from 0.
+        counted: the frame is a part of a table, and `combined` needs its counts where rules ask for a share or a number.
 
     Returns:
         One verdict a rule, in the order of the rules.
@@ -79,7 +80,9 @@ def evaluate(rules: Sequence[Rule], frame: Any) -> list[Verdict]:
         batch = _definition().get_batch(batch_parameters={"dataframe": frame})
         first = _results(rules, batch, "BOOLEAN_ONLY")
         failed = [
-            rule for rule in rules if (_counted(rule) or not first[rule.name].success) and not _error(first[rule.name])
+            rule
+            for rule in rules
+            if ((counted and _by_counts(rule)) or not first[rule.name].success) and not _error(first[rule.name])
         ]
         detail = _results(failed, batch, "COMPLETE") if failed else {}
     return [_verdict(rule, first[rule.name], detail.get(rule.name)) for rule in rules]
@@ -97,7 +100,7 @@ def _verdict(rule: Rule, first: Any, detail: Any) -> Verdict:
     return Verdict(rule=rule.name, ok=bool(first.success), rows=rows, judged=judged)
 
 
-def _counted(rule: Rule) -> bool:
+def _by_counts(rule: Rule) -> bool:
     """Whether the verdict on a whole needs the counts of its parts."""
     return MOSTLY in rule.kwargs or rule.expectation == ROW_COUNT
 
@@ -123,7 +126,7 @@ def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
         return Verdict(rule=rule.name, ok=False, error=error)
     rows = np.sort(np.concatenate([part.rows for part in parts]))
     judged = sum(part.judged for part in parts)
-    if rule.expectation == ROW_COUNT:
+    if rule.expectation == ROW_COUNT and len(parts) > 1:
         return Verdict(rule=rule.name, ok=_within(judged, rule.kwargs), judged=judged)
     ok = all(part.ok for part in parts)
     if not ok and MOSTLY in rule.kwargs:

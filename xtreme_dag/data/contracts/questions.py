@@ -52,7 +52,8 @@ def verdicts(table: Whole, rules: Sequence[Rule], known: Facts) -> list[Verdict]
     for question in _questions(table, rules, known):
         for name, error in question.broken.items():
             parts[name].append(Verdict(rule=name, ok=False, error=error))
-        for answer in evaluate(question.rules, question.frame) if question.rules else ():
+        parted = len(question.frame) < len(table)
+        for answer in evaluate(question.rules, question.frame, counted=parted) if question.rules else ():
             parts[answer.rule].append(answer.placed(question.rows))
     return [combined(rule, parts[rule.name]) for rule in rules]
 
@@ -78,15 +79,19 @@ def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Qu
 
     strictly = [strict(rule) for rule in rules]
     unique = [rule for rule in strictly if rule.expectation == UNIQUE and _column(rule) in table.column_names]
-    for column, group in groupby(sorted(unique, key=_column), key=_column):
+    others = [rule for rule in strictly if rule not in unique]
+    apart = {_column(rule) for rule in unique}.isdisjoint(map(_column, others))
+    at_once = unique if apart and len(table) <= min(ROWS, VALUES) else []  # a question costs more than a small table
+    for column, group in groupby(sorted(unique, key=_column), key=_column) if not at_once else ():
         asked = list(group)
         for rows, codes in _shares(table, column):
             yield Question(rules=asked, frame=pd.DataFrame({column: codes}), rows=rows)
-    others = [rule for rule in strictly if rule not in unique]
     tests = _tests(table, others, known)
     start = 0
-    for frame, broken in _frames(table, others, tests, size=ROWS) if others else ():
-        asked = [rule for rule in others if rule.name not in broken]
+    for frame, broken in _frames(table, others, tests, size=ROWS) if others or at_once else ():
+        for column in {_column(rule) for rule in at_once}:
+            ((_, frame[column]),) = _shares(table, column)
+        asked = [rule for rule in strictly if rule in at_once or (rule in others and rule.name not in broken)]
         yield Question(rules=asked, frame=frame, rows=np.arange(start, start + len(frame)), broken=broken)
         start += len(frame)
 
