@@ -5,6 +5,7 @@ Each function damages the files of a target, or returns why that cannot be done 
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
@@ -290,6 +291,8 @@ def _like(value: Any, text: str) -> Any:
 
 def _bytes(path: Path) -> bytes:
     data = path.read_bytes()
+    if data[:2] == b"BZ":
+        return bz2.decompress(data)
     return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
 
