@@ -5,8 +5,10 @@
 Prints JSON: seconds (medians of alternating rounds), ratios, the bars, and whether both sides gave the same figures.
 `ratio` is of wall clock, `cpu_ratio` of processor time, which says more on a machine that does other work as well.
 - tags: 10,000 WikiANN sentences, a tenth of the tags disturbed, as lists of strings in memory, against seqeval: F1,
-  precision and recall, which evaluate.py takes in three calls (we give token accuracy as well), and against the F1 call
-  alone. Equal tags are one object, as our reader has it; `ratio_distinct_objects` is with an object for every tag.
+  precision and recall, which evaluate.py takes in three calls (we give token accuracy as well). Other readings:
+  `one_call`, against the F1 call alone; `distinct_objects`, with an object for every tag, where elsewhere equal tags
+  are one object; `files` and `files_one_call`, from the files of a submission, which evaluate.py reads line by line;
+  `tables`, from the list columns of Parquet tables, for both sides by `to_pylist`.
 - answers: 10,000 SQuAD v1.1 dev answers by SQuAD's rules, and by MLQA's English rules, against a loop as the official
   scripts have it: each answer and gold answer normalised for exact match and again for F1, bags counted.
 - lareqa: mAP@20 of 13,090 questions over 13,014 pooled candidates of width 768 against a product and a full sort per
@@ -25,18 +27,25 @@ import re
 import statistics
 import string
 import sys
+import tempfile
 import time
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from xtreme_dag.evaluation.scoring import lareqa, mlqa, squad, tagging
-from xtreme_dag.evaluation.scoring.columns import column_sums
+from xtreme_dag.evaluation.scoring.columns import FloatArray, column_sums
 from xtreme_dag.evaluation.scoring.combine import values
+from xtreme_dag.evaluation.scoring.judge_tags import judge_tags
+
+Tags = list[list[str]]
+Reading = dict[str, float]
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LANGUAGES = ("en", "de", "es", "fr", "ru", "it")
@@ -50,9 +59,9 @@ def text_of(path: Path) -> str:
     return gzip.decompress(path.read_bytes()).decode()
 
 
-def tag_lists(count: int) -> tuple[list[list[str]], list[list[str]]]:
+def tag_lists(count: int) -> tuple[Tags, Tags]:
     """Gold and disturbed tags of sentences; equal tags are one object, as our reader of tag files has it."""
-    sentences: list[list[str]] = []
+    sentences: Tags = []
     one: dict[str, str] = {}
     for language in LANGUAGES:
         for block in text_of(DATA / "panx" / f"dev-{language}.tsv.gz").split("\n\n"):
@@ -146,10 +155,14 @@ def median(call: Callable[[], object], rounds: int) -> float:
     return statistics.median(timed(call)[0] for _ in range(rounds))
 
 
-def against(ours: Callable[[], object], peer: Callable[[], object], rounds: int, repeat: int = 1) -> dict[str, float]:
+def against(ours: Callable[[], object], peer: Callable[[], object], rounds: int, repeat: int = 1) -> Reading:
     """Median seconds of both, in alternating rounds; ours repeated within a round where it is very short."""
     ours()
-    pairs = [(timed(lambda: [ours() for _ in range(repeat)]), timed(peer)) for _ in range(rounds)]
+    return ratios([(timed(lambda: [ours() for _ in range(repeat)]), timed(peer)) for _ in range(rounds)], repeat)
+
+
+def ratios(pairs: Sequence[tuple[tuple[float, float], tuple[float, float]]], repeat: int = 1) -> Reading:
+    """Medians and ratios of rounds of ours, repeated within each, and the peer's (wall clock, processor time)."""
     mine, theirs = ([statistics.median(kind) for kind in zip(*side, strict=True)] for side in zip(*pairs, strict=True))
     return {
         "ours_s": round(mine[0] / repeat, 5),
@@ -160,30 +173,96 @@ def against(ours: Callable[[], object], peer: Callable[[], object], rounds: int,
 
 
 def measure_tags(rounds: int) -> dict[str, object]:
+    """Every reading of the comparison; `ratio` is the one of the bar."""
     from seqeval.metrics import f1_score, precision_score, recall_score
 
     gold, predicted = tag_lists(10_000)
+    calls = (f1_score, precision_score, recall_score)
+
+    def figures(columns: Mapping[str, FloatArray]) -> dict[str, float]:
+        return {name: float(value) for name, value in values("tagging", column_sums(columns)).items()}
 
     def ours() -> dict[str, float]:
-        return {k: float(v) for k, v in values("tagging", column_sums(tagging.statistics(gold, predicted))).items()}
+        return figures(tagging.statistics(gold, predicted))
 
     found = ours()
-    peer = [100 * float(score(gold, predicted)) for score in (f1_score, precision_score, recall_score)]
-    result = against(ours, lambda: [s(gold, predicted) for s in (f1_score, precision_score, recall_score)], rounds, 10)
-    alone = against(ours, lambda: f1_score(gold, predicted), rounds, 10)
-    # Each round has objects of its own: a string keeps its hash once it was asked for.
-    apart = [[[[f"{tag} "[:-1] for tag in tags] for tags in side] for side in (gold, predicted)] for _ in range(rounds)]
-    mine = statistics.median(timed(lambda sides=sides: column_sums(tagging.statistics(*sides)))[0] for sides in apart)
+    peer = [100 * float(score(gold, predicted)) for score in calls]
+    readings = {
+        "three_calls": against(ours, lambda: [score(gold, predicted) for score in calls], rounds, 10),
+        "one_call": against(ours, lambda: f1_score(gold, predicted), rounds, 10),
+        "distinct_objects": distinct_objects(gold, predicted, calls, rounds),
+        **readings_from_files(gold, predicted, calls, rounds, figures),
+    }
     same = np.allclose([found["f1"], found["precision"], found["recall"]], peer, atol=1e-9)
-    tokens = sum(map(len, gold))
     return {
-        **result,
-        "ratio_to_one_call": alone["ratio"],
-        "ratio_distinct_objects": round(result["peer_s"] / mine, 2),
+        **readings.pop("three_calls"),
+        **readings,
         "same_figures": bool(same),
         "sentences": len(gold),
-        "tokens": tokens,
+        "tokens": sum(map(len, gold)),
     }
+
+
+def distinct_objects(gold: Tags, predicted: Tags, calls: Sequence[Callable[..., object]], rounds: int) -> Reading:
+    """An object for every tag, new ones in each round for either side: a string keeps its hash once it was asked for."""
+
+    def sides() -> list[Tags]:
+        return [[[f"{tag} "[:-1] for tag in tags] for tags in side] for side in (gold, predicted)]
+
+    times = []
+    for _ in range(rounds):
+        mine, theirs = sides(), sides()
+        ours = timed(lambda mine=mine: values("tagging", column_sums(tagging.statistics(*mine))))
+        times.append((ours, timed(lambda theirs=theirs: [score(*theirs) for score in calls])))
+    return ratios(times)
+
+
+def readings_from_files(
+    gold: Tags,
+    predicted: Tags,
+    calls: Sequence[Callable[..., object]],
+    rounds: int,
+    figures: Callable[[Mapping[str, FloatArray]], dict[str, float]],
+) -> dict[str, Reading]:
+    """From the files of a submission, and from the list columns of Parquet tables, to the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        files, tables = ([Path(folder) / f"{side}.{kind}" for side in "gp"] for kind in ("tsv", "parquet"))
+        for side, file, table in zip((gold, predicted), files, tables, strict=True):
+            file.write_text("".join("\n".join([*tags, "", ""]) for tags in side))
+            pq.write_table(pa.table({"tags": side}), table)
+
+        def lists_of_file(path: Path) -> Tags:
+            """As evaluate.py reads a file of tags."""
+            sentences: Tags = []
+            sentence: list[str] = []
+            with path.open() as lines:
+                for line in lines:
+                    if line.strip():
+                        sentence.append(line.strip())
+                    else:
+                        sentences.append(sentence)
+                        sentence = []
+            return [*sentences, sentence] if sentence else sentences
+
+        def lists_of_table(path: Path) -> Tags:
+            return pq.read_table(path)["tags"].to_pylist()
+
+        def ours_of_file() -> dict[str, float]:
+            return figures(judge_tags(*files, "en").statistics)
+
+        def ours_of_table() -> dict[str, float]:
+            return figures(tagging.statistics(*map(lists_of_table, tables)))
+
+        def peer(read: Callable[[Path], Tags], paths: list[Path], some: int) -> list[object]:
+            sides = [read(path) for path in paths]
+            return [score(*sides) for score in calls[:some]]
+
+        assert ours_of_file() == ours_of_table() == figures(tagging.statistics(gold, predicted))
+        return {
+            "files": against(ours_of_file, lambda: peer(lists_of_file, files, 3), rounds, 10),
+            "files_one_call": against(ours_of_file, lambda: peer(lists_of_file, files, 1), rounds, 10),
+            "tables": against(ours_of_table, lambda: peer(lists_of_table, tables, 3), rounds, 10),
+        }
 
 
 def measure_answers(rounds: int, rules: str) -> dict[str, object]:

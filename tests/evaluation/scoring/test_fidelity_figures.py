@@ -209,8 +209,8 @@ def test_repeated_sentences_in_bucc(shared_data):
     assert len(gold) == 257
 
 
-def test_map_at_20_is_not_the_full_map(shared_data):
-    """LAReQA's paper gives the full mAP, XTREME-R cuts at 20: German, English and Spanish pooled, letter trigrams."""
+def pooled_questions(shared_data):
+    """English, German and Spanish LAReQA: questions, candidate sentences, rows of the right ones of each question."""
     questions, candidates, ids, right = [], [], [], {}
     for language in ("en", "de", "es"):
         articles = json.loads(text_of(shared_data / "lareqa" / "xquad-r" / f"{language}.json.gz"))["data"]
@@ -224,7 +224,13 @@ def test_map_at_20_is_not_the_full_map(shared_data):
                 ids.append(qa["id"])
                 sentence = next(place for place, (start, end) in enumerate(breaks) if start <= at < end)
                 right.setdefault(qa["id"], []).append(first + sentence)
-    columns = lareqa.statistics(encode(questions), encode(candidates), [right[name] for name in ids])
+    return questions, candidates, [right[name] for name in ids]
+
+
+def test_map_at_20_is_not_the_full_map(shared_data):
+    """LAReQA's paper gives the full mAP, XTREME-R cuts at 20: German, English and Spanish pooled, letter trigrams."""
+    questions, candidates, right = pooled_questions(shared_data)
+    columns = lareqa.statistics(encode(questions), encode(candidates), right)
     figures = values("ranking_full", column_sums(columns))
     assert (len(questions), len(candidates)) == (3570, 3671)
     assert (float(figures["map@20"]), float(figures["map"])) == pytest.approx((28.26, 28.95), abs=0.05)

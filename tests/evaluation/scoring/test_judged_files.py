@@ -16,8 +16,8 @@ from xtreme_dag.evaluation.scoring.judge import (
     judge_pairs,
     judge_retrieval,
     judge_squad,
-    judge_tags,
 )
+from xtreme_dag.evaluation.scoring.judge_tags import judge_tags
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_choices_are_compared_as_json_values(judged):
 def test_two_blank_lines_are_an_empty_sentence(judged):
     found = judged(judge_tags, "B-PER\nI-PER\n\n\nO\n\n", "B-PER\nI-PER\n\n\nO")
     assert found.statistics["s_tokens"].tolist() == [2, 0, 1]
-    assert found.gold == ["B-PER I-PER", "", "O"]
+    assert list(found.gold) == ["B-PER I-PER", "", "O"]
     with pytest.raises(UserError, match="3 predicted sentences for 2 gold"):
         judged(judge_tags, "O\n\nO\n", "O\n\nO\n\n\n")
     with pytest.raises(UserError, match="sentence 1 has 2 gold tags and 1 predicted"):

@@ -6,13 +6,18 @@ import warnings
 import numpy as np
 import pytest
 from hostile_answers import disturbed_tags
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_files import gold_tags
 from seqeval.metrics import f1_score, precision_score, recall_score
 
+from xtreme_dag.errors import UserError
+from xtreme_dag.evaluation.scoring import tagcodes, tagging
 from xtreme_dag.evaluation.scoring.columns import column_sums
 from xtreme_dag.evaluation.scoring.combine import values
+from xtreme_dag.evaluation.scoring.judge_tags import judge_tags
+from xtreme_dag.evaluation.scoring.layout import read_sentences, read_tag_lines
+from xtreme_dag.evaluation.scoring.tagcodes import TagCodes
 from xtreme_dag.evaluation.scoring.tagging import first_mismatch, statistics
 
 IOB2 = ["O", *(f"{p}-{kind}" for p in "BI" for kind in ("PER", "ORG", "LOC"))]
@@ -35,6 +40,20 @@ UPOS = [
     "VERB",
     "X",
 ]
+WIDE = [
+    "B-CARDINAL",
+    "I-CARDINAL",
+    "B-CARDINALS",
+    "B-ÉTÉ",
+    "I-ÉTÉ",
+    "B-\ud800",
+    "B-\0",
+    "B-\0\0",
+    "\0",
+    "B-a\nI-a",
+    "B-12345",
+    "B-123456",
+]
 ODD = ["X", "O", "B", "I", "E", "S", ".", "_", "-", "B-", "X-_", "I-a-b", "Ba-b", "OX", "O-X", "É-x", "E-PER", "S-PER"]
 
 
@@ -55,11 +74,103 @@ def sentences_of(kinds):
 
 
 @settings(max_examples=300, deadline=None)
-@given(sentences=st.one_of(sentences_of(IOB2), sentences_of(UPOS), sentences_of(ODD), sentences_of(IOB2 + UPOS + ODD)))
+@given(
+    sentences=st.one_of(
+        sentences_of(IOB2),
+        sentences_of(UPOS),
+        sentences_of(ODD),
+        sentences_of(WIDE),
+        sentences_of(IOB2 + UPOS + ODD + WIDE),
+    )
+)
 def test_any_tags_count_as_in_seqeval(sentences):
     gold = [[wanted for wanted, _ in sentence] for sentence in sentences]
     predicted = [[given for _, given in sentence] for sentence in sentences]
     assert ours(gold, predicted) == pytest.approx(seqeval(gold, predicted), abs=1e-9)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """A sentence or two and a line or two at a time, so that chunks reach back over blocks."""
+    monkeypatch.setattr(tagcodes, "SENTENCES", 2)
+    monkeypatch.setattr(tagging, "SENTENCES", 2)
+    monkeypatch.setattr(tagcodes, "BLOCK", 4)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sentences=st.one_of(sentences_of(ODD), sentences_of(IOB2), sentences_of(UPOS + WIDE)))
+def test_blocks_make_no_difference(small_blocks, sentences):
+    gold = [[wanted for wanted, _ in sentence] for sentence in sentences]
+    predicted = [[given for _, given in sentence] for sentence in sentences]
+    assert ours(gold, predicted) == pytest.approx(seqeval(gold, predicted), abs=1e-9)
+
+
+def same_rows(found, gold, predicted):
+    assert [list(found.gold), list(found.predictions)] == [
+        [" ".join(tags) for tags in side] for side in (gold, predicted)
+    ]
+    assert found.ids[:] == [str(number) for number in range(len(gold))]
+    for name, column in statistics(gold, predicted).items():
+        assert found.statistics[name].tolist() == column.tolist()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sentences=st.one_of(sentences_of(IOB2), sentences_of(UPOS), sentences_of([*ODD, "B-CARDINAL", "É", "a\tb", "a b"])),
+    line_break=st.sampled_from(["\n", "\n", "\r\n", " \n"]),
+    ends=st.tuples(*[st.sampled_from(["", "\n", "\n\n"])] * 2),
+)
+def test_a_file_counts_as_its_sentences_do(small_blocks, tmp_path, sentences, line_break, ends):
+    """Read as bytes or as text: the same rows, whatever the file ends with."""
+    paths = [tmp_path / "gold", tmp_path / "predicted"]
+    for side, (path, end) in enumerate(zip(paths, ends, strict=True)):
+        parts = [line_break.join([*(pair[side] for pair in sentence), ""]) for sentence in sentences]
+        text = line_break.join(parts).removesuffix("\n").removesuffix("\r")
+        path.write_text(text + end, encoding="utf-8", newline="")
+    gold, predicted = map(read_sentences, paths)
+    if not gold or first_mismatch(gold, predicted):
+        with pytest.raises(UserError):
+            judge_tags(*paths, "en")
+        return
+    same_rows(judge_tags(*paths, "en"), gold, predicted)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (b"", b""),
+        (b"\n", b"\n"),
+        (b"O", b"O\n\n"),
+        (b"O\n", b"O\n\n"),
+        (b"O\n\n", b"O\n\n"),
+        (b"O\n\n\n", b"O\n\n\n"),
+        (b"O \n", None),
+        (b"O\r\n", None),
+        ("É\n".encode(), None),
+    ],
+)
+def test_what_is_read_as_bytes(tmp_path, text, lines):
+    path = tmp_path / "tags"
+    path.write_bytes(text)
+    assert read_tag_lines(path) == lines
+
+
+def test_numbers_are_those_of_the_tags(monkeypatch):
+    """Short, long and many tags, in whatever order they are met, from lists and from lines."""
+    monkeypatch.setattr(tagcodes, "SENTENCES", 3)
+    chance = random.Random(3)
+    kinds = [*IOB2, *UPOS, *(tag for tag in WIDE if "\n" not in tag), *(f"B-{number:x}" for number in range(400))]
+    for few in (kinds[:20], kinds[:50], kinds):
+        sentences = [[chance.choice(few) for _ in range(chance.randrange(8))] for _ in range(200)]
+        codes = TagCodes()
+        numbers = codes.of_sentences(sentences)
+        wanted = [tag for sentence in sentences for tag in (*sentence, None)]
+        assert [codes.tags[number] if number else None for number in numbers.tolist()] == wanted
+        lines = "".join(f"{tag}\n" for sentence in sentences for tag in (*sentence, "")).encode(
+            "utf-8", "surrogatepass"
+        )
+        assert codes.of_lines(lines).tolist() == numbers.tolist()
+        assert len(set(codes.tags[1:])) == len(codes.tags) - 1
 
 
 def test_more_kinds_of_tags_than_a_byte_holds():

@@ -22,8 +22,8 @@ from xtreme_dag.evaluation.scoring.judge import (
     judge_pairs,
     judge_retrieval,
     judge_squad,
-    judge_tags,
 )
+from xtreme_dag.evaluation.scoring.judge_tags import judge_tags
 from xtreme_dag.evaluation.scoring.layout import SUFFIXES, file_name
 
 SHOWN = 5

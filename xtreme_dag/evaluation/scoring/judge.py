@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.scoring import accuracy, mining, mlqa, ranking, squad, tagging
+from xtreme_dag.evaluation.scoring import accuracy, mining, mlqa, ranking, squad
 from xtreme_dag.evaluation.scoring.columns import FloatArray
 from xtreme_dag.evaluation.scoring.layout import (
     read_choices,
@@ -22,7 +22,6 @@ from xtreme_dag.evaluation.scoring.layout import (
     read_mapping,
     read_pairs,
     read_questions,
-    read_sentences,
 )
 
 BLANKED_FROM = 10
@@ -55,7 +54,7 @@ def judge_labels(labels: Path, predictions: Path, language: str) -> Judged:
     """XNLI, PAWS-X (a label per line) and Tatoeba (the row of a foreign sentence per line): compared as text."""
     gold, given = read_lines(labels), read_lines(predictions)
     _same_number(gold, given, predictions)
-    warnings = [*_blanked(gold, labels), *_byte_order_mark([gold, given], (labels, predictions))]
+    warnings = [*blanked(gold, labels), *byte_order_mark([gold, given], (labels, predictions))]
     return _matched(gold, given, gold, given, warnings)
 
 
@@ -64,28 +63,10 @@ def judge_choices(labels: Path, predictions: Path, language: str) -> Judged:
     gold, given = read_choices(labels), read_choices(predictions)
     _same_number(gold, given, predictions)
     texts = [[json.dumps(label, ensure_ascii=False) for label in side] for side in (gold, given)]
-    return _matched(gold, given, texts[0], texts[1], _blanked(gold, labels))
-
-
-def judge_tags(labels: Path, predictions: Path, language: str) -> Judged:
-    """WikiANN, UD-POS: a tag per line, a blank line after each sentence."""
-    gold, given = read_sentences(labels), read_sentences(predictions)
-    mismatch = tagging.first_mismatch(gold, given)
-    if mismatch:
-        raise UserError(mismatch, where=str(predictions), fix="one tag per word of the test file, in its order")
-    _some(gold, labels)
-    tags = [tag for sentence in gold for tag in sentence]
-    odd = next((tag for side in (gold, given) for sentence in side for tag in sentence if len(tag.split()) > 1), None)
-    warnings = _blanked(tags, labels)
-    if odd is not None:
-        warnings.append(f"{predictions}: a line is a tag as a whole, also {odd!r}")
-    return Judged(
-        ids=_numbers(gold),
-        gold=[" ".join(sentence) for sentence in gold],
-        predictions=[" ".join(sentence) for sentence in given],
-        statistics=tagging.statistics(gold, given),
-        warnings=[*warnings, *_byte_order_mark([tags, *given[:1]], (labels, predictions))],
-    )
+    warnings = blanked(gold, labels)
+    if all(isinstance(label, str) for label in given) and not any(isinstance(label, str) for label in gold):
+        warnings.append(f"{predictions}: the labels are texts, as {texts[1][0]}, and equal no number; all score 0")
+    return _matched(gold, given, texts[0], texts[1], warnings)
 
 
 def judge_squad(labels: Path, predictions: Path, language: str) -> Judged:
@@ -148,7 +129,7 @@ def _matched(
     warnings: Sequence[str],
 ) -> Judged:
     return Judged(
-        ids=_numbers(gold),
+        ids=numbers(gold),
         gold=gold_texts,
         predictions=texts,
         statistics=accuracy.statistics(gold, given),
@@ -162,7 +143,7 @@ def _judge_answers(
     scorer: Callable[[Sequence[Sequence[str]], Sequence[str | None]], dict[str, FloatArray]],
 ) -> Judged:
     questions = read_questions(labels)
-    _some(questions, labels)
+    some(questions, labels)
     answers, twice = read_mapping(predictions)
     odd = next((question.id for question in questions if not isinstance(answers.get(question.id, ""), str)), None)
     if odd is not None:
@@ -182,11 +163,11 @@ def _judge_answers(
 
 def _gold_lists(labels: Path) -> tuple[dict[str, list[str]], list[str]]:
     gold, twice = read_mapping(labels)
-    _some(gold, labels)
+    some(gold, labels)
     for key, right in gold.items():
         if not isinstance(right, list) or not right or not all(isinstance(name, str) for name in right):
             raise UserError(f"the label of {key!r} is not a list of ids", where=str(labels))
-    warnings = _blanked([right[0] for right in gold.values()], labels)
+    warnings = blanked([right[0] for right in gold.values()], labels)
     return gold, [*warnings, *([_doubled(labels, twice)] if twice else [])]
 
 
@@ -220,21 +201,24 @@ def _same_number(gold: Sequence[object], given: Sequence[object], predictions: P
             where=str(predictions),
             fix="one line per test example, in the order of the test file, and no blank line at the end",
         )
-    _some(gold, predictions)
+    some(gold, predictions)
 
 
-def _some(rows: Collection[Any], path: Path) -> None:
+def some(rows: Collection[Any], path: Path) -> None:
+    """Refuses a file without examples."""
     if not rows:
         raise UserError("no examples", where=str(path))
 
 
-def _blanked(labels: Sequence[Hashable], path: Path) -> list[str]:
+def blanked(labels: Sequence[Hashable], path: Path) -> list[str]:
+    """The warning for labels that are all equal, if they are."""
     if len(labels) >= BLANKED_FROM and len(set(labels)) == 1:
         return [f"{path}: all {len(labels)} labels are {labels[0]!r}, they look blanked; the scores mean nothing"]
     return []
 
 
-def _byte_order_mark(sides: Sequence[Sequence[str]], paths: Sequence[Path]) -> list[str]:
+def byte_order_mark(sides: Sequence[Sequence[str]], paths: Sequence[Path]) -> list[str]:
+    """The warnings for files whose first label begins with a byte order mark."""
     marked = [path for path, side in zip(paths, sides, strict=True) if side and side[0].startswith("\ufeff")]
     return [f"{path}: a byte order mark is part of the first label, as for the official scorer" for path in marked]
 
@@ -261,7 +245,8 @@ def _targets(pairs: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     return grouped
 
 
-def _numbers(rows: Sequence[object]) -> list[str]:
+def numbers(rows: Sequence[object]) -> list[str]:
+    """Numbers of rows that have no ids, from 0."""
     return [str(number) for number in range(len(rows))]
 
 

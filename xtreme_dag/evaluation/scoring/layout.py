@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xtreme_dag.errors import UserError
 
 SUFFIXES: Mapping[str, str] = {
@@ -46,9 +48,15 @@ def read_text(path: Path) -> str:
         UserError: the file cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        text = _read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"byte {error.start} is not UTF-8", where=str(path), fix="save the file as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
 
@@ -76,6 +84,27 @@ def read_sentences(path: Path) -> list[list[str]]:
     if sentence:
         sentences.append(sentence)
     return sentences
+
+
+def read_tag_lines(path: Path) -> bytes | None:
+    """A tag file as it stands, with a line break and a blank line at its end if they were lacking.
+
+    Returns:
+        The text; None where lines would have to be stripped, or are not ASCII: `read_sentences` can read those.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    text = _read_bytes(path)
+    if not text.isascii():
+        return None
+    characters = np.frombuffer(text, dtype=np.uint8)
+    line_breaks = np.count_nonzero(characters == ord("\n"))
+    if np.count_nonzero(characters <= ord(" ")) > line_breaks:
+        return None
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    return text if text in (b"", b"\n") or text.endswith(b"\n\n") else text + b"\n"
 
 
 def read_pairs(path: Path) -> list[tuple[str, ...]]:

@@ -10,21 +10,19 @@ began where the last chunk began, perhaps sentences earlier. Official figures co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.evaluation.scoring.columns import FloatArray
-
-Numbers = NDArray[Any]
-"""Small numbers: uint8 or bool where they fit, else uint32."""
+from xtreme_dag.evaluation.scoring.tagcodes import END_OF_SENTENCE, SENTENCES, TagCodes
 
 _BYTE = 256
 _PREFIXES = "BIESO."
 _PREFIX_KINDS = len(_PREFIXES) + 1
+_END, _START = 1, 2
+_COLUMNS = ("s_tp", "s_pred", "s_gold", "s_tokens_correct", "s_tokens")
 
 
 def statistics(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, FloatArray]:
@@ -42,33 +40,99 @@ def statistics(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
     Raises:
         ValueError: numbers of sentences or of tags differ, or a tag is empty.
     """
-    lengths = list(map(len, gold))
-    if lengths != list(map(len, predicted)):
-        raise ValueError(f"tags do not match: {first_mismatch(gold, predicted)}")
-    if not lengths:
-        return {name: np.zeros(0) for name in ("s_tp", "s_pred", "s_gold", "s_tokens_correct", "s_tokens")}
-    codes = _Codes()
-    gold_text, predicted_text = codes.encode(gold), codes.encode(predicted)
-    gold_codes, predicted_codes = codes.array(gold_text), codes.array(predicted_text)
-    rules = codes.rules()
-    sizes = np.array(lengths, dtype=np.intp)
-    gold_ends, gold_starts = _chunks(gold_codes, sizes, rules)
-    predicted_ends, predicted_starts = _chunks(predicted_codes, sizes, rules)
-    both = np.flatnonzero(gold_ends & predicted_ends)
-    both = both[rules.types[gold_codes[both]] == rules.types[predicted_codes[both]]]
-    both = both[_same_start(gold_starts, predicted_starts, both)]
-    sentence = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    codes = TagCodes()
+    try:
+        counted = statistics_of_codes(codes.of_sentences(gold), codes.of_sentences(predicted), codes.tags)
+    except ValueError:
+        counted = {}
+    if not counted or len(counted["s_tokens"]) != len(gold):
+        mismatch = first_mismatch(gold, predicted)
+        raise ValueError(f"tags do not match: {mismatch}" if mismatch else "a tag is empty")
+    return counted
 
-    def per_sentence(positions: NDArray[np.intp]) -> FloatArray:
-        return np.bincount(sentence[positions], minlength=len(sizes)).astype(np.float64)
 
-    return {
-        "s_tp": per_sentence(both),
-        "s_pred": per_sentence(np.flatnonzero(predicted_ends)),
-        "s_gold": per_sentence(np.flatnonzero(gold_ends)),
-        "s_tokens_correct": sizes - per_sentence(np.flatnonzero(gold_codes != predicted_codes)),
-        "s_tokens": sizes.astype(np.float64),
-    }
+def statistics_of_codes(
+    gold: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], tags: Sequence[str]
+) -> dict[str, FloatArray]:
+    """The same from numbers of tags, as `TagCodes` or an evaluation's own labels give them.
+
+    Args:
+        gold: number of each tag, and 0 after each sentence, (tags and sentences,).
+        predicted: likewise, 0 at the same places.
+        tags: the tag of each number; that of 0 is not looked at.
+
+    Returns:
+        As `statistics`.
+
+    Raises:
+        ValueError: sentences do not end at the same places.
+    """
+    ends = gold == END_OF_SENTENCE
+    if not np.array_equal(ends, predicted == END_OF_SENTENCE) or not ends[-1:].all():
+        raise ValueError("sentences do not end at the same places")
+    last = np.flatnonzero(ends)
+    kind = np.uint8 if len(tags) <= _BYTE else np.uint32
+    rules, agreed, start = _Rules(tags), True, 0
+    columns = {name: np.zeros(len(last)) for name in _COLUMNS}
+    for low in range(0, len(last), SENTENCES):
+        block = last[low : low + SENTENCES]
+        part = slice(start, int(block[-1]) + 1)
+        counts, agreed = _count(
+            gold[part].astype(kind), predicted[part].astype(kind), block - start, rules, agreed, low == 0
+        )
+        for name, count in zip(_COLUMNS, counts, strict=True):
+            columns[name][low : low + SENTENCES] = count
+        start = part.stop
+    return columns
+
+
+def _count(
+    gold: NDArray[Any], predicted: NDArray[Any], last: NDArray[np.intp], rules: _Rules, agreed: bool, first: bool
+) -> tuple[list[NDArray[Any]], bool]:
+    """The counts of some sentences, in the order of `_COLUMNS`.
+
+    Args:
+        gold: number of each tag, and 0 after each sentence, (codes,).
+        predicted: likewise.
+        last: where sentences end, (sentences,).
+        rules: how to read the tags.
+        agreed: whether the last chunks of all sentences before began at the same place.
+        first: whether there are no sentences before.
+
+    Returns:
+        The counts, each (sentences,), and whether the last chunks of these sentences and those before began at the
+        same place.
+    """
+    gold_changes, predicted_changes = rules.changes(gold), rules.changes(predicted)
+    both, either = gold_changes & predicted_changes, gold_changes | predicted_changes
+    if first:
+        # seqeval lets a chunk that never started begin at the first position, so every chunk can begin there.
+        both[:1] |= _START
+        either[:1] |= _START
+    right = np.flatnonzero((both & _END).view(bool))
+    # What ends at position i ends with the tag before it.
+    right = right[rules.types[gold[right - 1]] == rules.types[predicted[right - 1]]]
+    starts = (either & _START) >> 1
+    same = np.concatenate((np.array([agreed]), both[np.flatnonzero(starts.view(bool))] >= _START))
+    right = right[same[np.cumsum(starts, dtype=np.int32)[right - 1]]]
+    hits = np.zeros(len(gold), dtype=np.uint8)
+    hits[right] = 1
+
+    def per_sentence(flags: NDArray[Any]) -> NDArray[Any]:
+        return _differences(np.cumsum(flags, dtype=np.int32).take(last))
+
+    tokens = _differences(last + 1) - 1
+    # The end of a sentence is the same in both.
+    correct = per_sentence((gold == predicted).view(np.uint8)) - 1
+    counts = [per_sentence(hits), per_sentence(predicted_changes & _END), per_sentence(gold_changes & _END)]
+    return [*counts, correct, tokens], bool(same[-1])
+
+
+def _differences(totals: NDArray[Any]) -> NDArray[Any]:
+    """Each number less the one before it, the first less 0."""
+    found = totals.copy()
+    found[1:] -= totals[:-1]
+    return found
 
 
 def first_mismatch(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> str:
@@ -81,90 +145,46 @@ def first_mismatch(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
     return ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Rules:
-    """How seqeval reads the tags of some codes: number of the prefix and of the type of each; 'O' is code 0."""
+    """How seqeval reads tags.
 
-    prefixes: Numbers
-    types: Numbers
+    The prefix is the first character, the type what follows it, and a hyphen; a tag without a type has '_'.
 
-
-class _Codes(dict[str, str]):
-    """Tags -> characters, numbered in order of appearance; 'O', which stands between sentences, is number 0."""
-
-    def __init__(self) -> None:
-        super().__init__(O=chr(0))
-
-    def __missing__(self, tag: str) -> str:
-        if not tag:
-            raise ValueError("a tag is empty")
-        self[tag] = code = chr(len(self))
-        return code
-
-    def encode(self, sentences: Sequence[Sequence[str]]) -> str:
-        """Codes of all tags: one string with a character per tag is the fastest way into an array."""
-        return "".join(map(self.__getitem__, chain.from_iterable(sentences)))
-
-    def array(self, text: str) -> Numbers:
-        """The numbers of an encoded text, (tokens,)."""
-        if len(self) <= _BYTE:
-            return np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
-        return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-
-    def rules(self) -> _Rules:
-        """The prefix is the first character, the type what follows it, and a hyphen; a tag without a type has '_'."""
-        types = [tag[1:].split("-", maxsplit=1)[-1] or "_" for tag in self]
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(types))}
-        kind = np.uint8 if len(self) <= _BYTE else np.uint32
-        return _Rules(
-            prefixes=np.array([_PREFIXES.find(tag[0]) % _PREFIX_KINDS for tag in self], dtype=np.uint8),
-            types=np.array([numbers[name] for name in types], dtype=kind),
-        )
-
-
-def _chunks(codes: Numbers, sizes: NDArray[np.intp], rules: _Rules) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether a chunk ends with each tag, and whether one starts with it: two (tokens,).
-
-    seqeval puts an 'O' after each sentence and reads all sentences as one sequence, and so does this.
-
-    Args:
-        codes: codes of the tags, (tokens,).
-        sizes: number of tags of each sentence, (sentences,).
-        rules: how to read the codes.
+    Attributes:
+        types: number of the type of each tag.
     """
-    kinds, types = _look_up(rules.prefixes, codes), _look_up(rules.types, codes)
-    ends, starts = np.empty(len(codes), dtype=bool), np.empty(len(codes), dtype=bool)
-    inside = _change(kinds[:-1], kinds[1:], types[:-1] != types[1:])
-    ends[:-1], starts[1:] = _look_up(_ENDS, inside), _look_up(_STARTS, inside)
-    outside, no_type = rules.prefixes[:1], rules.types[0]
-    after = np.cumsum(sizes[sizes > 0])
-    first, last = after - sizes[sizes > 0], after - 1
-    ends[last] = _ENDS[_change(kinds[last], outside, types[last] != no_type)]
-    starts[first] = _STARTS[_change(outside, kinds[first], types[first] != no_type)]
-    if sizes[0]:
-        # seqeval lets a chunk that never started begin at the first position, so every chunk can begin there.
-        starts[0] = True
-    return ends, starts
 
+    def __init__(self, tags: Sequence[str]) -> None:
+        read = ["O", *tags[1:]]
+        types = [tag[1:].split("-", maxsplit=1)[-1] or "_" for tag in read]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(types))}
+        self.types = np.array([numbers[name] for name in types], dtype=np.intp)
+        self._prefixes = np.array([_PREFIXES.find(tag[0]) % _PREFIX_KINDS for tag in read], dtype=np.intp)
+        self._kinds = len(read)
+        every = np.arange(self._kinds if self._kinds <= _BYTE else 0)
+        self._table = self._change(every[:, None], every[None, :]).ravel()
+        # `bytes.translate` needs no array of indices.
+        self._bytes = self._table.tobytes().ljust(_BYTE, b"\0") if len(self._table) <= _BYTE else b""
 
-def _look_up(table: Numbers, indices: Numbers) -> Numbers:
-    """Entries of a table; small tables of bytes are read by `bytes.translate`, which needs no array of indices."""
-    if table.itemsize == indices.itemsize == 1:
-        return np.frombuffer(indices.tobytes().translate(table.tobytes().ljust(_BYTE, b"\0")), dtype=table.dtype)
-    return table[indices]
+    def changes(self, codes: NDArray[Any]) -> NDArray[np.uint8]:
+        """For each tag whether a chunk ends before it (`_END`) and whether one starts with it (`_START`): (codes,).
 
+        seqeval puts an 'O' after each sentence and reads all sentences as one sequence, and so does this.
+        """
+        before, after = np.zeros_like(codes), codes
+        before[1:] = codes[:-1]
+        if self._kinds > _BYTE:
+            return self._change(before, after)
+        if self._bytes:
+            pairs = (before * np.uint8(self._kinds) + after).tobytes()
+            return np.frombuffer(pairs.translate(self._bytes), dtype=np.uint8)
+        found: NDArray[np.uint8] = self._table.take(before * np.uint16(self._kinds) + after)
+        return found
 
-def _change(before: Numbers, after: Numbers, other_type: NDArray[np.bool_]) -> Numbers:
-    """The row of `_CHANGES` for each pair of neighbours."""
-    return before * np.uint8(2 * _PREFIX_KINDS) + after * np.uint8(2) + other_type
-
-
-def _same_start(first: NDArray[np.bool_], second: NDArray[np.bool_], ends: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether the last starts up to some positions are the same in two sequences."""
-    either = first | second
-    # Before any start both have none, which is the same.
-    agreed = np.concatenate(([True], (first & second)[either]))
-    return agreed[np.cumsum(either, dtype=np.int32)[ends]]
+    def _change(self, before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.uint8]:
+        other_type = self.types[before] != self.types[after]
+        changes: NDArray[np.uint8] = _CHANGES[self._prefixes[before], self._prefixes[after], other_type.view(np.uint8)]
+        return changes
 
 
 def _chunk_ends(before: str, after: str, other_type: bool) -> bool:
@@ -185,7 +205,17 @@ def _chunk_starts(before: str, after: str, other_type: bool) -> bool:
     )  # fmt: skip
 
 
-# Any other first letter is one kind, written '*'.
-_CHANGES = [(b, a, t) for b in _PREFIXES + "*" for a in _PREFIXES + "*" for t in (False, True)]
-_ENDS: NDArray[np.bool_] = np.array([_chunk_ends(*change) for change in _CHANGES])
-_STARTS: NDArray[np.bool_] = np.array([_chunk_starts(*change) for change in _CHANGES])
+# Any other first letter is one kind, written '*'. Rows: the prefix before, columns: the prefix after, other type.
+_CHANGES: NDArray[np.uint8] = np.array(
+    [
+        [
+            [
+                _END * _chunk_ends(before, after, other) + _START * _chunk_starts(before, after, other)
+                for other in (False, True)
+            ]
+            for after in _PREFIXES + "*"
+        ]
+        for before in _PREFIXES + "*"
+    ],
+    dtype=np.uint8,
+)
