@@ -193,6 +193,12 @@ def test_a_folder_that_holds_something_is_left_alone(finished, tmp_path):
     with pytest.raises(UserError, match="not an empty folder"):
         finished.export(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(UserError, match="not an empty folder"):
+        finished.export(tmp_path, "--labels", tmp_path.with_name("labels"))
+    with pytest.raises(UserError, match="not an empty folder"):
+        finished.export(tmp_path.with_name("submission"), "--labels", tmp_path)
+    assert not tmp_path.with_name("labels").exists()
+    assert not tmp_path.with_name("submission").exists()
 
 
 def test_an_empty_folder_is_filled(finished, tmp_path):

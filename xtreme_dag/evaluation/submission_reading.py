@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.scoring.folder import FolderTask, folder_tasks, judge_task
+from xtreme_dag.evaluation.scoring.folder import FolderTask, folder_tasks, judge_tasks
 from xtreme_dag.evaluation.scoring.judge import Judged
 from xtreme_dag.evaluation.submission import Cell, asked_rows
 
@@ -42,12 +42,12 @@ def read_submission(
     """
     tables: dict[Cell, pa.Table] = {}
     warnings: list[str] = []
-    for name, task in folder_tasks(benchmark).items():
-        for language, judged in judge_task(task, predictions, labels, warnings):
-            table = (canonical or {}).get((name, language))
-            rows = judged if table is None else _identified(judged, task, table, f"{name}/{language}")
-            tables[name, language] = _table(rows, language)
-            warnings += [f"{name}/{language}: {warning}" for warning in judged.warnings]
+    for task, language, judged in judge_tasks(folder_tasks(benchmark), predictions, labels, warnings):
+        cell = (task.name, language)
+        table = (canonical or {}).get(cell)
+        rows = judged if table is None else _identified(judged, task, table, "/".join(cell))
+        tables[cell] = _table(rows, language)
+        warnings += [f"{'/'.join(cell)}: {warning}" for warning in judged.warnings]
     if not tables:
         raise UserError(f"no task of {benchmark} has both predictions and labels", where=str(predictions))
     return tables, warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,10 +123,11 @@ def export_submission(
     tables = test_tables(home, landing, cells.values())
     predictions = _predictions(home, cells)
     warnings = _limits(landing, cells)
-    if labels is not None:
-        with _whole(labels) as folder:
-            warnings += write_known_labels(tables, folder)
-    with _whole(out) as folder:
+    with ExitStack() as stack:
+        # Both folders are looked at before either is written.
+        folder = stack.enter_context(_whole(out))
+        if labels is not None:
+            warnings += write_known_labels(tables, stack.enter_context(_whole(labels)))
         metadata = _metadata(landing, condition, seed, cells)
         missing = write_submission(predictions, folder, metadata, canonical=tables, benchmark=benchmark)
     return Exported(

@@ -1,6 +1,7 @@
 """Files as people write them: what the official scorer scores, what it passes over, and what it fails on."""
 
 import json
+import re
 
 import pytest
 
@@ -88,6 +89,8 @@ def test_choices_are_compared_as_json_values(judged):
         judged(judge_choices, labels, '{"label": 1}\n{"lable": 0}\n{"label": 1}\n')
     with pytest.raises(UserError, match="line 1 is not a JSON object with a label"):
         judged(judge_choices, labels, "1\n0\n1\n")
+    with pytest.raises(UserError, match="line 1 is not a JSON object with a label"):
+        judged(judge_choices, labels, ('{"label": ' + "1" * 5000 + "}\n") * 3)
     with pytest.raises(UserError, match="not a number or a text"):
         judged(judge_choices, labels, '{"label": []}\n' * 3)
 
@@ -141,18 +144,26 @@ def test_blanked_answers_are_noticed(judged):
     ("labels", "predictions", "message"),
     [
         (squad([("q1", [])]), {"q1": "x"}, "question 'q1' has no gold answer"),
-        ({"data": [{"paragraphs": [{"qas": [{"id": "q1"}]}]}]}, {}, "not a file of SQuAD format"),
+        ({"data": [{"paragraphs": [{"qas": [{"id": "q1"}]}]}]}, {}, "not labels of SQuAD format, 'answers' is missing"),
+        ({"q1": "x"}, {"q1": "x"}, "not labels of SQuAD format\n.*folders swapped"),
+        (squad([("q1", [3])]), {"q1": "x"}, "question 'q1' has an id or an answer that is not a text"),
+        (squad([(1, ["x"])]), {"1": "x"}, "question 1 has an id or an answer that is not a text"),
         (squad([("q1", ["x"])]), {"q1": 3}, "the answer to 'q1' is not a text"),
         (squad([("q1", ["x"])]), {"q1": None}, "the answer to 'q1' is not a text"),
         (squad([("q1", ["x"])]), ["x"], "not a JSON object with ids as keys"),
         (squad([("q1", ["x"])]), "{", "not JSON"),
+        (squad([("q1", ["x"])]), " \n", "the file is empty"),
+        (squad([("q1", ["x"])]), "[" * 100_000, "not JSON"),
+        (squad([("q1", ["x"])]), '{"q1": ' + "1" * 5000 + "}", "not JSON"),
         (squad([("q1", ["x"])]), b"\xff\xfe", "byte 0 is not UTF-8"),
         (squad([]), {}, "no examples"),
     ],
 )
 def test_what_the_official_scorer_fails_on(judged, labels, predictions, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError) as error:
         judged(judge_squad, labels, predictions)
+    assert re.search(message, str(error.value))
+    assert len(str(error.value).splitlines()) <= 2
 
 
 def test_mlqa_rules_go_by_the_language_of_the_file(judged):
@@ -225,17 +236,55 @@ def test_a_folder_names_all_bad_files_of_a_task(tmp_path):
     assert "1 lines for 2 labels" in error.value.what
 
 
+def test_a_folder_names_all_bad_files_of_all_tasks(tmp_path):
+    good = {"xnli/test-en.tsv": "a\nb\n", "pawsx/test-en.tsv": "0\n", "panx/test-en.tsv": "O\n"}
+    bad = {"xnli/test-en.tsv": "a\n", "pawsx/test-en.tsv": "0\n1\n", "panx/test-en.tsv": "O\n"}
+    with pytest.raises(UserError) as error:
+        score_folder(write(tmp_path / "predictions", bad), write(tmp_path / "labels", good))
+    assert [line.split(": ")[-1] for line in error.value.what.splitlines()] == [
+        "2 files cannot be scored",
+        "2 lines for 1 labels",
+        "1 lines for 2 labels",
+    ]
+    assert "one line per test example" in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("xnli", "is a file, not a folder"), ("xnli/test-en.tsv", "cannot be read")]
+)
+def test_files_and_folders_that_are_the_other(tmp_path, path, message):
+    folder = write(tmp_path / "predictions", {"panx/test-en.tsv": "O\n"})
+    labels = write(tmp_path / "labels", {"panx/test-en.tsv": "O\n", "xnli/test-en.tsv": "a\n"})
+    if path == "xnli":
+        (folder / path).write_text("")
+    else:
+        (folder / path).mkdir(parents=True)
+    with pytest.raises(UserError, match=message):
+        score_folder(folder, labels)
+
+
+def test_many_doubled_ids_are_counted_in_no_time(judged):
+    """Counting each among all of them would take minutes."""
+    twice = ", ".join(f'"q{row}": "x"' for row in [*range(50_000), *range(50_000)])
+    found = judged(judge_squad, squad([("q1", ["x"])]), f"{{{twice}}}")
+    assert "50000 ids stand there twice" in found.warnings[0]
+
+
 def test_a_folder_says_what_it_passes_over(tmp_path):
     files = {"xnli/test-en.tsv": "a\nb\n", "xnli/test-xx.tsv": "a\n", "notes/readme.txt": ""}
     report = score_folder(write(tmp_path / "predictions", files), write(tmp_path / "labels", files))
     assert report["tasks"] == {"xnli": {"en": {"accuracy": 100.0}}}
     assert "notes: not scored, it is not a task of xtreme" in report["warnings"]
-    assert "xnli: not scored, as the benchmark does not list it: test-xx.tsv" in report["warnings"]
+    assert "xnli: not scored, as the benchmark lists no such test-<language>.tsv: test-xx.tsv" in report["warnings"]
     assert any(warning.startswith("xnli: no predictions and no labels for ar") for warning in report["warnings"])
 
 
 def test_nothing_to_score(tmp_path):
     with pytest.raises(UserError, match="no task of xtreme has both"):
         score_folder(write(tmp_path / "predictions", {"xnli/other": ""}), write(tmp_path / "labels", {"panx/x": ""}))
+    one_up = write(tmp_path / "up", {"mine/xnli/test-en.tsv": "a\n"})
+    with pytest.raises(UserError) as error:
+        score_folder(one_up, tmp_path / "labels")
+    assert error.value.fix == f"the folders of the tasks are in {one_up / 'mine'}"
     with pytest.raises(UserError, match="no such folder"):
         score_folder(tmp_path / "nowhere", tmp_path / "labels")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,57 +100,84 @@ def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> 
     tasks = folder_tasks(benchmark)
     warnings = [*_unknown_folders(predictions, tasks, benchmark)]
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    for name, task in tasks.items():
-        for language, judged in judge_task(task, predictions, labels, warnings):
-            sums = column_sums(judged.statistics)
-            metrics = {metric: float(value) for metric, value in values(task.family, sums).items()}
-            figures.setdefault(name, {})[language] = {m: v for m, v in metrics.items() if m not in _UNREPORTED}
-            warnings += [f"{name}/{language}: {warning}" for warning in judged.warnings]
+    for task, language, judged in judge_tasks(tasks, predictions, labels, warnings):
+        sums = column_sums(judged.statistics)
+        metrics = {metric: float(value) for metric, value in values(task.family, sums).items()}
+        figures.setdefault(task.name, {})[language] = {m: v for m, v in metrics.items() if m not in _UNREPORTED}
+        warnings += [f"{task.name}/{language}: {warning}" for warning in judged.warnings]
     if not figures:
         raise UserError(
             f"no task of {benchmark} has both predictions and labels",
             where=f"{predictions}, {labels}",
-            fix="the layout is <task>/test-<language>.tsv, .json or .jsonl; tasks: " + ", ".join(tasks),
+            fix=_nearby((predictions, labels), tasks)
+            or "the layout is <task>/test-<language>.tsv, .json or .jsonl; tasks: " + ", ".join(tasks),
         )
     means = averages(figures, benchmark, {name: task.listed for name, task in tasks.items()})
     return {"benchmark": benchmark, "tasks": figures, "averages": means, "warnings": warnings}
 
 
-def judge_task(task: FolderTask, predictions: Path, labels: Path, warnings: list[str]) -> Iterator[tuple[str, Judged]]:
-    """Judges the languages of a task that have both files; says in `warnings` which have not.
+def judge_tasks(
+    tasks: Mapping[str, FolderTask], predictions: Path, labels: Path, warnings: list[str]
+) -> Iterator[tuple[FolderTask, str, Judged]]:
+    """Judges every task and language that has both files; says in `warnings` which have not.
 
     Raises:
-        UserError: files that the official scorer would fail on, all of the task in one message.
+        UserError: files that the official scorer would fail on, those of all tasks in one message.
     """
+    errors: list[UserError] = []
+    for task in tasks.values():
+        for language, judged in _judge_languages(task, predictions, labels, warnings, errors):
+            yield task, language, judged
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        more = [f"  and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+        fixes = {error.fix for error in errors}
+        raise UserError(
+            "\n".join([f"{len(errors)} files cannot be scored", *map(_line, errors[:SHOWN]), *more]),
+            fix=fixes.pop() if len(fixes) == 1 else "",
+        )
+
+
+def _judge_languages(
+    task: FolderTask, predictions: Path, labels: Path, warnings: list[str], errors: list[UserError]
+) -> Iterator[tuple[str, Judged]]:
     sides = {"predictions": predictions / task.name, "labels": labels / task.name}
     absent = [side for side, folder in sides.items() if not folder.is_dir()]
     if absent:
+        files = [folder for folder in sides.values() if folder.exists() and not folder.is_dir()]
+        errors += [UserError("is a file, not a folder", where=str(path), fix="take it away") for path in files]
         warnings.append(f"{task.name}: not scored, there are no {' and no '.join(absent)}")
         return
     missing: dict[str, list[str]] = {}
-    errors = []
     for language in task.listed.languages:
-        files = {side: folder / file_name(language, task.suffix) for side, folder in sides.items()}
-        gaps = [side for side, path in files.items() if not path.is_file()]
+        files_of = {side: folder / file_name(language, task.suffix) for side, folder in sides.items()}
+        gaps = [side for side, path in files_of.items() if not path.exists()]
         if gaps:
             missing.setdefault(" and no ".join(gaps), []).append(language)
             continue
         try:
-            yield language, task.judge(files["labels"], files["predictions"], language)
+            yield language, task.judge(files_of["labels"], files_of["predictions"], language)
         except UserError as error:
             errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        more = [f"{len(errors) - SHOWN} more files"] if len(errors) > SHOWN else []
-        raise UserError(
-            "\n".join([f"{len(errors)} files cannot be scored", *map(_line, errors[:SHOWN]), *more]), where=task.name
-        )
     warnings += [f"{task.name}: no {what} for {', '.join(languages)}" for what, languages in missing.items()]
     listed = {file_name(language, task.suffix) for language in task.listed.languages}
     extra = sorted(path.name for path in sides["predictions"].glob("test-*") if path.name not in listed)
     if extra:
-        warnings.append(f"{task.name}: not scored, as the benchmark does not list it: {', '.join(extra)}")
+        more = f" and {len(extra) - SHOWN} more" if len(extra) > SHOWN else ""
+        warnings.append(
+            f"{task.name}: not scored, as the benchmark lists no such test-<language>.{task.suffix}: "
+            f"{', '.join(extra[:SHOWN])}{more}"
+        )
+
+
+def _nearby(folders: Sequence[Path], tasks: Mapping[str, FolderTask]) -> str:
+    """The advice where the folders of the tasks stand one level further down; empty where they do not."""
+    for folder in folders:
+        inner = [path.parent for path in sorted(folder.glob("*/*")) if path.is_dir() and path.name in tasks]
+        if inner and not any((folder / name).is_dir() for name in tasks):
+            return f"the folders of the tasks are in {' and '.join(dict.fromkeys(map(str, inner)))}"
+    return ""
 
 
 def _line(error: UserError) -> str:

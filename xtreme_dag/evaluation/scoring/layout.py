@@ -6,6 +6,7 @@ Lines end at any kind of line break, white space around them does not count, and
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def read_choices(path: Path) -> list[Hashable]:
     for number, line in enumerate(read_lines(path), start=1):
         try:
             label = json.loads(line)["label"]
-        except (json.JSONDecodeError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise UserError(
                 f"line {number} is not a JSON object with a label", where=str(path), fix='write lines like {"label": 0}'
             ) from None
@@ -143,14 +144,17 @@ def read_json(path: Path) -> tuple[Any, list[str]]:
     def pairs(items: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            keys = [key for key, _ in items]
-            twice.extend(sorted({key for key in keys if keys.count(key) > 1}))
+            times = Counter(key for key, _ in items)
+            twice.extend(sorted(key for key, count in times.items() if count > 1))
         return found
 
+    text = read_text(path)
+    if not text.strip():
+        raise UserError("the file is empty", where=str(path), fix="it is to hold a JSON object")
     try:
-        return json.loads(read_text(path), object_pairs_hook=pairs), twice
-    except json.JSONDecodeError as error:
-        raise UserError(f"not JSON: {error}", where=str(path)) from None
+        return json.loads(text, object_pairs_hook=pairs), twice
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not JSON: {error}", where=str(path), fix="it is to hold one JSON object") from None
 
 
 def read_mapping(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -163,8 +167,12 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], list[str]]:
     if isinstance(content, dict):
         content = content.get("data", content)
     if not isinstance(content, dict):
-        raise UserError("not a JSON object with ids as keys", where=str(path))
+        raise UserError("not a JSON object with ids as keys", where=str(path), fix='write {"id": prediction, ...}')
     return content, twice
+
+
+def _is_text(question: Question) -> bool:
+    return all(isinstance(text, str) for text in (question.id, *question.answers))
 
 
 def read_questions(path: Path) -> list[Question]:
@@ -183,7 +191,15 @@ def read_questions(path: Path) -> list[Question]:
             for qa in paragraph["qas"]
         ]
     except (KeyError, TypeError) as error:
-        raise UserError(f"not a file of SQuAD format: {error} is missing", where=str(path)) from None
+        lacks = f", {error} is missing" if isinstance(error, KeyError) else ""
+        raise UserError(
+            f"not labels of SQuAD format{lacks}",
+            where=str(path),
+            fix="labels are the release's own file (data, paragraphs, qas, answers); were the two folders swapped?",
+        ) from None
+    odd = next((question for question in questions if not _is_text(question)), None)
+    if odd is not None:
+        raise UserError(f"question {odd.id!r} has an id or an answer that is not a text", where=str(path))
     bare = next((question for question in questions if not question.answers), None)
     if bare is not None:
         raise UserError(f"question {bare.id!r} has no gold answer", where=str(path), fix="use the labelled release")
