@@ -75,7 +75,55 @@ def test_every_layer_equals_the_padded_batch(kind, device):
     at = torch.tensor([0, 7, 8, 40], device=device)
     with torch.no_grad():
         torch.testing.assert_close(encoder(tokens, at), last[at], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(encoder.first_states(tokens), last[tokens.first], atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(encoder(tokens), last)
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+def test_first_tokens_need_no_keys_nor_values_of_the_others(kind):
+    """In single precision on a CPU, whatever layer is the last one; elsewhere as `forward` does it."""
+    encoder = new_encoder(config_of(kind), seed=3).eval()
+    tokens = pack(ragged([9, 9, 4, 30, 30, 30, 1]))
+    made = []
+    attention_of_last = encoder.own_layers()[-1].attention.self
+    for part in (attention_of_last.query, attention_of_last.key, attention_of_last.value):
+        part.register_forward_hook(lambda *call: made.append(len(call[2].squeeze(0))))
+    with torch.no_grad():
+        for layers in (encoder.own_layers()[:1], encoder.own_layers()):
+            with encoder.running(layers):
+                wanted = encoder(tokens)[tokens.first]
+                made.clear()
+                torch.testing.assert_close(encoder.first_states(tokens), wanted, atol=1e-5, rtol=1e-4)
+        assert made == [tokens.sequences]
+        with encoder.running(encoder.own_layers()[:0]):
+            torch.testing.assert_close(encoder.first_states(tokens), encoder(tokens)[tokens.first])
+        made.clear()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            torch.testing.assert_close(encoder.first_states(tokens), encoder(tokens, tokens.first))
+        encoder.train()(tokens)
+        encoder.first_states(tokens)
+    assert made == [tokens.input_ids.numel()] * 12
+
+
+def test_neighbours_of_equal_length_attend_as_if_alone():
+    """Nor does what dropout leaves out hang on the neighbours' lengths."""
+    assert attention.runs([3, 3, 2, 3, 1, 1]) == [(3, 2), (2, 1), (3, 1), (1, 2)]
+    lengths = [6, 6, 6, 5, 6, 1, 1]
+    states = torch.randn(3, 1, 2, sum(lengths), 8, generator=torch.Generator().manual_seed(0))
+    whole = attention.Boundaries(bounds=torch.empty(0), lengths=tuple(lengths), longest=6, backend="split")
+    pieces = [states.split(lengths, dim=3)[number] for number in range(len(lengths))]
+    for dropout in (0.0, 0.5):
+        torch.manual_seed(1)
+        together = attention.split_attention(*states, whole, dropout, None)
+        torch.manual_seed(1)
+        alone = [
+            attention.split_attention(
+                *piece, attention.Boundaries(bounds=whole.bounds, lengths=(length,), longest=6, backend="split"),
+                dropout, None,
+            )
+            for piece, length in zip(pieces, lengths, strict=True)
+        ]  # fmt: skip
+        torch.testing.assert_close(together, torch.cat(alone, dim=1), atol=1e-6, rtol=1e-6)
 
 
 def test_recomputed_activations_give_the_same_gradients():

@@ -109,8 +109,10 @@ def embed(
 
     def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
         if head:
-            unit: Tensor = model.heads[head](model.encoder(tokens, tokens.first))
+            unit: Tensor = model.heads[head](model.encoder.first_states(tokens))
             return unit.float()
+        if pooling == "cls":
+            return states_of_layer(model.encoder, tokens, layer, firsts=True).float()
         states = states_of_layer(model.encoder, tokens, layer)
         return pool(states, tokens, pooling, ~torch.isin(tokens.input_ids, surrounding))
 

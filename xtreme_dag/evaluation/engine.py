@@ -37,8 +37,6 @@ CUDA_BATCH_TOKENS = 65_536
 CACHE_BYTES = 1 << 30
 PRECISIONS = ("float32", "bfloat16")
 _WEIGHTS = (".safetensors", ".bin")
-# These normalise once more behind the last layer: their earlier states are not what a shorter encoder would return.
-_NORMALISED_LAST = frozenset({"xlm-roberta-xl"})
 
 _loaded: OrderedDict[tuple[str, ...], TrainedModel] = OrderedDict()
 
@@ -149,25 +147,25 @@ def head_name(model: TrainedModel, kind: str, task: str, labels: Sequence[str] =
     )
 
 
-def states_of_layer(encoder: PackedEncoder, tokens: PackedTokens, layer: int) -> Tensor:
+def states_of_layer(encoder: PackedEncoder, tokens: PackedTokens, layer: int, *, firsts: bool = False) -> Tensor:
     """Hidden states behind one layer; later layers are not computed (10 of 24 where XTREME's layer 14 is wanted).
 
     Args:
         encoder: the encoder.
         tokens: the packed batch.
         layer: 0 (the embeddings) to the number of layers.
+        firsts: of the first token of each sequence only.
 
     Returns:
-        (tokens, hidden), equal to `encoder.every_layer(tokens)[layer]`.
+        (tokens, hidden), equal to `encoder.every_layer(tokens)[layer]`, or its rows of first tokens.
     """
-    if layer == encoder.layers:
-        last: Tensor = encoder(tokens)
-        return last
-    if not encoder.packs or encoder.config.model_type in _NORMALISED_LAST:
-        return encoder.every_layer(tokens)[layer]
-    with encoder.running(encoder.own_layers()[:layer]):
-        states: Tensor = encoder(tokens)
-    return states
+    run = encoder.first_states if firsts else encoder
+    if layer < encoder.layers and not encoder.shortens:
+        states = encoder.every_layer(tokens)[layer]
+        return states.index_select(0, tokens.first) if firsts else states
+    with encoder.running(encoder.own_layers()[:layer]) if layer < encoder.layers else nullcontext():
+        found: Tensor = run(tokens)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

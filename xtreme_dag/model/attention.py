@@ -2,15 +2,18 @@
 
 Every sequence attends within itself. There is never a mask over all tokens of the batch: its cost grows with the
 square of the batch. On CUDA in half precision torch's `varlen_attn` does it (or flash-attention's, where installed,
-which keeps attention dropout); elsewhere the sequences go through scaled dot product attention one by one, which on a
-CPU is faster than padding them into groups, because nothing is computed for the padding and nothing is gathered.
+which keeps attention dropout); elsewhere the sequences go through scaled dot product attention one by one, neighbours
+of equal length together, which on a CPU is faster than padding them into groups, because nothing is computed for the
+padding and nothing is gathered.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import Any, cast
 
 import torch
@@ -94,13 +97,26 @@ def packed_attention(
 def split_attention(
     query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, dropout: float, scaling: float | None
 ) -> Tensor:
-    """Each sequence by itself, on any device and in any precision."""
-    lengths = list(packing.lengths)
-    parts = [
-        functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
-        for q, k, v in zip(*(torch.split(states, lengths, 2) for states in (query, key, value)), strict=True)
-    ]
-    return torch.cat(parts, dim=2).transpose(1, 2)
+    """Each sequence by itself, neighbours of equal length in one call, on any device and in any precision.
+
+    With dropout every sequence has a call of its own, so that what is dropped does not hang on its neighbours' lengths.
+    """
+    heads = query.shape[1]
+    parts, start = [], 0
+    for length, count in [(length, 1) for length in packing.lengths] if dropout else runs(packing.lengths):
+        end = start + count * length
+        q, k, v = (
+            states[0, :, start:end].view(heads, count, length, -1).transpose(0, 1) for states in (query, key, value)
+        )
+        out = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        parts.append(out.transpose(1, 2).flatten(0, 1))
+        start = end
+    return torch.cat(parts).unsqueeze(0)
+
+
+def runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Neighbouring sequences of equal length: (length, how many), in order."""
+    return [(length, sum(1 for _ in same)) for length, same in groupby(lengths)]
 
 
 def varlen_attention(query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, scaling: float | None) -> Tensor:

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from xtreme_dag.errors import UserError
 from xtreme_dag.model.attention import Boundaries, backend_for
+from xtreme_dag.model.firsts import layer_of_firsts
 from xtreme_dag.model.graphs import GraphedLayers, length_step, token_step
 from xtreme_dag.model.packed import PackedTokens, bucketed, to_device
 
 # Encoders whose attention goes through transformers' attention interface and whose positions are absolute: the tests
 # hold each of them against its own padded batch. Others (mDeBERTa, RemBERT) are run in length buckets.
 PACKABLE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+# These normalise once more behind the last layer: their earlier states are not what a shorter encoder would return.
+_NORMALISED_LAST = frozenset({"xlm-roberta-xl"})
 _POSITIONS_AFTER_PADDING = frozenset({"camembert", "roberta", "xlm-roberta", "xlm-roberta-xl"})
 # In a length bucket the shortest sequence has at least this share of the longest one's tokens.
 _BUCKET = 0.8
@@ -33,6 +36,7 @@ class PackedEncoder(nn.Module):
 
     Attributes:
         packs: whether attention is packed; else the sequences run padded, in buckets of similar length.
+        shortens: whether an encoder of the first layers alone gives the states behind them.
         pad_id: the padding token's row of the embedding table.
     """
 
@@ -43,6 +47,7 @@ class PackedEncoder(nn.Module):
         self.backbone: nn.Module = backbone
         self.config = backbone.config
         self.packs = self.config.model_type in PACKABLE
+        self.shortens = self.packs and self.config.model_type not in _NORMALISED_LAST
         after_padding = self.config.model_type in _POSITIONS_AFTER_PADDING
         self.position_offset = self.config.pad_token_id + 1 if after_padding else 0
         limit = getattr(self.config, "max_position_embeddings", None)
@@ -51,9 +56,12 @@ class PackedEncoder(nn.Module):
         self._at: Tensor | None = None
         self._compiled = False
         self._graphed: GraphedLayers | None = None
+        # Set past nn.Module, as it has its place among the layers.
+        object.__setattr__(self, "_narrowing", None)
         if self.packs:
             last: Any = self.own_layers()[-1]
             last.attention.output.register_forward_pre_hook(self._narrow)
+            object.__setattr__(self, "_narrowing", last)
         self.uses_types = getattr(self.config, "type_vocab_size", 0) > 1
 
     def compile_layers(self) -> None:
@@ -136,11 +144,31 @@ class PackedEncoder(nn.Module):
         Returns:
             `[tokens, hidden]` or `[len(at), hidden]`.
         """
-        if at is not None and not self.packs:
+        layers = list(self.own_layers()) if self.packs else []
+        if at is not None and (not layers or layers[-1] is not self._narrowing):
+            self._at = None
             return self._run(tokens, False)[-1].index_select(0, at)
         # The hook below reads this now, and once more if the layer is recomputed in the backward pass.
         self._at = at
         return self._run(tokens, False)[-1]
+
+    def first_states(self, tokens: PackedTokens) -> Tensor:
+        """The last layer's states of the first token of each sequence, `forward(tokens, tokens.first)` to rounding.
+
+        In single precision on a CPU, out of training, the last layer is worked out for these tokens alone. On CUDA its
+        keys and values cost less than the many small products that would replace them.
+
+        Returns:
+            `[sequences, hidden]`.
+        """
+        device = tokens.input_ids.device
+        layers = list(self.own_layers()) if self.shortens else []
+        if not layers or self.training or device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            states: Tensor = self(tokens, tokens.first)
+            return states
+        with self.running(nn.ModuleList(layers[:-1])):
+            states = self(tokens)
+        return layer_of_firsts(layers[-1], states, tokens.first, tokens.lengths)
 
     def every_layer(self, tokens: PackedTokens) -> list[Tensor]:
         """Hidden states after the embeddings and after each layer: `layers + 1` tensors `[tokens, hidden]`."""

@@ -100,7 +100,7 @@ class TrainedModel(nn.Module):
         """
         head, kind = self._head(name), self.specs[name].kind
         if kind in ("classification", "dual", "multiple_choice"):
-            return self._of_first(head, kind, self.encoder(tokens, tokens.first))
+            return self._of_first(head, kind, self.encoder.first_states(tokens))
         if kind == "span":
             return _scores(head(self.encoder(tokens)))
         return self._of_chosen(head, kind, self.encoder(tokens, at))
