@@ -1,11 +1,16 @@
 """Views against the same figures computed in Python."""
 
 import statistics
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from xtreme_dag.benchmark.catalogue import load_catalogue
+from xtreme_dag.evaluation.scoring.combine import FAMILIES
 from xtreme_dag.results.facts import Evaluation, LanguageFacts, StageFacts, TaskFacts
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
@@ -132,6 +137,78 @@ def test_slices_by_what_a_language_is(made_and_landed, scores):
     split = ask(home, "FROM without_retrieval WHERE condition = 'mixed' AND split = 'test'")[0]
     assert split["retrieval_only"] == pytest.approx(task_score(scores, "mixed", "tatoeba"))
     assert split["all_tasks"] == pytest.approx((3 * split["without_retrieval"] + split["retrieval_only"]) / 4)
+
+
+def columns_of(row):
+    return pq.read_table(row.artifact / "predictions.parquet").to_pydict()
+
+
+@pytest.fixture(scope="module")
+def diagnosed(tmp_path_factory):
+    """A landed study whose predictions have token counts and labels, as an evaluation writes them."""
+    from synthetic_study import make_study
+
+    home = tmp_path_factory.mktemp("diagnosed") / "home"
+    made = make_study(home, tasks=TASKS, languages=("en", "de"), conditions={"none": 0.6, "mixed": 0.8}, n=30)
+    random = np.random.default_rng(1)
+    for row in made.evaluations:
+        path = row.artifact / "predictions.parquet"
+        table = pq.read_table(path)
+        words = random.integers(1, 4, len(table)) if row.task == "udpos" else np.ones(len(table), int)
+        for side in ("gold", "prediction"):
+            text = [" ".join(random.choice(["X", "NOUN", "VERB"], count)) for count in words]
+            table = table.set_column(table.column_names.index(side), side, pa.array(text))
+        pq.write_table(table.append_column("tokens", pa.array(random.integers(1, 70, len(table)), pa.int32())), path)
+    land(home, *made.arguments)
+    return made, home
+
+
+def test_scores_by_length(diagnosed):
+    made, home = diagnosed
+    rows = ask(home, "FROM by_length WHERE condition = 'mixed' AND language = 'de' AND split = 'test'")
+    found = {(row["task"], row["tokens_from"], row["tokens_to"]): (row["examples"], row["value"]) for row in rows}
+    assert {cell[1:] for cell in found} == {(1, 16), (17, 32), (33, 64), (65, 128)}
+    for (task, low, high), (examples, value) in found.items():
+        counts, values = [], []
+        for row in made.evaluations:
+            if (row.condition, row.task, row.language, row.split) == ("mixed", task, "de", "test"):
+                columns = columns_of(row)
+                inside = [low <= tokens <= high for tokens in columns["tokens"]]
+                sums = {
+                    name: np.sum([value for value, there in zip(column, inside, strict=True) if there])
+                    for name, column in columns.items()
+                    if name.startswith("s_")
+                }
+                if sum(inside):
+                    counts.append(sum(inside))
+                    family = FAMILIES[TASKS[task]]
+                    values.append(float(family.metrics[family.primary]({**sums, "n": float(sum(inside))})))
+        assert examples == max(counts) and value == pytest.approx(mean(values))
+
+
+def test_label_confusion(diagnosed):
+    made, home = diagnosed
+    rows = ask(home, "FROM label_confusion WHERE condition = 'none' AND language = 'en' AND split = 'test'")
+    assert {row["task"] for row in rows} == {"xnli", "udpos"}
+    for task in ("xnli", "udpos"):
+        expected = Counter()
+        for row in made.evaluations:
+            if (row.condition, row.task, row.language, row.split) == ("none", task, "en", "test"):
+                columns = columns_of(row)
+                for gold, prediction in zip(columns["gold"], columns["prediction"], strict=True):
+                    expected.update(zip(gold.split(), prediction.split(), strict=True))
+        mine = {(row["gold"], row["prediction"]): row for row in rows if row["task"] == task}
+        assert {cell: row["labels"] for cell, row in mine.items()} == expected
+        for (gold, _), row in mine.items():
+            of_gold = sum(count for (label, _), count in expected.items() if label == gold)
+            assert row["share"] == pytest.approx(row["labels"] / of_gold)
+
+
+def test_predictions_have_the_statistics_of_every_family(made_and_landed):
+    names = {row["column_name"] for row in ask(made_and_landed[1], "DESCRIBE predictions")}
+    assert names >= {name for family in FAMILIES.values() for name in family.columns} | {"tokens"}
+    # These artifacts have no token counts: nothing can be told by length, and nothing fails.
+    assert ask(made_and_landed[1], "FROM by_length") == []
 
 
 def test_published_numbers_have_sources_and_stand_beside_ours(made_and_landed):

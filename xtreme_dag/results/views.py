@@ -13,9 +13,16 @@ from xtreme_dag.results.published import device_rows, published_rows
 from xtreme_dag.results.rows import insert
 
 _LISTED = 500
+# What the view `predictions` always has, whatever tasks have landed, so that other views can name it: the statistics of
+# all families of metrics (`evaluation.scoring.combine`). Files may have more: offsets of answers, ...
+_STATISTICS = (
+    "s_correct", "s_tp", "s_pred", "s_gold", "s_tokens_correct", "s_tokens", "s_em", "s_f1", "s_answerable",
+    "s_em_answerable", "s_f1_answerable", "s_rr", "s_ap", "s_ap_full",
+)  # fmt: skip
 _COLUMNS = (
     "study VARCHAR, condition VARCHAR, task VARCHAR, seed BIGINT, split VARCHAR, id VARCHAR, language VARCHAR, "
-    "gold VARCHAR, prediction VARCHAR, score FLOAT"
+    "gold VARCHAR, prediction VARCHAR, score FLOAT, tokens INTEGER, "
+    + ", ".join(f"{name} DOUBLE" for name in _STATISTICS)
 )
 
 
@@ -26,12 +33,12 @@ def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
         insert(connection, table, rows)
     tasks = [row[0] for row in connection.execute("SELECT DISTINCT task FROM scores ORDER BY task").fetchall()]
     columns = "".join(f", any_value(t.value) FILTER (t.task = {_text(task)}) AS {_name(task)}" for task in tasks)
-    connection.execute((files.ROOM / "views.sql").read_text().replace("/*task columns*/", columns))
     paths = [row[0] for row in connection.execute("SELECT DISTINCT predictions FROM evaluations ORDER BY 1").fetchall()]
     there = next((path for path in (home.absolute() / path for path in paths) if path.is_file()), None)
     if there is not None:  # DuckDB opens the files of a view when it is made
         connection.execute("SET VARIABLE prediction_files = ?", [[there.as_posix()]])
     connection.execute(predictions_view(paths if there is not None else []))
+    connection.execute((files.ROOM / "views.sql").read_text().replace("/*task columns*/", columns))
     connection.execute("DELETE FROM package")
     connection.execute("INSERT INTO package VALUES (?)", [files.package_digest()])
 
@@ -44,12 +51,13 @@ def predictions_view(paths: Iterable[str]) -> str:
     are right for any DuckDB client that is started in the home.
     """
     listed = sorted(set(paths))
+    known = f"CREATE OR REPLACE VIEW predictions AS SELECT * FROM (SELECT {_typed_nulls()}) WHERE false"
     if not listed:
-        return f"CREATE OR REPLACE VIEW predictions AS SELECT * FROM (SELECT {_typed_nulls()}) WHERE false"
+        return known
     if len(listed) > _LISTED:
         listed = sorted({re.sub(r"[^/]*[0-9a-f]{2}[^/]*(?=/)", "*", path) for path in listed})
     files_sql = "[" + ", ".join(map(_text, listed)) + "]"
-    return f"""CREATE OR REPLACE VIEW predictions AS
+    return f"""{known} UNION ALL BY NAME
 SELECT e.study, e.condition, e.task, e.seed, e.split, p.* EXCLUDE (filename)
 FROM read_parquet(coalesce(getvariable('prediction_files'), {files_sql}), union_by_name = true, filename = true) p
 JOIN evaluations e

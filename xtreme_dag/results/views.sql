@@ -128,6 +128,35 @@ SELECT p.study, p.condition, p.task, p.split, p.seen_in_pretraining,
 FROM per_language p LEFT JOIN deltas d USING (study, condition, task, language, split, metric)
 GROUP BY ALL;
 
+CREATE OR REPLACE VIEW by_length AS
+-- Headline figures by the tokens of an example (all its sequences together), in classes that double; the outcomes of
+-- `examples` are known. Mean over seeds; where a task has one figure over all examples (F1), over those of the class.
+WITH classed AS (
+    SELECT *, CAST(2 ** greatest(4, ceil(log2(tokens))) AS INTEGER) AS tokens_to
+    FROM predictions
+    WHERE tokens > 0 AND coalesce(s_correct, s_tp, s_em, s_ap) IS NOT NULL),
+by_seed AS (
+    SELECT study, condition, task, language, split, seed, tokens_to, count(*) AS examples,
+           100 * coalesce(CASE WHEN sum(s_pred) + sum(s_gold) = 0 THEN 0
+                               ELSE 2 * sum(s_tp) / (sum(s_pred) + sum(s_gold)) END,
+                          (avg(s_em) + avg(s_f1)) / 2, avg(s_ap), avg(s_correct)) AS value
+    FROM classed GROUP BY ALL)
+SELECT study, condition, task, language, split, CASE WHEN tokens_to = 16 THEN 1 ELSE tokens_to // 2 + 1 END AS tokens_from,
+       tokens_to, max(examples) AS examples, avg(value) AS value
+FROM by_seed GROUP BY ALL;
+
+CREATE OR REPLACE VIEW label_confusion AS
+-- How often a label was taken for another, over all seeds: of examples (classification, multiple choice) or of words
+-- (tagging). `share` is of the gold label's, `score` the mean confidence.
+WITH labelled AS (
+    SELECT study, condition, task, p.language, p.split, p.score, unnest(string_split(p.gold, ' ')) AS gold,
+           unnest(string_split(p.prediction, ' ')) AS prediction
+    FROM predictions p JOIN tasks t USING (study, task) WHERE t."group" IN ('classification', 'tagging'))
+SELECT study, condition, task, language, split, gold, prediction, count(*) AS labels,
+       count(*) / sum(count(*)) OVER (PARTITION BY study, condition, task, language, split, gold) AS share,
+       avg(score) AS score
+FROM labelled WHERE gold IS NOT NULL GROUP BY study, condition, task, language, split, gold, prediction;
+
 CREATE OR REPLACE VIEW stage_cost AS
 -- Energy is what the stage measured, or an upper estimate: its seconds on the device times the device's maximum power.
 -- A device that is not in `device_power` (every CPU) has no estimate.
