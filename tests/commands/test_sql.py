@@ -58,6 +58,14 @@ def test_the_answer_goes_into_a_pipe_whole(repository, home):
     assert pq.read_table(io.BytesIO(done.stdout)).num_rows == 3 * 3 * 2 * 3 * 40 * 20
 
 
+@pytest.mark.parametrize("view", ["by_length", "label_confusion", "predictions"])
+def test_views_over_the_rows_find_them(repository, home, tmp_path, view):
+    """From any folder: the artifacts' paths are those of the home. The made-up rows have a label each, no lengths."""
+    done = program(repository, home, f"SELECT count(*) AS n FROM {view}", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)[0]["n"] > 0) == (view != "by_length")
+
+
 @pytest.mark.parametrize(
     "word", ["COPY scores TO 'x.csv'", "ATTACH 'x.db'", "INSTALL httpfs", "INSERT INTO scores VALUES (1)"]
 )

@@ -36,7 +36,7 @@ def command(query: str | None, form: str, output: Path | None, home: Home) -> No
     Tables: leaderboard, per_language, deltas, transfer_gap, cost, predictions, ... (`SHOW TABLES`; docs/questions.md).
     """
     from xtreme_dag.errors import UserError
-    from xtreme_dag.results.query import reader, run_query
+    from xtreme_dag.results.query import reader, reads_rows, run_query
     from xtreme_dag.results.render import render
 
     if query is None and sys.stdin.isatty():
@@ -48,7 +48,7 @@ def command(query: str | None, form: str, output: Path | None, home: Home) -> No
     text = sys.stdin.read() if query is None or query == "-" else query
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise UserError("parquet is not for a terminal", where="sql", fix="name a file with -o")
-    with reader(home.root, predictions="predictions" in text.lower()) as connection:
+    with reader(home.root, predictions=reads_rows(text)) as connection:
         content = render(run_query(connection, text), form)
     if output is not None:
         output.write_bytes(content)

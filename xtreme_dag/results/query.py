@@ -49,6 +49,15 @@ _REFUSED = frozenset(
 )
 
 
+# Views that read the artifacts' rows.
+_OVER_ROWS = ("predictions", "by_length", "label_confusion")
+
+
+def reads_rows(text: str) -> bool:
+    """Whether a query may read predictions, so that `reader` has to look for the artifacts."""
+    return any(name in text.lower() for name in _OVER_ROWS)
+
+
 def current_database(home: Path) -> Path:
     """The database of a home, of this package's version: an older one is migrated, a damaged one made again.
 
