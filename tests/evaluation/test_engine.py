@@ -50,7 +50,13 @@ def test_every_sequence_comes_once_in_batches_within_the_limit(lengths, limit):
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("full"), MemoryError(), RuntimeError("can't allocate memory")]
+    "error",
+    [
+        torch.OutOfMemoryError("full"),
+        MemoryError(),
+        RuntimeError("can't allocate memory"),
+        RuntimeError("std::bad_alloc"),
+    ],
 )
 def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(error):
     tried = []

@@ -24,6 +24,7 @@ from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.errors import UserError, nearest
 from xtreme_dag.model import PackedTokens, TrainedModel, load_model, pack
 from xtreme_dag.model.encoder import PackedEncoder
+from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.stages.context import StageContext
 
 Result = TypeVar("Result")
@@ -278,10 +279,8 @@ def _attempt(compute: Callable[[], Result]) -> tuple[Result] | None:
     """The result, or None where memory ran out; nothing of the failed attempt stays alive."""
     try:
         return (compute(),)
-    except (torch.OutOfMemoryError, MemoryError):
-        pass
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
