@@ -223,3 +223,16 @@ def test_a_contract_that_is_not_one_is_named(tmp_path):
         read_contract(path)
     with pytest.raises(UserError, match="dataset nope: no contract"):
         contract_path("nope")
+
+
+def test_a_part_of_a_union_with_one_label_is_found_among_the_others():
+    parts = ("snli", "mnli", "anli")
+    table = good("anli_plus", rows=60)
+    ids = [f"{parts[n // 20]}:{n}" for n in range(60)]
+    labels = ["neutral" if 20 <= n < 40 else label for n, label in enumerate(table["label"].to_pylist())]
+    broken = table.set_column(table.column_names.index("id"), table.schema.field("id"), pa.array(ids))
+    broken = broken.set_column(table.column_names.index("label"), table.schema.field("label"), pa.array(labels))
+    found, rows = verdicts(broken, "anli_plus", parts=parts)
+    assert (found["labels_vary"]["count"], found["labels_vary"]["first_ids"][0]) == (20, "mnli:20")
+    assert rows["id"].to_pylist() == ids[20:40]
+    assert verdicts(broken, "anli_plus")[0]["labels_vary"]["ok"]

@@ -197,4 +197,4 @@ def test_anli_plus_is_its_parts_under_their_names(tmp_path):
     assert ids[-9:] == [*(f"mnli:train-{n}" for n in range(6)), "anli:u1", "anli:u2", "anli:u3"]
     assert all(name.startswith("snli:train-") for name in ids[:-9])
     assert set(table["split"].to_pylist()) == {"train"}
-    assert counts["read"] == 30 + 6 + 3
+    assert counts["read"] == 30 + 6 + 3 and counts["parts"] == ["snli", "mnli", "anli"]

@@ -51,7 +51,7 @@ def canonical(
     The counts: `format`; `rows` of the table; examples `read` from the files, as their publishers count them; `whole`
     (the files are those that were published); `labelled` (the release does not hold the labels back); the language's `script`; `labels`,
     `tokens`, `sides` (how often each occurs, where the format has them); `repeated_ids` (rows whose id in the file is
-    another row's too).
+    another row's too); `parts` of a union (the datasets whose names its ids begin with).
 
     Args:
         params: as for `prepare`.
@@ -85,6 +85,8 @@ def canonical(
         "script": params.get("script"),
         **content_counts(table, params["format"]),
     }
+    if params["reader"] == "union":
+        counts["parts"] = list(dict.fromkeys(part["dataset"] for part in params["options"]["parts"]))
     if params.get("options", {}).get("derive_ids"):
         names = Counter(name.rpartition("-")[0] for name in table["id"].to_pylist())
         counts["repeated_ids"] = sum(count for count in names.values() if count > 1)

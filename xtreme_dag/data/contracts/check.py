@@ -80,6 +80,7 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
         labelled=counts["labelled"],
         script=counts["script"],
         limited=params.get("limit") is not None,
+        parts=tuple(counts.get("parts", ())),
     )
 
 

@@ -30,6 +30,7 @@ class Facts:
         labelled: the labels are not held back by the release.
         script: what the language is written in, a name of `languages.csv`; None where that is not known.
         limited: only a sample of the rows is here.
+        parts: of a union, the datasets that its ids begin with.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Facts:
     labelled: bool
     script: str | None
     limited: bool
+    parts: tuple[str, ...] = ()
 
 
 def batches(table: pa.Table | StoredTable, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:

@@ -67,7 +67,7 @@ def measure(name: str, table: Whole, facts: Facts) -> Test:
         case "labels_given":
             return lambda rows: labels_given(rows, facts)
         case "labels_vary":
-            return labels_vary(table)
+            return labels_vary(table, facts)
         case "rows_as_published":
             return rows_as_published(facts)
         case "script_fits":

@@ -22,21 +22,38 @@ CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a
 SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
 
 
-def labels_vary(table: Whole) -> Test:
-    """Labels, or tags, are not all the same: XTREME's preparation leaves a placeholder where it removed the test labels."""
+def labels_vary(table: Whole, facts: Facts) -> Test:
+    """Labels, or tags, are not all the same: XTREME's preparation leaves a placeholder where it removed the test labels.
+
+    In a union that holds for each of its parts.
+    """
     column = "label" if "label" in table.column_names else "tags"
+    constant = [part for part in facts.parts or ("",) if _is_constant(table, column, part)]
+    if not constant:
+        return lambda rows: same(True, rows)
+
+    def test(rows: pa.Table) -> pa.Array:
+        good = pc.invert(_labelled(flat(rows, column)))
+        for part in {*facts.parts} - {*constant}:
+            good = pc.or_(good, pc.starts_with(flat(rows, "id"), f"{part}:"))
+        return good
+
+    return test
+
+
+def _is_constant(table: Whole, column: str, part: str) -> bool:
+    """Whether enough rows, of a part of a union if one is named, have labels and all of them the same."""
     labelled = 0
     values: set[str | int] = set()
-    for batch in batches(table, [column]):
-        labels = flat(batch, column)
+    for batch in batches(table, ["id", column] if part else [column]):
+        rows = batch.filter(pc.starts_with(batch["id"], f"{part}:")) if part else batch
+        labels = flat(rows, column)
         labelled += pc.sum(_labelled(labels)).as_py() or 0
         single = labels.flatten() if column == "tags" else labels
         values.update(pc.unique(single.drop_null()).to_pylist())
         if len(values) > 1:
-            return lambda rows: same(True, rows)
-    if labelled < CONSTANT_FROM:
-        return lambda rows: same(True, rows)
-    return lambda rows: pc.invert(_labelled(flat(rows, column)))
+            return False
+    return labelled >= CONSTANT_FROM
 
 
 def rows_as_published(facts: Facts) -> Test:
