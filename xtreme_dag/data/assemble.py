@@ -14,20 +14,20 @@ from xtreme_dag.data.canonical import SCHEMAS
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.errors import nearest
 
-TOGETHER = 8  # batches that are packed into one
+TOGETHER = 2  # batches that are packed into one
 FIRST = 5  # ids named in a message
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assembled:
-    """A canonical table, and how many examples the files had before a part of them was taken."""
+    """A piece of a canonical table, and how many examples the files had for it before a part of them was taken."""
 
     table: pa.Table
     read: int
 
 
-def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], place: Place) -> Assembled:
-    """Numbers, selects, checks and types the examples of a reader.
+def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], place: Place) -> Iterator[Assembled]:
+    """Numbers, selects, checks and types the examples of a reader, a piece at a time.
 
     An example without an id of its own is called after its split and its row, counted over all that was read: the same
     row of parallel files has the same id in every language, whatever part or limit is taken.
@@ -45,7 +45,6 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
     schema = SCHEMAS[kind]
     part = options.get("part")
     batches: list[pa.RecordBatch] = []
-    packed: list[pa.RecordBatch] = []
     number = read = 0
     for chunk in chunks:
         columns = dict(chunk.columns)
@@ -65,20 +64,16 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
         batches.append(batch)
         del chunk, columns, at  # before the reader makes the next ones
         if len(batches) == TOGETHER:
-            packed += _packed(batches, schema)
-            batches = []
+            yield Assembled(table=_packed(batches, schema), read=read)
+            batches, read = [], 0
             pa.default_memory_pool().release_unused()
-    packed += _packed(batches, schema)
-    batches.clear()
-    pa.default_memory_pool().release_unused()
-    table = pa.Table.from_batches(packed, schema=schema)
-    return Assembled(table=table, read=read)
+    if batches or read:
+        yield Assembled(table=_packed(batches, schema), read=read)
 
 
-def _packed(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> list[pa.RecordBatch]:
+def _packed(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     """Some batches as one of exactly their size: arrays grown value by value hold up to twice that."""
-    found: list[pa.RecordBatch] = pa.Table.from_batches(batches, schema=schema).combine_chunks().to_batches()
-    return found
+    return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 
 
 def _kept(part: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], number: int, size: int) -> list[int]:

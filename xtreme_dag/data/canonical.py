@@ -64,6 +64,20 @@ def write_tables(tables: Iterable[pa.Table], path: Path) -> None:
             sink.write_table(table, row_group_size=ROW_GROUP)
 
 
+def row_groups(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Pieces of a table, at least one, cut anew into tables of `ROW_GROUP` rows; the last one may have fewer."""
+    held: list[pa.Table] = []
+    count = 0
+    for piece in pieces:
+        held.append(piece)
+        count += len(piece)
+        while count > ROW_GROUP:
+            whole = pa.concat_tables(held)
+            yield whole.slice(0, ROW_GROUP).combine_chunks()
+            held, count = [whole.slice(ROW_GROUP)], count - ROW_GROUP
+    yield pa.concat_tables(held).combine_chunks()
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads `table.parquet` of a prepared artifact, given the file or its folder; one chunk a row group.
 
