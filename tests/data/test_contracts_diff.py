@@ -15,7 +15,7 @@ from xtreme_dag.data.contracts.odcs import FOLDER, SUFFIX, contract_path, read_d
 
 @pytest.fixture
 def contract():
-    return read_document(contract_path("panx"))
+    return {**read_document(contract_path("panx")), "version": "1.0.0"}
 
 
 def quality(document, name):

@@ -318,6 +318,8 @@ def test_an_interrupted_run_ends_with_its_workers_and_blames_no_stage(finished, 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that were started in the background of a script ignore interruptions, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and (not ledger.is_file() or ledger.read_text().count("\n") < 8):
         time.sleep(0.05)

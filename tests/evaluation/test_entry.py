@@ -15,7 +15,7 @@ METRICS = {
     "xtreme_dag.evaluation.classification:evaluate_classification": {"accuracy"},
     "xtreme_dag.evaluation.multiple_choice:evaluate_multiple_choice": {"accuracy"},
     "xtreme_dag.evaluation.tatoeba:evaluate_tatoeba": {"accuracy"},
-    "xtreme_dag.evaluation.tagging:evaluate_tagging": {"tagging"},
+    "xtreme_dag.evaluation.tagging:evaluate_tagging": {"tagging", "tagcodes"},
     "xtreme_dag.evaluation.bucc:evaluate_bucc": {"mining"},
     "xtreme_dag.evaluation.ranking:evaluate_lareqa": {"ranking"},
     "xtreme_dag.evaluation.ranking:evaluate_mewslix": {"ranking"},

@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig, AutoModel
 
 from tests.training.worlds import WORDS, tiny_config
@@ -213,3 +215,27 @@ def test_position_rule_is_the_models_own():
     for kind in sorted(PACKABLE):
         encoder = PackedEncoder(AutoModel.from_config(config_of(kind)))
         assert encoder.position_offset == (0 if kind in ("bert", "electra") else 2)
+
+
+class Written(TorchDispatchMode):
+    """Counts the numbers that operations write."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        out = function(*arguments, **(options or {}))
+        self.count += sum(one.numel() for one in tree_leaves(out) if isinstance(one, torch.Tensor))
+        return out
+
+
+def test_attention_and_its_gradient_grow_with_the_tokens_not_with_their_square():
+    written = {}
+    for sequences in (50, 100):
+        lengths = tuple(1 + row % 2 for row in range(sequences))
+        bounds = torch.tensor([0, *lengths]).cumsum(0).int()
+        packing = attention.Boundaries(bounds=bounds, lengths=lengths, longest=2, backend="split")
+        states = [torch.ones(1, 2, sum(lengths), 4, requires_grad=True) for _ in range(3)]
+        with Written() as counter:
+            attention.split_attention(*states, packing, 0.0, None).sum().backward()
+        written[sequences] = counter.count
+    assert written[100] == pytest.approx(2 * written[50], rel=0.05)

@@ -102,15 +102,16 @@ def split_attention(
     With dropout every sequence has a call of its own, so that what is dropped does not hang on its neighbours' lengths.
     """
     heads = query.shape[1]
-    parts, start = [], 0
-    for length, count in [(length, 1) for length in packing.lengths] if dropout else runs(packing.lengths):
-        end = start + count * length
-        q, k, v = (
-            states[0, :, start:end].view(heads, count, length, -1).transpose(0, 1) for states in (query, key, value)
-        )
+    groups = [(length, 1) for length in packing.lengths] if dropout else runs(packing.lengths)
+    # One split, not a slice for each group: a slice's gradient is as long as the batch, a split's is the group's own.
+    sizes = [length * count for length, count in groups]
+    parts = []
+    for (length, count), *cut in zip(
+        groups, *(states[0].split_with_sizes(sizes, dim=1) for states in (query, key, value)), strict=True
+    ):
+        q, k, v = (states.view(heads, count, length, -1).transpose(0, 1) for states in cut)
         out = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
         parts.append(out.transpose(1, 2).flatten(0, 1))
-        start = end
     return torch.cat(parts).unsqueeze(0)
 
 

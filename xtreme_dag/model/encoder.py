@@ -155,15 +155,18 @@ class PackedEncoder(nn.Module):
     def first_states(self, tokens: PackedTokens) -> Tensor:
         """The last layer's states of the first token of each sequence, `forward(tokens, tokens.first)` to rounding.
 
-        In single precision on a CPU, out of training, the last layer is worked out for these tokens alone. On CUDA its
-        keys and values cost less than the many small products that would replace them.
+        In single precision on a CPU, where no gradient is asked for, the last layer is worked out for these tokens
+        alone. On CUDA its keys and values cost less than the many small products that would replace them; where
+        processes share the parameters (FSDP) a layer has them only while it runs itself.
 
         Returns:
             `[sequences, hidden]`.
         """
         device = tokens.input_ids.device
         layers = list(self.own_layers()) if self.shortens else []
-        if not layers or self.training or device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        exact = not self.training and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+        shared = any(type(value) is not nn.Parameter for layer in layers[-1:] for value in layer.parameters())
+        if not layers or not exact or shared or device.type != "cpu":
             states: Tensor = self(tokens, tokens.first)
             return states
         with self.running(nn.ModuleList(layers[:-1])):
