@@ -23,7 +23,8 @@ from data_corruptions import (
 
 from xtreme_dag.benchmark.catalogue import load_catalogue
 from xtreme_dag.data.sources import open_source
-from xtreme_dag.data.survey import Table, survey
+from xtreme_dag.data.survey import survey
+from xtreme_dag.data.table_check import Table
 
 # Dataset -> (makes it in a folder, language and split of the table that is damaged).
 DATASETS = {

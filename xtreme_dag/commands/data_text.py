@@ -14,7 +14,7 @@ from xtreme_dag.errors import UserError
 if TYPE_CHECKING:
     from xtreme_dag.benchmark.catalogue import Dataset
     from xtreme_dag.data.sources import Located, Source
-    from xtreme_dag.data.survey import Table
+    from xtreme_dag.data.table_check import Table
 
 
 def listed(dataset: Dataset, source: Source) -> dict[str, Any]:

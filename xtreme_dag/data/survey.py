@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from xtreme_dag.benchmark.catalogue import Catalogue, Dataset, Split
-from xtreme_dag.data.contracts.check import facts, judge, tolerant
-from xtreme_dag.data.contracts.cross import (
-    Sketch,
-    across_languages,
-    sketch,
-    unseen,
-    unseen_in_translation,
-)
+from xtreme_dag.data.abreast import abreast
+from xtreme_dag.data.contracts.check import facts, tolerant
+from xtreme_dag.data.contracts.cross import Sketch, across_languages, unseen, unseen_in_translation
 from xtreme_dag.data.contracts.odcs import Contract, Rule, contract_path, read_contract
 from xtreme_dag.data.contracts.questions import whole_frame
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located, Source
+from xtreme_dag.data.table_check import Table, check_table, prepare_params
 from xtreme_dag.errors import UserError
 
-
-@dataclass(kw_only=True)
-class Table:
-    """What a survey found about one table.
-
-    Attributes:
-        dataset: its name.
-        language: ISO code.
-        split: its name.
-        use: `train`, `select` or `test`.
-        files: raw files, relative to the source's folder where it is one.
-        stand_in: what the table really is, or None.
-        notes: what is known to be amiss, in words.
-        counts: as `prepare` writes them; empty where it could not be read.
-        rules: outcome of every rule, of this table and across tables; a finding across tables has `against`.
-    """
-
-    dataset: str
-    language: str
-    split: str
-    use: str
-    files: list[str]
-    stand_in: str | None
-    notes: list[str]
-    counts: dict[str, Any] = field(default_factory=dict)
-    rules: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def violations(self) -> list[dict[str, Any]]:
-        """Rules that are not satisfied and stop what depends on the table."""
-        return [rule for rule in self.rules if not rule["ok"] and rule["severity"] == "error"]
-
-    @property
-    def warnings(self) -> list[dict[str, Any]]:
-        """Rules that are not satisfied, or only within a tolerance, and stop nothing."""
-        return [rule for rule in self.rules if rule["count"] and (rule["ok"] or rule["severity"] != "error")]
+# Starting a process that checks takes as long as it takes to check some forty small tables (Great Expectations loads).
+_WORTH_A_PROCESS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,28 +48,35 @@ def survey(
         source: where the data are.
         datasets: names of the datasets to check; all by default. Rules between datasets need both.
         languages: languages to check; all by default.
-        listen: told the name of each table before it is read.
+        listen: told the name of each table as it is done.
 
     Raises:
         UserError: no such dataset, or a dataset without a contract.
     """
+    jobs = []
+    for dataset in [catalogue.dataset(name) for name in datasets or catalogue.datasets]:
+        read_contract(contract_path(dataset.name))  # nothing is read where a contract is missing
+        jobs += [
+            (dataset, language, split, located, getattr(source, "path", None))
+            for split in dataset.splits.values()
+            for language, located in _located(dataset, split, source, languages)
+        ]
     tables: list[Table] = []
     originals: dict[str, list[Kept]] = {}
-    for dataset in [catalogue.dataset(name) for name in datasets or catalogue.datasets]:
+    found = zip(jobs, abreast(check_table, jobs, enough=_WORTH_A_PROCESS), strict=True)
+    for dataset, group in groupby(found, key=lambda one: one[0][0]):
         contract = read_contract(contract_path(dataset.name))
         kept: dict[str, dict[str, Kept]] = {}
-        for split in dataset.splits.values():
-            for language, located in _located(dataset, split, source, languages):
-                listen(f"{dataset.name} {split.name} {language}")
-                table, known = _checked(dataset, language, split, located, contract, source)
-                tables.append(table)
-                if known is not None:
-                    kept.setdefault(split.name, {})[language] = Kept(table=table, split=split, sketch=known)
+        for (_, language, split, *_), (table, known) in group:
+            listen(f"{dataset.name} {split.name} {language}")
+            tables.append(table)
+            if known is not None:
+                kept.setdefault(split.name, {})[language] = Kept(table=table, split=split, sketch=known)
         _across(kept, contract)
         if contract.originals:
             originals.setdefault(contract.originals, []).extend(one for by in kept.values() for one in by.values())
-    for group in originals.values():
-        _translated(group)
+    for translations in originals.values():
+        _translated(translations)
     _tokenisations(tables)
     return tables
 
@@ -115,33 +85,6 @@ def _located(dataset: Dataset, split: Split, source: Source, languages: Sequence
     for language in source.languages(dataset, split.name):
         if not languages or language in languages:
             yield language, source.locate(dataset, language, split.name)
-
-
-def _checked(
-    dataset: Dataset, language: str, split: Split, located: Located, contract: Contract, source: Source
-) -> tuple[Table, Sketch | None]:
-    root = getattr(source, "path", None)
-    found = Table(
-        dataset=dataset.name,
-        language=language,
-        split=split.name,
-        use=split.use,
-        files=[str(path.relative_to(root)) if root else str(path) for path in located.files.values()],
-        stand_in=located.stand_in,
-        notes=[located.notes] if located.notes else [],
-    )
-    params = _params(dataset, language, split, located)
-    try:
-        rows, found.counts = canonical(params, located.files, located.options)
-    except UserError as error:
-        found.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
-                        "error": str(error)}]  # fmt: skip
-        return found, None
-    outcome, _ = judge(rows, contract, facts(params, found.counts, contract), params)
-    found.rules = outcome["rules"]
-    if found.counts.get("repeated_ids"):
-        found.notes.append(f"{found.counts['repeated_ids']} rows share their id in the file with another row")
-    return found, sketch(rows, dataset.format, language)
 
 
 def _across(kept: Mapping[str, Mapping[str, Kept]], contract: Contract) -> None:
@@ -196,7 +139,7 @@ def frames(catalogue: Catalogue, source: Source, datasets: Sequence[str]) -> Ite
         contract = read_contract(contract_path(dataset.name))
         for split in dataset.splits.values():
             for language, located in _located(dataset, split, source, ()):
-                params = _params(dataset, language, split, located)
+                params = prepare_params(dataset, language, split, located)
                 try:
                     rows, counts = canonical(params, located.files, located.options)
                 except UserError:

@@ -1,0 +1,107 @@
+"""One table of a source against its contract, without a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.benchmark.catalogue import Dataset, Split
+from xtreme_dag.data.contracts.check import facts, judge
+from xtreme_dag.data.contracts.cross import Sketch, sketch
+from xtreme_dag.data.contracts.odcs import contract_path, read_contract
+from xtreme_dag.data.prepare import canonical
+from xtreme_dag.data.sources import Located
+from xtreme_dag.errors import UserError
+
+
+@dataclass(kw_only=True)
+class Table:
+    """What a survey found about one table.
+
+    Attributes:
+        dataset: its name.
+        language: ISO code.
+        split: its name.
+        use: `train`, `select` or `test`.
+        files: raw files, relative to the source's folder where it is one.
+        stand_in: what the table really is, or None.
+        notes: what is known to be amiss, in words.
+        counts: as `prepare` writes them; empty where it could not be read.
+        rules: outcome of every rule, of this table and across tables; a finding across tables has `against`.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    use: str
+    files: list[str]
+    stand_in: str | None
+    notes: list[str]
+    counts: dict[str, Any] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def violations(self) -> list[dict[str, Any]]:
+        """Rules that are not satisfied and stop what depends on the table."""
+        return [rule for rule in self.rules if not rule["ok"] and rule["severity"] == "error"]
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        """Rules that are not satisfied, or only within a tolerance, and stop nothing."""
+        return [rule for rule in self.rules if rule["count"] and (rule["ok"] or rule["severity"] != "error")]
+
+
+def check_table(
+    dataset: Dataset, language: str, split: Split, located: Located, root: Path | None
+) -> tuple[Table, Sketch | None]:
+    """Reads a table and holds it against its contract.
+
+    Args:
+        dataset: the catalogue's entry.
+        language: ISO code.
+        split: one of the dataset's.
+        located: where the table is.
+        root: the source's folder, where it is one.
+
+    Returns:
+        What was found, and what the rules across tables need; None for a table that cannot be read.
+
+    Raises:
+        UserError: the dataset has no contract.
+    """
+    contract = read_contract(contract_path(dataset.name))
+    found = Table(
+        dataset=dataset.name,
+        language=language,
+        split=split.name,
+        use=split.use,
+        files=[str(path.relative_to(root)) if root else str(path) for path in located.files.values()],
+        stand_in=located.stand_in,
+        notes=[located.notes] if located.notes else [],
+    )
+    params = prepare_params(dataset, language, split, located)
+    try:
+        rows, found.counts = canonical(params, located.files, located.options)
+    except UserError as error:
+        found.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
+                        "error": str(error)}]  # fmt: skip
+        return found, None
+    outcome, _ = judge(rows, contract, facts(params, found.counts, contract), params)
+    found.rules = outcome["rules"]
+    if found.counts.get("repeated_ids"):
+        found.notes.append(f"{found.counts['repeated_ids']} rows share their id in the file with another row")
+    return found, sketch(rows, dataset.format, language)
+
+
+def prepare_params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:
+    """The parameters with which a whole table is read."""
+    return {
+        **located.params,
+        "dataset": dataset.name,
+        "language": language,
+        "split": split.name,
+        "format": dataset.format,
+        "labels": list(dataset.labels),
+        "limit": None,
+    }
