@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
 
 # Rows that the folder's README states, where the table is the whole file: (dataset, split) -> language -> examples.
 README = {
