@@ -16,13 +16,16 @@ Found = TypeVar("Found")
 _MOST = 8
 
 
-def abreast(function: Callable[..., Found], calls: Sequence[tuple[Any, ...]], *, enough: int) -> Iterator[Found]:
+def abreast(
+    function: Callable[..., Found], calls: Sequence[tuple[Any, ...]], *, enough: int, loads: Sequence[str] = ()
+) -> Iterator[Found]:
     """What a function returns for each call's arguments, in order, as soon as it is known.
 
     Args:
         function: found by its module and name, so that another process can import it.
         calls: the arguments of each call; they are sent to the processes.
         enough: how many calls justify a process. With fewer than two times as many all is done in this one.
+        loads: modules that each process needs; they are imported once for all of them.
 
     Raises:
         Whatever a call raised, when it is its turn; what has not begun by then is not done.
@@ -31,11 +34,12 @@ def abreast(function: Callable[..., Found], calls: Sequence[tuple[Any, ...]], *,
     if processes < 2:
         yield from (function(*call) for call in calls)
         return
-    # Started anew, not forked: a fork copies locks that other threads of this process hold at that moment.
-    spawning = get_context("spawn")
+    # Forks of a process without threads of its own: a fork copies locks that other threads hold at that moment.
+    serving = get_context("forkserver")
+    serving.set_forkserver_preload(list(loads))
     # Nothing is ever written: its end, closed or gone with this process, ends the processes.
-    ending, open_here = spawning.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, spawning, initializer=_attend, initargs=(ending,))
+    ending, open_here = serving.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, serving, initializer=_attend, initargs=(ending,))
     try:
         for future in [pool.submit(function, *call) for call in calls]:
             yield future.result()

@@ -20,6 +20,7 @@ from xtreme_dag.errors import UserError
 
 # Starting a process that checks takes as long as it takes to check some forty small tables (Great Expectations loads).
 _WORTH_A_PROCESS = 24
+_LOADS = ("great_expectations", "pandas", "xtreme_dag.data.table_check")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def survey(
         ]
     tables: list[Table] = []
     originals: dict[str, list[Kept]] = {}
-    found = zip(jobs, abreast(check_table, jobs, enough=_WORTH_A_PROCESS), strict=True)
+    found = zip(jobs, abreast(check_table, jobs, enough=_WORTH_A_PROCESS, loads=_LOADS), strict=True)
     for dataset, group in groupby(found, key=lambda one: one[0][0]):
         contract = read_contract(contract_path(dataset.name))
         kept: dict[str, dict[str, Kept]] = {}

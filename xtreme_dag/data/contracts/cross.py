@@ -122,8 +122,12 @@ def across_languages(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     pivots = list(references) or [_pivot(sketches)]
+    # Texts of one language alone are in no pair of languages: most tables are seen not to be another's at a glance.
+    every, times = np.unique(np.concatenate([np.unique(one.texts) for one in sketches.values()]), return_counts=True)
+    shared = every[times > 1]
     for code, one in sketches.items():
-        results = [texts_differ(one, other) for name, other in sketches.items() if name != code]
+        suspect = len(one.texts) > 0 and np.isin(one.texts, shared).mean() > SAME
+        results = [texts_differ(one, other) for name, other in sketches.items() if suspect and name != code]
         for pivot in pivots:
             if parallel and pivot != code and pivot in sketches:
                 results.append(parallel_ids(one, sketches[pivot]))
