@@ -16,7 +16,7 @@ from test_contracts_rules import BAD
 
 from xtreme_dag.data.canonical import ROW_GROUP, write_tables
 from xtreme_dag.data.contracts import columns, questions
-from xtreme_dag.data.contracts.check import quarantine
+from xtreme_dag.data.contracts.check import judge_many, quarantine
 from xtreme_dag.data.contracts.engine import Verdict, combined, evaluate, strict
 from xtreme_dag.data.contracts.odcs import Rule, contract_path, read_contract
 
@@ -39,6 +39,59 @@ def test_stretches_find_what_the_whole_finds(measured, request):
     parts, same_rows = verdicts(table, dataset, **facts)
     assert parts == whole
     assert same_rows.to_pylist() == rows.to_pylist()
+
+
+def cases(tables):
+    """What `judge_many` takes, of (dataset, table, facts)."""
+    for number, (dataset, table, facts) in enumerate(tables):
+        language = facts.get("language", "en")
+        yield (
+            table,
+            facts_of(table, dataset, **facts),
+            {"dataset": dataset, "language": language, "split": f"s{number}"},
+        )
+
+
+def judged(contract, each, monkeypatch):
+    """Outcomes, offending rows, and how many questions Great Expectations was asked."""
+    asked = []
+    monkeypatch.setattr(questions, "evaluate", lambda *rest, **more: asked.append(1) or evaluate(*rest, **more))
+    found = judge_many(contract, each)
+    return [outcome for outcome, _ in found], [{name: rows.tolist() for name, rows in rows.items()} for _, rows in found], len(asked)  # fmt: skip
+
+
+@pytest.mark.parametrize("measured", BAD)
+def test_tables_come_out_together_as_alone(measured, monkeypatch):
+    dataset, spoil, facts, _ = BAD[measured]
+    fine, contract = good(dataset, facts.get("language", "en")), read_contract(contract_path(dataset))
+    doubled = changed(changed(fine, 7, id="twice"), len(fine) - 1, id="twice")
+    tables = [fine, spoil(fine), fine.slice(3, 6), doubled, fine.slice(0, 0), spoil(doubled), fine]
+    each = list(cases((dataset, table, facts) for table in tables))
+    alone = [judged(contract, [one], monkeypatch) for one in each]
+    outcomes, broken, asked = judged(contract, each, monkeypatch)
+    assert outcomes == [one for (one,), _, _ in alone]
+    assert broken == [one for _, (one,), _ in alone]
+    assert not all(outcome["ok"] for outcome in outcomes)
+    assert asked < sum(one for _, _, one in alone)
+    monkeypatch.setattr(questions, "ROWS", 50)
+    assert judged(contract, each, monkeypatch)[:2] == (outcomes, broken)
+
+
+def test_a_tolerated_share_is_of_its_own_table(monkeypatch):
+    """Japanese may break a rule in some rows, German in none, wherever they stand."""
+    rows = good("panx", "ja", rows=100)
+    for row in (10, 11, 12):
+        rows = changed(rows, row, tags=["O", "I-PER", "O", "B-LOC", "O"])
+    worse = rows
+    for row in (40, 60, 80):
+        worse = changed(worse, row, tags=["O", "I-PER", "O", "B-LOC", "O"])
+    order = [("ja", rows), ("ja", worse), ("de", rows), ("ja", rows), ("ja", good("panx", "ja", rows=100))]
+    each = list(cases(("panx", table, {"language": code}) for code, table in order))
+    outcomes, broken, _ = judged(read_contract(contract_path("panx")), each, monkeypatch)
+    legal = [next(rule for rule in outcome["rules"] if rule["rule"] == "iob2_legal") for outcome in outcomes]
+    assert [rule["ok"] for rule in legal] == [True, False, False, True, True]
+    assert [rule["count"] for rule in legal] == [3, 6, 3, 3, 0]
+    assert [rows.get("iob2_legal") for rows in broken] == [None, [10, 11, 12, 40, 60, 80], [10, 11, 12], None, None]
 
 
 def test_a_tolerated_share_is_of_the_whole(small):

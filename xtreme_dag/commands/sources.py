@@ -96,11 +96,11 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
 
 @contextmanager
 def listening(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """What is told the name of each table as it is read: it stands on a terminal's last line until all are."""
+    """What is told how far something is: it stands on a terminal's last line until all is done."""
     if quiet or not sys.stderr.isatty():
-        yield lambda name: None
+        yield lambda words: None
         return
     try:
-        yield lambda name: click.echo(f"\r\x1b[K{name}", nl=False, err=True)
+        yield lambda words: click.echo(f"\r\x1b[K{words}", nl=False, err=True)
     finally:
         click.echo("\r\x1b[K", nl=False, err=True)

@@ -36,7 +36,7 @@ def abreast(
         return
     # Forks of a process without threads of its own: a fork copies locks that other threads hold at that moment.
     serving = get_context("forkserver")
-    serving.set_forkserver_preload(list(loads))
+    serving.set_forkserver_preload(["xtreme_dag.data.leaving", *loads])
     # Nothing is ever written: its end, closed or gone with this process, ends the processes.
     ending, open_here = serving.Pipe(duplex=False)
     pool = ProcessPoolExecutor(processes, serving, initializer=_attend, initargs=(ending,))

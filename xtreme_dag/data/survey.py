@@ -15,11 +15,12 @@ from xtreme_dag.data.contracts.odcs import Contract, Rule, contract_path, read_c
 from xtreme_dag.data.contracts.questions import whole_frame
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located, Source
-from xtreme_dag.data.table_check import Table, check_table, prepare_params
+from xtreme_dag.data.table_check import Table, check_tables, prepare_params
 from xtreme_dag.errors import UserError
 
-# Starting a process that checks takes as long as it takes to check some forty small tables (Great Expectations loads).
-_WORTH_A_PROCESS = 24
+_TABLES = 8  # in a call: Great Expectations is asked about several small ones at once
+# Loading it takes as long as it takes to check a few dozen small tables.
+_WORTH_A_PROCESS = 3
 _LOADS = ("great_expectations", "pandas", "xtreme_dag.data.table_check")
 
 
@@ -38,7 +39,7 @@ def survey(
     *,
     datasets: Sequence[str] = (),
     languages: Sequence[str] = (),
-    listen: Callable[[str], None] = lambda name: None,
+    listen: Callable[[str], None] = lambda words: None,
 ) -> list[Table]:
     """Reads and checks every table that a source has.
 
@@ -49,30 +50,35 @@ def survey(
         source: where the data are.
         datasets: names of the datasets to check; all by default. Rules between datasets need both.
         languages: languages to check; all by default.
-        listen: told the name of each table as it is done.
+        listen: told in words how far it is.
 
     Raises:
         UserError: no such dataset, or a dataset without a contract.
     """
-    jobs = []
+    calls = []
     for dataset in [catalogue.dataset(name) for name in datasets or catalogue.datasets]:
         read_contract(contract_path(dataset.name))  # nothing is read where a contract is missing
-        jobs += [
-            (dataset, language, split, located, getattr(source, "path", None))
+        wanted = [
+            (language, split, located)
             for split in dataset.splits.values()
             for language, located in _located(dataset, split, source, languages)
         ]
+        root = getattr(source, "path", None)
+        calls += [(dataset, wanted[low : low + _TABLES], root) for low in range(0, len(wanted), _TABLES)]
+    total = sum(len(wanted) for _, wanted, _ in calls)
+    listen(f"{total} tables to check")
     tables: list[Table] = []
     originals: dict[str, list[Kept]] = {}
-    found = zip(jobs, abreast(check_table, jobs, enough=_WORTH_A_PROCESS, loads=_LOADS), strict=True)
+    found = zip(calls, abreast(check_tables, calls, enough=_WORTH_A_PROCESS, loads=_LOADS), strict=True)
     for dataset, group in groupby(found, key=lambda one: one[0][0]):
         contract = read_contract(contract_path(dataset.name))
         kept: dict[str, dict[str, Kept]] = {}
-        for (_, language, split, *_), (table, known) in group:
-            listen(f"{dataset.name} {split.name} {language}")
-            tables.append(table)
-            if known is not None:
-                kept.setdefault(split.name, {})[language] = Kept(table=table, split=split, sketch=known)
+        for (_, wanted, _), checked in group:
+            for (language, split, _), (table, known) in zip(wanted, checked, strict=True):
+                tables.append(table)
+                listen(f"{len(tables)} of {total} tables checked: {dataset.name} {split.name} {language}")
+                if known is not None:
+                    kept.setdefault(split.name, {})[language] = Kept(table=table, split=split, sketch=known)
         _across(kept, contract)
         if contract.originals:
             originals.setdefault(contract.originals, []).extend(one for by in kept.values() for one in by.values())

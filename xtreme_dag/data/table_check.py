@@ -1,18 +1,22 @@
-"""One table of a source against its contract, without a study."""
+"""Tables of a source against their contract, without a study."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from xtreme_dag.benchmark.catalogue import Dataset, Split
-from xtreme_dag.data.contracts.check import facts, judge
+from xtreme_dag.data.contracts.check import Case, facts, judge_many
 from xtreme_dag.data.contracts.cross import Sketch, sketch
-from xtreme_dag.data.contracts.odcs import contract_path, read_contract
+from xtreme_dag.data.contracts.odcs import Contract, contract_path, read_contract
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located
 from xtreme_dag.errors import UserError
+
+# Rows, of several tables, that are held before they are judged.
+_HELD = 1 << 17
 
 
 @dataclass(kw_only=True)
@@ -52,25 +56,53 @@ class Table:
         return [rule for rule in self.rules if rule["count"] and (rule["ok"] or rule["severity"] != "error")]
 
 
-def check_table(
-    dataset: Dataset, language: str, split: Split, located: Located, root: Path | None
-) -> tuple[Table, Sketch | None]:
-    """Reads a table and holds it against its contract.
+Wanted: TypeAlias = tuple[str, Split, Located]  # language, split, where the table is
+Checked: TypeAlias = tuple[Table, Sketch | None]
+
+
+def check_tables(dataset: Dataset, wanted: Sequence[Wanted], root: Path | None) -> list[Checked]:
+    """Reads tables of a dataset and holds them against its contract.
 
     Args:
         dataset: the catalogue's entry.
-        language: ISO code.
-        split: one of the dataset's.
-        located: where the table is.
+        wanted: which tables.
         root: the source's folder, where it is one.
 
     Returns:
-        What was found, and what the rules across tables need; None for a table that cannot be read.
+        For each, what was found, and what the rules across tables need; None for a table that cannot be read.
 
     Raises:
         UserError: the dataset has no contract.
     """
     contract = read_contract(contract_path(dataset.name))
+    done: list[Checked] = []
+    held: list[tuple[Table, Case]] = []
+
+    def judge_held() -> None:
+        for (found, (rows, known, _)), (outcome, _) in zip(
+            held, judge_many(contract, [case for _, case in held]), strict=True
+        ):
+            found.rules = outcome["rules"]
+            done.append((found, sketch(rows, dataset.format, known.language)))
+        held.clear()
+
+    for language, split, located in wanted:
+        found, case = _read(dataset, language, split, located, contract, root)
+        if case is None:
+            judge_held()
+            done.append((found, None))
+        else:
+            held.append((found, case))
+            if sum(len(rows) for _, (rows, _, _) in held) >= _HELD:
+                judge_held()
+    judge_held()
+    return done
+
+
+def _read(
+    dataset: Dataset, language: str, split: Split, located: Located, contract: Contract, root: Path | None
+) -> tuple[Table, Case | None]:
+    """A table and what its check needs; None, and why, for one that cannot be read."""
     found = Table(
         dataset=dataset.name,
         language=language,
@@ -87,11 +119,9 @@ def check_table(
         found.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
                         "error": str(error)}]  # fmt: skip
         return found, None
-    outcome, _ = judge(rows, contract, facts(params, found.counts, contract), params)
-    found.rules = outcome["rules"]
     if found.counts.get("repeated_ids"):
         found.notes.append(f"{found.counts['repeated_ids']} rows share their id in the file with another row")
-    return found, sketch(rows, dataset.format, language)
+    return found, (rows, facts(params, found.counts, contract), params)
 
 
 def prepare_params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:

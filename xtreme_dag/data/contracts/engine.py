@@ -134,6 +134,24 @@ def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
     return Verdict(rule=rule.name, ok=ok, rows=rows, judged=judged)
 
 
+def apart(rule: Rule, answer: Verdict, frame: Any, rows: slice) -> Verdict:
+    """The verdict on one of several tables that were judged as one, by a `strict` rule that is not about their sum.
+
+    It is what an evaluation of the table alone would find.
+
+    Args:
+        rule: as it was put.
+        answer: on all of them, without an error.
+        frame: the table's own.
+        rows: where the table's rows were.
+    """
+    if rule.expectation == ROW_COUNT:
+        return Verdict(rule=rule.name, ok=_within(len(frame), rule.kwargs), judged=len(frame))
+    low, high = np.searchsorted(answer.rows, (rows.start, rows.stop))
+    judged = int(frame[rule.kwargs["column"]].notna().sum()) if MOSTLY in rule.kwargs else 0
+    return Verdict(rule=rule.name, ok=low == high, rows=answer.rows[low:high] - rows.start, judged=judged)
+
+
 def _within(count: int, bounds: Mapping[str, Any]) -> bool:
     low, high = bounds.get("min_value"), bounds.get("max_value")
     enough = low is None or (count > low if bounds.get("strict_min") else count >= low)

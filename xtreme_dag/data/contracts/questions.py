@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.data.contracts.columns import BATCH, Facts, Rows, batches, flat, values_at
-from xtreme_dag.data.contracts.engine import Verdict, combined, evaluate, no_rows, strict
+from xtreme_dag.data.contracts.engine import Verdict, apart, combined, evaluate, no_rows, strict
 from xtreme_dag.data.contracts.measures import measure
 from xtreme_dag.data.contracts.odcs import Rule
 from xtreme_dag.data.contracts.whole import Test, Whole
@@ -34,28 +34,84 @@ class Question:
         rules: each without its tolerated share.
         frame: pandas.
         rows: row of the table of each row of the frame.
+        whole: nothing else is asked about the table: the frame has all its rows, in order, and some.
         broken: rule -> why it cannot be put; such a rule is not among the others.
     """
 
     rules: Sequence[Rule]
     frame: Any
     rows: Rows
+    whole: bool = False
     broken: Mapping[str, str] = field(default_factory=dict)
 
+    def like(self, other: Question) -> bool:
+        """Whether the same is asked of the same columns."""
+        return list(self.rules) == list(other.rules) and list(self.frame.columns) == list(other.frame.columns)
 
-def verdicts(table: Whole, rules: Sequence[Rule], known: Facts) -> list[Verdict]:
-    """How each rule comes out on a table, in the order of the rules.
 
+def verdicts_of_many(many: Sequence[tuple[Whole, Sequence[Rule], Facts]]) -> list[list[Verdict]]:
+    """How each rule comes out on each table, in the order of its rules.
+
+    Small neighbours under the same rules are put to Great Expectations together: a question costs more than they do.
     Memory is the same whatever the size of a stored table, but for eight bytes a violation.
+
+    Args:
+        many: tables, each with its rules and what is known about it.
     """
-    parts: dict[str, list[Verdict]] = {rule.name: [] for rule in rules}
-    for question in _questions(table, rules, known):
-        for name, error in question.broken.items():
-            parts[name].append(Verdict(rule=name, ok=False, error=error))
-        parted = len(question.frame) < len(table)
-        for answer in evaluate(question.rules, question.frame, counted=parted) if question.rules else ():
-            parts[answer.rule].append(answer.placed(question.rows))
-    return [combined(rule, parts[rule.name]) for rule in rules]
+    parts: list[dict[str, list[Verdict]]] = [{rule.name: [] for rule in rules} for _, rules, _ in many]
+    for together in _alike((number, question) for number, one in enumerate(many) for question in _questions(*one)):
+        for (number, question), answers in zip(together, _answers(together), strict=True):
+            for name, error in question.broken.items():
+                parts[number][name].append(Verdict(rule=name, ok=False, error=error))
+            for answer in answers:
+                parts[number][answer.rule].append(answer.placed(question.rows))
+    return [
+        [combined(rule, of_table[rule.name]) for rule in rules]
+        for (_, rules, _), of_table in zip(many, parts, strict=True)
+    ]
+
+
+Numbered = tuple[int, Question]  # of which table, and what is asked of it
+
+
+def _alike(questions: Iterator[Numbered]) -> Iterator[list[Numbered]]:
+    """Neighbouring questions whose frames fit together: whole tables under equal rules, a stretch of rows in all."""
+    held: list[Numbered] = []
+    for number, question in questions:
+        fits = held and question.whole and held[-1][1].whole and question.like(held[-1][1])
+        if held and not (fits and sum(len(one.frame) for _, one in held) + len(question.frame) <= ROWS):
+            yield held
+            held = []
+        held.append((number, question))
+    if held:
+        yield held
+
+
+def _answers(together: Sequence[Numbered]) -> list[list[Verdict]]:
+    """What Great Expectations says to each question; to several, what it says to their frames one below the other."""
+    if len(together) > 1 and together[0][1].rules:
+        import pandas as pd  # type: ignore[import-untyped]
+
+        rules = together[0][1].rules
+        frames = [question.frame for _, question in together]
+        starts = np.cumsum([0, *map(len, frames)])
+        shifted = []
+        for frame, start in zip(frames, starts.tolist(), strict=False):
+            codes = {_column(rule): frame[_column(rule)] + start for rule in rules if rule.expectation == UNIQUE}
+            shifted.append(frame.assign(**codes))
+        answers = evaluate(rules, pd.concat(shifted, ignore_index=True))
+        if not any(answer.error for answer in answers):
+            return [
+                [
+                    apart(rule, answer, frame, slice(*starts[one : one + 2].tolist()))
+                    for rule, answer in zip(rules, answers, strict=True)
+                ]
+                for one, frame in enumerate(frames)
+            ]
+    return [
+        evaluate(question.rules, question.frame, counted=not question.whole) if question.rules else []
+        for _, question in together
+    ]
 
 
 def whole_frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[list[Rule], Any]:
@@ -75,7 +131,7 @@ def whole_frame(table: pa.Table, rules: Sequence[Rule], known: Facts) -> tuple[l
 
 
 def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Question]:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     strictly = [strict(rule) for rule in rules]
     unique = [rule for rule in strictly if rule.expectation == UNIQUE and _column(rule) in table.column_names]
@@ -92,7 +148,9 @@ def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Qu
         for column in {_column(rule) for rule in at_once}:
             ((_, frame[column]),) = _shares(table, column)
         asked = [rule for rule in strictly if rule in at_once or (rule in others and rule.name not in broken)]
-        yield Question(rules=asked, frame=frame, rows=np.arange(start, start + len(frame)), broken=broken)
+        rows = np.arange(start, start + len(frame))
+        whole = 0 < len(frame) == len(table) and len(asked) + len(broken) == len(rules)
+        yield Question(rules=asked, frame=frame, rows=rows, whole=whole, broken=broken)
         start += len(frame)
 
 
