@@ -1,6 +1,7 @@
 """Running: once, early cutoff, failures that stop only what depends on them, workers that die, gates, locks."""
 
 import multiprocessing
+import os
 import shutil
 import threading
 from collections import Counter
@@ -96,8 +97,12 @@ def test_two_threads_and_two_processes_run_each_stage_once(toy):
         with WorkerPool(1, toy.home.logs) as pool:
             assert set(run_local(toy.graph(sleep=0.2), toy.executor(pool)).values()) <= {"succeeded", "cached"}
 
+    def run_forked():
+        run()
+        os._exit(0)  # a fork has none of the threads that libraries of this process (Prefect) wait for at its end
+
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=run) for _ in range(2)]
+    processes = [context.Process(target=run_forked) for _ in range(2)]
     threads = [threading.Thread(target=run) for _ in range(2)]
     for worker in (*processes, *threads):
         worker.start()

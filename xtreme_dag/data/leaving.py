@@ -6,5 +6,7 @@ wait for it: it holds the pipe too.
 
 import atexit
 import os
+import sys
 
-atexit.register(os._exit, 0)
+if any("multiprocessing.forkserver" in part for part in sys.orig_argv):  # nowhere else, whoever imports this
+    atexit.register(os._exit, 0)
