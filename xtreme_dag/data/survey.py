@@ -154,15 +154,3 @@ def frames(catalogue: Catalogue, source: Source, datasets: Sequence[str]) -> Ite
                 known = facts(params, counts, contract)
                 rules, frame = whole_frame(rows, tolerant(contract, language), known)
                 yield f"{dataset.name}_{split.name}_{language}", rules, frame
-
-
-def _params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:
-    return {
-        **located.params,
-        "dataset": dataset.name,
-        "language": language,
-        "split": split.name,
-        "format": dataset.format,
-        "labels": list(dataset.labels),
-        "limit": None,
-    }

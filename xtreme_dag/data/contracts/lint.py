@@ -70,7 +70,7 @@ def _against_schema(document: Mapping[str, Any]) -> list[str]:
     import json
     from importlib.resources import files
 
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
 
     schema = json.loads((files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft201909Validator(schema)

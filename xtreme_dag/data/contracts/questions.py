@@ -90,7 +90,7 @@ def _alike(questions: Iterator[Numbered]) -> Iterator[list[Numbered]]:
 def _answers(together: Sequence[Numbered]) -> list[list[Verdict]]:
     """What Great Expectations says to each question; to several, what it says to their frames one below the other."""
     if len(together) > 1 and together[0][1].rules:
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
 
         rules = together[0][1].rules
         frames = [question.frame for _, question in together]
