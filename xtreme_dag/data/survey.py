@@ -55,25 +55,29 @@ def survey(
     Raises:
         UserError: no such dataset, or a dataset without a contract.
     """
+    contracts: dict[str, Contract] = {}
     calls = []
     for dataset in [catalogue.dataset(name) for name in datasets or catalogue.datasets]:
-        read_contract(contract_path(dataset.name))  # nothing is read where a contract is missing
+        contracts[dataset.name] = read_contract(contract_path(dataset.name))
         wanted = [
             (language, split, located)
             for split in dataset.splits.values()
             for language, located in _located(dataset, split, source, languages)
         ]
         root = getattr(source, "path", None)
-        calls += [(dataset, wanted[low : low + _TABLES], root) for low in range(0, len(wanted), _TABLES)]
-    total = sum(len(wanted) for _, wanted, _ in calls)
+        calls += [
+            (dataset, contracts[dataset.name], wanted[low : low + _TABLES], root)
+            for low in range(0, len(wanted), _TABLES)
+        ]
+    total = sum(len(wanted) for _, _, wanted, _ in calls)
     listen(f"{total} tables to check")
     tables: list[Table] = []
     originals: dict[str, list[Kept]] = {}
     found = zip(calls, abreast(check_tables, calls, enough=_WORTH_A_PROCESS, loads=_LOADS), strict=True)
     for dataset, group in groupby(found, key=lambda one: one[0][0]):
-        contract = read_contract(contract_path(dataset.name))
+        contract = contracts[dataset.name]
         kept: dict[str, dict[str, Kept]] = {}
-        for (_, wanted, _), checked in group:
+        for (_, _, wanted, _), checked in group:
             for (language, split, _), (table, known) in zip(wanted, checked, strict=True):
                 tables.append(table)
                 listen(f"{len(tables)} of {total} tables checked: {dataset.name} {split.name} {language}")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from xtreme_dag.benchmark.catalogue import Dataset, Split
 from xtreme_dag.data.contracts.check import Case, facts, judge_many
 from xtreme_dag.data.contracts.cross import Sketch, sketch
-from xtreme_dag.data.contracts.odcs import Contract, contract_path, read_contract
+from xtreme_dag.data.contracts.odcs import Contract
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located
 from xtreme_dag.errors import UserError
@@ -60,21 +60,18 @@ Wanted: TypeAlias = tuple[str, Split, Located]  # language, split, where the tab
 Checked: TypeAlias = tuple[Table, Sketch | None]
 
 
-def check_tables(dataset: Dataset, wanted: Sequence[Wanted], root: Path | None) -> list[Checked]:
+def check_tables(dataset: Dataset, contract: Contract, wanted: Sequence[Wanted], root: Path | None) -> list[Checked]:
     """Reads tables of a dataset and holds them against its contract.
 
     Args:
         dataset: the catalogue's entry.
+        contract: the dataset's.
         wanted: which tables.
         root: the source's folder, where it is one.
 
     Returns:
         For each, what was found, and what the rules across tables need; None for a table that cannot be read.
-
-    Raises:
-        UserError: the dataset has no contract.
     """
-    contract = read_contract(contract_path(dataset.name))
     done: list[Checked] = []
     held: list[tuple[Table, Case]] = []
 

@@ -164,9 +164,8 @@ class PackedEncoder(nn.Module):
         """
         device = tokens.input_ids.device
         layers = list(self.own_layers()) if self.shortens else []
-        exact = not self.training and not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
-        shared = any(type(value) is not nn.Parameter for layer in layers[-1:] for value in layer.parameters())
-        if not layers or not exact or shared or device.type != "cpu":
+        inexact = self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+        if device.type != "cpu" or inexact or not layers or not _has_its_own(layers[-1]):
             states: Tensor = self(tokens, tokens.first)
             return states
         with self.running(nn.ModuleList(layers[:-1])):
@@ -262,3 +261,8 @@ def length_buckets(lengths: np.ndarray[Any, np.dtype[Any]]) -> list[np.ndarray[A
         buckets.append(order[low:high])
         low = high
     return buckets
+
+
+def _has_its_own(layer: nn.Module) -> bool:
+    """Whether a layer's parameters are whole and here, shared with no other process."""
+    return all(type(value) is nn.Parameter for value in layer.parameters())

@@ -134,7 +134,7 @@ def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
     return Verdict(rule=rule.name, ok=ok, rows=rows, judged=judged)
 
 
-def apart(rule: Rule, answer: Verdict, frame: Any, rows: slice) -> Verdict:
+def apart(rule: Rule, answer: Verdict, frame: Any, start: int) -> Verdict:
     """The verdict on one of several tables that were judged as one, by a `strict` rule that is not about their sum.
 
     It is what an evaluation of the table alone would find.
@@ -143,13 +143,13 @@ def apart(rule: Rule, answer: Verdict, frame: Any, rows: slice) -> Verdict:
         rule: as it was put.
         answer: on all of them, without an error.
         frame: the table's own.
-        rows: where the table's rows were.
+        start: where its rows began.
     """
     if rule.expectation == ROW_COUNT:
         return Verdict(rule=rule.name, ok=_within(len(frame), rule.kwargs), judged=len(frame))
-    low, high = np.searchsorted(answer.rows, (rows.start, rows.stop))
+    low, high = np.searchsorted(answer.rows, (start, start + len(frame)))
     judged = int(frame[rule.kwargs["column"]].notna().sum()) if MOSTLY in rule.kwargs else 0
-    return Verdict(rule=rule.name, ok=low == high, rows=answer.rows[low:high] - rows.start, judged=judged)
+    return Verdict(rule=rule.name, ok=low == high, rows=answer.rows[low:high] - start, judged=judged)
 
 
 def _within(count: int, bounds: Mapping[str, Any]) -> bool:

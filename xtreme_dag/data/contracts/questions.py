@@ -6,7 +6,7 @@ Rules are put to stretches of rows, uniqueness to shares of the values in which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -34,19 +34,21 @@ class Question:
         rules: each without its tolerated share.
         frame: pandas.
         rows: row of the table of each row of the frame.
-        whole: nothing else is asked about the table: the frame has all its rows, in order, and some.
+        whole: the frame has all rows of the table.
         broken: rule -> why it cannot be put; such a rule is not among the others.
     """
 
     rules: Sequence[Rule]
     frame: Any
     rows: Rows
-    whole: bool = False
+    whole: bool
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def like(self, other: Question) -> bool:
-        """Whether the same is asked of the same columns."""
-        return list(self.rules) == list(other.rules) and list(self.frame.columns) == list(other.frame.columns)
+        """Whether the same is asked of the same columns, in whole tables that have rows."""
+        same_rules = list(self.rules) == list(other.rules)
+        same_columns = list(self.frame.columns) == list(other.frame.columns)
+        return self.whole and other.whole and same_rules and same_columns and min(len(self.rows), len(other.rows)) > 0
 
 
 def verdicts_of_many(many: Sequence[tuple[Whole, Sequence[Rule], Facts]]) -> list[list[Verdict]]:
@@ -74,43 +76,50 @@ def verdicts_of_many(many: Sequence[tuple[Whole, Sequence[Rule], Facts]]) -> lis
 Numbered = tuple[int, Question]  # of which table, and what is asked of it
 
 
-def _alike(questions: Iterator[Numbered]) -> Iterator[list[Numbered]]:
-    """Neighbouring questions whose frames fit together: whole tables under equal rules, a stretch of rows in all."""
+def _alike(questions: Iterable[Numbered]) -> Iterator[list[Numbered]]:
+    """Neighbouring questions that are alike, a stretch of rows in all; one that is not whole goes at once, by itself."""
     held: list[Numbered] = []
     for number, question in questions:
-        fits = held and question.whole and held[-1][1].whole and question.like(held[-1][1])
-        if held and not (fits and sum(len(one.frame) for _, one in held) + len(question.frame) <= ROWS):
+        rows = sum(len(one.rows) for _, one in held) + len(question.rows)
+        if held and not (rows <= ROWS and question.like(held[-1][1])):
             yield held
             held = []
         held.append((number, question))
+        if not question.whole:
+            yield held
+            held = []
     if held:
         yield held
 
 
 def _answers(together: Sequence[Numbered]) -> list[list[Verdict]]:
     """What Great Expectations says to each question; to several, what it says to their frames one below the other."""
-    if len(together) > 1 and together[0][1].rules:
-        import pandas as pd
-
-        rules = together[0][1].rules
-        frames = [question.frame for _, question in together]
-        starts = np.cumsum([0, *map(len, frames)])
-        shifted = []
-        for frame, start in zip(frames, starts.tolist(), strict=False):
-            codes = {_column(rule): frame[_column(rule)] + start for rule in rules if rule.expectation == UNIQUE}
-            shifted.append(frame.assign(**codes))
-        answers = evaluate(rules, pd.concat(shifted, ignore_index=True))
-        if not any(answer.error for answer in answers):
-            return [
-                [
-                    apart(rule, answer, frame, slice(*starts[one : one + 2].tolist()))
-                    for rule, answer in zip(rules, answers, strict=True)
-                ]
-                for one, frame in enumerate(frames)
-            ]
-    return [
+    questions = [question for _, question in together]
+    found = _joint_answers(questions) if len(questions) > 1 and questions[0].rules else None
+    return found or [
         evaluate(question.rules, question.frame, counted=not question.whole) if question.rules else []
-        for _, question in together
+        for question in questions
+    ]
+
+
+def _joint_answers(questions: Sequence[Question]) -> list[list[Verdict]] | None:
+    """The answers to questions that are alike; None if there was an error, which may be that of one table alone."""
+    import pandas as pd
+
+    rules = questions[0].rules
+    starts = np.cumsum([0, *(len(question.rows) for question in questions)]).tolist()
+    shifted = []
+    for question, start in zip(questions, starts, strict=False):
+        frame = question.frame  # equal values have equal numbers in a table, and others in another one
+        shifted.append(
+            frame.assign(**{_column(r): frame[_column(r)] + start for r in rules if r.expectation == UNIQUE})
+        )
+    answers = evaluate(rules, pd.concat(shifted, ignore_index=True))
+    if any(answer.error for answer in answers):
+        return None
+    return [
+        [apart(rule, answer, question.frame, start) for rule, answer in zip(rules, answers, strict=True)]
+        for question, start in zip(questions, starts, strict=False)
     ]
 
 
@@ -141,7 +150,8 @@ def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Qu
     for column, group in groupby(sorted(unique, key=_column), key=_column) if not at_once else ():
         asked = list(group)
         for rows, codes in _shares(table, column):
-            yield Question(rules=asked, frame=pd.DataFrame({column: codes}), rows=rows)
+            whole = len(rows) == len(table)
+            yield Question(rules=asked, frame=pd.DataFrame({column: codes}), rows=rows, whole=whole)
     tests = _tests(table, others, known)
     start = 0
     for frame, broken in _frames(table, others, tests, size=ROWS) if others or at_once else ():
@@ -149,8 +159,7 @@ def _questions(table: Whole, rules: Sequence[Rule], known: Facts) -> Iterator[Qu
             ((_, frame[column]),) = _shares(table, column)
         asked = [rule for rule in strictly if rule in at_once or (rule in others and rule.name not in broken)]
         rows = np.arange(start, start + len(frame))
-        whole = 0 < len(frame) == len(table) and len(asked) + len(broken) == len(rules)
-        yield Question(rules=asked, frame=frame, rows=rows, whole=whole, broken=broken)
+        yield Question(rules=asked, frame=frame, rows=rows, whole=len(frame) == len(table), broken=broken)
         start += len(frame)
 
 
