@@ -29,3 +29,18 @@ def test_a_key_that_stands_twice_is_an_error(text):
 
 def test_merge_keys_and_numbers_as_keys_still_work():
     assert read_yaml("base: &b {x: 1}\nmore: {<<: *b, y: 2}\n1: one")["more"] == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.getcwd []",
+        "a: !!python/name:os.system ''",
+        "- !!python/module:os ''",
+        "!!python/object/new:tuple [[1]]",
+        "!!python/tuple [1, 2]",
+    ],
+)
+def test_a_text_makes_no_object_and_calls_nothing(text):
+    with pytest.raises(yaml.constructor.ConstructorError, match="could not determine a constructor"):
+        read_yaml(text)
