@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from xtreme_dag.errors import UserError
 
 SLOW = """
 import time
+from pathlib import Path
 from xtreme_dag.data.abreast import abreast
 for _ in abreast(time.sleep, [(0,), (0,), (60,), (60,)], enough=2):
     print("done", flush=True)
@@ -51,16 +53,41 @@ def test_what_a_call_raises_comes_when_it_is_its_turn(enough):
     assert (raised.value.where, raised.value.fix) == ("three", "take another")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_the_one_that_started_it(how):
-    parent = psutil.Popen(
-        [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+def started(code, folder):
+    """A process, and a group of its own, that runs some code."""
+    return psutil.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{folder}"},
     )  # fmt: skip
+
+
+def ended(parent, family):
+    """What the process said last; it and its family are gone soon."""
+    assert not psutil.wait_procs([parent, *family], timeout=30)[1]
+    return parent.communicate()[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_the_one_that_started_it(how, tmp_path):
+    parent = started(SLOW, tmp_path)
     assert parent.stdout.readline() == parent.stdout.readline() == "done\n"
     family = parent.children(recursive=True)
     assert len(family) >= 2
-    started = time.monotonic()
     parent.send_signal(how)
-    assert not psutil.wait_procs([parent, *family], timeout=30)[1]
-    assert time.monotonic() - started < 30
+    ended(parent, family)
+
+
+@pytest.mark.parametrize("when", ["loading", "working"])
+def test_an_interruption_from_a_terminal_is_heard_by_the_parent_alone(when, tmp_path):
+    """It goes to the whole group."""
+    (tmp_path / "slow_to_load.py").write_text("import time\nopen('loading', 'w').close()\ntime.sleep(20)\n")
+    parent = started(SLOW.replace("2):", "2, loads=('slow_to_load',)):") if when == "loading" else SLOW, tmp_path)
+    if when == "working":
+        assert parent.stdout.readline() == "done\n"
+    while when == "loading" and not (tmp_path / "loading").exists():
+        time.sleep(0.05)
+    family = parent.children(recursive=True)
+    os.killpg(parent.pid, signal.SIGINT)
+    said = ended(parent, family)
+    assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1 and said.count("\n") < 40

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -36,11 +36,12 @@ def abreast(
         return
     # Forks of a process without threads of its own: a fork copies locks that other threads hold at that moment.
     serving = get_context("forkserver")
-    serving.set_forkserver_preload(["xtreme_dag.data.leaving", *loads])
+    serving.set_forkserver_preload(["xtreme_dag.data.with_parent", *loads])
     # Nothing is ever written: its end, closed or gone with this process, ends the processes.
     ending, open_here = serving.Pipe(duplex=False)
     pool = ProcessPoolExecutor(processes, serving, initializer=_attend, initargs=(ending,))
     try:
+        _start_server()
         for future in [pool.submit(function, *call) for call in calls]:
             yield future.result()
     except BaseException:
@@ -51,9 +52,18 @@ def abreast(
         open_here.close()
 
 
+def _start_server() -> None:
+    """Starts the process that is forked, with interruptions blocked for it and its forks: the parent acts on them."""
+    resource_tracker.ensure_running()  # it would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _attend(ending: Connection) -> None:
-    """Leaves an interruption to the parent, and ends with it, however it ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ends with the parent, however it ended."""
     threading.Thread(target=_end_with_parent, args=(ending,), daemon=True).start()
 
 

@@ -7,6 +7,7 @@ is reported as a mere failure: so the number of results is asserted, and an erro
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -217,7 +218,10 @@ def _definition() -> Any:
     """The batch definition of this process; making a context costs more than a check."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
+    from tqdm import tqdm
 
+    # The bars, hidden or not, have a lock; their own is a semaphore of the system, which a killed process leaves behind.
+    tqdm.set_lock(threading.RLock())
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")
