@@ -28,7 +28,7 @@ def test_compression_is_told_by_content_not_by_name(tmp_path, suffix):
     path = tmp_path / "a.tsv"
     path.write_bytes(PACKERS[suffix]("ä\nb\n".encode()))
     assert every(path) == ["ä", "b"]
-    assert content(path, PLACE) == "ä\nb\n"
+    assert content(path, PLACE, mark=b'"') == "ä\nb\n"
 
 
 @settings(max_examples=60, deadline=None)
@@ -57,7 +57,7 @@ def test_a_byte_order_mark_is_dropped(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("\ufeffa\nb\n".encode())
     assert every(path) == ["a", "b"]
-    assert content(path, PLACE).startswith("a")
+    assert content(path, PLACE, mark=b'"').startswith("a")
 
 
 def test_bytes_that_are_not_utf8_name_the_line(tmp_path):
@@ -91,9 +91,21 @@ def test_a_line_that_is_too_long_is_refused_without_holding_it(tmp_path, monkeyp
         every(path)
 
 
+@pytest.mark.parametrize("mark", [b'"', b"<"])
+def test_a_text_that_is_too_long_is_refused_before_the_rest_is_read(tmp_path, monkeypatch, mark):
+    path = tmp_path / "a.json"
+    monkeypatch.setattr(reading, "BLOCK", 1000)
+    monkeypatch.setattr(reading, "LONGEST_LINE", 5000)
+    path.write_bytes(mark + b"x" * 4000 + mark + b"y" * 4900 + mark)
+    assert len(content(path, PLACE, mark=mark)) == 8903
+    path.write_bytes(mark + b"x" * 7000 + mark + b"\xff")
+    with pytest.raises(UserError, match="a text of more than 0 MiB"):
+        content(path, PLACE, mark=mark)
+
+
 def test_a_file_that_is_too_large_to_parse_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "LARGEST_FILE", 1 << 20)
     path = tmp_path / "a.json.gz"
     path.write_bytes(gzip.compress(b" " * (6 << 20)))
     with pytest.raises(UserError, match="larger than 1 MiB"):
-        content(path, PLACE)
+        content(path, PLACE, mark=b'"')

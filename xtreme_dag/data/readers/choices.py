@@ -56,7 +56,7 @@ def read_copa_xml(files: Files, options: Options, place: Place) -> Iterator[Chun
     low, high = options["items"]
     for path in files.values():
         try:
-            root = ET.fromstring(content(path, place))
+            root = ET.fromstring(content(path, place, mark=b"<"))
         except ET.ParseError as error:
             raise place.error(f"not XML: {error}", path, error.position[0]) from None
         items = root.findall("item")

@@ -101,17 +101,28 @@ def lines(path: Path, place: Place) -> Iterator[tuple[int, list[str]]]:
         yield number, text.split("\n")
 
 
-def content(path: Path, place: Place) -> str:
+def content(path: Path, place: Place, *, mark: bytes) -> str:
     """A whole file as text.
 
+    Args:
+        path: the file.
+        place: for errors.
+        mark: the character that stands at the end of every text in the format, so that a text that is too long is
+            refused before all of it is read: `"` of JSON, `<` of XML.
+
     Raises:
-        UserError: not UTF-8, a broken or truncated archive, or larger than `LARGEST_FILE`.
+        UserError: not UTF-8, a broken or truncated archive, larger than `LARGEST_FILE`, or a text longer than
+            `LONGEST_LINE`.
     """
     held = bytearray()
+    since = 0  # bytes since the last mark
     for block in _read(path, place):
         held += block
         if len(held) > LARGEST_FILE:
             raise place.error(f"larger than {LARGEST_FILE >> 20} MiB", path)
+        since = len(block) - found - 1 if (found := block.rfind(mark)) >= 0 else since + len(block)
+        if since > LONGEST_LINE:
+            raise place.error(f"a text of more than {LONGEST_LINE >> 20} MiB", path)
     return _decoded(bytes(held), path, place, 1).removeprefix("\ufeff")
 
 

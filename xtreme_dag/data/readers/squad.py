@@ -84,7 +84,7 @@ def context_of(paragraph: dict[str, Any], path: Path, place: Place) -> str:
 def articles(path: Path, place: Place) -> list[dict[str, Any]]:
     """The articles of a file in SQuAD's JSON."""
     try:
-        release = json.loads(content(path, place))
+        release = json.loads(content(path, place, mark=b'"'))
     except json.JSONDecodeError as error:
         raise place.error(f"not JSON: {error.msg}", path, error.lineno) from None
     found = need(release, "data", path, place)
@@ -108,7 +108,7 @@ def need(record: Any, name: str, path: Path, place: Place) -> Any:
 def listed(path: Path, keys: list[str], place: Place) -> frozenset[str]:
     """The ids that a JSON file lists under some keys."""
     try:
-        found = json.loads(content(path, place))
+        found = json.loads(content(path, place, mark=b'"'))
     except json.JSONDecodeError as error:
         raise place.error(f"not JSON: {error.msg}", path, error.lineno) from None
     for key in keys:
