@@ -136,7 +136,7 @@ def combined(rule: Rule, parts: Sequence[Verdict]) -> Verdict:
 
 
 def apart(rule: Rule, answer: Verdict, frame: Any, start: int) -> Verdict:
-    """The verdict on one of several tables that were judged as one, by a `strict` rule that is not about their sum.
+    """The verdict of a `strict` rule on one of several tables that were judged as one.
 
     It is what an evaluation of the table alone would find.
 
@@ -150,7 +150,7 @@ def apart(rule: Rule, answer: Verdict, frame: Any, start: int) -> Verdict:
         return Verdict(rule=rule.name, ok=_within(len(frame), rule.kwargs), judged=len(frame))
     low, high = np.searchsorted(answer.rows, (start, start + len(frame)))
     judged = int(frame[rule.kwargs["column"]].notna().sum()) if MOSTLY in rule.kwargs else 0
-    return Verdict(rule=rule.name, ok=low == high, rows=answer.rows[low:high] - start, judged=judged)
+    return Verdict(rule=rule.name, ok=bool(low == high), rows=answer.rows[low:high] - start, judged=judged)
 
 
 def _within(count: int, bounds: Mapping[str, Any]) -> bool:
