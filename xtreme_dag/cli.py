@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.quick_start import quick_start
 
 # name -> (module, what it does in a line), in the order in which a newcomer needs them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -86,6 +87,7 @@ def program(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the program; errors go to stderr in one or two lines, with exit code 1 (2 for wrong usage)."""
+    quick_start()
     try:
         code: Any = program.main(args=arguments, prog_name="xtreme-dag", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

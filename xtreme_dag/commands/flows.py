@@ -44,7 +44,7 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
     with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
         answer = Path(folder) / "answer.json"
         child = subprocess.Popen(
-            [sys.executable, "-m", module, json.dumps({**request, "answer": str(answer)})],
+            [sys.executable, "-m", "xtreme_dag.quick_start", module, json.dumps({**request, "answer": str(answer)})],
             env=environment,
             stdin=subprocess.PIPE,
             # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.

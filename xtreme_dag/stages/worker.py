@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 
 from xtreme_dag.errors import UserError
+from xtreme_dag.quick_start import quick_start
 from xtreme_dag.stages.context import StageContext
 
 # A process that has grown by this much since its last collection has something to collect.
@@ -41,6 +42,7 @@ def _read_requests(requests: SimpleQueue[str]) -> None:
 
 def main() -> None:
     """Serves requests until the parent closes the pipe."""
+    quick_start()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     guard = threading.Lock()

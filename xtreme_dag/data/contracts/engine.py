@@ -160,9 +160,9 @@ def _within(count: int, bounds: Mapping[str, Any]) -> bool:
 
 
 def _results(rules: Sequence[Rule], batch: Any, detail: str) -> dict[str, Any]:
-    from great_expectations import ExpectationSuite
+    import great_expectations as gx
 
-    suite = ExpectationSuite(name="contract", expectations=[expectation(rule) for rule in rules])
+    suite = gx.ExpectationSuite(name="contract", expectations=[expectation(rule) for rule in rules])
     outcome = batch.validate(suite, result_format=detail)
     results = {result.expectation_config.meta["rule"]: result for result in outcome.results}
     if len(outcome.results) != len(rules) or set(results) != {rule.name for rule in rules}:
@@ -176,31 +176,13 @@ def expectation(rule: Rule) -> Any:
     Raises:
         UserError: it is not one of `EXPECTATIONS`.
     """
-    from great_expectations.expectations.core.expect_column_value_lengths_to_be_between import (
-        ExpectColumnValueLengthsToBeBetween,
-    )
-    from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
-    from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
-    from great_expectations.expectations.core.expect_column_values_to_be_unique import ExpectColumnValuesToBeUnique
-    from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
-    from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
+    if rule.expectation not in EXPECTATIONS:
+        fix = nearest(rule.expectation, EXPECTATIONS)
+        raise UserError(f"expectation {rule.expectation!r} is not one that is run", where=f"rule {rule.name}", fix=fix)
+    import great_expectations as gx
 
-    meta = {"rule": rule.name}
-    match rule.expectation:
-        case "expect_column_values_to_be_unique":
-            return ExpectColumnValuesToBeUnique(**rule.kwargs, meta=meta)
-        case "expect_column_values_to_not_be_null":
-            return ExpectColumnValuesToNotBeNull(**rule.kwargs, meta=meta)
-        case "expect_column_values_to_be_in_set":
-            return ExpectColumnValuesToBeInSet(**rule.kwargs, meta=meta)
-        case "expect_column_value_lengths_to_be_between":
-            return ExpectColumnValueLengthsToBeBetween(**rule.kwargs, meta=meta)
-        case "expect_column_values_to_be_between":
-            return ExpectColumnValuesToBeBetween(**rule.kwargs, meta=meta)
-        case "expect_table_row_count_to_be_between":
-            return ExpectTableRowCountToBeBetween(**rule.kwargs, meta=meta)
-    fix = nearest(rule.expectation, EXPECTATIONS)
-    raise UserError(f"expectation {rule.expectation!r} is not one that is run", where=f"rule {rule.name}", fix=fix)
+    kind = getattr(gx.expectations, rule.expectation.title().replace("_", ""))
+    return kind(**rule.kwargs, meta={"rule": rule.name})
 
 
 def _error(result: Any) -> str:
