@@ -18,7 +18,13 @@ _NEW_OBJECTS = 50_000  # more of them save nothing further
 def quick_start() -> None:
     """Lets Python look for garbage seldom in this process, and not at its end."""
     gc.set_threshold(_NEW_OBJECTS)
-    atexit.register(gc.freeze)
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Takes everything out of the interpreter's last collection."""
+    if "duckdb" not in sys.modules:  # its binding prints a list of what was not taken apart
+        gc.freeze()
 
 
 if __name__ == "__main__":
