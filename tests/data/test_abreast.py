@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from xtreme_dag.data import abreast as module
 from xtreme_dag.data.abreast import abreast
 from xtreme_dag.errors import UserError
 
@@ -24,6 +25,14 @@ for _ in abreast(time.sleep, [(0,), (0,), (60,), (60,)], enough=2):
 
 def double(number):
     return os.getpid(), 2 * number
+
+
+def begin(number):
+    return os.getpid(), 2 * number
+
+
+def finish(number, begun=None):
+    return os.getpid(), begun or begin(number)
 
 
 def refuse(number):
@@ -42,6 +51,15 @@ def test_answers_come_in_order_from_several_processes():
 
 def test_few_calls_are_not_worth_a_process():
     assert list(abreast(double, [(1,), (2,), (3,)], enough=2)) == [(os.getpid(), 2 * number) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(("seconds", "by_whom"), [(60, "all here"), (0, "none here")])
+def test_calls_are_begun_here_while_the_others_load(seconds, by_whom, monkeypatch):
+    monkeypatch.setattr(module, "_LOADING", seconds)
+    found = list(abreast(finish, [(number,) for number in range(40)], enough=20, ahead=begin))
+    assert [answer for _, (_, answer) in found] == [2 * number for number in range(40)]
+    assert os.getpid() not in {finished for finished, _ in found}
+    assert {begun == os.getpid() for _, (begun, _) in found} == {by_whom == "all here"}
 
 
 @pytest.mark.parametrize("enough", [2, 100])

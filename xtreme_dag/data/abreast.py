@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import takewhile
 from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -14,10 +16,17 @@ from typing import Any, TypeVar
 Found = TypeVar("Found")
 # Each process has libraries and a table in memory: a few hundred megabytes.
 _MOST = 8
+# Seconds that a library takes to load that is worth loading once for all.
+_LOADING = 4.0
 
 
 def abreast(
-    function: Callable[..., Found], calls: Sequence[tuple[Any, ...]], *, enough: int, loads: Sequence[str] = ()
+    function: Callable[..., Found],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    enough: int,
+    loads: Sequence[str] = (),
+    ahead: Callable[..., Any] | None = None,
 ) -> Iterator[Found]:
     """What a function returns for each call's arguments, in order, as soon as it is known.
 
@@ -26,6 +35,8 @@ def abreast(
         calls: the arguments of each call; they are sent to the processes.
         enough: how many calls justify a process. With fewer than two times as many all is done in this one.
         loads: modules that each process needs; they are imported once for all of them.
+        ahead: what can be done of a call without these modules. It gets the arguments of the first calls, in this
+            process, for as long as the others load; what it returns is handed to the function as one argument more.
 
     Raises:
         Whatever a call raised, when it is its turn; what has not begun by then is not done.
@@ -42,7 +53,8 @@ def abreast(
     pool = ProcessPoolExecutor(processes, serving, initializer=_attend, initargs=(ending,))
     try:
         _start_server()
-        for future in [pool.submit(function, *call) for call in calls]:
+        begun = [] if ahead is None else _begun(ahead, calls)
+        for future in [pool.submit(function, *call) for call in (*begun, *calls[len(begun) :])]:
             yield future.result()
     except BaseException:
         open_here.close()  # an interruption does not wait for what is being done
@@ -50,6 +62,12 @@ def abreast(
     finally:
         pool.shutdown(cancel_futures=True)
         open_here.close()
+
+
+def _begun(ahead: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The first calls, as many as there is time for, each with what was done of it ahead."""
+    end = time.monotonic() + _LOADING
+    return [(*call, ahead(*call)) for call in takewhile(lambda _: time.monotonic() < end, calls)]
 
 
 def _start_server() -> None:

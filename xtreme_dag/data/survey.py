@@ -15,12 +15,12 @@ from xtreme_dag.data.contracts.odcs import Contract, Rule, contract_path, read_c
 from xtreme_dag.data.contracts.questions import whole_frame
 from xtreme_dag.data.prepare import canonical
 from xtreme_dag.data.sources import Located, Source
-from xtreme_dag.data.table_check import Table, check_tables, prepare_params
+from xtreme_dag.data.table_check import Table, check_tables, prepare_params, read_tables
 from xtreme_dag.errors import UserError
 
 _TABLES = 8  # in a call: Great Expectations is asked about several small ones at once
 # Loading it takes as long as it takes to check a few dozen small tables.
-_WORTH_A_PROCESS = 3
+_WORTH_A_PROCESS = 2
 _LOADS = ("great_expectations", "pandas", "xtreme_dag.data.table_check")
 
 
@@ -73,7 +73,8 @@ def survey(
     listen(f"{total} tables to check")
     tables: list[Table] = []
     originals: dict[str, list[Kept]] = {}
-    found = zip(calls, abreast(check_tables, calls, enough=_WORTH_A_PROCESS, loads=_LOADS), strict=True)
+    answers = abreast(check_tables, calls, enough=_WORTH_A_PROCESS, loads=_LOADS, ahead=read_tables)
+    found = zip(calls, answers, strict=True)
     for dataset, group in groupby(found, key=lambda one: one[0][0]):
         contract = contracts[dataset.name]
         kept: dict[str, dict[str, Kept]] = {}

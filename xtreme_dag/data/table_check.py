@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -57,10 +58,25 @@ class Table:
 
 
 Wanted: TypeAlias = tuple[str, Split, Located]  # language, split, where the table is
-Checked: TypeAlias = tuple[Table, Sketch | None]
+Checked: TypeAlias = tuple[Table, Sketch | None]  # what rules across tables need; None for one that cannot be read
+Read: TypeAlias = tuple[Checked, Case | None]  # what its check needs
 
 
-def check_tables(dataset: Dataset, contract: Contract, wanted: Sequence[Wanted], root: Path | None) -> list[Checked]:
+def read_tables(dataset: Dataset, contract: Contract, wanted: Sequence[Wanted], root: Path | None) -> list[Read]:
+    """The first of some tables of a dataset, as many as may be held; the arguments are those of `check_tables`."""
+    tables: list[Read] = []
+    room = _HELD
+    for language, split, located in wanted:
+        tables.append(_read(dataset, language, split, located, contract, root))
+        room -= _rows(tables[-1])
+        if room <= 0:
+            break
+    return tables
+
+
+def check_tables(
+    dataset: Dataset, contract: Contract, wanted: Sequence[Wanted], root: Path | None, ahead: Sequence[Read] = ()
+) -> list[Checked]:
     """Reads tables of a dataset and holds them against its contract.
 
     Args:
@@ -68,38 +84,41 @@ def check_tables(dataset: Dataset, contract: Contract, wanted: Sequence[Wanted],
         contract: the dataset's.
         wanted: which tables.
         root: the source's folder, where it is one.
+        ahead: the first of them, from `read_tables`; they are not read again.
 
     Returns:
         For each, what was found, and what the rules across tables need; None for a table that cannot be read.
     """
     done: list[Checked] = []
-    held: list[tuple[Table, Case]] = []
+    held: list[tuple[Checked, Case]] = []
 
     def judge_held() -> None:
-        for (found, (rows, known, _)), (outcome, _) in zip(
-            held, judge_many(contract, [case for _, case in held]), strict=True
-        ):
-            found.rules = outcome["rules"]
-            done.append((found, sketch(rows, dataset.format, known.language)))
+        for (table, _), (outcome, _) in zip(held, judge_many(contract, [case for _, case in held]), strict=True):
+            table[0].rules = outcome["rules"]
+            done.append(table)
         held.clear()
 
-    for language, split, located in wanted:
-        found, case = _read(dataset, language, split, located, contract, root)
+    rest = (_read(dataset, *table, contract, root) for table in wanted[len(ahead) :])
+    for table, case in chain(ahead, rest):
         if case is None:
             judge_held()
-            done.append((found, None))
+            done.append(table)
         else:
-            held.append((found, case))
-            if sum(len(rows) for _, (rows, _, _) in held) >= _HELD:
+            held.append((table, case))
+            if sum(map(_rows, held)) >= _HELD:
                 judge_held()
     judge_held()
     return done
 
 
+def _rows(table: Read) -> int:
+    return 0 if table[1] is None else len(table[1][0])
+
+
 def _read(
     dataset: Dataset, language: str, split: Split, located: Located, contract: Contract, root: Path | None
-) -> tuple[Table, Case | None]:
-    """A table and what its check needs; None, and why, for one that cannot be read."""
+) -> Read:
+    """A table, not yet judged; for one that cannot be read, why."""
     found = Table(
         dataset=dataset.name,
         language=language,
@@ -115,10 +134,10 @@ def _read(
     except UserError as error:
         found.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
                         "error": str(error)}]  # fmt: skip
-        return found, None
+        return (found, None), None
     if found.counts.get("repeated_ids"):
         found.notes.append(f"{found.counts['repeated_ids']} rows share their id in the file with another row")
-    return found, (rows, facts(params, found.counts, contract), params)
+    return (found, sketch(rows, dataset.format, language)), (rows, facts(params, found.counts, contract), params)
 
 
 def prepare_params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:
