@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import runpy
 import sys
 
 _NEW_OBJECTS = 50_000  # more of them save nothing further
@@ -28,6 +27,8 @@ def _leave() -> None:
 
 
 if __name__ == "__main__":
+    import runpy
+
     quick_start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -39,7 +39,7 @@ def abreast(
             process, for as long as the others load; what it returns is handed to the function as one argument more.
 
     Raises:
-        Whatever a call raised, when it is its turn; what has not begun by then is not done.
+        Whatever a call raised, when it is its turn; what has not begun by then is not done. What `ahead` raised, at once.
     """
     processes = min(_MOST, len(os.sched_getaffinity(0)), len(calls) // enough)
     if processes < 2:
@@ -47,7 +47,7 @@ def abreast(
         return
     # Forks of a process without threads of its own: a fork copies locks that other threads hold at that moment.
     serving = get_context("forkserver")
-    serving.set_forkserver_preload(["xtreme_dag.data.with_parent", *loads])
+    serving.set_forkserver_preload(["xtreme_dag.data.fork_server", *loads])
     # Nothing is ever written: its end, closed or gone with this process, ends the processes.
     ending, open_here = serving.Pipe(duplex=False)
     pool = ProcessPoolExecutor(processes, serving, initializer=_attend, initargs=(ending,))

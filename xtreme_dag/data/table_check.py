@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -57,26 +57,38 @@ class Table:
         return [rule for rule in self.rules if rule["count"] and (rule["ok"] or rule["severity"] != "error")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A table that has been read.
+
+    Attributes:
+        table: what was found.
+        sketch: what the rules across tables need; None for a table that cannot be read.
+        case: what its check needs; likewise.
+    """
+
+    table: Table
+    sketch: Sketch | None = None
+    case: Case | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return 0 if self.case is None else len(self.case[0])
+
+
 Wanted: TypeAlias = tuple[str, Split, Located]  # language, split, where the table is
-Checked: TypeAlias = tuple[Table, Sketch | None]  # what rules across tables need; None for one that cannot be read
-Read: TypeAlias = tuple[Checked, Case | None]  # what its check needs
 
 
 def read_tables(dataset: Dataset, contract: Contract, wanted: Sequence[Wanted], root: Path | None) -> list[Read]:
     """The first of some tables of a dataset, as many as may be held; the arguments are those of `check_tables`."""
-    tables: list[Read] = []
-    room = _HELD
-    for language, split, located in wanted:
-        tables.append(_read(dataset, language, split, located, contract, root))
-        room -= _rows(tables[-1])
-        if room <= 0:
-            break
-    return tables
+    tables = (_read(dataset, *each, contract, root) for each in wanted)
+    return next(_held(tables), [])
 
 
 def check_tables(
     dataset: Dataset, contract: Contract, wanted: Sequence[Wanted], root: Path | None, ahead: Sequence[Read] = ()
-) -> list[Checked]:
+) -> list[tuple[Table, Sketch | None]]:
     """Reads tables of a dataset and holds them against its contract.
 
     Args:
@@ -89,30 +101,27 @@ def check_tables(
     Returns:
         For each, what was found, and what the rules across tables need; None for a table that cannot be read.
     """
-    done: list[Checked] = []
-    held: list[tuple[Checked, Case]] = []
-
-    def judge_held() -> None:
-        for (table, _), (outcome, _) in zip(held, judge_many(contract, [case for _, case in held]), strict=True):
-            table[0].rules = outcome["rules"]
-            done.append(table)
-        held.clear()
-
-    rest = (_read(dataset, *table, contract, root) for table in wanted[len(ahead) :])
-    for table, case in chain(ahead, rest):
-        if case is None:
-            judge_held()
-            done.append(table)
-        else:
-            held.append((table, case))
-            if sum(map(_rows, held)) >= _HELD:
-                judge_held()
-    judge_held()
+    done: list[tuple[Table, Sketch | None]] = []
+    rest = (_read(dataset, *each, contract, root) for each in wanted[len(ahead) :])
+    for held in _held(chain(ahead, rest)):
+        readable = [(one.table, one.case) for one in held if one.case is not None]
+        outcomes = judge_many(contract, [case for _, case in readable])
+        for (table, _), (outcome, _) in zip(readable, outcomes, strict=True):
+            table.rules = outcome["rules"]
+        done += [(one.table, one.sketch) for one in held]
     return done
 
 
-def _rows(table: Read) -> int:
-    return 0 if table[1] is None else len(table[1][0])
+def _held(tables: Iterable[Read]) -> Iterator[list[Read]]:
+    """Neighbouring tables, as many as may be held at a time."""
+    held: list[Read] = []
+    for table in tables:
+        held.append(table)
+        if sum(each.rows for each in held) >= _HELD:
+            yield held
+            held = []
+    if held:
+        yield held
 
 
 def _read(
@@ -134,10 +143,14 @@ def _read(
     except UserError as error:
         found.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
                         "error": str(error)}]  # fmt: skip
-        return (found, None), None
+        return Read(table=found)
     if found.counts.get("repeated_ids"):
         found.notes.append(f"{found.counts['repeated_ids']} rows share their id in the file with another row")
-    return (found, sketch(rows, dataset.format, language)), (rows, facts(params, found.counts, contract), params)
+    return Read(
+        table=found,
+        sketch=sketch(rows, dataset.format, language),
+        case=(rows, facts(params, found.counts, contract), params),
+    )
 
 
 def prepare_params(dataset: Dataset, language: str, split: Split, located: Located) -> dict[str, Any]:

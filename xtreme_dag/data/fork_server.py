@@ -1,4 +1,4 @@
-"""Loaded first by the process that only waits to be forked, see `abreast`: it ends at once when its parent has ended.
+"""Loaded first by the process that only waits to be forked, see `abreast`: it starts quickly and ends with its parent.
 
 By itself it would first load and then take apart what it was told to load, for seconds, and whoever reads this
 program's output through a pipe would wait for that: it holds the pipe too.
