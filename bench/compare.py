@@ -1,6 +1,6 @@
 """Speed of `compare` on 10 million prediction rows, against scipy.stats.bootstrap called per language.
 
-    python bench/compare.py [--rows 10000000] [--repeats 3]
+    python -m bench.compare [--rows 10000000] [--repeats 3]
 
 Ours: `compare_conditions` from the Parquet files to the corrected effects, 1,000 resamples. The peer: only its
 resampling, on arrays that are in memory already, one call per language. `examples` is like for like: every run is a

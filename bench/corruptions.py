@@ -1,8 +1,8 @@
 """Damaged copies of a folder's datasets: whether `xtreme-dag data check` names what is wrong, how fast.
 
-    python bench/corruptions.py --source ../shared/data [--dataset xquad ...] [--json]
+    python -m bench.corruptions --source ../shared/data [--dataset xquad ...] [--json]
 
-For each dataset that the folder has and each of nine kinds of damage (`tests/data/data_corruptions.py` makes them, for
+For each dataset that the folder has and each of nine kinds of damage (`tests/contracts/corruptions.py` makes them, for
 the tests as well), one table's files are damaged in a copy of the folder and the program checks the whole dataset.
 Prints what it named (what it did not say of the undamaged copy) and the seconds of the command, its start included.
 Exit code 1 if a damage goes unnoticed, ends in a traceback or takes ten seconds or more.
@@ -24,7 +24,6 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "data")]
 
 LIMIT = 10.0  # seconds
 ENGLISH_LAST = ("en",)
@@ -56,10 +55,9 @@ def violations(tables: list[dict[str, Any]]) -> dict[tuple[str, str, str, str], 
 
 def targets(folder: Path, dataset: str) -> Iterator[Any]:
     """The tables of a dataset, one language a split, those for selection first: their labels are in the same file."""
-    from data_corruptions import target
-
-    from xtreme_dag.benchmark.catalogue import load_catalogue
-    from xtreme_dag.data.sources import open_source
+    from tests.contracts.corruptions import target
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.catalogue.sources import open_source
 
     source, entry = open_source("folder", {"path": str(folder)}), load_catalogue().dataset(dataset)
     for split in sorted(entry.splits.values(), key=lambda one: ("select", "train", "test").index(one.use)):
@@ -71,7 +69,7 @@ def targets(folder: Path, dataset: str) -> Iterator[Any]:
 
 def run(folder: Path, dataset: str) -> Iterator[dict[str, Any]]:
     """One entry for each kind of damage of a dataset."""
-    from data_corruptions import CORRUPTIONS
+    from tests.contracts.corruptions import CORRUPTIONS
 
     found = list(targets(folder, dataset))
     before = violations(check(folder, dataset)[1])
@@ -119,8 +117,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
 
-    from xtreme_dag.benchmark.catalogue import load_catalogue
-    from xtreme_dag.data.sources import open_source
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.catalogue.sources import open_source
 
     source, catalogue = open_source("folder", {"path": str(given.source)}), load_catalogue()
     names = given.dataset or [

@@ -1,6 +1,6 @@
 """Evaluation speed, each peer in the same run: XNLI in 15 languages, Tatoeba in 41, a sweep over 25 layers.
 
-    python bench/evaluation.py [xnli|xlmr|tatoeba|sweep ...] [--rows 120] [--pairs N] [--rounds 3] [--threads 1] > evaluation.json
+    python -m bench.evaluation [xnli|xlmr|tatoeba|sweep ...] [--rows 120] [--pairs N] [--rounds 3] [--threads 1] > evaluation.json
 
 Peers of `xnli`: one loop per language with a model load each and examples padded to 128 (the XTREME scripts' way), and
 `Trainer.predict` with dynamic padding in random order. Peer of `tatoeba`: per language a model load, tokenisation, all
@@ -29,11 +29,9 @@ import pyarrow as pa
 import torch
 from peers import DATA, LABELS, SPECIALS, collate, make_tokenizer, synthetic
 
-from xtreme_dag.benchmark.catalogue import load_catalogue
-from xtreme_dag.benchmark.languages import languages
-from xtreme_dag.data.canonical import SCHEMAS, write_table
-from xtreme_dag.data.encode import encode
-from xtreme_dag.data.encoded import open_encoded, write_encoded
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.catalogue.languages import languages
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation import engine
 from xtreme_dag.evaluation.classification import evaluate_classification
 from xtreme_dag.evaluation.embeddings import embed, embed_layers, special_ids
@@ -41,7 +39,9 @@ from xtreme_dag.evaluation.tatoeba import evaluate_tatoeba
 from xtreme_dag.model import HeadSpec, TrainedModel, save_model
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.heads import initialise
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import SCHEMAS, write_table
+from xtreme_dag.tables.encode.stage import encode
+from xtreme_dag.tables.encoded import open_encoded, write_encoded
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
 

@@ -27,13 +27,13 @@ import torch
 
 from bench.curves import compare
 from bench.peers import collate, features, synthetic
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
 from xtreme_dag.model.packed import pack
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
-from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.speed import matmul_rate, training_flops
 from xtreme_dag.training.tables import TrainingTable

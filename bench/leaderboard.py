@@ -1,6 +1,6 @@
 """Speed of the leaderboard over 1,000 conditions x 200 languages.
 
-    python bench/leaderboard.py [--conditions 1000] [--languages 200] [--seeds 1]
+    python -m bench.leaderboard [--conditions 1000] [--languages 200] [--seeds 1]
 
 The rows are put into a database as a landing would put them; what is timed is the query as `xtreme-dag sql` runs it
 (in a process that has the database open), and the same in DuckDB's plainest form (GROUP BY over `scores`).

@@ -27,15 +27,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from xtreme_dag.home import Home
-from xtreme_dag.results.publish import land_study, mark_published, publication, write_study_report
-from xtreme_dag.server import server, wait_recorded
-from xtreme_dag.stages.build import build
-from xtreme_dag.stages.graph import Output
-from xtreme_dag.stages.keys import Keys
-from xtreme_dag.stages.ledger import CACHED, Ledger
-from xtreme_dag.stages.store import Store
-from xtreme_dag.study import load_study
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.graph import Output
+from xtreme_dag.engine.keys import Keys
+from xtreme_dag.engine.ledger import CACHED, Ledger
+from xtreme_dag.engine.store import Store
+from xtreme_dag.program.publish import land_study, write_study_report
+from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.results.stamp import mark_published, publication
+from xtreme_dag.study.file import load_study
+from xtreme_dag.wiring.build import build
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PEERS = ("dvc==3.67.1", "snakemake==9.27.1")

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from xtreme_dag.data.canonical import SCHEMAS, write_table
-from xtreme_dag.data.encode import encode
-from xtreme_dag.data.encoded import EncodedTable, open_encoded
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.tables.canonical import SCHEMAS, write_table
+from xtreme_dag.tables.encode.stage import encode
+from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 
 LABELS = ["contradiction", "entailment", "neutral"]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -1,6 +1,6 @@
 """Half a million and two million sentence pairs through `prepare` and `check`: rows a second, memory.
 
-    python bench/prepare.py [--rows 500000 2000000] [--runs 3]
+    python -m bench.prepare [--rows 500000 2000000] [--runs 3]
 
 Prints JSON. The peer in the same run is pyarrow's CSV reader over the same file, which parses and does nothing else.
 Memory is the peak of a fresh process less what it had before it started, the table included. It should hang on nothing
@@ -42,14 +42,14 @@ def run(folder: Path) -> dict[str, float]:
     import pandas as pd
     import pyarrow.csv as pacsv
 
-    from xtreme_dag.benchmark.catalogue import load_catalogue
-    from xtreme_dag.data.canonical import read_table
-    from xtreme_dag.data.contracts.check import check
-    from xtreme_dag.data.contracts.engine import evaluate
-    from xtreme_dag.data.contracts.odcs import Rule, contract_path
-    from xtreme_dag.data.prepare import prepare
-    from xtreme_dag.data.sources import open_source
-    from xtreme_dag.stages.context import StageContext
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.catalogue.sources import open_source
+    from xtreme_dag.contracts.check import check
+    from xtreme_dag.contracts.engine import evaluate
+    from xtreme_dag.contracts.odcs import Rule, contract_path
+    from xtreme_dag.core.context import StageContext
+    from xtreme_dag.data.prepare.prepare import prepare
+    from xtreme_dag.tables.canonical import read_table
 
     rule = Rule(name="r", expectation="expect_column_values_to_be_unique", kwargs={"column": "id"})
     evaluate([rule], pd.DataFrame({"id": ["a"]}))  # the import of Great Expectations is paid once in a worker's life

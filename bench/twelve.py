@@ -1,6 +1,6 @@
 """All twelve target tasks in one study on the real data, and `score` against the database, figure by figure.
 
-    python bench/twelve.py [--home DIR] [--set KEY=VALUE ...] > twelve.json
+    python -m bench.twelve [--home DIR] [--set KEY=VALUE ...] > twelve.json
 
 Runs `studies/real_twelve.yaml` as a user would (`run`, `export`, `score --json`, `sql`), with Mewsli-X as the twelfth
 task. Its release is not in the folder of real data, so its files are made here: mentions and entities of the miniworld
@@ -23,8 +23,8 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
-from xtreme_dag import cli
 from xtreme_dag.miniworld.source import table
+from xtreme_dag.program import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

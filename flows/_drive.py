@@ -20,19 +20,19 @@ from tasks._artifacts import show_table
 from tasks._stage import Session
 from tasks.land import land
 from tasks.report import report
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
-from xtreme_dag.progress import Display
-from xtreme_dag.results.publish import is_published, mark_published, publication, report_path
-from xtreme_dag.stages.build import Built, build
-from xtreme_dag.stages.devices import find_devices
-from xtreme_dag.stages.execute import Executor
-from xtreme_dag.stages.graph import Graph
-from xtreme_dag.stages.ledger import CACHED, DONE, FAILED, NOT_RUN
-from xtreme_dag.stages.mirror import Mirror
-from xtreme_dag.stages.plan import matching
-from xtreme_dag.stages.pool import WorkerPool
-from xtreme_dag.study import Study, load_study
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.devices import find_devices
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
+from xtreme_dag.engine.mirror import Mirror
+from xtreme_dag.engine.plan import matching
+from xtreme_dag.engine.pool import WorkerPool
+from xtreme_dag.program.progress import Display
+from xtreme_dag.results.stamp import is_published, mark_published, publication, report_path
+from xtreme_dag.study.file import Study, load_study
+from xtreme_dag.wiring.build import Built, build
 
 
 class Settings(BaseModel):

@@ -24,9 +24,9 @@ from tasks.pretrain import pretrain
 from tasks.search import search
 from tasks.target import target
 from tasks.translate import translate
-from xtreme_dag.stages.agenda import Agenda
-from xtreme_dag.stages.graph import Output, Stage
-from xtreme_dag.stages.ledger import CACHED, DONE, FAILED, NOT_RUN
+from xtreme_dag.engine.graph import Output, Stage
+from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
+from xtreme_dag.engine.priority import Agenda
 
 # Threads that wait for workers; how much runs side by side is the worker pool's to say.
 AT_ONCE = 32

@@ -13,8 +13,8 @@ from typing import Any
 from prefect import flow
 
 from flows._drive import Settings, drive, runner
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 
 
 @flow(

@@ -1,1 +1,1 @@
-"""One cached Prefect task per kind of stage, each a thin wrapper over `xtreme_dag.stages.execute`."""
+"""One cached Prefect task per kind of stage, each a thin wrapper over `xtreme_dag.engine.execute`."""

@@ -17,10 +17,10 @@ from prefect.filesystems import LocalFileSystem
 from prefect.locking.protocol import LockManager
 from prefect.serializers import JSONSerializer
 
-from xtreme_dag.stages.execute import verdict
-from xtreme_dag.stages.jsonio import write_atomically
-from xtreme_dag.stages.locks import try_lock, unlock
-from xtreme_dag.stages.store import Record, Store
+from xtreme_dag.core.files import write_atomically
+from xtreme_dag.core.locks import try_lock, unlock
+from xtreme_dag.engine.execute import verdict
+from xtreme_dag.engine.store import Record, Store
 
 _POLL_SECONDS = 0.1
 _KEY_LENGTH = 64  # hexadecimal digits of a sha256

@@ -16,8 +16,8 @@ from prefect.states import Completed
 from prefect.types._datetime import DateTime
 from prefect.utilities.engine import emit_task_run_state_change_event
 
-from xtreme_dag.stages.graph import Stage
-from xtreme_dag.stages.store import Record
+from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.store import Record
 
 
 def report_cached(flow_run: UUID, stage: Stage, record: Record, known: Mapping[str, UUID]) -> UUID:

@@ -11,7 +11,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks._artifacts import artifact_key
-from xtreme_dag.stages.pool import Listener
+from xtreme_dag.engine.pool import Listener
 
 # A busy server should not be asked more often than a person looks.
 _SECONDS = 5.0

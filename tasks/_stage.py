@@ -15,9 +15,9 @@ from prefect.transactions import IsolationLevel
 
 from tasks._cache import FlockManager, StoreKeys, reference
 from tasks._progress import TrainingProgress
-from xtreme_dag.stages.execute import Executor
-from xtreme_dag.stages.graph import Graph, Stage
-from xtreme_dag.stages.pool import Listener
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.graph import Graph, Stage
+from xtreme_dag.engine.pool import Listener
 
 # Kinds of stages that report loss and speed.
 TRAINING = frozenset({"pretrain", "intermediate", "target"})

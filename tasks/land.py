@@ -6,9 +6,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks._stage import session_of
-from xtreme_dag.results.publish import land_study
-from xtreme_dag.stages.build import Built
-from xtreme_dag.study import Study
+from xtreme_dag.program.publish import land_study
+from xtreme_dag.study.file import Study
+from xtreme_dag.wiring.build import Built
 
 
 @task(name="land", cache_policy=NO_CACHE, persist_result=False)

@@ -7,8 +7,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks._artifacts import show_report
 from tasks._stage import session_of
-from xtreme_dag.results.publish import write_study_report
-from xtreme_dag.study import Study
+from xtreme_dag.program.publish import write_study_report
+from xtreme_dag.study.file import Study
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from xtreme_dag.home import Home
-from xtreme_dag.server import server
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.server import server
 
 for name, value in {
     "OMP_NUM_THREADS": "1",

@@ -6,8 +6,8 @@ import tomllib
 import pytest
 import yaml
 
-from xtreme_dag.cli import COMMANDS
-from xtreme_dag.server import _BATCHES, QUIET
+from xtreme_dag.program.cli import COMMANDS
+from xtreme_dag.program.server import _BATCHES, QUIET
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_the_server_records_in_batches_on_postgresql(compose):
 
 
 def test_the_worker_serves_the_pool_that_deploy_fills(compose, repository):
-    from xtreme_dag.commands.deploy import command
+    from xtreme_dag.program.commands.deploy import command
 
     pool = next(option.default for option in command.params if option.name == "pool")
     worker = compose["services"]["worker"]

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.data.canonical import SCHEMAS, read_table, write_table
-from xtreme_dag.data.objectives import CONTEXT, Line, chunks, make_text
-from xtreme_dag.errors import UserError
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.derive.objectives import CONTEXT, Line, chunks, make_text
+from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
 
 DIALOGUE = ["tlm_chat", "monodm", "xdm", "response"]
 

@@ -8,24 +8,24 @@ import os
 import subprocess
 import sys
 
-import data_release_files as release
 import numpy as np
 import pyarrow as pa
 import pytest
-from data_tables import params_of, prepared, read_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.benchmark.catalogue import load_catalogue
-from xtreme_dag.data.assemble import assemble
-from xtreme_dag.data.canonical import ROW_GROUP, SCHEMAS, row_groups
-from xtreme_dag.data.canonical import read_table as read_canonical
-from xtreme_dag.data.limit import limited
-from xtreme_dag.data.prepare import prepare
+from tests.data import release_files as release
+from tests.data.read_tables import params_of, prepared, read_table
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.prepare.assemble import assemble
+from xtreme_dag.data.prepare.limit import limited
+from xtreme_dag.data.prepare.prepare import prepare
 from xtreme_dag.data.readers.files import Chunk, Place
-from xtreme_dag.data.sources import open_source
-from xtreme_dag.errors import UserError
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import ROW_GROUP, SCHEMAS, row_groups
+from xtreme_dag.tables.canonical import read_table as read_canonical
 
 
 def sha(path):
@@ -48,8 +48,8 @@ def test_the_same_input_gives_the_same_bytes_in_every_process(tmp_path):
     release.panx(tmp_path / "raw")
     first = prepared(tmp_path / "raw", tmp_path / "one", "panx", "de", "test", limit=7)
     code = (
-        "import sys; sys.path.insert(0, 'tests/data')\n"
-        "from pathlib import Path; from data_tables import prepared\n"
+        "import sys\n"
+        "from pathlib import Path; from tests.data.read_tables import prepared\n"
         "prepared(Path(sys.argv[1]), Path(sys.argv[2]), 'panx', 'de', 'test', limit=7)"
     )
     env = {**os.environ, "PYTHONHASHSEED": "12345"}
@@ -176,8 +176,8 @@ def test_a_table_is_written_without_being_held(tmp_path):
         lines = release.tsv([[f"{n} {text}", f"b {n}", "neutral"] for n in range(rows)])
         release.write(tmp_path / str(rows) / "xnli/train-en.tsv", lines)
     code = (
-        "import sys; sys.path.insert(0, 'tests/data')\n"
-        "from pathlib import Path; import pyarrow as pa; from data_tables import prepared\n"
+        "import sys\n"
+        "from pathlib import Path; import pyarrow as pa; from tests.data.read_tables import prepared\n"
         "for rows in ('150000', '400000'):\n"
         "    prepared(Path(sys.argv[1]) / rows, Path(sys.argv[1]) / rows / 'out', 'mnli', 'en', 'train')\n"
         "    print(pa.default_memory_pool().max_memory())\n"

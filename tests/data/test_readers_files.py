@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers import files as reading
 from xtreme_dag.data.readers.files import Place, content, lines
-from xtreme_dag.errors import UserError
 
 PLACE = Place(dataset="xnli", language="de", split="test")
 PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-import data_release_files as release
 import pytest
-from data_tables import read_table, read_with_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data import release_files as release
+from tests.data.read_tables import read_table, read_with_counts
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.pairs import quoted
-from xtreme_dag.errors import UserError
 
 PLACE = Place(dataset="xnli", language="de", split="test")
 FIELD = st.text(st.characters(blacklist_characters="\t\n\r", blacklist_categories=("Cs",)), min_size=1, max_size=12)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import data_release_files as release
 import pytest
-from data_tables import read_table, read_with_counts
 
-from xtreme_dag.errors import UserError
+from tests.data import release_files as release
+from tests.data.read_tables import read_table, read_with_counts
+from xtreme_dag.core.errors import UserError
 
 
 def dump(folder, path, value):

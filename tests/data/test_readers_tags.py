@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import data_release_files as release
 import pytest
-from data_tables import read_table, read_with_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data import release_files as release
+from tests.data.read_tables import read_table, read_with_counts
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.tags import read_conllu
-from xtreme_dag.errors import UserError
 
 
 def node(name, form, tag, head):

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.data.canonical import SCHEMAS, read_table, write_table
-from xtreme_dag.data.translate import Losses, plain_rows, translate_by_lexicon, translate_by_model
-from xtreme_dag.data.translate_lexicon import Lexicon
-from xtreme_dag.data.translate_spans import answered_rows, nearest_occurrence
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.derive.translate import Losses, plain_rows, translate_by_lexicon, translate_by_model
+from xtreme_dag.data.derive.translate_lexicon import Lexicon
+from xtreme_dag.data.derive.translate_spans import answered_rows, nearest_occurrence
 from xtreme_dag.miniworld.grammar import inflect
 from xtreme_dag.miniworld.source import table as generated
 from xtreme_dag.miniworld.world import NOUNS
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
 
 
 def span(name, context, answers, question="Who?"):

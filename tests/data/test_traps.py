@@ -11,18 +11,18 @@ import gzip
 import json
 from pathlib import Path
 
-import data_release_files as release
 import pyarrow.parquet as pq
 import pytest
-from data_tables import every, good, prepared, read_table, read_with_counts, verdicts
 
-from xtreme_dag.benchmark.catalogue import TableRef, load_catalogue
-from xtreme_dag.data.canonical import SCHEMAS
+from tests.data import release_files as release
+from tests.data.read_tables import every, good, prepared, read_table, read_with_counts, verdicts
+from xtreme_dag.catalogue.catalogue import TableRef, load_catalogue
+from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.hub import columns_of
 from xtreme_dag.data.readers.tags import read_conllu
-from xtreme_dag.data.sources import open_source
-from xtreme_dag.errors import UserError
+from xtreme_dag.tables.canonical import SCHEMAS
 
 PLACE = Place(dataset="x", language="de", split="test")
 
@@ -277,7 +277,7 @@ def test_trap_translations_have_five_columns(tmp_path):
 
 def test_trap_translations_in_another_order_or_missing_are_a_violation(tmp_path):
     """Translated files whose rows were lost or moved (issues 37, 89, 92): labels or ids differ from the other languages'."""
-    from xtreme_dag.data.survey import survey
+    from xtreme_dag.program.survey.survey import survey
 
     release.xnli(tmp_path)
     path = tmp_path / "xnli/dev-fr.tsv"

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.e2e.conftest import STUDY, Checkout
-from xtreme_dag.stages.digests import list_files
+from xtreme_dag.engine.digests import list_files
 
 pytestmark = pytest.mark.xdist_group("prefect")
 

@@ -121,9 +121,9 @@ def test_conditions_are_chosen_on_dev_and_reported_on_test(finished):
     ("file", "old", "new"),
     [
         ("xtreme_dag/training/target.py", "\n# Standard deviation", "\n# A comment.\n# Standard deviation"),
-        ("xtreme_dag/data/prepare.py", '"""', '"""Other words. '),
+        ("xtreme_dag/data/prepare/prepare.py", '"""', '"""Other words. '),
         (
-            "xtreme_dag/stages/jsonio.py",
+            "xtreme_dag/core/files.py",
             "def canonical(value: Any) -> str:",
             "def canonical(\n    value: Any,\n) -> str:",
         ),
@@ -150,7 +150,7 @@ def test_a_constant_of_target_training_makes_exactly_the_targets_stale(finished)
 
 
 def test_a_metric_function_makes_only_evaluations_stale(finished):
-    path = "xtreme_dag/evaluation/scoring/squad.py"
+    path = "xtreme_dag/scoring/squad.py"
     text = (finished.folder / path).read_text()
     body = next(line for line in text.splitlines() if re.match(r"\s+return ", line))
     indent = re.match(r"\s+", body).group()
@@ -226,7 +226,7 @@ def test_force_why_status_accept_verify_gc_audit(finished):
     outcome = finished.run("--force", name, home=home)
     assert outcome["stages"]["succeeded"] == 1 and outcome["stages"]["failed"] == 0
     why = json.loads(finished.call("why", "study.yaml", name, "--json", home=home).stdout)[0]
-    assert why["status"] == "cached" and "xtreme_dag.data.encode.encode" in why["code"]
+    assert why["status"] == "cached" and "xtreme_dag.tables.encode.stage.encode" in why["code"]
     assert "stages" in finished.call("status", "tiny", home=home).stdout
     with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.020"):
         assert set(finished.plan(home=home)["summary"]) == {"cached"}

@@ -12,15 +12,15 @@ import pytest
 import torch
 from transformers import XLMRobertaConfig
 
-from xtreme_dag.data.canonical import write_table
-from xtreme_dag.data.encode import encode
-from xtreme_dag.miniworld.embeddings import word_embeddings
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.miniworld.source import table
-from xtreme_dag.miniworld.tokenizer import MAX_LENGTH, SPECIALS, write
 from xtreme_dag.model import HeadSpec, TrainedModel, load_model, save_model
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.heads import initialise
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import write_table
+from xtreme_dag.tables.encode.stage import encode
+from xtreme_dag.training.planted_embeddings import word_embeddings
+from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, SPECIALS, write
 
 
 @pytest.fixture(scope="session", autouse=True)

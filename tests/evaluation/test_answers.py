@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.qa import evaluate_span_mlqa, evaluate_span_squad, evaluate_span_squad_v2
-from xtreme_dag.evaluation.scoring.squad import statistics
 from xtreme_dag.model import HeadSpec
+from xtreme_dag.scoring.squad import statistics
+from xtreme_dag.tables.encoded import open_encoded
 
 FACTS = {"task": "qa", "dataset": "d", "language": "en", "split": "test", "recipe": {}}
 

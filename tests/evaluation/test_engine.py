@@ -10,8 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation import engine
 from xtreme_dag.evaluation.engine import (
     Sequences,
@@ -22,6 +21,7 @@ from xtreme_dag.evaluation.engine import (
     settings_of,
     states_of_layer,
 )
+from xtreme_dag.tables.encoded import open_encoded
 
 CPU = torch.device("cpu")
 

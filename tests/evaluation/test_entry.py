@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from xtreme_dag.data.canonical import SCHEMAS
-from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.entry import EVALUATORS, FORMATS, RANK_POOL, SPAN_RULES, entry
-from xtreme_dag.stages.fingerprint import CodeBase
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.fingerprint import CodeBase
+from xtreme_dag.tables.canonical import SCHEMAS
+from xtreme_dag.wiring.entry import EVALUATORS, FORMATS, RANK_POOL, SPAN_RULES, entry
 
 METRICS = {
     "xtreme_dag.evaluation.classification:evaluate_classification": {"accuracy"},
@@ -38,7 +38,7 @@ def test_every_name_is_a_function(function):
 
 @pytest.mark.parametrize("function", sorted(METRICS))
 def test_a_repaired_metric_re_evaluates_only_what_uses_it(code, function):
-    package = "xtreme_dag.evaluation.scoring."
+    package = "xtreme_dag.scoring."
     reached = {
         name.removeprefix(package).split(".")[0] for name in code.fingerprint(function) if name.startswith(package)
     }
@@ -65,7 +65,7 @@ def test_each_format_and_each_exception_has_its_function():
 
 def test_names_are_found_without_heavy_imports():
     script = (
-        "import sys, xtreme_dag.evaluation.entry; print([m for m in ('torch', 'numpy', 'pyarrow') if m in sys.modules])"
+        "import sys, xtreme_dag.wiring.entry; print([m for m in ('torch', 'numpy', 'pyarrow') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.classification import evaluate_classification
 from xtreme_dag.evaluation.multiple_choice import evaluate_multiple_choice
 from xtreme_dag.evaluation.tagging import evaluate_tagging, word_places
 from xtreme_dag.model import HeadSpec
+from xtreme_dag.tables.encoded import open_encoded
 
 NLI = ("contradiction", "entailment", "neutral")
 FACTS = {"task": "t", "dataset": "d", "language": "en", "split": "test", "recipe": {}}

@@ -7,16 +7,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation import pooled
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of
 from xtreme_dag.evaluation.pooled import rank_pool
 from xtreme_dag.evaluation.ranking import evaluate_lareqa, evaluate_mewslix
-from xtreme_dag.evaluation.scoring import lareqa
 from xtreme_dag.model import HeadSpec
+from xtreme_dag.scoring import lareqa
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encoded import open_encoded
 
 LANGUAGES = ("en", "qaa", "qad")
 FACTS = {"task": "t", "dataset": "d", "split": "test", "recipe": {}}

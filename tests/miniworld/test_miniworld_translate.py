@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.miniworld.languages import CODES, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, language
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.translate import split_words, translate, translate_words
 

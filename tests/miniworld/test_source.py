@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.data.canonical import SCHEMAS
-from xtreme_dag.errors import UserError
-from xtreme_dag.miniworld.languages import CODES
+from xtreme_dag.catalogue.miniworld_languages import CODES
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.pairs import inference
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.tagging import UPOS
 from xtreme_dag.miniworld.world import ANIMALS, VERBS, WORKERS, antonym, cause_of, effect_of
+from xtreme_dag.tables.canonical import SCHEMAS
 
 NER = ["O", *(f"{place}-{kind}" for kind in ("PER", "ORG", "LOC") for place in "BI")]
 POOLS = ("bitext_mining", "qa_retrieval", "entity_linking")
@@ -109,10 +109,10 @@ def test_same_bytes_in_every_process(tmp_path):
     program = (
         "import hashlib, sys\n"
         "from pathlib import Path\n"
-        "from xtreme_dag.data.canonical import SCHEMAS, write_table\n"
+        "from xtreme_dag.tables.canonical import SCHEMAS, write_table\n"
         "from xtreme_dag.miniworld.source import table\n"
-        "from xtreme_dag.miniworld.tokenizer import write\n"
-        "from xtreme_dag.miniworld.embeddings import word_embeddings\n"
+        "from xtreme_dag.training.planted_tokenizer import write\n"
+        "from xtreme_dag.training.planted_embeddings import word_embeddings\n"
         "out, digest = Path(sys.argv[1]), hashlib.sha256()\n"
         "for format in SCHEMAS:\n"
         "    for code in ('en', 'qad', 'qag'):\n"

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModel, AutoModelForMaskedLM
 
 from tests.training.worlds import LABELS, TAGS, make_base, make_tokenizer, tiny_config
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model import HeadSpec, load_model, load_tokenizer, pack, save_model
 from xtreme_dag.model.heads import build_head, initialise
 

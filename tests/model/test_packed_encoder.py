@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig, AutoModel
 
 from tests.training.worlds import WORDS, tiny_config
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model import attention, pack
 from xtreme_dag.model.encoder import PACKABLE, PackedEncoder, length_buckets
 from xtreme_dag.model.folder import new_encoder

@@ -2,10 +2,8 @@
 
 import json
 import re
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,11 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "results"))
-
-from synthetic_study import make_study
-
-from xtreme_dag.errors import UserError
+from tests.results.synthetic_study import make_study
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.html import write_report
 from xtreme_dag.report.markup import duration, esc, inline_json, inline_script, interval, signed

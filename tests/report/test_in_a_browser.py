@@ -1,17 +1,12 @@
 """The report in a headless Chromium, from a file, without a network."""
 
 import struct
-import sys
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "results"))
-
-from synthetic_study import make_study
-
+from tests.results.synthetic_study import make_study
 from xtreme_dag.report.html import write_report
 from xtreme_dag.results.landing import land
 
@@ -25,7 +20,7 @@ def report(tmp_path_factory):
         home, name="demo", n=80, splits=("test",), languages=("en", "de", "sw", "ar", "th"), slope=0.05,
         conditions={"none": 0.5, "english": 0.62, "mixed <b>&": 0.7, "shuffled": 0.5},
     )  # fmt: skip
-    from test_html import nasty_predictions
+    from tests.report.test_html import nasty_predictions
 
     nasty_predictions(made, "<script>window.hacked = true</script><img src=x onerror='window.hacked = true'>")
     made.study = replace(made.study, question="Does mixed-language training <i>really</i> win?")

@@ -1,13 +1,8 @@
 """The short form for Prefect's UI."""
 
 import json
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "results"))
-
-from synthetic_study import make_study
-
+from tests.results.synthetic_study import make_study
 from xtreme_dag.report.short import short_report
 from xtreme_dag.results.landing import land
 

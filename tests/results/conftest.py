@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from synthetic_study import Made, make_study
+
+from tests.results.synthetic_study import Made, make_study
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import FAMILIES, values
 from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import FAMILIES, values
 
 Columns = Mapping[str, np.ndarray]
 

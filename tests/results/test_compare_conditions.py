@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.wording import headline
@@ -18,7 +18,7 @@ PLANTED = {"none": 0.5, "same": 0.5, "better": 0.62, "worse": 0.4}
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("compare") / "home"
     made = make_study(home, conditions=PLANTED, seeds=(1, 2, 3), n=300, splits=("test",), slope=0.05)

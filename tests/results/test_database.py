@@ -3,8 +3,8 @@
 import duckdb
 import pytest
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results import database
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import current_database, reader

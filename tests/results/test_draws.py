@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import FAMILIES
 from xtreme_dag.results.draws import draw, mean_of
 from xtreme_dag.results.pairs import Leaf, as_mean, find_metric
 from xtreme_dag.results.resample import counts, generator, resampled_sums, sums_of_kinds
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import FAMILIES
 
 ACCURACY = find_metric("accuracy", ["s_correct"])
 TAGGING = find_metric("f1", ["s_tp", "s_pred", "s_gold", "s_tokens_correct", "s_tokens"])

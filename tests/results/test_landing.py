@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results import database
 from xtreme_dag.results.facts import Landing, StageFacts
 from xtreme_dag.results.landing import add, land, landing_path, read_landings, rebuild
@@ -125,7 +125,7 @@ def test_names_that_are_no_file_names(make, home):
 
 
 def test_another_machines_home_can_be_added(make, home, tmp_path):
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     other = tmp_path / "box2"
     land(other, *make_study(other, name="demo", seed=5).arguments)

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results import database
 from xtreme_dag.results.landing import land, rebuild
 from xtreme_dag.results.query import reader
@@ -19,7 +19,7 @@ WRITER = """
 import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
-from synthetic_study import make_study
+from tests.results.synthetic_study import make_study
 from xtreme_dag.results.landing import land
 home = Path({home!r})
 made = [
@@ -45,7 +45,7 @@ def counts(home):
 
 def test_killed_at_any_moment_no_half_landing_is_visible(make, home, repository):
     land(home, *make(name="bystander", conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
-    code = WRITER.format(folder=str(repository / "tests" / "results"), home=str(home))
+    code = WRITER.format(folder=str(repository), home=str(home))
     whole = {(36, 96, 45, 46, 36), (72, 192, 87, 88, 36)}
     for delay in (0.02, 0.05, 0.09, 0.14, 0.2, 0.27):
         environment = os.environ | {"PYTHONPATH": str(repository)}

@@ -13,7 +13,7 @@ from xtreme_dag.results.query import reader
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory):
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("prompt") / "home"
     land(home, *make_study(home, n=5).arguments)

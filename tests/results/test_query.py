@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import check_query, reader, run_query, study_names
 
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory):
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("query") / "home"
     land(home, *make_study(home, n=20).arguments)

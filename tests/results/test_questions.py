@@ -15,7 +15,7 @@ def questions(repository):
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory):
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("questions") / "home"
     tasks = {"xnli": "accuracy", "udpos": "tagging", "xquad": "answers", "tatoeba": "accuracy"}

@@ -9,18 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xtreme_dag.benchmark.catalogue import load_catalogue
-from xtreme_dag.evaluation.scoring.combine import FAMILIES
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.results.facts import Evaluation, LanguageFacts, StageFacts, TaskFacts
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
+from xtreme_dag.scoring.combine import FAMILIES
 
 TASKS = {"xnli": "accuracy", "udpos": "tagging", "xquad": "answers", "tatoeba": "accuracy"}
 
 
 @pytest.fixture(scope="module")
 def made_and_landed(tmp_path_factory):
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("views") / "home"
     made = make_study(home, tasks=TASKS, languages=("en", "de", "sw"), n=40)
@@ -146,7 +146,7 @@ def columns_of(row):
 @pytest.fixture(scope="module")
 def diagnosed(tmp_path_factory):
     """A landed study whose predictions have token counts and labels, as an evaluation writes them."""
-    from synthetic_study import make_study
+    from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("diagnosed") / "home"
     made = make_study(home, tasks=TASKS, languages=("en", "de"), conditions={"none": 0.6, "mixed": 0.8}, n=30)
@@ -275,7 +275,7 @@ def test_energy_is_estimated_for_known_devices_only(make, home, device, watts):
 
 def official_study(made, home, *, complete=True):
     """All cells of two small benchmarks, each score planted as tens for the task and units for the language."""
-    from synthetic_study import write_artifact
+    from tests.results.synthetic_study import write_artifact
 
     benchmarks = {"tagging_task": ("tagging", ["en", "de"]), "qa_task": ("qa", ["en", "ar", "sw"])}
     tasks = tuple(

@@ -9,8 +9,8 @@ from prefect.cache_policies import CachePolicy
 from prefect.transactions import IsolationLevel
 
 from tasks._cache import FlockManager, StoreKeys, reference
-from xtreme_dag.home import Home
-from xtreme_dag.stages.store import Store
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefect")
 KEY = "a" * 64

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.training.worlds import LABELS, LABELS_OF, context, digest, events, make_base, make_encoded, run_stage
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.training.launch import visible_devices
 from xtreme_dag.training.stages import target
 

@@ -18,9 +18,9 @@ from tests.training.worlds import (
     make_encoded,
     run_stage,
 )
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model import load_model
+from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.training.stages import intermediate, pretrain_text, target
 from xtreme_dag.training.tables import SelectionTable, TrainingTable
 
@@ -235,7 +235,7 @@ def test_pretraining_from_text_is_reproducible(base, tmp_path):
     import pyarrow as pa
 
     from tests.training.worlds import rows
-    from xtreme_dag.data.canonical import SCHEMAS, write_table
+    from xtreme_dag.tables.canonical import SCHEMAS, write_table
 
     for name in ("en", "de"):
         (tmp_path / name).mkdir()

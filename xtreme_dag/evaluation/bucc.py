@@ -15,16 +15,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_evaluation, write_parquet
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import overlap_f1, precision, recall
-from xtreme_dag.evaluation.scoring.mining import accepted, best_threshold, statistics
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import overlap_f1, precision, recall
+from xtreme_dag.scoring.mining import accepted, best_threshold, statistics
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encoded import open_encoded
+from xtreme_dag.tables.predictions import rounded, rows_in_order, write_evaluation, write_parquet
 
 NEIGHBOURS = 4
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.evaluation.artifact import rows_in_order
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.model import PackedTokens
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encoded import open_encoded
+from xtreme_dag.tables.predictions import rows_in_order
 
 
 def evaluate_classification(

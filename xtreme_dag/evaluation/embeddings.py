@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtreme_dag.data.encoded import EncodedTable
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, states_of_layer
 from xtreme_dag.model import PackedTokens, TrainedModel
+from xtreme_dag.tables.encoded import EncodedTable
 
 POOLINGS = ("mean", "mean_without_special", "cls", "dual")
 # XTREME's scripts take layer 14 of XLM-R Large's 24; other depths take the same share where the recipe names none.

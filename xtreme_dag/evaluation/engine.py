@@ -20,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtreme_dag.data.encoded import EncodedTable
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.model import PackedTokens, TrainedModel, load_model, pack
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.memory import ran_out_of_memory
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.encoded import EncodedTable
 
 Result = TypeVar("Result")
 Rows = NDArray[np.int64]

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from xtreme_dag.evaluation.artifact import spread, write_evaluation
-from xtreme_dag.evaluation.scoring.accuracy import statistics
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import accuracy
+from xtreme_dag.scoring.accuracy import statistics
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import accuracy
+from xtreme_dag.tables.predictions import spread, write_evaluation
 
 
 def write_labels(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.evaluation.search import top_k
 
 MARGINS = ("ratio", "cosine")

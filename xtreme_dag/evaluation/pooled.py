@@ -18,16 +18,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encoded import EncodedTable, open_encoded
-from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_parquet
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.ranks import right_ranks
 from xtreme_dag.evaluation.search import Neighbours, TopK
 from xtreme_dag.model import TrainedModel
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encoded import EncodedTable, open_encoded
+from xtreme_dag.tables.predictions import rounded, rows_in_order, write_parquet
 
 # mAP@20 and MRR@20: XTREME-R's cut-off.
 DEPTH = 20

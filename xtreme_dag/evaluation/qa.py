@@ -11,18 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.artifact import spread, write_evaluation
-from xtreme_dag.evaluation.scoring import mlqa, squad, squad_v2
-from xtreme_dag.evaluation.scoring.columns import FloatArray, column_sums
-from xtreme_dag.evaluation.scoring.combine import (
-    answer_f1,
-    answer_score,
-    exact_match,
-    has_answer_exact_match,
-    has_answer_f1,
-    no_answer_accuracy,
-)
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.span import (
     Answers,
     answer_columns,
@@ -33,7 +23,17 @@ from xtreme_dag.evaluation.span import (
     write_n_best,
 )
 from xtreme_dag.evaluation.spans import Answer
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.scoring import mlqa, squad, squad_v2
+from xtreme_dag.scoring.columns import FloatArray, column_sums
+from xtreme_dag.scoring.combine import (
+    answer_f1,
+    answer_score,
+    exact_match,
+    has_answer_exact_match,
+    has_answer_f1,
+    no_answer_accuracy,
+)
+from xtreme_dag.tables.predictions import spread, write_evaluation
 
 # The codes that ISO 639-2 reserves for private use: the miniworld's languages.
 _INVENTED = re.compile("q[a-t][a-z]")

@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.artifact import write_evaluation
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.pooled import DEPTH, ranked_rows
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import (
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import (
     accuracy,
     mean_average_precision,
     mean_average_precision_uncut,
     mean_reciprocal_rank,
 )
-from xtreme_dag.evaluation.scoring.ranking import statistics, statistics_from_ranks
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.scoring.ranking import statistics, statistics_from_ranks
+from xtreme_dag.tables.predictions import write_evaluation
 
 FloatArray = NDArray[np.float64]
 

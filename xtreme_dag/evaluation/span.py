@@ -12,13 +12,13 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encoded import EncodedTable, open_encoded
-from xtreme_dag.evaluation.artifact import rounded, rows_in_order, write_parquet
+from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.evaluation.spans import Answer, WindowSpans, best_spans, n_best, probabilities
 from xtreme_dag.model import PackedTokens
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encoded import EncodedTable, open_encoded
+from xtreme_dag.tables.predictions import rounded, rows_in_order, write_parquet
 
 N_BEST = 20
 MAX_ANSWER_TOKENS = 30

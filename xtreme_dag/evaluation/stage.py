@@ -1,6 +1,6 @@
 """The `evaluate` stage for callers that know a task's head only: it tells formats apart when it runs.
 
-A study's graph had better name the functions of `xtreme_dag.evaluation.entry.entry`, so that each task's stages depend
+A study's graph had better name the functions of `xtreme_dag.wiring.entry.entry`, so that each task's stages depend
 on their own metric's code alone.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.data.encoded import open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.bucc import evaluate_bucc
 from xtreme_dag.evaluation.classification import evaluate_classification
 from xtreme_dag.evaluation.multiple_choice import evaluate_multiple_choice
@@ -19,7 +19,7 @@ from xtreme_dag.evaluation.qa import evaluate_span_mlqa, evaluate_span_squad, ev
 from xtreme_dag.evaluation.ranking import evaluate_lareqa, evaluate_mewslix
 from xtreme_dag.evaluation.tagging import evaluate_tagging
 from xtreme_dag.evaluation.tatoeba import evaluate_tatoeba
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.encoded import open_encoded
 
 Figures = Mapping[str, Any]
 

@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtreme_dag.data.canonical import read_table
-from xtreme_dag.data.encoded import EncodedTable, open_encoded
-from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.artifact import rows_in_order, spread, write_evaluation
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
-from xtreme_dag.evaluation.scoring.columns import column_sums
-from xtreme_dag.evaluation.scoring.combine import overlap_f1, precision, recall, token_accuracy
-from xtreme_dag.evaluation.scoring.tagging import statistics
 from xtreme_dag.model import PackedTokens
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import overlap_f1, precision, recall, token_accuracy
+from xtreme_dag.scoring.tagging import statistics
+from xtreme_dag.tables.canonical import read_table
+from xtreme_dag.tables.encoded import EncodedTable, open_encoded
+from xtreme_dag.tables.predictions import rows_in_order, spread, write_evaluation
 
 
 def evaluate_tagging(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:

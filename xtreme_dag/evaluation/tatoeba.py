@@ -17,15 +17,15 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from xtreme_dag.data.encoded import EncodedTable, open_encoded
-from xtreme_dag.errors import UserError, nearest
-from xtreme_dag.evaluation.artifact import write_json
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, embed, embed_layers, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.evaluation.search import Neighbours, top_k
 from xtreme_dag.model import TrainedModel
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.tables.encoded import EncodedTable, open_encoded
+from xtreme_dag.tables.predictions import write_json
 
 SIMILARITIES = ("cosine", "ratio")
 MARGIN_NEIGHBOURS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xtreme_dag.miniworld.languages import Language, language
+from xtreme_dag.catalogue.miniworld_languages import Language, language
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.world import Event, Thing
 

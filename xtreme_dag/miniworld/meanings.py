@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.world import DOMAINS, Event, draw_event
 
 # Shares of all possible meanings, by a hash of the meaning: what is a test meaning is one in every dataset.

@@ -9,12 +9,12 @@ from itertools import islice
 
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import SCHEMAS
+from xtreme_dag.catalogue.miniworld_languages import CODES
 from xtreme_dag.miniworld.grammar import Word, inflect, text
-from xtreme_dag.miniworld.languages import CODES
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.meanings import randomness
 from xtreme_dag.miniworld.texts import lines, words_of
+from xtreme_dag.tables.canonical import SCHEMAS
 
 
 def switched_words(words: Sequence[Word], rng: random.Random, share: float) -> list[Word]:

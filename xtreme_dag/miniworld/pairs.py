@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.meanings import balanced, distinct, events
 from xtreme_dag.miniworld.world import (
     ADJECTIVES,

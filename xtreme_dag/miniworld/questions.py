@@ -9,15 +9,7 @@ from dataclasses import dataclass, replace
 from xtreme_dag.miniworld.grammar import Word, layout, question, sentence, text
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.meanings import balanced, distinct, events
-from xtreme_dag.miniworld.world import (
-    DOMAINS,
-    VERBS,
-    Event,
-    cause_of,
-    draw_event,
-    draw_thing,
-    effect_of,
-)
+from xtreme_dag.miniworld.world import DOMAINS, VERBS, Event, cause_of, draw_event, draw_thing, effect_of
 
 ROLES = ("subject", "object", "place")
 TOPICS = ("food", "vehicle", "tool", "garment")  # the title of a paragraph of each domain

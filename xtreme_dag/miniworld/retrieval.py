@@ -5,21 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import Word, copula, layout, noun_phrase, sentence, text
-from xtreme_dag.miniworld.languages import language
 from xtreme_dag.miniworld.meanings import balanced, events, part, part_of
 from xtreme_dag.miniworld.questions import ROLES
-from xtreme_dag.miniworld.world import (
-    DOMAINS,
-    FAMILY_NAMES,
-    GIVEN_NAMES,
-    TOWNS,
-    WORKERS,
-    Event,
-    Thing,
-    draw_event,
-)
+from xtreme_dag.miniworld.world import DOMAINS, FAMILY_NAMES, GIVEN_NAMES, TOWNS, WORKERS, Event, Thing, draw_event
 
 PARAGRAPH = 3  # candidate sentences to a paragraph
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import SCHEMAS
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.catalogue.miniworld_languages import ENGLISH, language
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
 from xtreme_dag.miniworld.grammar import question, sentence, text
-from xtreme_dag.miniworld.languages import ENGLISH, language
 from xtreme_dag.miniworld.meanings import part, randomness
+from xtreme_dag.tables.canonical import SCHEMAS
 
 Rows = list[dict[str, Any]]
 

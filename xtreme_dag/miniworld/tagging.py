@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import Word, joined, sentence
 from xtreme_dag.miniworld.meanings import distinct
 from xtreme_dag.miniworld.world import DOMAINS, Event, draw_event

@@ -11,9 +11,9 @@ from functools import cache
 from itertools import product
 from types import MappingProxyType
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import inflect
-from xtreme_dag.miniworld.languages import language
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.world import FEATURES
 

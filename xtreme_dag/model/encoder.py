@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model.attention import Boundaries, backend_for
 from xtreme_dag.model.firsts import layer_of_firsts
 from xtreme_dag.model.graphs import GraphedLayers, length_step, token_step

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xtreme_dag.data.encode_tokenizer import TextTokenizer, copy_tokenizer
-from xtreme_dag.data.encode_tokenizer import load_tokenizer as _load_tokenizer
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.model import attention
 from xtreme_dag.model.encoder import PACKABLE, PackedEncoder
 from xtreme_dag.model.heads import HeadSpec, build_head, initialise
 from xtreme_dag.model.packed import PackedTokens
+from xtreme_dag.tables.tokenizer import TextTokenizer, copy_tokenizer
+from xtreme_dag.tables.tokenizer import load_tokenizer as _load_tokenizer
 
 # Names of a masked language model's own output layers in published checkpoints (RoBERTa's and BERT's), and ours.
 _MLM_NAMES = {

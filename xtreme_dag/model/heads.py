@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest
 
 KINDS = ("classification", "multiple_choice", "tagging", "span", "mlm", "dual")
 # LAReQA's dual encoder starts with this factor on its cosines (XTREME-R's run_lareqa).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.report.samples import Sample, samples
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison

@@ -7,13 +7,13 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from xtreme_dag.home import Home
+from xtreme_dag.core.files import write_atomically
+from xtreme_dag.core.home import Home
 from xtreme_dag.report import evidence, sections
 from xtreme_dag.report.charts import charts
 from xtreme_dag.report.content import Content, read_content
 from xtreme_dag.report.heat import heat_data
 from xtreme_dag.report.markup import esc, inline_json, inline_script
-from xtreme_dag.stages.jsonio import write_atomically
 
 _ROOM = Path(__file__).parent
 _SECTIONS = {

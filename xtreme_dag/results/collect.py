@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.store import Record, Store
 from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
-from xtreme_dag.stages.graph import Stage
-from xtreme_dag.stages.store import Record, Store
-from xtreme_dag.study import Study
+from xtreme_dag.study.file import Study
 
 
 def study_facts(study: Study, tasks: Iterable[str]) -> StudyFacts:

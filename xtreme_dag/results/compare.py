@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES, Draws, draw, mean_of
 from xtreme_dag.results.effects import Comparison, Effect, corrected, effect_of
 from xtreme_dag.results.pairs import Run, columns_in, find_metric, read_leaves

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.stages.jsonio import sync_folder
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import sync_folder
 
 if TYPE_CHECKING:
     from typing import Any

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import write_atomically
+from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import locked
+from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import Condition, Evaluation, Landing, StageFacts, StudyFacts
-from xtreme_dag.stages.jsonio import write_atomically
-from xtreme_dag.stages.locks import locked
-from xtreme_dag.stages.store import Store
 
 KIND = "import"
 MARK = "imported"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from xtreme_dag.benchmark.catalogue import load_catalogue
-from xtreme_dag.benchmark.languages import languages
-from xtreme_dag.miniworld.languages import LANGUAGES
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.catalogue.languages import languages
+from xtreme_dag.catalogue.miniworld_languages import LANGUAGES
 from xtreme_dag.results.facts import Landing, LanguageFacts, StudyFacts, TaskFacts
 
 

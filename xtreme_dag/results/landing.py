@@ -11,21 +11,14 @@ from urllib.parse import quote
 
 import duckdb
 
-from xtreme_dag.errors import UserError, nearest
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.files import sha256_of, write_atomically
+from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
-from xtreme_dag.results.facts import (
-    ContractOutcome,
-    Evaluation,
-    Landing,
-    LandingReport,
-    StageFacts,
-    StudyFacts,
-)
+from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LandingReport, StageFacts, StudyFacts
 from xtreme_dag.results.known import described
 from xtreme_dag.results.rows import cell_of, replace_study, rows_of
 from xtreme_dag.results.views import refresh
-from xtreme_dag.stages.jsonio import sha256_of, write_atomically
 
 
 def land(

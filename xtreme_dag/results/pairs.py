@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.evaluation.scoring.columns import Sums
-from xtreme_dag.evaluation.scoring.combine import FAMILIES, Combiner
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.scoring.columns import Sums
+from xtreme_dag.scoring.combine import FAMILIES, Combiner
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.home import Home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
 from xtreme_dag.results.landing import rebuild, upgrade
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import canonical
 from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
-from xtreme_dag.stages.jsonio import canonical
 
 if TYPE_CHECKING:
     import duckdb

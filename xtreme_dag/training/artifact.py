@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import write_table
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, save_model
+from xtreme_dag.tables.canonical import write_table
 from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.run import Outcome
 

@@ -9,8 +9,8 @@ import torch
 
 from xtreme_dag.model.attention import backend_for, drops_attention
 from xtreme_dag.model.encoder import PackedEncoder
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.numerics import autocast
-from xtreme_dag.training.recipe import TrainRecipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 
 _EVENTS = "events.jsonl"
 _POLL_SECONDS = 0.2

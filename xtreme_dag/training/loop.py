@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.memory import ran_out_of_memory
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.training.attending import attending
 from xtreme_dag.training.checkpoints import Checkpoints
 from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, shortage_of
@@ -25,7 +26,6 @@ from xtreme_dag.training.optimiser import set_rate
 from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.processes import Processes
 from xtreme_dag.training.run import Outcome, Run, run_digest
-from xtreme_dag.training.sampler import Schedule
 from xtreme_dag.training.selection import Tracker, look
 from xtreme_dag.training.speed import Meter, synchronise
 from xtreme_dag.training.step import Stepper

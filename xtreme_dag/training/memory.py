@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.training.pools import HostBatch
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils import deterministic
 
-from xtreme_dag.errors import UserError
-from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.study.train_recipe import TrainRecipe
 
 
 def set_up(options: Mapping[str, Any], recipe: TrainRecipe) -> torch.device:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.study.train_recipe import TrainRecipe
 
 
 def build_optimiser(model: nn.Module, recipe: TrainRecipe) -> torch.optim.AdamW:

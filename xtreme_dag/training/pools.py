@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.model.heads import HeadSpec
+from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.training.tables import SelectionTable, TrainingTable
 
 Ints = npt.NDArray[np.int64]

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from xtreme_dag.data.canonical import SCHEMAS, read_table
-from xtreme_dag.data.encode import encode_table
-from xtreme_dag.data.encode_parts import EncodeParams
-from xtreme_dag.data.encode_tokenizer import load_tokenizer
-from xtreme_dag.data.encoded import EncodedTable
-from xtreme_dag.errors import UserError, nearest
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.tables.canonical import SCHEMAS, read_table
+from xtreme_dag.tables.encode.parts import EncodeParams
+from xtreme_dag.tables.encode.stage import encode_table
+from xtreme_dag.tables.encoded import EncodedTable
+from xtreme_dag.tables.tokenizer import load_tokenizer
 from xtreme_dag.training.artifact import write_artifact
 from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
-from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.tables import TrainingTable
 

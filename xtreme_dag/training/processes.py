@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.objectives import LossModule
 from xtreme_dag.training.optimiser import build_optimiser, load_optimiser, optimiser_tensors
-from xtreme_dag.training.recipe import TrainRecipe
 
 
 class Processes:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.pools import Pool
-from xtreme_dag.training.recipe import TrainRecipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.intermediate import train_intermediate
 from xtreme_dag.training.launch import launch, launched, writes
 from xtreme_dag.training.pretrain import train_pretrain_text
-from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.target import train_target
 
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from xtreme_dag.study.schedule import Schedule
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.masking import Masking, masking_for
 from xtreme_dag.training.numerics import autocast, seed_part
 from xtreme_dag.training.objectives import DeviceBatch, LossModule, on_device, units
 from xtreme_dag.training.pools import HostBatch, Pool
 from xtreme_dag.training.processes import Processes
-from xtreme_dag.training.recipe import TrainRecipe
-from xtreme_dag.training.sampler import Schedule
 from xtreme_dag.training.selection import parts_by_tokens
 from xtreme_dag.training.speed import Meter
 

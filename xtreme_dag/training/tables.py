@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from xtreme_dag.data.encoded import EncodedTable, open_encoded
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 
 _TEST = "test"
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.model.folder import TrainedModel, load_model
 from xtreme_dag.model.heads import HeadSpec, initialise
-from xtreme_dag.stages.context import StageContext
+from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import refuse_unlabelled, write_artifact
 from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
-from xtreme_dag.training.recipe import TrainRecipe
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.selection import selection_pool
 from xtreme_dag.training.tables import selection_table, training_table

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from xtreme_dag.data.encoded import EncodedTable
 from xtreme_dag.model.encoder import PackedEncoder
-from xtreme_dag.training.recipe import TrainRecipe
+from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.tables.encoded import EncodedTable
 
 # Above this share of used rows trimming gains too little to bother.
 _WORTH_IT = 0.9

@@ -6,12 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.data.readers.choices import (
-    read_choices_csv,
-    read_choices_jsonl,
-    read_choices_lines,
-    read_copa_xml,
-)
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.readers.choices import read_choices_csv, read_choices_jsonl, read_choices_lines, read_copa_xml
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.data.readers.pairs import (
     read_pairs,
@@ -30,7 +26,6 @@ from xtreme_dag.data.readers.retrieval import (
 )
 from xtreme_dag.data.readers.squad import read_squad
 from xtreme_dag.data.readers.tags import read_ccg, read_conllu, read_tags
-from xtreme_dag.errors import UserError
 
 
 def read(reader: str, files: Mapping[str, Path], options: Mapping[str, Any], place: Place) -> Iterator[Chunk]:

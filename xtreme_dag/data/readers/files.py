@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from xtreme_dag.errors import UserError
+from xtreme_dag.core.errors import UserError
 
 BLOCK = 4 << 20  # bytes read at a time
 LONGEST_LINE = 16 << 20  # bytes; the longest line of a line-based release file is below 1 MiB

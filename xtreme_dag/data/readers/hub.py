@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers.choices import choice_columns
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.data.readers.pairs import Options
-from xtreme_dag.errors import UserError
 
 Result = TypeVar("Result")
 

@@ -1,0 +1,242 @@
+"""The hub source against a loopback hub, through the real clients."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.catalogue.hub_server import HubServer, Repository
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.core.errors import UserError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+OTHER = "f" * 40
+
+PREPARE = """
+import json, sys
+from pathlib import Path
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.data.prepare.prepare import prepare
+from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.context import StageContext
+
+name, language, split, settings, out = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4]), Path(sys.argv[5])
+dataset = load_catalogue().dataset(name)
+try:
+    located = open_source("hub", settings).locate(dataset, language, split)
+    params = {**located.params, "dataset": name, "language": language, "split": split, "format": dataset.format,
+              "labels": list(dataset.labels), "limit": None, "limit_seed": 0}
+    prepare(params, located.files, StageContext(out=out, scratch=out, options=located.options))
+except UserError as error:
+    print(f"USER ERROR {error}")
+"""
+
+
+def parquet(columns: dict, features: dict | None = None) -> bytes:
+    """A Parquet file, with the features of `datasets` in its metadata."""
+    table = pa.table(columns)
+    if features is not None:
+        info = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": info})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def nli(names: list[str]) -> bytes:
+    text = {"dtype": "string", "_type": "Value"}
+    return parquet(
+        {"premise": ["a", "b", "c"], "hypothesis": ["d", "e", "f"], "label": [0, 1, 2]},
+        {"premise": text, "hypothesis": text, "label": {"names": names, "_type": "ClassLabel"}},
+    )
+
+
+def card(configs: list[dict]) -> bytes:
+    lines = ["---", "configs:"]
+    for config in configs:
+        lines += [f"- config_name: {config['name']}", "  data_files:"]
+        for split, path in config["splits"].items():
+            lines += [f"  - split: {split}", f"    path: {path}"]
+    return "\n".join([*lines, "---", "# A dataset", ""]).encode()
+
+
+@pytest.fixture
+def hub():
+    xnli = Repository(
+        commit=COMMIT,
+        files={
+            "README.md": card([{"name": lg, "splits": {"validation": f"{lg}/val-*", "test": f"{lg}/test-*"}} for lg in ("de", "fr")]),
+            "de/val-0.parquet": nli(["entailment", "neutral", "contradiction"]),
+            "de/test-0.parquet": nli(["contradiction", "neutral", "entailment"]),
+            "fr/val-0.parquet": nli(["entailment", "neutral", "contradiction"]),
+        },
+    )  # fmt: skip
+    squad = Repository(
+        commit=COMMIT,
+        gated=True,
+        files={
+            "default/validation/0000.parquet": parquet(
+                {
+                    "id": ["q1"], "title": ["t"], "context": ["It rains."], "question": ["What?"],
+                    "answers": [{"text": ["rains"], "answer_start": [3]}],
+                }
+            ),
+        },
+    )  # fmt: skip
+    script = Repository(commit=COMMIT, files={"social_i_qa.py": b"raise SystemExit('never run')"})
+    with HubServer({"facebook/xnli": xnli, "rajpurkar/squad": squad, "allenai/social_i_qa": script}) as server:
+        yield server
+
+
+def fetch(server, tmp_path, name, language, split, *, settings=None, token="", offline=False, endpoint=None):
+    """Prepares a table in a process of its own, since the clients read their environment when they are imported."""
+    out = tmp_path / f"{name}-{language}-{split}"
+    out.mkdir(exist_ok=True)
+    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    env |= {"HF_ENDPOINT": endpoint or server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env |= {"HF_TOKEN": token} if token else {}
+    env |= {"HF_HUB_OFFLINE": "1"} if offline else {}
+    given = {"revisions": {name: COMMIT}, **(settings or {})}
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE, name, language, split, json.dumps(given), str(out)],
+        env=env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    if "USER ERROR" in done.stdout:
+        raise UserError(done.stdout)
+    return pq.read_table(out / "table.parquet").to_pylist()
+
+
+def test_trap_label_order_of_the_hub_is_not_the_order_of_the_task(hub, tmp_path):
+    rows = fetch(hub, tmp_path, "xnli", "de", "dev")
+    assert [row["label"] for row in rows] == ["entailment", "neutral", "contradiction"]
+    assert rows[0] == {
+        "id": "dev-0", "language": "de", "split": "dev", "text_a": "a", "text_b": "d", "label": "entailment"
+    }  # fmt: skip
+    # The names in the data win over those that the catalogue believes in.
+    assert [row["label"] for row in fetch(hub, tmp_path, "xnli", "de", "test")] == [
+        "contradiction", "neutral", "entailment",
+    ]  # fmt: skip
+    assert not any(token for _, _, token in hub.requests)
+
+
+def test_only_the_files_of_the_configuration_are_fetched(hub, tmp_path):
+    fetch(hub, tmp_path, "xnli", "de", "dev")
+    fetched = {path for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path}
+    assert {path.rpartition("/")[2] for path in fetched} == {"README.md", "val-0.parquet"}
+    assert all(COMMIT in path for path in fetched)
+
+
+def test_retries_where_the_hub_is_busy(hub, tmp_path):
+    hub.failures = 1
+    assert len(fetch(hub, tmp_path, "xnli", "fr", "dev")) == 3
+
+
+def test_offline_takes_the_pinned_commit_from_the_cache_and_nothing_else(hub, tmp_path):
+    fetch(hub, tmp_path, "xnli", "de", "dev")
+    asked = len(hub.requests)
+    assert len(fetch(hub, tmp_path, "xnli", "de", "dev", offline=True)) == 3
+    assert len(fetch(hub, tmp_path, "xnli", "de", "dev", settings={"offline": True})) == 3
+    assert len(hub.requests) == asked
+    with pytest.raises(UserError, match="not in the cache, and this is offline"):
+        fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {"xnli": OTHER}}, offline=True)
+
+
+def test_token_comes_from_the_environment(hub, tmp_path):
+    with pytest.raises(UserError, match="access is granted on its page"):
+        fetch(hub, tmp_path, "squad_v1", "en", "dev")
+    rows = fetch(hub, tmp_path, "squad_v1", "en", "dev", token=hub.token)
+    assert rows[0]["answers"] == [{"text": "rains", "start": 3}]
+
+
+def test_errors_name_the_repository_and_what_to_do(hub, tmp_path):
+    with pytest.raises(UserError, match=r"nyu-mll/multi_nli at 0123456789ab: no such dataset"):
+        fetch(hub, tmp_path, "mnli", "en", "train")
+    with pytest.raises(UserError, match="no such commit"):
+        fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {"xnli": OTHER}})
+    with pytest.raises(UserError, match="no configuration 'th'"):
+        fetch(hub, tmp_path, "xnli", "th", "dev")
+    with pytest.raises(UserError, match="a repository of code is not run"):
+        fetch(hub, tmp_path, "socialiqa", "en", "train")
+
+
+@pytest.mark.slow  # the client tries for half a minute
+def test_no_network_is_an_error_in_one_line(hub, tmp_path):
+    with pytest.raises(UserError, match="the hub cannot be reached"):
+        fetch(hub, tmp_path, "xnli", "de", "dev", endpoint="http://127.0.0.1:9")
+
+
+def test_a_revision_must_be_a_commit():
+    with pytest.raises(UserError, match="pin the commit"):
+        open_source("hub", {"revisions": {"xnli": "main"}})
+    with pytest.raises(UserError, match=r"data.hub.revisions.xnli"):
+        open_source("hub").locate(load_catalogue().dataset("xnli"), "de", "test")
+
+
+def test_revisions_of_unknown_datasets_and_of_another_type_are_named():
+    with pytest.raises(UserError, match=r"revisions\.xnil: no dataset 'xnil' in the catalogue\n  did you mean 'xnli'"):
+        open_source("hub", {"revisions": {"xnil": COMMIT}})
+    with pytest.raises(UserError, match="12 is not a commit"):
+        open_source("hub", {"revisions": {"xnli": 12}})
+
+
+def test_a_union_is_pinned_where_all_its_parts_are():
+    catalogue = load_catalogue()
+    source = open_source("hub", {"revisions": {"snli": COMMIT, "mnli": COMMIT}})
+    assert [source.pinned(catalogue.dataset(name)) for name in ("snli", "anli_plus", "bucc2018")] == [
+        True,
+        False,
+        False,
+    ]
+    assert open_source("hub", {"revisions": dict.fromkeys(("snli", "mnli", "anli"), COMMIT)}).pinned(
+        catalogue.dataset("anli_plus")
+    )
+
+
+def called(server, tmp_path, *arguments, **environment):
+    """The program against the loopback hub, in a process of its own."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    env |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), **environment}
+    command = [sys.executable, "-m", "xtreme_dag", "data", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+
+def test_the_program_asks_the_hub_for_commits_and_checks_with_them(hub, tmp_path):
+    done = called(hub, tmp_path, "revisions", "--dataset", "xnli", "--dataset", "squad_v1", "--dataset", "bucc2018")
+    assert done.returncode == 1
+    assert done.stdout == f'data:\n  hub:\n    revisions:\n      xnli: "{COMMIT}"\n'
+    assert "squad_v1: rajpurkar/squad: access is granted on its page" in done.stderr
+    assert "bucc2018: not on the hub" in done.stderr
+    told = called(hub, tmp_path, "revisions", "--dataset", "squad_v1", "--json", HF_TOKEN=hub.token)
+    assert json.loads(told.stdout) == {"revisions": {"squad_v1": COMMIT}, "refused": {}}
+    done = called(
+        hub, tmp_path, "check", "--source", "hub", "--revision", f"xnli={COMMIT}", "--language", "de", "--json"
+    )
+    assert done.stderr.startswith("left out, no commit is pinned or not on the hub: anli,")
+    tables = {table["split"]: table for table in json.loads(done.stdout)["tables"]}
+    assert tables["test"]["rows"] == 3
+    # three rows are not the published 5,010, and the fixture's dev is its test
+    broken = {rule["rule"] for rule in tables["test"]["rules"] if not rule["ok"]}
+    assert broken == {"rows_as_published", "unseen_in_selection"}
+    assert "has no split 'train'" in tables["train"]["rules"][0]["error"]
+    assert (
+        called(hub, tmp_path, "revisions", HF_HUB_OFFLINE="1").stderr
+        == "hub: this is offline\n  unset HF_HUB_OFFLINE\n"
+    )
+
+
+def test_a_cache_folder_is_not_in_the_params(tmp_path):
+    source = open_source("hub", {"revisions": {"xnli": COMMIT}, "cache": str(tmp_path)})
+    located = source.locate(load_catalogue().dataset("xnli"), "de", "test")
+    assert str(tmp_path) not in json.dumps(located.params)
+    assert located.options["hub_cache"] == str(tmp_path)
+    assert located.params["options"]["revision"] == COMMIT

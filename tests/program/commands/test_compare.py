@@ -1,0 +1,54 @@
+"""`xtreme-dag compare`."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tests.program.commands.landed_home import land_home
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.program.commands.compare import command
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return land_home(tmp_path_factory.mktemp("compare") / "home", n=200)
+
+
+def run(home, *arguments):
+    return CliRunner().invoke(command, ["--home", str(home), "--resamples", "200", *arguments], catch_exceptions=False)
+
+
+def test_a_table_with_intervals_and_a_sentence(home):
+    done = run(home)
+    lines = done.output.splitlines()
+    assert done.exit_code == 0 and lines[0].startswith("english beats none by ")
+    assert "95% interval" in lines[2] and "needed" in lines[2] and "McNemar" not in done.output
+    assert [line.split()[0] for line in lines[4:8]] == ["udpos", "xnli", "xquad", "all"]
+    assert "mixed beats none by" in done.output
+
+
+def test_languages_and_the_exact_test(home):
+    done = run(home, "--languages", "--condition", "mixed", "--task", "xnli")
+    lines = done.output.splitlines()
+    assert "McNemar" in lines[2] and [line.split()[1] for line in lines[4:8]] == ["all", "de", "en", "sw"]
+
+
+def test_json(home):
+    found = json.loads(run(home, "--json", "--baseline", "english", "--condition", "mixed").output)
+    assert [(one["condition"], one["baseline"]) for one in found] == [("mixed", "english")]
+    effect = found[0]["tasks"][0]
+    assert effect["low"] < effect["delta"] < effect["high"] and effect["verdict"] in ("better", "worse", "open")
+    assert len(found[0]["languages"]) == 9 and found[0]["overall"]["n"] == 9 * 200
+    assert found[0]["sentence"].startswith("mixed ")
+
+
+def test_level_metric_and_split(home):
+    assert "90% interval" in run(home, "--confidence", "0.9").output
+    assert "token_accuracy" in run(home, "--task", "udpos", "--metric", "token_accuracy").output
+    with pytest.raises(UserError, match="no condition 'none' with scores"):
+        run(home, "--split", "dev")
+
+
+def test_help_has_an_example():
+    assert "xtreme-dag compare --task xnli --json" in CliRunner().invoke(command, ["--help"]).output

@@ -1,0 +1,199 @@
+"""The catalogue: what can be trained and evaluated on. A dataset or a task is a YAML file beside this module.
+
+The keys of an entry are explained in docs/howto-add-a-dataset.md. This module imports nothing heavy: a plan reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xtreme_dag.catalogue.entries import Catalogue, Dataset, Hub, Layout, Split, TableRef, Task
+from xtreme_dag.catalogue.languages import languages
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.yaml import read_yaml
+
+__all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task", "load_catalogue", "read_catalogue"]
+
+FOLDER = Path(__file__).with_name("shipped")
+
+FORMATS = (
+    "pair_classification", "multiple_choice", "tagging", "span_qa", "parallel", "bitext_mining", "qa_retrieval",
+    "entity_linking", "plain_text", "parallel_text",
+)  # fmt: skip
+HEADS = ("classification", "multiple_choice", "tagging", "span", "embedding", "dual")
+GROUPS = ("classification", "tagging", "qa", "retrieval")
+USES = ("train", "select", "test")
+BENCHMARKS = ("xtreme", "xtreme-r")
+DATASET_KEYS = {"title", "format", "labels", "languages", "splits", "hub", "licence", "citation", "homepage", "parallel",
+                "tokenisation", "notes", "get", "target"}  # fmt: skip
+SPLIT_KEYS = {"use", "languages", "counts", "layouts", "hub", "labelled", "notes", "union"}
+LAYOUT_KEYS = {"reader", "files", "options", "languages", "requires", "stand_in", "optional", "notes"}
+HUB_KEYS = {"id", "revision", "config", "split", "reader", "options", "files", "languages", "stand_in"}
+TARGET_KEYS = {"head", "metric", "group", "train", "select", "test", "languages", "notes"}
+
+
+@lru_cache(maxsize=1)
+def load_catalogue() -> Catalogue:
+    """The catalogue of this package, read once."""
+    return read_catalogue([FOLDER])
+
+
+def read_catalogue(folders: Iterable[Path]) -> Catalogue:
+    """Reads the entries of several folders; a later entry of the same name is an error.
+
+    Raises:
+        UserError: an entry is wrong; names the file and the key.
+    """
+    datasets: dict[str, Dataset] = {}
+    tasks: dict[str, Task] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
+        name = path.stem
+        if name in datasets:
+            raise UserError(f"dataset {name!r} is in the catalogue twice", where=str(path))
+        entry = _load(path)
+        _known(entry, DATASET_KEYS, path.name)
+        datasets[name] = _dataset(name, entry, path.name)
+        if "target" in entry:
+            tasks[name] = _task(datasets[name], entry["target"], f"{path.name}: target")
+    for task in tasks.values():
+        for ref in (*task.before, *filter(None, (task.train, task.select, task.test))):
+            _resolve(ref, datasets, f"{task.name}.yaml: target")
+    for dataset in datasets.values():
+        for split in dataset.splits.values():
+            for ref in split.union:
+                _resolve(ref, datasets, f"{dataset.name}.yaml: splits.{split.name}.union")
+    benchmarks = {name: tuple(task for task in tasks if tasks[task].languages.get(name)) for name in BENCHMARKS}
+    return Catalogue(datasets=datasets, tasks=tasks, benchmarks=benchmarks)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        entry = read_yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"not YAML: {error}", where=str(path)) from None
+    if not isinstance(entry, dict):
+        raise UserError("an entry is a mapping", where=str(path))
+    return entry
+
+
+def _known(entry: Mapping[str, Any], keys: set[str], where: str) -> None:
+    for key in entry:
+        if key not in keys:
+            raise UserError(f"unknown key {key!r}", where=where, fix=nearest(str(key), keys))
+
+
+def _one_of(value: str, valid: Sequence[str], where: str) -> str:
+    if value not in valid:
+        raise UserError(f"{value!r} is not valid", where=where, fix=nearest(str(value), valid))
+    return value
+
+
+def _codes(value: Sequence[str] | str, where: str) -> tuple[str, ...]:
+    codes = tuple(value.split()) if isinstance(value, str) else tuple(value)
+    for code in codes:
+        _one_of(code, list(languages()), where)
+    return codes
+
+
+def _dataset(name: str, entry: Mapping[str, Any], where: str) -> Dataset:
+    for key in ("title", "format", "languages", "splits", "licence", "citation"):
+        if key not in entry:
+            raise UserError(f"key {key!r} is missing", where=where)
+    codes = _codes(entry["languages"], f"{where}: languages")
+    labels = entry.get("labels", "")
+    hub = entry.get("hub", {})
+    splits = {key: _split(key, value, codes, hub, f"{where}: splits.{key}") for key, value in entry["splits"].items()}
+    return Dataset(
+        name=name,
+        title=entry["title"],
+        format=_one_of(entry["format"], FORMATS, f"{where}: format"),
+        labels=tuple(labels.split()) if isinstance(labels, str) else tuple(str(label) for label in labels),
+        languages=codes,
+        splits=splits,
+        parallel=bool(entry.get("parallel", False)),
+        **{key: str(entry.get(key, "")) for key in
+           ("licence", "citation", "homepage", "tokenisation", "notes", "get")},
+    )  # fmt: skip
+
+
+def _split(name: str, entry: Mapping[str, Any], codes: tuple[str, ...], hub: Mapping[str, Any], where: str) -> Split:
+    _known(entry, SPLIT_KEYS, where)
+    own = entry.get("hub")
+    if own is not None:
+        own = {**own, "options": {**hub.get("options", {}), **own.get("options", {})}}
+    counts = entry.get("counts", {})
+    return Split(
+        name=name,
+        use=_one_of(entry.get("use", ""), USES, f"{where}.use"),
+        languages=_codes(entry["languages"], f"{where}.languages") if "languages" in entry else codes,
+        counts={"all": counts} if isinstance(counts, int) else dict(counts),
+        layouts=tuple(_layout(layout, f"{where}.layouts") for layout in entry.get("layouts", ())),
+        hub=None if own is None else _hub({**hub, **own}, f"{where}.hub"),
+        labelled=bool(entry.get("labelled", True)),
+        union=tuple(TableRef(**ref) for ref in entry.get("union", ())),
+        notes=entry.get("notes", ""),
+    )
+
+
+def _layout(entry: Mapping[str, Any], where: str) -> Layout:
+    _known(entry, LAYOUT_KEYS, where)
+    return Layout(
+        reader=entry["reader"],
+        files=dict(entry["files"]),
+        options=dict(entry.get("options", {})),
+        languages=_codes(entry.get("languages", ()), f"{where}.languages"),
+        requires=tuple(entry.get("requires", ())),
+        optional=tuple(entry.get("optional", ())),
+        stand_in=entry.get("stand_in"),
+        notes=entry.get("notes", ""),
+    )
+
+
+def _hub(entry: Mapping[str, Any], where: str) -> Hub:
+    _known(entry, HUB_KEYS, where)
+    revision = entry.get("revision")
+    if revision is not None and (len(revision) != 40 or set(revision) - set("0123456789abcdef")):
+        raise UserError(f"revision {revision!r} is not a commit of 40 hexadecimal digits", where=where)
+    return Hub(
+        id=entry["id"],
+        revision=revision,
+        config=entry.get("config"),
+        split=entry.get("split", ""),
+        files=dict(entry.get("files", {})),
+        reader=entry.get("reader", ""),
+        options=dict(entry.get("options", {})),
+        languages=_codes(entry.get("languages", ()), f"{where}.languages"),
+        stand_in=entry.get("stand_in"),
+    )
+
+
+def _task(dataset: Dataset, entry: Mapping[str, Any], where: str) -> Task:
+    _known(entry, TARGET_KEYS | {"before"}, where)
+    by_benchmark = {
+        _one_of(name, BENCHMARKS, f"{where}.languages"): _codes(codes, f"{where}.languages.{name}")
+        for name, codes in entry["languages"].items()
+    }
+    test = entry["test"]
+    return Task(
+        name=dataset.name,
+        head=_one_of(entry["head"], HEADS, f"{where}.head"),
+        metric=entry["metric"],
+        group=_one_of(entry["group"], GROUPS, f"{where}.group"),
+        train=TableRef(**entry["train"]) if entry.get("train") else None,
+        select=TableRef(**entry["select"]) if entry.get("select") else None,
+        test=TableRef(**test) if isinstance(test, dict) else TableRef(dataset=dataset.name, split=test),
+        languages=by_benchmark,
+        before=tuple(TableRef(**ref) for ref in entry.get("before", ())),
+        notes=entry.get("notes", ""),
+    )
+
+
+def _resolve(ref: TableRef, datasets: Mapping[str, Dataset], where: str) -> None:
+    if ref.dataset not in datasets:
+        raise UserError(f"no dataset {ref.dataset!r}", where=where, fix=nearest(ref.dataset, datasets))
+    datasets[ref.dataset].split(ref.split)

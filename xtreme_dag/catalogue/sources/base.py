@@ -1,0 +1,79 @@
+"""What every source can say about a table, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from xtreme_dag.catalogue.catalogue import Dataset, Split, load_catalogue
+from xtreme_dag.catalogue.languages import languages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """Where one table (dataset, language, split) is, and how to read it.
+
+    Attributes:
+        files: name -> raw file; the inputs of the prepare stage, so their content is in its key.
+        params: JSON values for the prepare stage: the reader and what it needs to know; in its key.
+        stand_in: what the table really is where it only stands in for the split, else None.
+        notes: what is known to be amiss, or "".
+        options: settings that cannot change the result (a cache folder); not in the key.
+    """
+
+    files: Mapping[str, Path]
+    params: Mapping[str, Any]
+    stand_in: str | None = None
+    notes: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A place that tables come from."""
+
+    @property
+    def kind(self) -> str:
+        """`folder`, `hub` or `miniworld`."""
+        ...
+
+    def locate(self, dataset: Dataset, language: str, split: str) -> Located:
+        """Where a table is.
+
+        Raises:
+            UserError: it is not there; says where it was looked for and how to get it.
+        """
+        ...
+
+    def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
+        """The languages of a split that are there, in the catalogue's order."""
+        ...
+
+
+def locate_union(source: Source, language: str, split: Split) -> Located:
+    """Where the parts of a union are: the parts' files under their number, and the parts' params in order.
+
+    Raises:
+        UserError: a part is not there.
+    """
+    files: dict[str, Path] = {}
+    parts: list[dict[str, Any]] = []
+    stand_ins: list[str] = []
+    options: dict[str, Any] = {}
+    for number, ref in enumerate(split.union):
+        part = source.locate(load_catalogue().dataset(ref.dataset), language, ref.split)
+        files |= {f"{number}.{name}": path for name, path in part.files.items()}
+        parts.append({"dataset": ref.dataset, "split": ref.split, **part.params})
+        stand_ins += [f"{ref.dataset}: {part.stand_in}"] if part.stand_in else []
+        options |= part.options
+    whole = all(part["whole"] for part in parts)
+    params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": whole,
+              "script": languages()[language].script}  # fmt: skip
+    return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None, options=options)
+
+
+def union_languages(source: Source, split: Split) -> tuple[str, ...]:
+    """The languages in which every part of a union is there."""
+    there = [source.languages(load_catalogue().dataset(ref.dataset), ref.split) for ref in split.union]
+    return tuple(code for code in split.languages if all(code in codes for codes in there))

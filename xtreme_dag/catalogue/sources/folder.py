@@ -1,0 +1,140 @@
+"""A folder of release files: the layouts of the catalogue, compressed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from xtreme_dag.catalogue.catalogue import Dataset, Layout, Split
+from xtreme_dag.catalogue.languages import language_advice, languages
+from xtreme_dag.catalogue.sources.base import Located, locate_union, union_languages
+from xtreme_dag.core.errors import UserError
+
+COMPRESSED = (".gz", ".bz2", ".xz")
+ROOTS = ("", "download")  # XTREME's script leaves everything in `download/`
+
+
+class FolderSource:
+    """Release files in a folder, in the layouts that the catalogue declares.
+
+    Directories are listed once and remembered, so that a plan of a thousand stages costs a few hundred listings.
+
+    Args:
+        path: the folder; XTREME's `download/` or the folder that holds it, or any folder with release files.
+
+    Raises:
+        UserError: the folder does not exist.
+    """
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        if not self.path.is_dir():
+            raise UserError(f"no folder {str(path)!r}", where="source folder")
+        self._listings: dict[str, dict[str, str]] = {}
+        self._located: dict[tuple[str, str, str], Located | None] = {}
+
+    def locate(self, dataset: Dataset, language: str, split: str) -> Located:
+        """Where a table is; the first layout of the catalogue whose files are there."""
+        declared = dataset.split(split)
+        if declared.union:
+            return locate_union(self, language, declared)
+        found = self._find(dataset, language, declared)
+        if found is not None:
+            return found
+        where = f"{dataset.name}, language {language}, split {split}"
+        if language not in declared.languages:
+            fix = language_advice(language, declared.languages)
+            raise UserError(f"the split has no {language!r}", where=where, fix=fix)
+        looked = ", ".join(dict.fromkeys(p for p in self._patterns(declared, language))) or "nowhere: no folder layout"
+        raise UserError(
+            f"not in folder {self.path}",
+            where=where,
+            fix=f"looked for {looked}; to get it: {dataset.get or 'see docs'}",
+        )
+
+    def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
+        """The languages of a split whose files are there."""
+        declared = dataset.split(split)
+        if declared.union:
+            return union_languages(self, declared)
+        return tuple(code for code in declared.languages if self._find(dataset, code, declared) is not None)
+
+    def _find(self, dataset: Dataset, language: str, split: Split) -> Located | None:
+        key = (dataset.name, language, split.name)
+        if key not in self._located:
+            self._located[key] = None if language not in split.languages else self._search(dataset, language, split)
+        return self._located[key]
+
+    def _search(self, dataset: Dataset, language: str, split: Split) -> Located | None:
+        for layout in split.layouts:
+            if layout.languages and language not in layout.languages:
+                continue
+            files = self._files(layout, language)
+            if files is not None:
+                options = {
+                    name: _filled(value, language) if isinstance(value, str) else value
+                    for name, value in layout.options.items()
+                }
+                params = {
+                    "reader": layout.reader,
+                    "options": options,
+                    "script": languages()[language].script,
+                    "labelled": split.labelled,
+                    "whole": layout.stand_in is None,
+                }
+                return Located(files=files, params=params, stand_in=layout.stand_in, notes=layout.notes)
+        return None
+
+    def _files(self, layout: Layout, language: str) -> Mapping[str, Path] | None:
+        for root in ROOTS:
+            if not all(self._match(root, _filled(pattern, language)) for pattern in layout.requires):
+                continue
+            files: dict[str, Path] = {}
+            for role, pattern in layout.files.items():
+                paths = self._match(root, _filled(pattern, language))
+                if not paths and role not in layout.optional:
+                    break
+                many = len(paths) > 1
+                files |= {f"{role}.{n}" if many else role: self.path / path for n, path in enumerate(paths)}
+            else:
+                return files
+        return None
+
+    def _match(self, root: str, pattern: str) -> list[str]:
+        """Paths below the folder that match, sorted; a compressed file stands for the file of that name."""
+        found = [root] if root else [""]
+        for component in pattern.split("/"):
+            found = [f"{head}/{name}".lstrip("/") for head in found for name in self._names(head, component)]
+        return sorted(found)
+
+    def _names(self, folder: str, component: str) -> list[str]:
+        listing = self._listing(folder)
+        if "*" not in component:
+            return [listing[component]] if component in listing else []
+        return list(dict.fromkeys(listing[name] for name in listing if fnmatchcase(name, component)))
+
+    def _listing(self, folder: str) -> dict[str, str]:
+        if folder not in self._listings:
+            try:
+                names = sorted(path.name for path in (self.path / folder).iterdir())
+            except (NotADirectoryError, FileNotFoundError):
+                names = []
+            plain = {name: name for name in names}
+            bare = {name[: -len(end)]: name for name in names for end in COMPRESSED if name.endswith(end)}
+            self._listings[folder] = {**bare, **plain}
+        return self._listings[folder]
+
+    def _patterns(self, split: Split, language: str) -> list[str]:
+        layouts = [layout for layout in split.layouts if not layout.languages or language in layout.languages]
+        return [_filled(pattern, language) for layout in layouts for pattern in layout.files.values()]
+
+
+def _filled(pattern: str, language: str) -> str:
+    """A pattern with the codes and the name of a language filled in."""
+    if "{" not in pattern:
+        return pattern
+    known = languages()[language]
+    return pattern.format(language=language, laser=known.laser, name=known.name.lower())

@@ -1,0 +1,178 @@
+"""Rules across tables: languages of one dataset, splits, datasets that translate one another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xtreme_dag.contracts.columns import batches
+from xtreme_dag.tables.canonical import StoredTable
+
+FIRST = 5  # ids named for each finding
+SAME = 0.5  # share of equal texts from which on two languages are taken for one file under two names
+FEW = 8  # texts below which equality says nothing
+
+Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """What rules across tables need to know of one; a fraction of the table's size.
+
+    Attributes:
+        language: ISO code.
+        ids: of the examples (questions, mentions or foreign sentences of two-sided formats).
+        texts: hash of what shows the language, one an id.
+        contents: hash of all that is read of an example, one an id.
+        labels: hash of the label, one an id; zeros where the format has none.
+    """
+
+    language: str
+    ids: tuple[str, ...]
+    texts: Hashes
+    contents: Hashes
+    labels: Hashes
+
+
+def sketch(table: pa.Table | StoredTable, kind: str, language: str) -> Sketch:
+    """The sketch of a canonical table, taken a batch at a time."""
+    ids: list[str] = []
+    texts, contents, labels = [_hashes(())], [_hashes(())], [_hashes(())]
+    for batch in batches(table):
+        if "side" in batch.column_names:
+            batch = batch.filter(pc.is_in(batch["side"], pa.array(["question", "mention", "foreign"])))
+        shown, read = _columns(batch, kind)
+        ids += batch["id"].to_pylist()
+        texts.append(_hashes(shown))
+        contents.append(_hashes(read))
+        named = batch["label"].to_pylist() if "label" in batch.column_names else [""] * len(batch)
+        labels.append(_hashes([str(label) for label in named]))
+    return Sketch(
+        language=language,
+        ids=tuple(ids),
+        texts=np.concatenate(texts),
+        contents=np.concatenate(contents),
+        labels=np.concatenate(labels),
+    )
+
+
+def parallel_ids(one: Sketch, other: Sketch) -> dict[str, Any]:
+    """Two languages of a parallel dataset have the same ids."""
+    mine, theirs = set(one.ids), set(other.ids)
+    missing = [name for name in other.ids if name not in mine]
+    extra = [name for name in one.ids if name not in theirs]
+    return _finding("ids_parallel", [*missing, *extra], one, other)
+
+
+def parallel_labels(one: Sketch, other: Sketch) -> dict[str, Any]:
+    """The same example has the same label in two languages."""
+    theirs = dict(zip(other.ids, other.labels.tolist(), strict=True))
+    mine = zip(one.ids, one.labels.tolist(), strict=True)
+    return _finding("labels_parallel", [name for name, label in mine if theirs.get(name, label) != label], one, other)
+
+
+def texts_differ(one: Sketch, other: Sketch) -> dict[str, Any]:
+    """Two languages do not have the same texts: else one file stands under two names."""
+    same = np.isin(one.texts, other.texts)
+    many = len(same) >= FEW and same.mean() > SAME
+    return _finding("texts_differ", [name for name, hit in zip(one.ids, same, strict=True) if hit and many], one, other)
+
+
+def unseen(test: Sketch, train: Sketch, *, tolerance: float, rule: str = "unseen_in_training") -> dict[str, Any]:
+    """No test example is among the training examples, word for word.
+
+    Args:
+        test: the examples that should be new.
+        train: the examples that are known.
+        tolerance: share up to which equal examples are a warning: short sentences recur, and WikiANN repeats itself.
+        rule: name of the finding.
+    """
+    seen = np.isin(test.contents, train.contents)
+    finding = _finding(rule, [name for name, hit in zip(test.ids, seen, strict=True) if hit], test, train)
+    share = finding["count"] / max(1, len(test.ids))
+    return finding | {"severity": "error" if share > tolerance else "warning"}
+
+
+def unseen_in_translation(test: Sketch, train: Sketch) -> dict[str, Any]:
+    """No test example is a training example in another language: both have the ids of the same original."""
+    known = set(train.ids)
+    return _finding("unseen_in_translation", [name for name in test.ids if name in known], test, train)
+
+
+def across_languages(
+    sketches: Mapping[str, Sketch], *, parallel: bool, same_labels: bool, references: Sequence[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """The rules between the languages of one split.
+
+    Args:
+        sketches: language -> sketch.
+        parallel: the dataset has the same ids in every language.
+        same_labels: and the same labels.
+        references: the languages to compare with; by default, the language whose ids most others share for ids and
+            labels, and every other one for texts.
+
+    Returns:
+        Language -> its findings that are not fine.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    pivots = list(references) or [_pivot(sketches)]
+    # Texts of one language alone are in no pair of languages: most tables are seen not to be another's at a glance.
+    every, times = np.unique(np.concatenate([np.unique(one.texts) for one in sketches.values()]), return_counts=True)
+    shared = every[times > 1]
+    for code, one in sketches.items():
+        suspect = len(one.texts) > 0 and np.isin(one.texts, shared).mean() > SAME
+        results = [texts_differ(one, other) for name, other in sketches.items() if suspect and name != code]
+        for pivot in pivots:
+            if parallel and pivot != code and pivot in sketches:
+                results.append(parallel_ids(one, sketches[pivot]))
+                if same_labels:
+                    results.append(parallel_labels(one, sketches[pivot]))
+        if bad := [result for result in results if not result["ok"]]:
+            found[code] = bad
+    return found
+
+
+def _pivot(sketches: Mapping[str, Sketch]) -> str:
+    """The language that agrees with most others on ids and labels, English at a tie: a damaged one is no measure."""
+    keys = {code: hash((frozenset(one.ids), one.labels.tobytes())) for code, one in sketches.items()}
+    counts = {code: sum(key == other for other in keys.values()) for code, key in keys.items()}
+    return max(sorted(sketches), key=lambda code: (counts[code], code == "en"))
+
+
+def _finding(rule: str, ids: Sequence[str], one: Sketch, other: Sketch) -> dict[str, Any]:
+    return {
+        "rule": rule,
+        "ok": not ids,
+        "severity": "error",
+        "count": len(ids),
+        "first_ids": list(ids[:FIRST]),
+        "against": other.language,
+    }
+
+
+def _columns(table: pa.Table, kind: str) -> tuple[list[str], list[str]]:
+    """What shows the language of each row, and all that is read of it."""
+    if kind == "tagging":
+        words = pc.binary_join(table["words"].combine_chunks(), " ").to_pylist()
+        return words, words
+    if kind == "multiple_choice":
+        choices = pc.binary_join(table["choices"].combine_chunks(), "\t").to_pylist()
+        read = zip(table["context"].to_pylist(), table["question"].to_pylist(), choices, strict=True)
+        return choices, ["\t".join(map(str, row)) for row in read]
+    shown = {"pair_classification": ("text_a", "text_b"), "span_qa": ("context", "question"),
+             "entity_linking": ("context",)}.get(kind, ("text",))  # fmt: skip
+    joined = ["\t".join(map(str, row)) for row in zip(*(table[name].to_pylist() for name in shown), strict=True)]
+    if "english" in table.column_names:
+        return joined, [f"{a}\t{b}" for a, b in zip(joined, table["english"].to_pylist(), strict=True)]
+    return joined, joined
+
+
+def _hashes(texts: Sequence[str]) -> Hashes:
+    found = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(found), dtype=np.uint64)

@@ -1,0 +1,205 @@
+"""Row by row: does an example satisfy what no general tool knows about? True is good.
+
+A measure that does not apply to a table (labels of a split whose labels are held back, the script of an invented
+language) is true for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xtreme_dag.contracts.columns import Facts, flat, rows_without, same
+from xtreme_dag.contracts.whole import (
+    Test,
+    Whole,
+    distractors_present,
+    english_unsorted,
+    gold_given,
+    gold_in_pool,
+    labels_vary,
+    rows_as_published,
+    script_fits,
+)
+
+MEASURES = (
+    "texts_given",
+    "labels_given",
+    "labels_vary",
+    "rows_as_published",
+    "script_fits",
+    "choices_given",
+    "choices_differ",
+    "tag_for_each_word",
+    "words_clean",
+    "words_given",
+    "iob2_legal",
+    "answers_given",
+    "answers_at_offset",
+    "english_unsorted",
+    "gold_in_pool",
+    "gold_given",
+    "distractors_present",
+    "sentence_in_context",
+)
+SEEN = r"[^\s\p{Z}]"  # a character that is no white space, of Unicode either
+
+
+def measure(name: str, table: Whole, facts: Facts) -> Test:
+    """What judges the rows of a table, any number of them at a time.
+
+    Args:
+        name: of the measure.
+        table: the whole canonical table, at which some measures must look first.
+        facts: about the table.
+
+    Returns:
+        Rows of the table -> a boolean for each.
+
+    Raises:
+        KeyError: no such measure, or a column is missing.
+    """
+    match name:
+        case "texts_given":
+            return texts_given
+        case "labels_given":
+            return lambda rows: labels_given(rows, facts)
+        case "labels_vary":
+            return labels_vary(table, facts)
+        case "rows_as_published":
+            return rows_as_published(facts)
+        case "script_fits":
+            return script_fits(table, facts)
+        case "choices_given":
+            return choices_given
+        case "choices_differ":
+            return choices_differ
+        case "tag_for_each_word":
+            return lambda rows: tag_for_each_word(rows, facts)
+        case "words_clean":
+            return words_clean
+        case "words_given":
+            return words_given
+        case "iob2_legal":
+            return iob2_legal
+        case "answers_given":
+            return lambda rows: answers_given(rows, facts)
+        case "answers_at_offset":
+            return answers_at_offset
+        case "english_unsorted":
+            return english_unsorted(table)
+        case "gold_in_pool":
+            return gold_in_pool(table)
+        case "gold_given":
+            return gold_given(table, facts)
+        case "distractors_present":
+            return distractors_present(table)
+        case "sentence_in_context":
+            return sentence_in_context
+    raise KeyError(name)
+
+
+def texts_given(table: pa.Table) -> pa.Array:
+    """No text that a model reads is missing or blank; of a choice's context and question one may be."""
+    names = [name for name in ("text_a", "text_b", "text", "english", "question") if name in table.column_names]
+    if "choices" in table.column_names:
+        both = pc.binary_join_element_wise(flat(table, "context"), flat(table, "question"), " ")
+        return pc.fill_null(pc.match_substring_regex(both, SEEN), False)
+    if "answers" in table.column_names:
+        names.append("context")
+    good = [pc.fill_null(pc.match_substring_regex(flat(table, name), SEEN), False) for name in names]
+    if "words" in table.column_names:
+        good.append(pc.greater(pc.list_value_length(flat(table, "words")), 0))
+    return _all(good, table)
+
+
+def labels_given(table: pa.Table, facts: Facts) -> pa.Array:
+    """Every row has a label, unless the release holds labels back."""
+    return pc.is_valid(flat(table, "label")) if facts.labelled else same(True, table)
+
+
+def choices_given(table: pa.Table) -> pa.Array:
+    """At least two choices, none blank."""
+    choices = flat(table, "choices")
+    blank = pc.invert(pc.match_substring_regex(choices.flatten(), SEEN))
+    return pc.and_(pc.greater(pc.list_value_length(choices), 1), rows_without(blank, choices))
+
+
+def choices_differ(table: pa.Table) -> pa.Array:
+    """No two choices are the same."""
+    good = [len(set(choices)) == len(choices) for choices in flat(table, "choices").to_pylist()]
+    return pa.array(good, pa.bool_())
+
+
+def tag_for_each_word(table: pa.Table, facts: Facts) -> pa.Array:
+    """As many tags as words; none at all only where the release holds them back."""
+    words, tags = (pc.list_value_length(flat(table, name)) for name in ("words", "tags"))
+    good = pc.equal(words, tags)
+    return good if facts.labelled else pc.or_(good, pc.equal(tags, 0))
+
+
+def words_clean(table: pa.Table) -> pa.Array:
+    """No word is empty or has white space in it."""
+    words = flat(table, "words")
+    bad = pc.invert(pc.match_substring_regex(words.flatten(), r"^\S+$"))
+    return rows_without(bad, words)
+
+
+def words_given(table: pa.Table) -> pa.Array:
+    """No word is empty; syntactic words of Vietnamese and some numbers have spaces in them."""
+    words = flat(table, "words")
+    return rows_without(pc.equal(pc.utf8_length(words.flatten()), 0), words)
+
+
+def iob2_legal(table: pa.Table) -> pa.Array:
+    """Every I-X follows a B-X or an I-X of the same sentence."""
+    good = []
+    for tags in flat(table, "tags").to_pylist():
+        before = "O"
+        legal = True
+        for tag in tags:
+            if tag[:2] == "I-" and before[2:] != tag[2:]:
+                legal = False
+                break
+            before = tag
+        good.append(legal)
+    return pa.array(good, pa.bool_())
+
+
+def answers_given(table: pa.Table, facts: Facts) -> pa.Array:
+    """An answerable question has an answer that is not empty, an unanswerable one has none."""
+    if not facts.labelled:
+        return same(True, table)
+    answers = flat(table, "answers")
+    text = pc.struct_field(answers.flatten(), [0])
+    blank = pc.invert(pc.fill_null(pc.match_substring_regex(text, SEEN), False))
+    filled = rows_without(blank, answers)
+    some = pc.and_(pc.greater(pc.list_value_length(answers), 0), filled)
+    none = pc.equal(pc.list_value_length(answers), 0)
+    return pc.if_else(flat(table, "answerable"), some, none)
+
+
+def answers_at_offset(table: pa.Table) -> pa.Array:
+    """Every answer stands in the context at the character where it says it starts."""
+    good = []
+    for context, answers in zip(flat(table, "context").to_pylist(), flat(table, "answers").to_pylist(), strict=True):
+        good.append(all(context.startswith(a["text"], a["start"]) and a["start"] >= 0 for a in answers or ()))
+    return pa.array(good, pa.bool_())
+
+
+def sentence_in_context(table: pa.Table) -> pa.Array:
+    """A candidate sentence stands in its paragraph."""
+    good = []
+    sides, texts, contexts = (flat(table, name).to_pylist() for name in ("side", "text", "context"))
+    for side, text, context in zip(sides, texts, contexts, strict=True):
+        good.append(side != "candidate" or text.strip() in (context or ""))
+    return pa.array(good, pa.bool_())
+
+
+def _all(good: Sequence[pa.Array], table: pa.Table) -> pa.Array:
+    result = same(True, table)
+    for one in good:
+        result = pc.and_(result, one)
+    return result

@@ -1,0 +1,1 @@
+"""Tables made from other tables: translations, and texts for objectives without labels."""

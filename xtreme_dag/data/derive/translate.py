@@ -1,0 +1,140 @@
+"""The `translate` stages: an English table in another language, with what was lost on the way counted.
+
+Ids stay, so a translation has the items of its original. Labels stay. Answers of questions are found again in the
+translated text; a question whose only answers are lost is left out, and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.derive.losses import Losses, Translate, translated_once
+from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
+
+TEXTS = {
+    "pair_classification": ("text_a", "text_b"),
+    "multiple_choice": ("context", "question"),
+    "plain_text": ("text",),
+    "span_qa": ("title", "context", "question"),
+}
+
+
+def translate_by_lexicon(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """Translates a miniworld table word by word: each word's stem and suffixes by the lexicon, in English order.
+
+    Args:
+        params: `format`; `language` of the translation; `rows`, how many at most (a sample by id), or null.
+        inputs: `table`, an English canonical table.
+        context: `out` receives `table.parquet`, `counts.json` and `translation.json` (losses and their ids).
+
+    Returns:
+        Rows and losses, for the manifest.
+
+    Raises:
+        UserError: the format cannot be translated.
+    """
+    from xtreme_dag.data.derive.translate_lexicon import Lexicon
+
+    lexicon = Lexicon(str(params["language"]))
+    table = sampled(read_table(inputs["table"]), params.get("rows"))
+    losses = Losses()
+    if params["format"] == "tagging":
+        rows = lexicon.sentences(table.to_pylist())
+    elif params["format"] == "span_qa":
+        rows = lexicon.questions(table.to_pylist(), losses)
+    else:
+        rows = plain_rows(table.to_pylist(), str(params["format"]), lexicon.texts)
+    return write_translation(rows, table, params, losses, context, {"unknown_words": lexicon.unknown})
+
+
+def translate_by_model(
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
+) -> Mapping[str, Any]:
+    """Translates a table with a sequence-to-sequence model.
+
+    Args:
+        params: `format`; `language` of the translation; `rows`, how many at most (a sample by id), or null; `beams`;
+            `max_length` of a translation in tokens; `code`, the first token of a translation, for models that need one.
+        inputs: `table`, an English canonical table; `model`, a folder that transformers reads.
+        context: as for `translate_by_lexicon`; `options`: `device`.
+
+    Returns:
+        Rows and losses, for the manifest.
+
+    Raises:
+        UserError: the format cannot be translated, or the folder holds no such model.
+    """
+    from xtreme_dag.data.derive.translate_model import open_translator
+    from xtreme_dag.data.derive.translate_spans import answered_rows
+
+    translate = open_translator(
+        inputs["model"],
+        beams=int(params["beams"]),
+        max_length=int(params["max_length"]),
+        code=params.get("code"),
+        device=str(context.options.get("device", "cpu")),
+    )
+    table = sampled(read_table(inputs["table"]), params.get("rows"))
+    losses = Losses()
+    if params["format"] == "span_qa":
+        rows = answered_rows(table.to_pylist(), translate, losses)
+    else:
+        rows = plain_rows(table.to_pylist(), str(params["format"]), translate)
+    return write_translation(rows, table, params, losses, context, {})
+
+
+def sampled(table: pa.Table, rows: int | None) -> pa.Table:
+    """At most so many rows, in the table's order; which ones hangs on their ids alone."""
+    if rows is None or len(table) <= rows:
+        return table
+    names = table["id"].to_pylist()
+    order = sorted(range(len(names)), key=lambda row: hashlib.blake2b(names[row].encode(), digest_size=8).digest())
+    return table.take(pa.array(sorted(order[:rows])))
+
+
+def plain_rows(rows: list[dict[str, Any]], kind: str, translate: Translate) -> list[dict[str, Any]]:
+    """Rows with every text translated; labels are untouched, each text is translated once."""
+    if kind not in TEXTS:
+        raise UserError(f"a table of format {kind} cannot be translated", fix=f"formats that can: {', '.join(TEXTS)}")
+    choices = kind == "multiple_choice"
+    texts = dict.fromkeys(row[name] for row in rows for name in TEXTS[kind] if row[name])
+    texts |= dict.fromkeys(choice for row in rows if choices for choice in row["choices"])
+    found = translated_once(list(texts), translate)
+    return [
+        {**row, **{name: found.get(row[name], row[name]) for name in TEXTS[kind]},
+         **({"choices": [found[choice] for choice in row["choices"]]} if choices else {})}
+        for row in rows
+    ]  # fmt: skip
+
+
+def write_translation(
+    rows: list[dict[str, Any]],
+    table: pa.Table,
+    params: Mapping[str, Any],
+    losses: Losses,
+    context: StageContext,
+    more: Mapping[str, int],
+) -> Mapping[str, Any]:
+    """Writes the artifact; says how many examples were lost and why."""
+    language = str(params["language"])
+    made = pa.Table.from_pylist([{**row, "language": language} for row in rows], schema=SCHEMAS[params["format"]])
+    write_table(made, context.out / "table.parquet")
+    lost = {reason: len(names) for reason, names in sorted(losses.reasons.items())}
+    counts = {"rows": len(rows), "read": table.num_rows, "lost": sum(lost.values())}
+    report = {**counts, "lost_because": lost, "lost_ids": dict(sorted(losses.reasons.items())), **more}
+    for name, content in (("counts.json", counts), ("translation.json", report)):
+        text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+        (context.out / name).write_text(text + "\n", encoding="utf-8")
+    if lost:
+        context.log(f"{sum(lost.values())} of {table.num_rows} examples were lost in translation: {lost}")
+    return {**counts, **more}

@@ -1,0 +1,75 @@
+"""A sequence-to-sequence model as a translator, through transformers; greedy or beam search, so the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.derive.losses import Translate
+
+# Texts of a batch are of like length, so that little is padded; what comes out does not hang on it.
+_BATCH_TOKENS = 4_096
+
+
+def open_translator(folder: Path, *, beams: int, max_length: int, code: str | None, device: str) -> Translate:
+    """A function that translates texts.
+
+    Args:
+        folder: with `config.json`, `model.safetensors` and a tokenizer.
+        beams: beams of the search, 1 for greedy.
+        max_length: tokens of a text and of its translation at most.
+        code: the token with which a translation begins, for multilingual models (NLLB: `deu_Latn`).
+        device: `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UserError: the folder holds no such model, or its tokenizer has no such token.
+    """
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        load: Any = AutoModelForSeq2SeqLM.from_pretrained
+        model: Any = load(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    except (OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"no sequence-to-sequence model can be loaded ({reason})", where=str(folder),
+                        fix="a folder with config.json, model.safetensors and the tokenizer's files") from None  # fmt: skip
+    forced = {"forced_bos_token_id": _token(tokenizer, code, folder)} if code else {}
+    model = model.to(device).eval()
+
+    def translate(texts: Sequence[str]) -> list[str]:
+        encoded = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in texts]
+        made = [""] * len(texts)
+        for rows in _batches([len(ids) for ids in encoded]):
+            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt").to(device)
+            with torch.inference_mode():
+                out = model.generate(**batch, num_beams=beams, do_sample=False, max_new_tokens=max_length, **forced)
+            for row, text in zip(rows, tokenizer.batch_decode(out, skip_special_tokens=True), strict=True):
+                made[row] = text.strip()
+        return made
+
+    return translate
+
+
+def _token(tokenizer: Any, code: str, folder: Path) -> int:
+    number: int | None = tokenizer.convert_tokens_to_ids(code)
+    if number is None or number == tokenizer.unk_token_id:
+        raise UserError(
+            f"the tokenizer has no token {code!r}",
+            where=str(folder),
+            fix="translated.codes names one for each language",
+        )
+    return number
+
+
+def _batches(lengths: list[int]) -> list[list[int]]:
+    """Rows in batches of at most `_BATCH_TOKENS` padded tokens (at least one row), shortest first."""
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: (lengths[row], row)):
+        if not batches or (len(batches[-1]) + 1) * lengths[row] > _BATCH_TOKENS:
+            batches.append([])
+        batches[-1].append(row)
+    return batches

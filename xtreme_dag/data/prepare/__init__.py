@@ -1,0 +1,1 @@
+"""The `prepare` stage: raw files become canonical tables."""

@@ -1,0 +1,136 @@
+"""From chunks of a reader to a canonical table: ids, parts, label sets."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xtreme_dag.core.errors import nearest
+from xtreme_dag.data.readers.files import Chunk, Place
+from xtreme_dag.tables.canonical import SCHEMAS
+
+TOGETHER = 2  # batches that are packed into one
+FIRST = 5  # ids named in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """A piece of a canonical table, and how many examples the files had for it before a part of them was taken."""
+
+    table: pa.Table
+    read: int
+
+
+def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], place: Place) -> Iterator[Assembled]:
+    """Numbers, selects, checks and types the examples of a reader, a piece at a time.
+
+    An example without an id of its own is called after its split and its row, counted over all that was read: the same
+    row of parallel files has the same id in every language, whatever part or limit is taken.
+
+    Args:
+        chunks: what the reader yields.
+        kind: canonical format.
+        options: `part`: which share of the examples is taken; `{rows: g, of: n, keep: [...]}` puts runs of g rows
+            together, `{column: name, of: n, keep: [...]}` all rows with the same text.
+        place: dataset, language, split, label set.
+
+    Raises:
+        UserError: a label outside the label set, or a value of the wrong type.
+    """
+    schema = SCHEMAS[kind]
+    part = options.get("part")
+    batches: list[pa.RecordBatch] = []
+    number = read = 0
+    for chunk in chunks:
+        columns = dict(chunk.columns)
+        size = len(chunk)
+        columns.setdefault("id", [f"{place.split}-{n}" for n in range(number, number + size)])
+        at: Sequence[int] = chunk.lines
+        if part:
+            kept = _kept(part, columns, number, size)
+            columns = {name: [values[n] for n in kept] for name, values in columns.items()}
+            at = [at[n] for n in kept] if at else ()
+        number += size
+        read += size if chunk.read is None else chunk.read
+        columns["language"] = columns.get("language") or [place.language] * len(columns["id"])
+        columns["split"] = [place.split] * len(columns["id"])
+        batch = _batch(columns, schema, chunk, place)
+        _check_labels(batch, kind, chunk, at, place)
+        batches.append(batch)
+        del chunk, columns, at  # before the reader makes the next ones
+        if len(batches) == TOGETHER:
+            yield Assembled(table=_packed(batches, schema), read=read)
+            batches, read = [], 0
+            pa.default_memory_pool().release_unused()
+    if batches or read:
+        yield Assembled(table=_packed(batches, schema), read=read)
+
+
+def _packed(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """Some batches as one of exactly their size: arrays grown value by value hold up to twice that."""
+    return pa.Table.from_batches(batches, schema=schema).combine_chunks()
+
+
+def _kept(part: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], number: int, size: int) -> list[int]:
+    of, keep = part["of"], frozenset(part["keep"])
+    if "rows" in part:
+        run = part["rows"]
+        return [n for n in range(size) if (number + n) // run % of in keep]
+    values = columns[part["column"]]
+    return [n for n in range(size) if zlib.crc32(str(values[n]).encode()) % of in keep]
+
+
+def _batch(columns: Mapping[str, Sequence[Any]], schema: pa.Schema, chunk: Chunk, place: Place) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        try:
+            arrays.append(pa.array(columns[field.name], field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise place.error(f"column {field.name}: {error}", chunk.file) from None
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _check_labels(batch: pa.RecordBatch, kind: str, chunk: Chunk, at: Sequence[int], place: Place) -> None:
+    """Refuses labels that are not in the label set; a missing one is a matter for the contract."""
+    if kind == "pair_classification" and place.labels:
+        labels = batch["label"]
+        bad = pc.and_(pc.is_valid(labels), pc.invert(pc.is_in(labels, pa.array(place.labels, pa.string()))))
+        rows = pc.indices_nonzero(bad).to_pylist()
+        if rows:
+            raise _wrong(labels[rows[0]].as_py(), rows, batch, chunk, at, place)
+    elif kind == "multiple_choice":
+        labels = batch["label"]
+        bad = pc.or_(pc.less(labels, 0), pc.greater_equal(labels, pc.list_value_length(batch["choices"])))
+        rows = pc.indices_nonzero(pc.fill_null(bad, False)).to_pylist()
+        if rows:
+            what = f"label {labels[rows[0]].as_py()} where there are {len(batch['choices'][rows[0]])} choices"
+            raise place.error(what, chunk.file, _line(at, rows[0]), ids=_first(batch, rows))
+    elif kind == "tagging" and place.labels:
+        flat = batch["tags"].flatten()
+        bad = pc.invert(pc.is_in(flat, pa.array(place.labels, pa.string())))
+        if pc.any(bad).as_py():
+            parents = pc.list_parent_indices(batch["tags"])
+            spots = pc.indices_nonzero(bad).to_pylist()
+            rows = list(dict.fromkeys(parents[n].as_py() for n in spots))
+            raise _wrong(flat[spots[0]].as_py(), rows, batch, chunk, at, place)
+
+
+def _wrong(
+    label: Any, rows: Sequence[int], batch: pa.RecordBatch, chunk: Chunk, at: Sequence[int], place: Place
+) -> Exception:
+    what = f"label {label!r} is not in the label set, in {len(rows)} of {len(batch)} rows"
+    fix = nearest(str(label), place.labels)
+    return place.error(what, chunk.file, _line(at, rows[0]), ids=_first(batch, rows), fix=fix)
+
+
+def _first(batch: pa.RecordBatch, rows: Sequence[int]) -> list[str]:
+    return [batch["id"][n].as_py() for n in rows[:FIRST]]
+
+
+def _line(at: Sequence[int], row: int) -> int:
+    return at[row] if at else 0

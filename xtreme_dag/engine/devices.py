@@ -1,0 +1,105 @@
+"""Devices as a limited resource: one running stage each, across all processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.locks import holder_of, try_lock, unlock
+
+# The kinds whose functions compute with tensors.
+_KINDS = frozenset({"pretrain", "translate", "intermediate", "target", "search", "evaluate"})
+_POLL_SECONDS = 0.2
+
+
+def find_devices(wanted: str) -> tuple[str, ...]:
+    """Names of the devices to use.
+
+    Args:
+        wanted: `auto` (all visible GPUs, else the CPU), `cpu`, `cuda` (all of them), or `cuda:1`.
+
+    Raises:
+        UserError: CUDA is asked for and there is no GPU, or the name is not one of these.
+    """
+    if wanted == "cpu":
+        return ("cpu",)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    count = len(present) if visible is None else len([part for part in visible.split(",") if part.strip()])
+    gpus = tuple(f"cuda:{index}" for index in range(min(count, len(present))))
+    if wanted == "auto":
+        return gpus or ("cpu",)
+    if wanted == "cuda" and gpus:
+        return gpus
+    if wanted in gpus:
+        return (wanted,)
+    have = ", ".join(gpus) or "no GPU"
+    raise UserError(
+        f"no device {wanted!r}", where="--device", fix=f"this machine has {have}; valid: auto, cpu, cuda, cuda:N"
+    )
+
+
+class Devices:
+    """Leases devices by `flock`, so that a dead holder frees its own; the CPU is not limited here."""
+
+    def __init__(self, names: tuple[str, ...], locks: Path) -> None:
+        self._names = names
+        self._locks = locks
+
+    @contextmanager
+    def lease(self, kind: str, holder: str, waiting: Callable[[str], None], count: int = 1) -> Iterator[str]:
+        """Devices for a stage of this kind, held until the block ends; their names with commas between.
+
+        Args:
+            kind: of the stage.
+            holder: who asks, for those that wait.
+            waiting: told once who holds the devices, if they are not free.
+            count: how many it needs. All or none are taken, so two stages cannot wait for each other.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        if kind not in _KINDS or self._names == ("cpu",):
+            yield "cpu"
+            return
+        if count > len(self._names):
+            raise UserError(
+                f"the recipe asks for {count} devices and there are {len(self._names)}: {', '.join(self._names)}",
+                where=holder,
+                fix="lower recipe.devices",
+            )
+        said = False
+        while True:
+            held = self._take(holder, count)
+            if held is not None:
+                try:
+                    yield ",".join(held)
+                finally:
+                    for handle in held.values():
+                        unlock(handle)
+                return
+            if not said:
+                waiting(holder_of(self._lock(self._names[0])))
+                said = True
+            time.sleep(_POLL_SECONDS)
+
+    def _take(self, holder: str, count: int) -> dict[str, int] | None:
+        """Name -> lock handle of that many free devices, or None, and then nothing is held."""
+        held: dict[str, int] = {}
+        for name in self._names:
+            handle = try_lock(self._lock(name), holder)
+            if handle is not None:
+                held[name] = handle
+            if len(held) == count:
+                return held
+        for handle in held.values():
+            unlock(handle)
+        return None
+
+    def _lock(self, name: str) -> Path:
+        """The lock file of a device."""
+        return self._locks / f"device-{name.replace(':', '-')}.lock"

@@ -1,0 +1,322 @@
+"""Runs one stage: lock, look again, work, commit, log. Everything else that runs stages calls this."""
+
+from __future__ import annotations
+
+import errno
+import json
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import locked
+from xtreme_dag.engine import ledger as log
+from xtreme_dag.engine.devices import Devices
+from xtreme_dag.engine.digests import SourceDigests
+from xtreme_dag.engine.graph import Graph, Output, Stage
+from xtreme_dag.engine.keys import Keys
+from xtreme_dag.engine.ledger import Ledger
+from xtreme_dag.engine.mirror import Mirror
+from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
+from xtreme_dag.engine.priority import urgency
+from xtreme_dag.engine.provenance import described, manifest
+from xtreme_dag.engine.store import Record, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of one stage.
+
+    Attributes:
+        key: its key.
+        digest: its artifact's digest.
+        cached: whether it was there already.
+        seconds: how long it took here (0 when cached).
+    """
+
+    key: str
+    digest: str
+    cached: bool
+    seconds: float
+
+
+class ContractViolated(UserError):
+    """A gate's verdict is negative: what comes after it must not run."""
+
+
+class Executor:
+    """What all stages of one run share: store, keys, workers, ledger.
+
+    Attributes:
+        known: stage name -> key of those that have an artifact in this run, a negative verdict included.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        study: str,
+        pool: WorkerPool,
+        *,
+        forced: frozenset[str] = frozenset(),
+        options: Mapping[str, Any] | None = None,
+        devices: tuple[str, ...] = ("cpu",),
+        keys: Keys | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:
+        self.home = home
+        self.store = Store(home.store)
+        self.keys = keys or Keys.of(home.caches)
+        self.sources = SourceDigests(home.caches / "digests.json")
+        self.ledger = Ledger(home.ledger)
+        self.study = study
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
+        self._pool = pool
+        self._forced = set(forced)
+        self._options = dict(options or {})
+        self._devices = Devices(devices, home.store / "locks")
+        self._last = self.ledger.last(study)
+        self.known: dict[str, str] = {}
+        self._cached: set[str] = set()
+        self._failures: dict[str, str] = {}
+        self._mirror = mirror
+
+    def urgency(self, graph: Graph) -> dict[str, float]:
+        """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""
+        return urgency(graph, {name: last.seconds for name, last in self._last.items() if last.seconds is not None})
+
+    def input_digests(self, stage: Stage, parents: Mapping[str, str]) -> dict[str, str]:
+        """Digest of each input, given the keys of the parents that made them."""
+        found = {}
+        for name, source in stage.inputs.items():
+            if isinstance(source, Output):
+                record = self._parent(source, parents)
+                digest = record.part_digest(source.part)
+                if digest is None:
+                    raise UserError(f"has no {source.part!r}", where=source.stage, fix=f"{stage.name} needs it")
+                found[name] = digest
+            else:
+                found[name] = self.sources.digest(source.path)
+        return found
+
+    def _parent(self, source: Output, parents: Mapping[str, str]) -> Record:
+        record = self.store.read(parents[source.stage])
+        if record is None:
+            raise UserError("its record is gone", where=source.stage, fix="run again")
+        return record
+
+    def key(self, stage: Stage, parents: Mapping[str, str]) -> str:
+        """The stage's key, given the keys of its parents (stage name -> key)."""
+        return self.keys.key(stage, self.input_digests(stage, parents))
+
+    def lookup(self, stage: Stage, key: str) -> Record | None:
+        """The intact record of a key, unless the stage is forced to run."""
+        return None if stage.name in self._forced else self.store.intact(key)
+
+    def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
+        """Brings the artifact of a key from the mirror, if it is there and not here."""
+        if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
+            return
+        if key not in self._mirror.known():
+            return
+        with locked(self.store.lock_path(key), stage.name):
+            if self.store.intact(key) is None and self._mirror.pull(key, self.store, self.home.work / key / "pulled"):
+                listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
+
+    def mirror_trouble(self) -> str:
+        """What went wrong with the mirror in this run; empty if nothing did."""
+        return self._mirror.trouble if self._mirror else ""
+
+    def push_found(self) -> None:
+        """Pushes what this run found here and the mirror lacks."""
+        if self._mirror is not None:
+            self._mirror.push_all(self.store, self.known.values())
+
+    def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
+        """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
+        record = self.lookup(stage, self.key(stage, parents))
+        if record is not None and stage.gate and not verdict(self.store.artifact(record.digest))["ok"]:
+            return None
+        return record
+
+    def failure(self, stage: Stage) -> str:
+        """Why a stage failed in this run; empty if it did not."""
+        return self._failures.get(stage.name, "")
+
+    def execute(self, stage: Stage, parents: Mapping[str, str], listen: Listener, urgency: float = 0.0) -> Result:
+        """Runs a stage or finds it done; every outcome goes to the ledger.
+
+        Args:
+            stage: the stage.
+            parents: name -> key of the stages that it needs.
+            listen: receives progress and log events.
+            urgency: of the stages that wait for a worker, the one with most goes first.
+
+        Raises:
+            UserError: something that the user can mend; `ContractViolated` for a negative verdict.
+            StageFailed: the stage function failed.
+        """
+        key = ""
+        try:
+            digests = self.input_digests(stage, parents)
+            key = self.keys.key(stage, digests)
+            self.fetch(stage, key, listen)
+
+            def waiting(holder: str) -> None:
+                listen({"event": "log", "message": f"{stage.name}: waiting for {holder}"})
+
+            with locked(self.store.lock_path(key), stage.name, waiting):
+                record = self.lookup(stage, key)
+                if record is None:
+                    record, seconds = self._run(stage, key, digests, parents, listen, urgency)
+                    self._forced.discard(stage.name)
+                    self.known[stage.name] = key
+                    result = Result(key=key, digest=record.digest, cached=False, seconds=seconds)
+                    self._note(stage, key, log.DONE, seconds=round(seconds, 3))
+                else:
+                    result = self.found(stage, record)
+            self._judge(stage, record)
+            return result
+        except (UserError, StageFailed) as error:
+            reason = _reason(error, stage)
+            self._failures[stage.name] = reason
+            self._note(stage, key, log.FAILED, error=reason)
+            raise
+
+    def is_forced(self, stage: Stage) -> bool:
+        """Whether the stage has to run although its artifact is there."""
+        return stage.name in self._forced
+
+    def was_cached(self, stage: Stage) -> bool:
+        """Whether a stage that this run executed turned out to be there already (another process made it)."""
+        return stage.name in self._cached
+
+    def found(self, stage: Stage, record: Record) -> Result:
+        """Notes a cached stage in the ledger, unless the ledger says so already."""
+        self._cached.add(stage.name)
+        self.known[stage.name] = record.key
+        last = self._last.get(stage.name)
+        if last is None or last.key != record.key or last.failed_key:
+            self._note(stage, record.key, log.CACHED)
+        return Result(key=record.key, digest=record.digest, cached=True, seconds=0.0)
+
+    def not_run(self, stage: Stage) -> None:
+        """Notes a stage that could not run because one that it needs failed."""
+        self._note(stage, "", log.NOT_RUN)
+
+    def _note(self, stage: Stage, key: str, outcome: str, **more: Any) -> None:
+        entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "run": self.run, "study": self.study}
+        self.ledger.append([{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}])
+
+    def _judge(self, stage: Stage, record: Record) -> None:
+        if not stage.gate:
+            return
+        outcome = verdict(self.store.artifact(record.digest))
+        if not outcome["ok"]:
+            broken = [
+                f"{rule['rule']} ({rule['count']}: {', '.join(rule['first_ids'][:3])})"
+                for rule in outcome["rules"]
+                if not rule["ok"]
+            ]
+            raise ContractViolated(
+                f"contract violated: {'; '.join(broken)}",
+                where=stage.name,
+                fix=f"rows: {self.store.artifact(record.digest)}",
+            )
+
+    def _run(
+        self,
+        stage: Stage,
+        key: str,
+        digests: Mapping[str, str],
+        parents: Mapping[str, str],
+        listen: Listener,
+        urgency: float,
+    ) -> tuple[Record, float]:
+        earlier = self.store.read(key)
+        if earlier is not None and stage.name not in self._forced:
+            damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
+            listen(
+                {
+                    "event": "log",
+                    "message": f"{stage.name}: damaged artifact set aside ({damaged or 'it was gone'}); it runs again",
+                }
+            )
+        out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
+        started = datetime.now(UTC)
+        try:
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            scratch.mkdir(parents=True, exist_ok=True)
+
+            def waiting(holder: str) -> None:
+                listen({"event": "log", "message": f"{stage.name}: waiting for a device, held by {holder}"})
+
+            # Only a training stage has a recipe that may ask for several devices.
+            count = int((stage.params.get("recipe") or {}).get("devices", 1))
+            with self._devices.lease(stage.kind, stage.name, waiting, count) as device:
+                options = {**self._options, **stage.options, "device": device}
+                request = Request(
+                    function=stage.function,
+                    params=stage.params,
+                    inputs={name: self._path(source, parents) for name, source in stage.inputs.items()},
+                    out=out,
+                    scratch=scratch,
+                    options=options,
+                    timeout=options.get("timeout"),
+                )
+                answer = self._pool.call(request, listen, urgency)
+            seconds = float(answer["seconds"])
+            code_digest, code_names = self.keys.code(stage.function)
+            self.store.keep_code(code_digest, code_names)
+            made = manifest(
+                stage,
+                study=self.study,
+                identity=self.keys.identity(stage, digests),
+                inputs=described(stage, digests, parents),
+                options=options,
+                started=started,
+                answer=answer,
+            )
+            record = self.store.commit(key, out, made)
+        except OSError as error:
+            shutil.rmtree(out, ignore_errors=True)
+            raise _disk_error(error, stage) from None
+        if earlier is not None and earlier.digest != record.digest:
+            listen({"event": "log", "message": f"{stage.name}: ran again with the same key and wrote other bytes"})
+        shutil.rmtree(self.home.work / key, ignore_errors=True)
+        if self._mirror is not None:
+            self._mirror.push(self.store, record)
+        return record, seconds
+
+    def _path(self, source: Any, parents: Mapping[str, str]) -> Path:
+        if isinstance(source, Output):
+            folder = self.store.artifact(self._parent(source, parents).digest)
+            return folder / source.part if source.part else folder
+        return Path(source.path)
+
+
+def _reason(error: UserError | StageFailed, stage: Stage) -> str:
+    """Why a stage failed, in a line; its own name is not repeated."""
+    if isinstance(error, StageFailed):
+        return str(error).splitlines()[0]
+    place = "" if error.where in ("", stage.name) else f"{error.where}: "
+    return f"{place}{error.what}" + (f" ({error.fix})" if error.fix else "")
+
+
+def verdict(artifact: Path) -> Mapping[str, Any]:
+    """The verdict that a gate wrote: `ok`, and the rules with their counts and first offending ids."""
+    outcome: Mapping[str, Any] = json.loads((artifact / "outcome.json").read_text())
+    return outcome
+
+
+def _disk_error(error: OSError, stage: Stage) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            "no space left on the disk", where=stage.name, fix="free some, or move the home with --home DIR"
+        )
+    return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {stage.name}")

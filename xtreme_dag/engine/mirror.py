@@ -1,0 +1,179 @@
+"""A mirror of the store at an fsspec URL (`s3://`, `gs://`, a shared folder): hits are pulled, commits pushed.
+
+The mirror has the layout of the store. What is pulled is hashed before it counts, a record is pushed after all that it
+names, and pushing twice is harmless: so no lock spans machines, and half an upload is a miss. A mirror that cannot be
+reached costs a warning, never a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.digests import file_digest
+from xtreme_dag.engine.store import Record, Store, record_of
+
+VARIABLE = "XTREME_DAG_MIRROR"
+_BUCKETS = frozenset({"s3", "gs", "gcs", "abfs", "az", "oci", "oss"})
+
+
+class Mirror:
+    """A store elsewhere.
+
+    Args:
+        url: what fsspec can open: `s3://bucket/folder`, `gs://...`, `file:///shared/folder` or a path.
+
+    Raises:
+        UserError: fsspec does not know the URL, or lacks the package for it.
+    """
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url
+        self._guard = threading.Lock()
+        self._keys: set[str] | None = None
+        self._damaged: set[str] = set()
+        self._down = False
+        self.trouble = ""
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
+            protocols = self._files.protocol
+            # They have no folders, and asked for one they would make a bucket of a mistyped name.
+            self._buckets = bool(_BUCKETS & {protocols if isinstance(protocols, str) else protocols[0]})
+        except ImportError as error:
+            raise UserError(str(error), where=f"mirror {url}", fix="for s3:// install xtreme-dag[s3]") from None
+        except ValueError as error:
+            raise UserError(str(error), where=f"mirror {url}") from None
+
+    @classmethod
+    def find(cls, given: str | None = None) -> Mirror | None:
+        """The mirror that `--mirror` or the environment names, in that order; None without one."""
+        url = given or os.environ.get(VARIABLE)
+        return cls(url) if url else None
+
+    def known(self) -> set[str]:
+        """Keys of all records that are there: one listing a run, later what this run pushed too."""
+        with self._guard:
+            if self._keys is None:
+                found = self._try(lambda: self._files.find(f"{self._root}/records"), missing=[])
+                self._keys = {Path(path).stem for path in found if path.endswith(".json")}
+            return self._keys
+
+    def read(self, key: str) -> Record | None:
+        """The record of a key, or None if the mirror has none that can be read."""
+        if key not in self.known():
+            return None
+        content = self._try(lambda: self._files.cat_file(f"{self._root}/records/{key[:2]}/{key}.json"), missing=None)
+        return None if content is None else record_of(key, content)
+
+    def pull(self, key: str, store: Store, work: Path) -> Record | None:
+        """Brings the artifact of a key into the store.
+
+        Args:
+            key: of the stage.
+            store: where to.
+            work: a folder for the transfer, made and removed; on the store's file system.
+
+        Returns:
+            The new local record; None if the mirror lacks it, or what it has is damaged (`trouble` says so).
+        """
+        record = self.read(key)
+        if record is None:
+            return None
+        source = f"{self._root}/objects/{record.digest[:2]}/{record.digest}"
+        shutil.rmtree(work, ignore_errors=True)
+        try:
+            for name, (digest, _size) in record.files.items():
+                target = work / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._try(partial(self._files.get_file, f"{source}/{name}", str(target)), missing=None)
+                if not target.is_file() or file_digest(target) != digest:
+                    self._damaged.add(key)
+                    self.trouble = self.trouble or f"{name} of {record.manifest.get('name', key)} is damaged there"
+                    return None
+            work.mkdir(parents=True, exist_ok=True)
+            code = str(record.manifest.get("code", ""))
+            names = self._try(lambda: self._files.cat_file(f"{self._root}/code/{code}.json"), missing=None)
+            if names is not None:
+                store.keep_code(code, json.loads(names))
+            manifest = {name: value for name, value in record.manifest.items() if name not in ("files", "digest")}
+            return store.commit(key, work, manifest)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def push(self, store: Store, record: Record) -> None:
+        """Copies a record and what it names to the mirror, unless it is there."""
+        if record.key in self.known() and record.key not in self._damaged:
+            return
+        code = str(record.manifest.get("code", ""))
+        done = self._try(lambda: self._send(store, record, code), missing=False)
+        if done:
+            with self._guard:
+                self._damaged.discard(record.key)
+                assert self._keys is not None
+                self._keys.add(record.key)
+
+    def push_all(self, store: Store, keys: Iterable[str]) -> int:
+        """Pushes those records that the mirror lacks; returns how many arrived."""
+        missing = [key for key in keys if key not in self.known()]
+        for key in missing:
+            record = store.intact(key)
+            if record is not None:
+                self.push(store, record)
+        return sum(key in self.known() for key in missing)
+
+    def _send(self, store: Store, record: Record, code: str) -> bool:
+        folder = store.artifact(record.digest)
+        place = f"{self._root}/objects/{record.digest[:2]}/{record.digest}"
+        overwrite = record.key in self._damaged
+        for name, (_digest, size) in record.files.items():
+            target = f"{place}/{name}"
+            if overwrite or not self._files.exists(target) or self._files.info(target)["size"] != size:
+                self._put(folder / name, target)
+        names = store.root / "code" / f"{code}.json"
+        if names.is_file():
+            self._put(names, f"{self._root}/code/{code}.json")
+        self._put(store.record_path(record.key), f"{self._root}/records/{record.key[:2]}/{record.key}.json")
+        return True
+
+    def _put(self, source: Path, target: str) -> None:
+        if not self._buckets:
+            self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        self._files.put_file(str(source), target)
+
+    def _try(self, work: Callable[[], Any], *, missing: Any) -> Any:
+        """What `work` returns; `missing` where there is no such file or the mirror cannot be reached.
+
+        After the first failure the mirror is left alone: a run must not wait for a time limit at every stage. The next
+        run pushes what this one could not.
+        """
+        if self._down:
+            return missing
+        try:
+            return work()
+        except FileNotFoundError:
+            return missing
+        except Exception as error:  # each protocol's client has errors of its own, and none may stop a run
+            self._down = True
+            self.trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return missing
+
+
+def mirror_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--mirror URL` to a command, which receives `mirror: str | None`."""
+    return click.option(
+        "--mirror",
+        metavar="URL",
+        envvar=VARIABLE,
+        help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${VARIABLE}).",
+    )(command)

@@ -1,0 +1,262 @@
+"""A pool of worker processes: a crash or a time-out of one costs the stage that it ran, nothing else."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import Any
+
+import xtreme_dag
+from xtreme_dag.core.errors import UserError
+
+Listener = Callable[[Mapping[str, Any]], None]
+
+
+class StageFailed(Exception):
+    """A stage function raised something that is not the user's doing.
+
+    Attributes:
+        traceback: of the worker, for `--debug` and the log.
+    """
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+class PoolClosed(Exception):
+    """The run was stopped: no stage starts any more, and what was running did not fail of itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One call of a stage function.
+
+    Attributes:
+        function: dotted name.
+        params: the stage's parameters.
+        inputs: name -> path.
+        out: empty folder for the artifact.
+        scratch: folder that survives a kill.
+        options: device, threads and the like.
+        timeout: seconds after which the worker is killed; None for no limit.
+    """
+
+    function: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    out: Path
+    scratch: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float | None = None
+
+    def line(self) -> str:
+        """The request as the worker reads it."""
+        return (
+            json.dumps(
+                {
+                    "function": self.function,
+                    "params": dict(self.params),
+                    "inputs": {name: str(path) for name, path in self.inputs.items()},
+                    "out": str(self.out),
+                    "scratch": str(self.scratch),
+                    "options": dict(self.options),
+                }
+            )
+            + "\n"
+        )
+
+
+class _Worker:
+    """One process and its pipes."""
+
+    def __init__(self, log: Path, threads: int) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        root = str(Path(xtreme_dag.__file__).parent.parent)
+        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
+        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+        quiet = {
+            "GX_ANALYTICS_ENABLED": "false",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "DO_NOT_TRACK": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "TQDM_DISABLE": "1",
+        }
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "xtreme_dag.engine.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **quiet, **counts, "PYTHONPATH": path},
+                # Its own session: Ctrl-C reaches the parent, which then decides what becomes of its workers.
+                start_new_session=True,
+            )
+
+    def call(self, request: Request, listen: Listener) -> Mapping[str, Any]:
+        """Sends a request and passes events on until the answer comes."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self.kill()
+
+        timer = threading.Timer(request.timeout, expire) if request.timeout else None
+        try:
+            if timer:
+                timer.start()
+            self.process.stdin.write(request.line())
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                event = json.loads(line)
+                if event["event"] == "done":
+                    return event  # type: ignore[no-any-return]  # JSON read back: a mapping
+                if event["event"] == "error":
+                    _raise(event)
+                listen(event)
+        except BrokenPipeError:
+            pass
+        finally:
+            if timer:
+                timer.cancel()
+        if expired.is_set():
+            raise StageFailed(f"stopped after {request.timeout:.0f} s (time limit)")
+        raise StageFailed(f"its process died ({_death(self.process.wait())}); see {self.log}")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another request."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """Ends the process and its children at once."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _raise(event: Mapping[str, Any]) -> None:
+    if "traceback" in event:
+        raise StageFailed(event["what"], event["traceback"])
+    raise UserError(event["what"], where=event["where"], fix=event["fix"])
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"{name}: probably out of memory" if name == "SIGKILL" else name
+
+
+class Turns:
+    """A number of places that go to the most urgent of those who wait; among equals, to who came first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: list[tuple[float, int]] = []
+        self._count = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, urgency: float) -> Iterator[None]:
+        """Waits for a place and holds it."""
+        with self._changed:
+            mine = (-urgency, self._count)
+            self._count += 1
+            heapq.heappush(self._waiting, mine)
+            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == mine)
+            heapq.heappop(self._waiting)
+            self._free -= 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+
+class WorkerPool:
+    """At most `size` workers, started when needed and kept; the one used last is used next (warm caches)."""
+
+    def __init__(self, size: int, logs: Path, *, threads: int = 1) -> None:
+        self.size = size
+        self._logs = logs
+        self._threads = threads
+        self._free: LifoQueue[_Worker] = LifoQueue()
+        self._turns = Turns(size)
+        self._all: list[_Worker] = []
+        self._closed = False
+        self._guard = threading.Lock()
+
+    def call(self, request: Request, listen: Listener, urgency: float = 0.0) -> Mapping[str, Any]:
+        """Runs a request in a free worker; waits for one if all are busy, the most urgent first.
+
+        Raises:
+            UserError: the stage function says that the user can mend it.
+            StageFailed: it raised something else, its process died, or time was up.
+            PoolClosed: the pool was closed before or meanwhile.
+        """
+        with self._turns.taken(urgency):
+            worker = self._take()
+            try:
+                return worker.call(request, listen)
+            except StageFailed:
+                if self._closed:
+                    raise PoolClosed from None
+                raise
+            finally:
+                if worker.alive:
+                    self._free.put(worker)
+
+    def _take(self) -> _Worker:
+        while not self._closed:
+            try:
+                worker = self._free.get_nowait()
+            except Empty:
+                break
+            if worker.alive:
+                return worker
+        with self._guard:
+            # Under the guard, so that none starts after `close` has ended them all.
+            if self._closed:
+                raise PoolClosed
+            worker = _Worker(self._logs / f"worker-{os.getpid()}-{len(self._all)}.log", self._threads)
+            self._all.append(worker)
+        return worker
+
+    def close(self) -> None:
+        """Ends all workers; whoever waits for one or has one is told `PoolClosed`."""
+        with self._guard:
+            self._closed = True
+        for worker in self._all:
+            worker.kill()
+        for worker in self._all:
+            worker.process.wait()
+            for pipe in (worker.process.stdin, worker.process.stdout):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except BrokenPipeError:
+                        continue
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()

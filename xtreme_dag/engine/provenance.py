@@ -1,0 +1,88 @@
+"""What a manifest says of how an artifact came to be: all that must not be inside the artifact."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import xtreme_dag
+from xtreme_dag.engine.graph import Output, Stage
+
+
+def manifest(
+    stage: Stage,
+    *,
+    study: str,
+    identity: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, str]],
+    options: Mapping[str, Any],
+    started: datetime,
+    answer: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The manifest of a stage that has run.
+
+    Args:
+        stage: the stage.
+        study: for which it ran.
+        identity: what its key was made of, see `Keys.identity`.
+        inputs: input -> its digest, and whence it came, see `described`.
+        options: what could not change the result: device, threads, limits.
+        started: when.
+        answer: of the worker: `figures`, `seconds`, `peak_memory_bytes`.
+    """
+    return {
+        "kind": stage.kind,
+        "name": stage.name,
+        "study": study,
+        **identity,
+        "inputs": {name: dict(told) for name, told in inputs.items()},
+        "options": dict(options),
+        "figures": answer["figures"],
+        "git_commit": git_commit(),
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(float(answer["seconds"]), 3),
+        "peak_memory_bytes": answer["peak_memory_bytes"],
+    }
+
+
+def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Each input of a stage: its digest, and the stage, key and part or the file that it came from.
+
+    Args:
+        stage: the stage.
+        digests: input -> digest of its content.
+        parents: stage name -> key of the stages that it needed.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, source in stage.inputs.items():
+        if isinstance(source, Output):
+            whence = {"stage": source.stage, "key": parents[source.stage], "part": source.part}
+        else:
+            whence = {"source": source.path.name}
+        found[name] = {"digest": digests[name], **whence}
+    return found
+
+
+@lru_cache(maxsize=1)
+def git_commit() -> str:
+    """The commit of this checkout, with `+` when files differ from it; elsewhere what `XTREME_DAG_COMMIT` says."""
+    root = Path(xtreme_dag.__file__).parent.parent
+
+    def ask(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = ask("rev-parse", "HEAD")
+        changed = commit and ask("status", "--porcelain", "--untracked-files=no")
+    except OSError:
+        commit = changed = ""
+    return commit + ("+" if changed else "") or os.environ.get("XTREME_DAG_COMMIT", "")

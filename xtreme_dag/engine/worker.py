@@ -1,0 +1,150 @@
+"""A worker process: imports heavy libraries once, then runs stage functions one after another.
+
+It reads requests (one JSON line each) from its standard input and answers on the descriptor that was its standard
+output; what stage functions print goes to standard error, which is a log file. It dies with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import psutil
+
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.processes import quick_start
+
+# A process that has grown by this much since its last collection has something to collect.
+_GROWTH_BYTES = 128 << 20
+
+
+def _read_requests(requests: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    # The parent is gone or wants no more: an unfinished stage is of no use to anybody and resumes from its checkpoint.
+    os._exit(0)
+
+
+def main() -> None:
+    """Serves requests until the parent closes the pipe."""
+    quick_start()
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    guard = threading.Lock()
+
+    def answer(event: Mapping[str, Any]) -> None:
+        with guard:
+            answers.write(json.dumps(dict(event), default=str) + "\n")
+
+    requests: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    floor = _resident()
+    while True:
+        _serve(json.loads(requests.get()), answer)
+        floor = _tidied(floor)
+
+
+def _tidied(floor: int) -> int:
+    """Collects garbage once the process has grown; returns the new floor, in bytes.
+
+    Models, tables and their buffers hang in cycles of few objects, so Python's own collector, which counts objects,
+    waits for hours. A collection takes a tenth of a second: too long for every stage of a study of small ones.
+    """
+    if (now := _resident()) < floor + _GROWTH_BYTES:
+        return min(floor, now)
+    gc.collect()
+    _give_back()
+    return _resident()
+
+
+def _give_back() -> None:
+    """Returns freed memory to the system: glibc keeps the gigabytes of a training for the evaluations after it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _resident() -> int:
+    """Resident memory of this process, in bytes."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> None:
+    started = time.perf_counter()
+    _forget_peak()
+    try:
+        figures = _call(request, answer)
+        answer(
+            {
+                "event": "done",
+                "figures": figures,
+                "seconds": time.perf_counter() - started,
+                "peak_memory_bytes": _peak(),
+            }
+        )
+    except UserError as error:
+        answer({"event": "error", "what": error.what, "where": error.where, "fix": error.fix})
+    except Exception as error:
+        answer({"event": "error", **(_disk_full(request) if _is_disk_full(error) else _crash(error))})
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Whether the disk was full; libraries in other languages say so in their own kinds of exception."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or os.strerror(errno.ENOSPC) in str(error)
+
+
+def _disk_full(request: Mapping[str, Any]) -> dict[str, str]:
+    fix = "free some, or move the home with --home DIR"
+    return {"what": "no space left on the disk", "where": str(request["out"]), "fix": fix}
+
+
+def _call(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+    module, _, name = request["function"].partition(":")
+    function = getattr(importlib.import_module(module), name)
+    context = StageContext(
+        out=Path(request["out"]), scratch=Path(request["scratch"]), options=request["options"], listen=answer
+    )
+    inputs = {key: Path(path) for key, path in request["inputs"].items()}
+    return function(request["params"], inputs, context) or {}
+
+
+def _crash(error: Exception) -> dict[str, str]:
+    text = "".join(traceback.format_exception(error))
+    print(text, file=sys.stderr, flush=True)
+    return {"what": f"{type(error).__name__}: {error}".splitlines()[0], "where": "", "fix": "", "traceback": text}
+
+
+def _forget_peak() -> None:
+    """Lets the peak begin anew, so that a stage is not told that of one before it; Linux alone can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # 5: the peak resident size, see proc_pid_clear_refs(5)
+
+
+def _peak() -> int:
+    """Peak resident memory of this process since `_forget_peak`, in bytes; where that is not known, of its life."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()

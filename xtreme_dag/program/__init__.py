@@ -1,0 +1,1 @@
+"""The command-line program: commands, the local Prefect server, progress, publishing."""

@@ -1,0 +1,117 @@
+"""`xtreme-dag`: the program. A command's module is imported when the command is called, so `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.processes import quick_start
+
+# name -> (module, what it does in a line), in the order in which a newcomer needs them
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Run the embedded study and show what it finds."),
+    "plan": ("plan", "What a run of a study would do, and why."),
+    "run": ("run", "Run a study: whatever is not cached."),
+    "status": ("status", "What became of a study's stages."),
+    "why": ("why", "Why a stage is cached, stale or failed."),
+    "accept": ("accept", "Let a stage's artifact stand although its code changed."),
+    "sql": ("sql", "Ask the results in SQL."),
+    "compare": ("compare", "Compare conditions, with intervals."),
+    "report": ("report", "Write the HTML report of a study."),
+    "results": ("results", "Rebuild, migrate or merge the results database."),
+    "score": ("score", "Score predictions in the XTREME folder layout."),
+    "export": ("export", "Write a submission in the XTREME layout."),
+    "import": ("import_", "Land somebody else's predictions as a condition."),
+    "data": ("data", "What data there are; show and check them."),
+    "contracts": ("contracts", "Data contracts: list, compare, document."),
+    "audit": ("audit", "Prove that no test split reached training or selection."),
+    "verify": ("verify", "Re-hash the store; set damaged artifacts aside."),
+    "verify-resume": ("verify_resume", "Prove that a killed training stage ends with the same bytes."),
+    "gc": ("gc", "Remove what no study refers to any more."),
+    "deploy": ("deploy", "Put a study's flows on a Prefect server, with a schedule."),
+    "doctor": ("doctor", "What this machine has and lacks."),
+}
+
+
+class _Program(click.Group):
+    """Finds commands by name, suggests the nearest one, and prints errors in one or two lines."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"xtreme_dag.program.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output (head, less) has seen enough: no failure of ours. click would exit with 1.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ctx.exit(0)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_module, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="xtreme-dag")
+def program(debug: bool) -> None:
+    """Cross-lingual transfer studies as a DAG of cached stages, answered in SQL.
+
+    \b
+    Example: xtreme-dag run studies/demo.yaml
+             xtreme-dag compare --study demo
+    """
+    if debug:
+        os.environ["XTREME_DAG_DEBUG"] = "1"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the program; errors go to stderr in one or two lines, with exit code 1 (2 for wrong usage)."""
+    quick_start()
+    try:
+        code: Any = program.main(args=arguments, prog_name="xtreme-dag", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UserError as error:
+        _fail(str(error), error)
+    except click.UsageError as error:
+        hint = f"\n  see {error.ctx.command_path} --help" if error.ctx else ""
+        print(f"{error.format_message()}{hint}", file=sys.stderr)
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error)
+    except (KeyboardInterrupt, click.Abort):
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        _fail(
+            f"{type(error).__name__}: {error}".splitlines()[0]
+            + "\n  this is a defect; xtreme-dag --debug ... shows the traceback",
+            error,
+        )
+
+
+def _fail(message: str, error: BaseException) -> None:
+    if os.environ.get("XTREME_DAG_DEBUG"):
+        raise error
+    print(message, file=sys.stderr)
+    sys.exit(1)

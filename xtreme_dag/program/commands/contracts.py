@@ -1,0 +1,293 @@
+"""`xtreme-dag contracts`: data contracts: list, lint, compare, document."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xtreme_dag.program.commands.sources import HELP, listening, opened, pinned_only, revision_option
+
+if TYPE_CHECKING:
+    from xtreme_dag.contracts.diff import Difference
+
+EXAMPLE = """\b
+Examples:
+  xtreme-dag contracts lint
+  xtreme-dag contracts diff old/xnli.odcs.yaml data_contracts/xnli.odcs.yaml --study studies/demo.yaml
+  xtreme-dag contracts docs --source folder:download -o contracts.html
+"""
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+_FILE = click.Path(exists=True, path_type=Path)
+
+
+@click.group(name="contracts", epilog=EXAMPLE)
+def command() -> None:
+    """Data contracts (Open Data Contract Standard): list, lint, compare, document."""
+
+
+@command.command(name="ls", epilog="Example: xtreme-dag contracts ls --json")
+@_JSON
+def list_command(as_json: bool) -> None:
+    """The contracts, their versions and rules."""
+    from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, read_contract
+
+    found = [read_contract(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
+    if as_json:
+        _print_json(
+            [
+                {
+                    "dataset": contract.dataset,
+                    "version": contract.version,
+                    "status": contract.status,
+                    "rules": [{"rule": rule.name, "severity": rule.severity} for rule in contract.rules],
+                }
+                for contract in found
+            ]
+        )
+        return
+    width = max((len(contract.dataset) for contract in found), default=0)
+    for contract in found:
+        click.echo(f"{contract.dataset.ljust(width)}  {contract.version}  {', '.join(r.name for r in contract.rules)}")
+
+
+@command.command(epilog="Example: xtreme-dag contracts lint data_contracts/xnli.odcs.yaml")
+@click.argument("files", nargs=-1, type=_FILE)
+@_JSON
+def lint(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check contract files (all by default) against the standard's JSON Schema and the catalogue.
+
+    Exit code 1 if something is wrong.
+    """
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.contracts.lint import lint as check
+    from xtreme_dag.contracts.odcs import FOLDER, SUFFIX
+
+    catalogue = load_catalogue()
+    paths = list(files) or sorted(FOLDER.glob(f"*{SUFFIX}"))
+    found = {path.name: check(path, catalogue) for path in paths}
+    missing = [] if files else [name for name in catalogue.datasets if f"{name}{SUFFIX}" not in found]
+    if as_json:
+        _print_json({"ok": not missing and not any(found.values()), "files": found, "without_contract": missing})
+    else:
+        for name, wrong in found.items():
+            for one in wrong:
+                click.echo(f"{name}: {one}")
+        for name in missing:
+            click.echo(f"dataset {name} has no contract")
+        click.echo(f"{len(found)} contracts, {sum(map(len, found.values())) + len(missing)} mistakes")
+    if missing or any(found.values()):
+        sys.exit(1)
+
+
+@command.command(epilog="Example: xtreme-dag contracts diff old/xnli.odcs.yaml data_contracts/xnli.odcs.yaml")
+@click.argument("old", type=_FILE, required=False)
+@click.argument("new", type=_FILE, required=False)
+@click.option(
+    "--base", metavar="COMMIT", help="Compare all contracts with those of a git commit, instead of two files."
+)
+@click.option("--study", type=_FILE, help="Say which stages of this study the change touches.")
+@_JSON
+def diff(old: Path | None, new: Path | None, base: str | None, study: Path | None, as_json: bool) -> None:
+    """What changed between two versions of a contract: breaking, additive or documentation.
+
+    OLD and NEW are files, or folders of contracts. Exit code 1 if a version number does not go up by what its changes
+    ask: major for breaking, minor for additive, patch for documentation.
+    """
+    from xtreme_dag.contracts.diff import compare
+    from xtreme_dag.core.errors import UserError
+
+    if (base is None) == (old is None or new is None):
+        raise UserError("two files or folders, or --base", where="contracts diff", fix="see --help")
+    pairs = _of_commit(str(base)) if base is not None else _of_paths(Path(str(old)), Path(str(new)))
+    found = []
+    for name, before, after in pairs:
+        difference = compare(before, after) if before and after else _whole(before, after)
+        if difference.changes:
+            found.append((name, difference, _touched(study, name) if study else None))
+    if as_json:
+        _print_json([_as_json(name, difference, touched) for name, difference, touched in found])
+    else:
+        for name, difference, touched in found:
+            _print_difference(name, difference, touched)
+        if not found:
+            click.echo("no changes")
+    if not all(difference.enough for _, difference, _ in found):
+        sys.exit(1)
+
+
+@command.command(epilog="Example: xtreme-dag contracts docs --source folder:download -o contracts.html")
+@click.option("--source", metavar="SOURCE", help=f"Check this source first: {HELP}")
+@revision_option
+@click.option("--outcomes", type=_FILE, help="JSON that `data check --json` printed, instead of checking.")
+@click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
+@click.option("--data-docs", type=click.Path(file_okay=False, path_type=Path), help="Great Expectations' site as well, in this folder (its pages load styles from other hosts); needs --source.")  # fmt: skip
+@click.option("-o", "--output", default="contracts.html", show_default=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the page goes.")  # fmt: skip
+def docs(
+    source: str | None, revisions: tuple[str, ...], outcomes: Path | None, names: tuple[str, ...],
+    data_docs: Path | None, output: Path,
+) -> None:  # fmt: skip
+    """Write one offline HTML page of the contracts and, if asked, their outcomes."""
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.contracts.odcs import contract_path, read_contract, read_document
+    from xtreme_dag.contracts.page import page
+    from xtreme_dag.core.errors import UserError
+    from xtreme_dag.program.commands.data_text import as_json_table
+    from xtreme_dag.program.survey.survey import frames, survey
+
+    if data_docs is not None and source is None:
+        raise UserError("--data-docs needs --source", where="contracts docs")
+    catalogue = load_catalogue()
+    wanted = [catalogue.dataset(name).name for name in names or catalogue.datasets]
+    tables: list[dict[str, Any]] = []
+    there = opened(source, revisions) if source is not None else None
+    if there is not None:
+        wanted = pinned_only(catalogue, there, names)
+        with listening() as listen:
+            tables = [as_json_table(table) for table in survey(catalogue, there, datasets=wanted, listen=listen)]
+    elif outcomes is not None:
+        tables = [table for table in _outcomes(outcomes) if table["dataset"] in wanted]
+    contracts = [(read_contract(contract_path(name)), read_document(contract_path(name))) for name in wanted]
+    title = f"Contracts over {source}" if source else "Data contracts"
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page(contracts, tables, title), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot be written: {error.strerror}", where=str(output), fix="-o says where it goes"
+        ) from None
+    click.echo(str(output))
+    if data_docs is not None and there is not None:
+        from xtreme_dag.contracts.datadocs import build_data_docs
+
+        click.echo(str(build_data_docs(data_docs, frames(catalogue, there, wanted))))
+
+
+def _outcomes(path: Path) -> list[dict[str, Any]]:
+    """The tables in a file that `data check --json` printed."""
+    import json
+
+    from xtreme_dag.core.errors import UserError
+
+    try:
+        tables: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["tables"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError("not what `data check --json` prints", where=str(path)) from None
+    return tables
+
+
+def _of_paths(old: Path, new: Path) -> Iterator[tuple[str, Any, Any]]:
+    """(dataset, document before, document after) of two files or folders; None where one is missing.
+
+    A file and a folder: the file and its namesake there.
+    """
+    from xtreme_dag.contracts.odcs import SUFFIX, read_document
+
+    if old.is_file() and new.is_file():
+        yield new.name.removesuffix(SUFFIX), read_document(old), read_document(new)
+        return
+    before, after = (_contracts_of(one, other) for one, other in ((old, new), (new, old)))
+    for name in sorted({*before, *after}):
+        was, now = (read_document(paths[name]) if name in paths else None for paths in (before, after))
+        yield name.removesuffix(SUFFIX), was, now
+
+
+def _contracts_of(path: Path, other: Path) -> dict[str, Path]:
+    """Name -> contract: of a folder those in it, or the one that a file on the other side is to be compared with."""
+    from xtreme_dag.contracts.odcs import SUFFIX
+    from xtreme_dag.core.errors import UserError
+
+    if path.is_file():
+        return {path.name: path}
+    found = {one.name: one for one in path.glob(f"*{SUFFIX}") if other.is_dir() or one.name == other.name}
+    if not found:
+        what = f"no contract {other.name}" if other.is_file() else f"no contracts (*{SUFFIX})"
+        raise UserError(f"{what} in it", where=str(path), fix="name a contract, or the folder that holds contracts")
+    return found
+
+
+def _of_commit(commit: str) -> Iterator[tuple[str, Any, Any]]:
+    """The same for the contracts of a git commit and those that are here."""
+    import subprocess
+
+    from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, read_document
+    from xtreme_dag.core.errors import UserError
+    from xtreme_dag.core.yaml import read_yaml
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(FOLDER), *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise UserError(done.stderr.strip().splitlines()[-1], where=f"git {arguments[0]}", fix="is it a commit?")
+        return done.stdout
+
+    listed = git("ls-tree", "--name-only", commit, "./").split()
+    before = {Path(name).name for name in listed if name.endswith(SUFFIX)}
+    after = {path.name for path in FOLDER.glob(f"*{SUFFIX}")}
+    for name in sorted(before | after):
+        old = read_yaml(git("show", f"{commit}:./{name}")) if name in before else None
+        yield name.removesuffix(SUFFIX), old, read_document(FOLDER / name) if name in after else None
+
+
+def _whole(before: Any, after: Any) -> Difference:
+    """The difference of a contract that appeared (it may have any version) or went."""
+    from xtreme_dag.contracts.diff import Change, Difference
+
+    kind = "breaking" if after is None else "additive"
+    change = Change(kind=kind, what="contract removed" if after is None else "contract added")
+    versions = [str((document or {}).get("version", "")) for document in (before, after)]
+    asked, given = ("major", "") if after is None else ("", "")
+    return Difference(changes=(change,), kind=kind, old=versions[0], new=versions[1], asked=asked, given=given)
+
+
+def _touched(study: Path, dataset: str) -> dict[str, list[str]]:
+    """The checks of a study that will run again, and what waits for their verdict."""
+    from xtreme_dag.study.file import load_study
+    from xtreme_dag.wiring.build import build
+
+    graph = build(load_study(study)).graph
+    checks = [stage.name for stage in graph if stage.kind == "check" and stage.labels.get("dataset") == dataset]
+    reached = set(checks)
+    waiting = []
+    for stage in graph:
+        if stage.name not in reached and reached.intersection(stage.parents):
+            reached.add(stage.name)
+            waiting.append(stage.name)
+    return {"runs_again": checks, "waits": waiting}
+
+
+def _as_json(name: str, difference: Difference, touched: dict[str, list[str]] | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "dataset": name,
+        "old": difference.old,
+        "new": difference.new,
+        "kind": difference.kind,
+        "asked": difference.asked,
+        "given": difference.given,
+        "enough": difference.enough,
+        "changes": [{"kind": change.kind, "what": change.what} for change in difference.changes],
+    }
+    return entry if touched is None else entry | {"stages": touched}
+
+
+def _print_difference(name: str, difference: Difference, touched: dict[str, list[str]] | None) -> None:
+    click.echo(f"{name}: {difference.kind}")
+    for change in difference.changes:
+        click.echo(f"  {change.kind.ljust(13)}  {change.what}")
+    asked = f"asks for a {difference.asked} version bump" if difference.asked else "any version will do"
+    verdict = "enough" if difference.enough else "NOT ENOUGH"
+    click.echo(f"  {asked}; {difference.old or '-'} -> {difference.new or '-'}: {verdict}")
+    if touched is not None:
+        click.echo(f"  runs again: {', '.join(touched['runs_again']) or 'nothing'}")
+        click.echo(f"  then only if a verdict changes: {len(touched['waits'])} stages")
+        for stage in touched["waits"]:
+            click.echo(f"    {stage}")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False, indent=1))

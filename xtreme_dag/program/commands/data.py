@@ -1,0 +1,186 @@
+"""`xtreme-dag data`: what data there are; show and check them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xtreme_dag.program.commands.data_text import (
+    as_json_table,
+    listed,
+    print_checked,
+    print_json,
+    print_listed,
+    print_shown,
+)
+from xtreme_dag.program.commands.sources import listening, opened, pinned_only, source_options
+
+if TYPE_CHECKING:
+    from xtreme_dag.catalogue.catalogue import Dataset
+    from xtreme_dag.catalogue.sources import Source
+
+EXAMPLE = """\b
+Examples:
+  xtreme-dag data ls --source folder:download
+  xtreme-dag data show xnli de --source folder:download
+  xtreme-dag data check --source folder:download --dataset xnli
+  xtreme-dag data revisions --dataset xnli
+"""
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--json`: `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+@click.group(name="data", epilog=EXAMPLE)
+def command() -> None:
+    """What data there are; show and check them."""
+
+
+@command.command(name="ls", epilog="Example: xtreme-dag data ls --source folder:download --dataset xnli")
+@source_options
+@click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
+@json_option
+def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> None:
+    """What is in the catalogue, what a source has, what is missing and how to get it."""
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+
+    catalogue, there = load_catalogue(), opened(source, revisions)
+    found = [listed(catalogue.dataset(name), there) for name in names or catalogue.datasets]
+    if as_json:
+        print_json({"source": source, "datasets": found})
+    else:
+        print_listed(found, detailed=bool(names))
+
+
+@command.command(epilog="Example: xtreme-dag data show xquad de --source folder:download --tokenizer my-xlmr")
+@click.argument("dataset")
+@click.argument("language")
+@click.option("--split", "name", help="Which split; by default the first that the source has.")
+@click.option(
+    "--rows", "shown", type=click.IntRange(min=0), default=3, show_default=True, help="How many rows to print."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Take a sample of this many rows.")
+@click.option("--tokenizer", type=click.Path(exists=True, path_type=Path), help="Folder of a tokenizer or a model.")
+@source_options
+@json_option
+def show(
+    dataset: str, language: str, name: str | None, shown: int, limit: int | None, tokenizer: Path | None, source: str,
+    revisions: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """First rows, counts, and how long the texts are (in characters, or in tokens of a tokenizer)."""
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.data.prepare.prepare import canonical
+    from xtreme_dag.tables.encode.lengths import length_percentiles, texts_of
+
+    entry, there = load_catalogue().dataset(dataset), opened(source, revisions)
+    split = name or next(
+        (one for one in entry.splits if language in there.languages(entry, one)), next(iter(entry.splits))
+    )
+    located = there.locate(entry, language, split)
+    params = {
+        **located.params,
+        "dataset": dataset,
+        "language": language,
+        "split": split,
+        "format": entry.format,
+        "labels": list(entry.labels),
+        "limit": limit,
+    }
+    table, counts = canonical(params, located.files, located.options)
+    report = {
+        "dataset": dataset,
+        "language": language,
+        "split": split,
+        "other_splits": [one for one in entry.splits if one != split and language in there.languages(entry, one)],
+        "stand_in": located.stand_in,
+        "notes": located.notes,
+        "counts": counts,
+        "unit": "tokens" if tokenizer else "characters",
+        "length": length_percentiles(texts_of(table), tokenizer),
+        "rows": table.slice(0, shown).to_pylist(),
+    }
+    if as_json:
+        print_json(report)
+    else:
+        print_shown(entry, report)
+
+
+@command.command(epilog="Example: xtreme-dag data check --source folder:download --dataset xnli --language de")
+@source_options
+@click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
+@click.option("--language", "codes", multiple=True, help="Only this language; may be given more than once.")
+@json_option
+def check(
+    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], as_json: bool
+) -> None:
+    """Hold everything that a source has against its contracts, and tables against one another.
+
+    Exit code 1 if a rule is violated or a file cannot be read; a warning does not count.
+    """
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.program.survey.survey import survey
+
+    catalogue, there = load_catalogue(), opened(source, revisions)
+    wanted = pinned_only(catalogue, there, names)
+    _known(codes, there, [catalogue.dataset(name) for name in wanted])
+    with listening(quiet=as_json) as listen:
+        tables = survey(catalogue, there, datasets=wanted, languages=codes, listen=listen)
+    violated = [table for table in tables if table.violations]
+    if as_json:
+        print_json({"source": source, "ok": not violated, "tables": [as_json_table(table) for table in tables]})
+    else:
+        print_checked(tables)
+    if not tables:
+        of = f"{', '.join(names)}" if names else "the catalogue"
+        inside = f" in {', '.join(codes)}" if codes else ""
+        click.echo(f"{source} has no tables of {of}{inside}; see xtreme-dag data ls --source {source}", err=True)
+    if violated or not tables:
+        sys.exit(1)
+
+
+def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) -> None:
+    """Refuses a language that none of the datasets has: else its check would find nothing wrong."""
+    from xtreme_dag.catalogue.languages import language_advice
+    from xtreme_dag.core.errors import UserError
+
+    declared = {code for entry in datasets for split in entry.splits.values() for code in split.languages}
+    there = {code for entry in datasets for split in entry.splits for code in source.languages(entry, split)}
+    for code in codes:
+        if code not in declared | there:
+            fix = language_advice(code, sorted(there or declared))
+            raise UserError(f"no language {code!r}", where=", ".join(entry.name for entry in datasets[:3]), fix=fix)
+
+
+@command.command(epilog="Example: xtreme-dag data revisions --dataset xnli --dataset mnli")
+@click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
+@json_option
+def revisions(names: tuple[str, ...], as_json: bool) -> None:
+    """Ask the hub at which commits its datasets are now, as lines for a study file.
+
+    Nothing else is fetched. A study keeps the commits that it was written with, so its data cannot change under it.
+    Exit code 1 if the hub did not tell one.
+    """
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+    from xtreme_dag.catalogue.sources.revisions import current_revisions
+
+    catalogue = load_catalogue()
+    found, refused = current_revisions([catalogue.dataset(name) for name in names or catalogue.datasets])
+    if as_json:
+        print_json({"revisions": found, "refused": refused})
+    elif found:
+        click.echo("data:\n  hub:\n    revisions:")
+        for name, commit in found.items():
+            click.echo(f'      {name}: "{commit}"')
+    for name, why in refused.items():
+        click.echo(f"{name}: {why}", err=True)
+    for name in names:
+        if name not in found and name not in refused:
+            click.echo(f"{name}: not on the hub; {catalogue.dataset(name).get}", err=True)
+    if refused or any(name not in found for name in names):
+        sys.exit(1)

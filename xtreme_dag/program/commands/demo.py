@@ -1,0 +1,59 @@
+"""`xtreme-dag demo`: runs the embedded study and shows what it finds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import xtreme_dag
+from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.program.commands import compare, run
+
+_STUDY = Path(xtreme_dag.__file__).parent.parent / "studies" / "demo.yaml"
+
+# What the miniworld has planted, and then the whole table.
+_QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "Inference: English intermediate training must help, with shuffled labels it must not",
+        {"baseline": "none", "conditions": ("english", "shuffled"), "tasks": ("xnli",)},
+    ),
+    (
+        "Inference, in the languages of the mix: it must beat English alone",
+        {"conditions": ("mixed",), "tasks": ("xnli",), "codes": ("qad", "qaf", "qag"), "by_language": True},
+    ),
+    ("All tasks, against english", {}),
+)
+
+
+@click.command()
+@home_option
+@click.pass_context
+def command(context: click.Context, home: Home) -> None:
+    """Run studies/demo.yaml on the miniworld: no download, a few minutes; then compare its conditions.
+
+    \b
+    Example: xtreme-dag demo
+    """
+    settings = {
+        "overrides": [],
+        "force": [],
+        "workers": 0,
+        "threads": 1,
+        "device": "cpu",
+        "timeout": None,
+        "mirror": None,
+    }
+    outcome = run.run_study(home, _STUDY, settings)
+    for title, question in _QUESTIONS:
+        click.echo(f"\n== {title}\n")
+        context.invoke(compare.command, home=home, study="demo", **question)
+    counts = ", ".join(f"{count} {name}" for name, count in outcome["stages"].items())
+    click.echo(f"\nstages:   {counts} in {outcome['seconds']:.0f} s")
+    click.echo(f"report:   {outcome['report']}")
+    click.echo(f"database: {outcome['results']}")
+    click.echo('ask it:   xtreme-dag sql "SELECT * FROM leaderboard"')
+    if outcome["failed"]:
+        sys.exit(1)

@@ -1,0 +1,70 @@
+"""`xtreme-dag deploy`: a study on a Prefect server, where people start and schedule it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.program.commands.flows import ask_flows
+from xtreme_dag.program.commands.shared import json_option, machine_options, opened, print_json, study_options
+from xtreme_dag.program.server import configured_api
+
+
+@click.command()
+@study_options
+@click.option(
+    "--pool", default="xtreme-dag", show_default=True, help="Work pool; made, of processes, if there is none."
+)
+@click.option("--cron", help='When to run the whole study: "0 2 * * *". Default: no schedule.')
+@click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron: Europe/Zurich.")
+@machine_options
+@json_option
+@home_option
+def command(
+    study_file: Path,
+    overrides: tuple[str, ...],
+    pool: str,
+    cron: str | None,
+    timezone: str,
+    as_json: bool,
+    home: Home,
+    **machine: Any,
+) -> None:
+    """Put STUDY's flows on the configured Prefect server, where its UI can start and schedule them.
+
+    \b
+    Example: xtreme-dag deploy studies/demo.yaml --cron "0 2 * * *"
+             prefect worker start --pool xtreme-dag
+    """
+    study, _built = opened(study_file, overrides)
+    api = configured_api()
+    if not api:
+        raise UserError(
+            "no Prefect API is configured",
+            where="deploy",
+            fix="prefect server start, then prefect config set PREFECT_API_URL=<its URL>/api",
+        )
+    settings = {"overrides": list(overrides), "home": str(home.ensure().root.absolute()), **machine}
+    request = {
+        "study": study.study,
+        "study_file": str(study_file.absolute()),
+        "settings": settings,
+        "pool": pool,
+        "cron": cron or "",
+        "timezone": timezone,
+        "folder": str(Path.cwd()),
+    }
+    outcome = ask_flows("flows._deploy", request, home, api)
+    if as_json:
+        print_json({**outcome, "api": api})
+        return
+    for name in outcome["deployments"]:
+        click.echo(f"deployed {name}" + (f" ({cron}, {timezone})" if cron and name.startswith("study/") else ""))
+    new = "new " if outcome["created"] else ""
+    click.echo(f"on {api}, {new}work pool {outcome['pool']} ({outcome['pool_type']})")
+    click.echo(f"a worker: prefect worker start --pool {outcome['pool']}")
+    click.echo(f"a run:    prefect deployment run {outcome['deployments'][0]}")

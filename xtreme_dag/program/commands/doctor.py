@@ -1,0 +1,91 @@
+"""`xtreme-dag doctor`: what this machine has and lacks, before a long run finds out."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+
+import click
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.engine.devices import find_devices
+from xtreme_dag.engine.keys import library_version
+from xtreme_dag.program.commands.shared import json_option, print_json
+from xtreme_dag.program.server import configured_api
+
+_LIBRARIES = (
+    "prefect",
+    "fastapi",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "pyarrow",
+    "duckdb",
+    "great-expectations",
+)
+_FREE_BYTES = 5_000_000_000
+
+
+@click.command()
+@json_option
+@home_option
+def command(as_json: bool, home: Home) -> None:
+    """Check Python, libraries, devices, disk, home and the Prefect API; exit 1 if a run could not work.
+
+    \b
+    Example: xtreme-dag doctor
+    """
+    checks = [_check(name, probe) for name, probe in _probes(home).items()]
+    if as_json:
+        print_json(checks)
+    else:
+        for check in checks:
+            click.echo(f"{'ok  ' if check['ok'] else 'LACK'} {check['name']:9} {check['found']}")
+    if not all(check["ok"] for check in checks):
+        sys.exit(1)
+
+
+def _check(name: str, probe: Callable[[], str]) -> dict[str, object]:
+    try:
+        return {"name": name, "ok": True, "found": probe()}
+    except UserError as error:
+        return {"name": name, "ok": False, "found": " ".join(str(error).split())}
+
+
+def _probes(home: Home) -> dict[str, Callable[[], str]]:
+    def python() -> str:
+        return f"{platform.python_version()}, {len(os.sched_getaffinity(0))} cores"
+
+    def libraries() -> str:
+        versions = {name: library_version(name) for name in _LIBRARIES}
+        absent = [name for name, version in versions.items() if version == "absent"]
+        if absent:
+            raise UserError(f"not installed: {', '.join(absent)}", fix="make setup")
+        if tuple(int(part) for part in versions["fastapi"].split(".")[:2]) >= (0, 151):
+            raise UserError(
+                f"fastapi {versions['fastapi']}: Prefect's server does not start with it", fix="install fastapi<0.151"
+            )
+        return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+    def disk() -> str:
+        place = home.root
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        if free < _FREE_BYTES:
+            raise UserError(f"{free / 1e9:.1f} GB free at {place}", fix="a study of base models wants 5 GB or more")
+        return f"{free / 1e9:.0f} GB free at {place}"
+
+    return {
+        "python": python,
+        "libraries": libraries,
+        "devices": lambda: ", ".join(find_devices("auto")),
+        "home": lambda: str(home.ensure().root),
+        "disk": disk,
+        "prefect": lambda: configured_api() or "no API configured: a run starts a local server in the home",
+    }

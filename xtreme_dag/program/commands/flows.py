@@ -1,0 +1,74 @@
+"""The way from the program to the flows: a child process that uses Prefect, with one request and one answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xtreme_dag
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.server import QUIET
+
+
+def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> dict[str, Any]:
+    """Runs a module of the floor above with a request and returns its answer.
+
+    Args:
+        module: runs as a program: takes the request as JSON, writes its answer to the file that `answer` in it names,
+            and ends when its standard input does.
+        request: what is asked.
+        home: whose state and logs.
+        api: URL of the Prefect server.
+
+    Raises:
+        UserError: what the module says is wrong, or it ended without an answer.
+    """
+    root = str(Path(xtreme_dag.__file__).parent.parent)
+    environment = {
+        **QUIET,
+        # Failures are in our own words on the terminal; Prefect's logs of them are for its server.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_HOME": str(home.prefect),
+        **os.environ,
+        "PREFECT_API_URL": api,
+        "PYTHONPATH": os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part),
+    }
+    with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
+        answer = Path(folder) / "answer.json"
+        child = subprocess.Popen(
+            [sys.executable, "-m", "xtreme_dag.core.processes", module, json.dumps({**request, "answer": str(answer)})],
+            env=environment,
+            stdin=subprocess.PIPE,
+            # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.
+            start_new_session=True,
+        )
+        try:
+            child.wait()
+        except KeyboardInterrupt:
+            _stop(child)
+            raise
+        if not answer.is_file():
+            raise UserError(f"ended early (exit code {child.returncode})", where=module, fix=f"logs: {home.logs}")
+        outcome: dict[str, Any] = json.loads(answer.read_text())
+    if "error" in outcome:
+        raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
+    return outcome
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Interrupts a child and waits for its end; interrupted again, kills it."""
+    print("\nstopping; what is done stays done (interrupt again to end at once)", file=sys.stderr)
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait()
+    except KeyboardInterrupt:
+        child.kill()
+        child.wait()

@@ -1,0 +1,66 @@
+"""`xtreme-dag gc`: removes records and artifacts that no study's last run refers to."""
+
+from __future__ import annotations
+
+import shutil
+
+import click
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.locks import try_lock, unlock
+from xtreme_dag.engine.ledger import Ledger
+from xtreme_dag.engine.store import Store
+from xtreme_dag.program.commands.shared import json_option, print_json
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@json_option
+@home_option
+def command(dry_run: bool, as_json: bool, home: Home) -> None:
+    """Remove what no study's last run refers to: old records, their artifacts, abandoned work.
+
+    \b
+    Example: xtreme-dag gc --dry-run
+    """
+    store = Store(home.store)
+    records, artifacts = store.unreferenced(Ledger(home.ledger).live_keys())
+    work = sorted(path for path in home.work.glob("*") if _abandoned(store, path.name)) if home.work.is_dir() else []
+    size = sum(bytes_ for _digest, bytes_ in artifacts)
+    if not dry_run:
+        try:
+            for record in records:
+                store.forget(record.key)
+            for digest, _bytes in artifacts:
+                store.remove_artifact(digest)
+            for path in work:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError as error:
+            raise UserError(f"cannot be removed ({error.strerror})", where=str(error.filename)) from None
+    if as_json:
+        print_json(
+            {
+                "records": len(records),
+                "artifacts": len(artifacts),
+                "bytes": size,
+                "work": len(work),
+                "removed": not dry_run,
+            }
+        )
+        return
+    verb = "would remove" if dry_run else "removed"
+    click.echo(
+        f"{verb} {len(records)} records, {len(artifacts)} artifacts ({size / 1e6:.1f} MB), {len(work)} abandoned work folders"
+    )
+    for record in records if dry_run else ():
+        click.echo(f"  {record.manifest['name']}  {record.key[:12]}")
+
+
+def _abandoned(store: Store, key: str) -> bool:
+    """A work folder whose key nobody holds: a killed stage that no study will resume, or one that will start over."""
+    handle = try_lock(store.lock_path(key), "gc")
+    if handle is None:
+        return False
+    unlock(handle)
+    return True

@@ -1,0 +1,167 @@
+"""`xtreme-dag plan`: what a run would do, and why. Writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.engine.mirror import Mirror, mirror_option
+from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
+from xtreme_dag.engine.store import Store
+from xtreme_dag.program.commands.shared import duration, json_option, print_json, study_options
+from xtreme_dag.results.stamp import is_published, publication
+from xtreme_dag.study.file import Study, load_study
+from xtreme_dag.wiring.build import Built, build
+from xtreme_dag.wiring.forecast.caveats import lost_lines, warnings
+from xtreme_dag.wiring.forecast.composition import condition_table
+from xtreme_dag.wiring.forecast.costs import cost
+from xtreme_dag.wiring.forecast.overview import condition_lines, missing_lines, stand_in_lines, with_absent
+from xtreme_dag.wiring.forecast.sizes import Sizes
+
+_SHOWN = 40
+
+
+@click.command()
+@study_options
+@click.option(
+    "--force", "force", metavar="STAGE", multiple=True, help="As if the stage had to run: a name, a kind, or target[*]."
+)
+@click.option("--all", "everything", is_flag=True, help="List cached stages too.")
+@mirror_option
+@json_option
+@home_option
+def command(
+    study_file: Path,
+    overrides: tuple[str, ...],
+    force: tuple[str, ...],
+    everything: bool,
+    mirror: str | None,
+    as_json: bool,
+    home: Home,
+) -> None:
+    """Say for each stage of STUDY whether it is cached, stale, new, waiting or failed, and why.
+
+    Then what each condition trains on, where a comparison differs in more than one factor, and what it would cost.
+    Data and models that are missing are named; nothing is fetched.
+
+    \b
+    Example: xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3]
+    """
+    study = load_study(study_file, overrides)
+    built = build(study, absent=True)
+    elsewhere = Mirror.find(mirror)
+    plan, current = made(home, study, built, force, mirror=elsewhere)
+    if elsewhere is not None and elsewhere.trouble:
+        click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
+    plan = with_absent(plan, built.absent)
+    sizes = Sizes(built.graph, plan, Store(home.store))
+    rows = condition_table(study, built.graph, sizes)
+    estimate = cost(study, built.graph, plan, sizes, rows)
+    if as_json:
+        print_json(
+            {
+                "stages": [_entry(planned) for planned in plan.stages],
+                "summary": plan.summary(),
+                "outputs_current": current,
+                "missing": dict(built.absent),
+                "conditions": [row.to_json() for row in rows],
+                "warnings": [*warnings(study, rows), *lost_lines(built.graph, sizes)],
+                "cost": vars(estimate),
+            }
+        )
+        return
+    _print(plan, built, current, everything)
+    for line in condition_lines(rows, study.compare.baseline):
+        click.echo(line)
+    for line in (*warnings(study, rows), *lost_lines(built.graph, sizes)):
+        click.echo(f"warning: {line}")
+    if not plan.all_cached:
+        click.echo(estimate.in_words())
+
+
+def made(
+    home: Home,
+    study: Study,
+    built: Built,
+    force: tuple[str, ...] = (),
+    *,
+    mirror: Mirror | None = None,
+    remember: bool = False,
+) -> tuple[Plan, bool]:
+    """The plan of a study, and whether its database rows and report are up to date.
+
+    Args:
+        home: where the store and the ledger are.
+        study: the study.
+        built: its stages.
+        force: patterns of stages that count as not cached.
+        mirror: where else artifacts may be.
+        remember: write what was learnt about code and raw files to the home's caches.
+    """
+    forced = frozenset(matching(built.graph, force)) if force else frozenset()
+    planner = Planner(home, study.study, forced=forced, mirror=mirror)
+    plan = planner.plan(built.graph)
+    current = plan.all_cached and _is_current(home, study, planner, plan)
+    if remember:
+        planner.keys.save()
+        planner.sources.save()
+    return plan, current
+
+
+def _is_current(home: Home, study: Study, planner: Planner, plan: Plan) -> bool:
+    artifacts = {planned.stage.name: (planned.key, planned.digest) for planned in plan.stages}
+    return is_published(home, study, publication(study, artifacts, planner.keys))
+
+
+def _entry(planned: Planned) -> dict[str, object]:
+    return {
+        "key": planned.key,
+        "kind": planned.stage.kind,
+        "name": planned.stage.name,
+        "status": planned.status,
+        "reasons": list(planned.reasons),
+        "expected_seconds": planned.expected_seconds,
+    }
+
+
+def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
+    # What is missing has a line for each dataset below: a table each would hide the rest.
+    shown = [
+        planned
+        for planned in plan.stages
+        if everything or (planned.status != CACHED and planned.stage.name not in built.absent)
+    ]
+    for planned in shown if everything else shown[:_SHOWN]:
+        reasons = "; ".join(planned.reasons[:3]) + (
+            f"; and {len(planned.reasons) - 3} more" if len(planned.reasons) > 3 else ""
+        )
+        time = f"  ~{duration(planned.expected_seconds)}" if planned.expected_seconds is not None else ""
+        click.echo(f"{planned.status:8} {planned.stage.name}{f'  ({reasons})' if reasons else ''}{time}")
+    if not everything and len(shown) > _SHOWN:
+        kinds = Counter(planned.stage.kind for planned in shown[_SHOWN:])
+        click.echo(
+            f"... and {len(shown) - _SHOWN} more ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}); --all lists them"
+        )
+    for line in stand_in_lines(built.stand_ins):
+        click.echo(f"note: {line}")
+    for task, languages in built.missing.items() if not built.absent else ():
+        click.echo(f"note: {task}: the source lacks {' '.join(languages)}")
+    for note in built.notes:
+        click.echo(f"note: {note}")
+    if built.absent:
+        for line in missing_lines(built.absent, built.graph):
+            click.echo(line)
+        click.echo(f"missing: {len(built.absent)} tables and models; nothing runs until they are there")
+    known = [
+        planned.expected_seconds
+        for planned in plan.stages
+        if planned.status != CACHED and planned.expected_seconds is not None
+    ]
+    counts = ", ".join(f"{count} {status}" for status, count in plan.summary().items())
+    work = f"; about {duration(sum(known))} of work, from earlier runs" if known else ""
+    click.echo(f"{len(plan.stages)} stages: {counts}{work}")
+    if plan.all_cached:
+        click.echo("results and report are up to date" if current else "results and report will be written again")

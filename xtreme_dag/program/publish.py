@@ -1,0 +1,52 @@
+"""After the stages: land what there is in the database and write the report, unless both are as they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.store import Store
+from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
+from xtreme_dag.results.facts import StageFacts
+from xtreme_dag.results.stamp import report_path
+from xtreme_dag.study.file import Study
+from xtreme_dag.wiring.build import Built
+
+if TYPE_CHECKING:
+    from xtreme_dag.report.short import Short
+
+
+def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:
+    """Lands every evaluation that is done (stage name -> key), and what was imported; other studies' rows stay."""
+    from xtreme_dag.results.imports import landing_turn, with_imports
+    from xtreme_dag.results.landing import land
+
+    store = Store(home.store)
+    evaluations, contracts = [], []
+    stages: dict[str, StageFacts] = {}
+    for stage in built.graph:
+        record = store.intact(done[stage.name]) if stage.name in done else None
+        if record is None:
+            continue
+        # Two names of one key (conditions that differ in name only) are one stage.
+        stages.setdefault(record.key, stage_facts(stage, record))
+        if stage.kind == "evaluate":
+            evaluations.append(evaluation(stage, record, home))
+        elif stage.kind == "check":
+            contracts.append(contract_outcome(stage, record, home))
+    facts = study_facts(study, (task.name for task in built.tasks))
+    with landing_turn(home, study.study):
+        facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())
+        land(home.root, facts, evaluations, contracts, landed)
+
+
+def write_study_report(home: Home, study: Study) -> tuple[Path, Short]:
+    """Writes the study's report beside the database; returns the file, and the report in short."""
+    from xtreme_dag.report.content import read_content
+    from xtreme_dag.report.html import write_page
+    from xtreme_dag.report.short import short_form
+
+    content = read_content(home.root, study.study)
+    return write_page(content, report_path(home, study)), short_form(content)

@@ -1,0 +1,1 @@
+"""Checks of all tables of a data source, without a study."""

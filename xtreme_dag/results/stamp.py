@@ -1,0 +1,55 @@
+"""What was published last: a stamp that tells a run with nothing new to leave database and report alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from xtreme_dag.core.files import sha256_of, write_atomically
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.keys import Keys
+from xtreme_dag.study.file import Study
+
+_LAND = "xtreme_dag.results.landing:land"
+_REPORT = "xtreme_dag.report.html:write_report"
+
+
+def report_path(home: Home, study: Study) -> Path:
+    """Where a study's report is kept."""
+    return home.reports / f"{study.study}.html"
+
+
+def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Keys) -> str:
+    """Identity of what is to be published: the study, its stages (name -> key and digest), and the code that does it."""
+    code = {function: keys.code_digest(function) for function in (_LAND, _REPORT)}
+    return sha256_of(
+        {
+            "study": study.model_dump(mode="json"),
+            "stages": {name: list(pair) for name, pair in artifacts.items()},
+            "code": code,
+        }
+    )
+
+
+def is_published(home: Home, study: Study, identity: str) -> bool:
+    """Whether the database and the report already say this."""
+    try:
+        stamp = json.loads(_stamp(home, study.study).read_text())
+        return bool(stamp["identity"] == identity and home.results.is_file() and report_path(home, study).is_file())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def mark_published(home: Home, study: Study, identity: str) -> None:
+    """Remembers what was published, so that a run with nothing to do touches nothing."""
+    write_atomically(_stamp(home, study.study), json.dumps({"identity": identity}))
+
+
+def forget_published(home: Home, study: str) -> None:
+    """Lets the next run of a study land and report again: its results have changed under it."""
+    _stamp(home, study).unlink(missing_ok=True)
+
+
+def _stamp(home: Home, study: str) -> Path:
+    return home.caches / f"published-{study}.json"

@@ -1,0 +1,97 @@
+"""SQuAD v2.0: answers that may be absent, and a threshold on the probability that there is none.
+
+The rules of evaluate-v2.0.py. They differ from v1.1 in two ways: gold answers that normalise to nothing are dropped,
+and an answer of no tokens scores exact match and F1 1 where the question has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.overlap import token_f1
+from xtreme_dag.scoring.squad import tokens
+
+
+def statistics(
+    gold: Sequence[Sequence[str]],
+    predicted: Sequence[str],
+    no_answer: ArrayLike | None = None,
+    threshold: float = 1.0,
+) -> dict[str, FloatArray]:
+    """Scores answers, where "" means that there is none.
+
+    Args:
+        gold: the gold answers of each question; none for an unanswerable one.
+        predicted: the answer of each question.
+        no_answer: the probability (any scale) that the question has no answer; None: all 0.
+        threshold: answers of questions with a higher `no_answer` count as "".
+
+    Returns:
+        `s_em`, `s_f1` (0-1), `s_answerable` (0 or 1) and `s_em_answerable`, `s_f1_answerable` (the scores, 0 for
+        unanswerable questions), each (questions,).
+
+    Raises:
+        ValueError: different lengths.
+    """
+    if len(gold) != len(predicted):
+        raise ValueError(f"{len(predicted)} answers for {len(gold)} questions")
+    answerable = np.array([len(answers) > 0 for answers in gold], dtype=np.float64)
+    em = np.zeros(len(gold))
+    f1 = np.zeros(len(gold))
+    for row, (answers, answer) in enumerate(zip(gold, predicted, strict=True)):
+        em[row], f1[row] = _match(answer, answers)
+    if no_answer is not None:
+        withheld = np.asarray(no_answer, dtype=np.float64) > threshold
+        em = np.where(withheld, 1.0 - answerable, em)
+        f1 = np.where(withheld, 1.0 - answerable, f1)
+    return {
+        "s_em": em,
+        "s_f1": f1,
+        "s_answerable": answerable,
+        "s_em_answerable": em * answerable,
+        "s_f1_answerable": f1 * answerable,
+    }
+
+
+def best_threshold(
+    scores: ArrayLike, answerable: ArrayLike, predicted: Sequence[str], no_answer: ArrayLike
+) -> tuple[float, float]:
+    """The threshold that would have scored best, as the official script searches it: chosen on the scored data.
+
+    Questions are let through one by one by rising `no_answer`; where several have the same, the script also counts
+    states between them that no threshold can give. Take the threshold on dev data and apply it to others.
+
+    Args:
+        scores: `s_em` or `s_f1` at threshold infinity, (questions,).
+        answerable: `s_answerable`, (questions,).
+        predicted: the answers.
+        no_answer: the probability that there is none, (questions,).
+
+    Returns:
+        The best score (0-100) and its threshold (0.0 when no answer at all is best).
+    """
+    probability = np.asarray(no_answer, dtype=np.float64)
+    has_answer = np.asarray(answerable, dtype=np.float64) > 0
+    answered = np.array([bool(answer) for answer in predicted])
+    gain = np.where(has_answer, np.asarray(scores, dtype=np.float64), -answered.astype(np.float64))
+    order = np.argsort(probability, kind="stable")
+    running = np.cumsum(gain[order]) + np.count_nonzero(~has_answer)
+    none = float(np.count_nonzero(~has_answer))
+    if not len(running) or running.max() <= none:
+        return 100.0 * none / max(len(running), 1), 0.0
+    best = int(np.argmax(running))
+    return 100.0 * float(running[best]) / len(running), float(probability[order[best]])
+
+
+def _match(answer: str, golds: Sequence[str]) -> tuple[float, float]:
+    """Exact match and F1 (0-1) of one answer."""
+    given = tokens(answer)
+    wanted = [words for words in map(tokens, dict.fromkeys(golds)) if words] or [[]]
+    if given in wanted:
+        return 1.0, 1.0
+    # Tokens on one side only: F1 is 0, as the official script has it.
+    return 0.0, max(token_f1(given, words) for words in wanted)

@@ -1,0 +1,1 @@
+"""What a study file means: conditions, recipes, budgets and the schedule of examples."""

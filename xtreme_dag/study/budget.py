@@ -1,0 +1,161 @@
+"""Mixtures: how many examples of each dataset and language, and which ones.
+
+Counts follow from sizes and a sampling rule. Which examples they are follows from the seed and the examples' ids
+alone, so that the draw of a language is a prefix of one fixed order: a smaller draw is a subset of a larger one, and
+the English part of a mixed condition is a subset of the English condition at the same budget.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xtreme_dag.core.errors import UserError, nearest
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+RULES = ("proportional", "temperature", "uniform", "shares")
+ITEMS = ("disjoint", "parallel", "independent")
+# Languages draw in this order when items must be disjoint: English first, so that it never depends on the others.
+PIVOT = "en"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a budget is divided.
+
+    Attributes:
+        rule: `proportional` to size; `temperature`: to size ** (1 / temperature); `uniform`; `shares` as given.
+        temperature: 1 is proportional, infinite is uniform.
+        cap: sizes count at most this much (Raffel et al. 2020; 2^17 in Phang et al. 2020), None for no cap.
+    """
+
+    rule: str = "proportional"
+    temperature: float = 1.0
+    cap: int | None = None
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], *, where: str) -> Sampling:
+        """A sampling rule from stage parameters."""
+        valid = {field.name for field in fields(cls)}
+        for name in params:
+            if name not in valid:
+                raise UserError(f"there is no sampling parameter {name!r}", where=where, fix=nearest(name, valid))
+        sampling = cls(**params)
+        if sampling.rule not in RULES:
+            raise UserError(
+                f"there is no sampling rule {sampling.rule!r}", where=where, fix=nearest(sampling.rule, RULES)
+            )
+        if not sampling.temperature > 0:
+            raise UserError(f"the temperature {sampling.temperature} is not positive", where=where)
+        return sampling
+
+    def weights(self, sizes: Sequence[int], shares: Sequence[float | None], *, where: str) -> Floats:
+        """The share of each part, summing to 1.
+
+        Args:
+            sizes: examples that each part has.
+            shares: stated shares, used (and needed) by the rule `shares` alone.
+            where: for messages.
+        """
+        if self.rule == "shares":
+            return stated_shares(shares, where=where)
+        capped = np.minimum(np.array(sizes, dtype=np.float64), self.cap if self.cap is not None else np.inf)
+        if self.rule == "uniform":
+            capped = np.ones(len(sizes))
+        if self.rule == "temperature":
+            capped = capped ** (1.0 / self.temperature)
+        total = float(capped.sum())
+        if not total:
+            raise UserError("there are no examples to draw from", where=where)
+        return np.asarray(capped / total)
+
+
+def stated_shares(shares: Sequence[float | None], *, where: str) -> Floats:
+    """Shares as given; a single part needs none."""
+    if len(shares) == 1 and shares[0] is None:
+        return np.ones(1)
+    missing = [number for number, share in enumerate(shares) if share is None]
+    if missing:
+        raise UserError(f"part {missing[0] + 1} has no share", where=where, fix="state a share for every part")
+    values = np.array([float(share or 0) for share in shares])
+    if (values <= 0).any() or abs(values.sum() - 1) > 1e-6:
+        raise UserError(f"the shares {values.tolist()} sum to {values.sum():g}, not to 1", where=where)
+    return np.asarray(values / values.sum())
+
+
+def apportion(total: int, weights: Floats) -> Ints:
+    """Whole numbers that sum to `total`, each within one of its share (largest remainders; ties to the first)."""
+    exact = total * weights
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    missing = total - int(counts.sum())
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[:missing]] += 1
+    return counts
+
+
+def draw_order(ids: Sequence[str], *, seed: int, dataset: str, language: str, items: str) -> Ints:
+    """Row numbers in the order in which a dataset's examples of one language are drawn.
+
+    The place of an example depends on the seed, the dataset and its id, not on the language (unless `independent`)
+    nor on what else is there: examples with equal ids in two languages, translations of each other, have equal places.
+    """
+    salt = "" if items != "independent" or language == PIVOT else language
+    head = f"{seed}\0{dataset}\0{salt}\0".encode()
+    keys = np.array([hashlib.blake2b(head + name.encode(), digest_size=8).digest() for name in ids], dtype="S8")
+    return np.lexsort((np.arange(len(ids)), keys))
+
+
+def languages_in_draw_order(languages: Sequence[str]) -> list[int]:
+    """Positions of the parts in the order in which they draw: English first, then as stated."""
+    return sorted(range(len(languages)), key=lambda part: (languages[part] != PIVOT, part))
+
+
+def _too_few(unit: str, wanted: int, there: int, elsewhere: int, where: str) -> UserError:
+    """A budget beyond the data."""
+    beside = f" beside the {elsewhere:,} items that other languages have" if elsewhere else ""
+    items = "set items: parallel for the same items in every language, " if elsewhere else ""
+    return UserError(
+        f"the budget asks for {wanted:,} {unit} and there are {there:,}{beside}",
+        where=where,
+        fix=f"lower the budget, change the shares, {items}or set repeat: true to draw examples more than once",
+    )
+
+
+def draw_by_count(order: Ints, count: int, *, repeat: bool, where: str, elsewhere: int = 0) -> Ints:
+    """The first `count` rows of an order; more than there are only where repetition was asked for.
+
+    Args:
+        order: rows.
+        count: how many.
+        repeat: whether a row may come again.
+        where: for messages.
+        elsewhere: how many items other languages have drawn, so that they are not in the order; for messages.
+
+    Raises:
+        UserError: there are too few.
+    """
+    if count > len(order) and not repeat:
+        raise _too_few("examples", count, len(order), elsewhere, where)
+    if not len(order) and count:
+        raise UserError("there are no examples to draw from", where=where)
+    full, rest = divmod(count, len(order)) if len(order) else (0, 0)
+    return np.concatenate([*[order] * full, order[:rest]])
+
+
+def draw_by_tokens(order: Ints, lengths: Ints, tokens: int, *, repeat: bool, where: str, elsewhere: int = 0) -> Ints:
+    """The longest prefix of an order whose examples have at most `tokens` tokens together; see `draw_by_count`."""
+    cumulative = np.cumsum(lengths[order])
+    available = int(cumulative[-1]) if len(order) else 0
+    if tokens > available and not repeat:
+        raise _too_few("tokens", tokens, available, elsewhere, where)
+    if not available:
+        raise UserError("there are no tokens to draw from", where=where)
+    full, rest = divmod(tokens, available)
+    return np.concatenate([*[order] * full, order[: int(np.searchsorted(cumulative, rest, side="right"))]])

@@ -1,0 +1,277 @@
+"""The conditions of a study file: what is trained on before the target task, how much of it, and in what order."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from xtreme_dag.core.errors import UserError, nearest
+
+NAME = r"^[a-z0-9][a-z0-9_+-]*$"
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A mapping of the study file: no unknown keys, no changes after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Budget(Section):
+    """How much intermediate training a condition gets: the control that the research question needs.
+
+    `budget: all` takes all there is: right for the replication of a paper, no control for a comparison.
+    """
+
+    examples: Positive | None = None
+    tokens: Positive | None = None
+    steps: Positive | None = None
+    everything: Literal[True] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"everything": True} if value == "all" else value
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Budget:
+        given = (self.examples, self.tokens, self.steps, self.everything)
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("give one of examples, tokens, steps, or `all`")
+        return self
+
+    def params(self) -> dict[str, int]:
+        """Unit -> amount, as the training stage reads it; empty for all there is."""
+        return self.model_dump(exclude_none=True, exclude={"everything"})
+
+
+class Sampling(Section):
+    """How a budget is divided where shares are not stated; see `xtreme_dag.study.budget.Sampling`.
+
+    `uniform` is the temperature without end.
+    """
+
+    rule: Literal["proportional", "temperature", "uniform"] = "proportional"
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    cap: Positive | None = None
+
+    @model_validator(mode="after")
+    def _fits_rule(self) -> Sampling:
+        if (self.temperature is not None) != (self.rule == "temperature"):
+            raise ValueError("`temperature` belongs to the rule temperature, which needs it")
+        if self.temperature is not None and math.isinf(self.temperature):
+            raise ValueError("an infinite temperature is `rule: uniform`")
+        return self
+
+    def params(self) -> dict[str, Any]:
+        """What is stated, as the training stage reads it."""
+        return {"rule": self.rule, **self.model_dump(exclude_none=True, exclude={"rule"})}
+
+
+class Pretrained(Section):
+    """A sequence-to-sequence model: a folder, or a hub id at a commit."""
+
+    folder: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Pretrained:
+        if (self.folder is None) == (self.hub is None):
+            raise ValueError("name one of folder, hub")
+        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
+        return self
+
+
+class Translation(Section):
+    """English data, machine-translated: by the miniworld's `lexicon`, or by a sequence-to-sequence `model`.
+
+    `models` gives a model to each language (Marian has one for each pair); `model` serves them all, with the first
+    token of each language's translations in `codes` (NLLB, M2M100).
+    """
+
+    by: Literal["lexicon", "model"]
+    model: Pretrained | None = None
+    models: Mapping[str, Pretrained] = Field(default_factory=dict)
+    codes: Mapping[str, str] = Field(default_factory=dict)
+    beams: Positive = 1
+    max_length: Positive = 256
+    rows: Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"by": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_model(self) -> Translation:
+        if (self.by == "model") != (self.model is not None or bool(self.models)):
+            raise ValueError("`by: model` needs `model` or `models`, `by: lexicon` takes neither")
+        if self.model is not None and self.models:
+            raise ValueError("give `model` or `models`, not both")
+        return self
+
+    def model_of(self, language: str) -> Pretrained | None:
+        """The model that translates into a language; None for the lexicon.
+
+        Raises:
+            UserError: no model is named for the language.
+        """
+        if self.by == "lexicon" or self.model is not None:
+            return self.model
+        if language not in self.models:
+            raise UserError(
+                f"no model translates into {language!r}", where="translated.models", fix=nearest(language, self.models)
+            )
+        return self.models[language]
+
+
+ObjectiveName = Literal["mlm", "tlm", "tlm_chat", "monodm", "xdm", "response"]
+# What may be made of parallel text only; `mlm` takes the text of any dataset.
+PARALLEL_OBJECTIVES = ("tlm", "tlm_chat", "monodm", "xdm", "response")
+
+
+class Objective(Section):
+    """Training without labels; see `xtreme_dag.data.derive.objectives` for what each name means.
+
+    `chunks` bounds the number of dialogue chunks per language; passes over the text repeat until there are so many.
+    """
+
+    name: ObjectiveName
+    chunks: Positive | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _chunks_fit(self) -> Objective:
+        if self.chunks is not None and self.name in ("mlm", "tlm"):
+            raise ValueError(f"{self.name} takes sentences: it has no chunks")
+        return self
+
+
+class Component(Section):
+    """One dataset in a mixture, in one language or several.
+
+    `languages` is a list (equal shares) or a mapping language -> share of this component; with `sampling`, a list
+    whose shares follow from the sizes. Components of one `task` share a head. `items_of` names the dataset whose ids
+    this one has (a translation of it), so that its items are drawn as those are.
+    """
+
+    dataset: str
+    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = ("en",)
+    split: str = "train"
+    share: Annotated[float, Field(gt=0)] = 1.0
+    task: Annotated[str, Field(pattern=NAME)] | None = None
+    objective: Objective | None = None
+    translated: Translation | None = None
+    items_of: str | None = None
+    sampling: Sampling | None = None
+
+    def shares(self) -> dict[str, float]:
+        """Language -> share of this component; they sum to 1 (equal parts where a sampling rule divides it)."""
+        if isinstance(self.languages, Mapping):
+            return dict(self.languages)
+        return {language: 1 / len(self.languages) for language in self.languages}
+
+    @property
+    def label(self) -> str:
+        """What the trained table is called: the dataset, and what was made of it."""
+        made: list[str] = [self.objective.name] if self.objective else []
+        made += ["translated"] if self.translated else []
+        return ".".join([self.dataset, *made])
+
+    @property
+    def head_name(self) -> str:
+        """Name of the task and of its head."""
+        return self.task or (self.objective.name if self.objective else self.dataset)
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Component:
+        if not self.languages:
+            raise ValueError("languages is empty")
+        if not isinstance(self.languages, Mapping) and len(set(self.languages)) != len(self.languages):
+            raise ValueError("a language is listed twice")
+        total = sum(self.shares().values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the language shares sum to {total:g}, not to 1")
+        if self.sampling is not None and isinstance(self.languages, Mapping):
+            raise ValueError("state the languages' shares or `sampling`, not both")
+        if self.translated is not None and "en" in self.shares():
+            raise ValueError("English data are not translated into English: make it a component of its own")
+        if self.translated is not None and self.objective is not None:
+            raise ValueError("give `translated` or `objective`, not both")
+        return self
+
+
+class Step(Section):
+    """One run of training on a mixture.
+
+    `sampling` divides the budget among the tasks by their sizes, in place of stated shares. `repeat` allows a budget
+    beyond the data. `keep_heads` goes on with heads of the same kind and labels. `recipe` overrides the study's.
+    """
+
+    mixture: tuple[Component, ...] = ()
+    budget: Budget | None = None
+    control: Literal["shuffled_labels"] | None = None
+    items: Literal["disjoint", "parallel", "independent"] = "disjoint"
+    sampling: Sampling | None = None
+    repeat: bool = False
+    keep_heads: bool = False
+    recipe: Mapping[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Step:
+        if self.mixture and self.budget is None:
+            raise ValueError("a condition that trains needs a budget, the same as those it is compared with")
+        if not self.mixture and (self.budget is not None or self.control is not None or self.sampling is not None):
+            raise ValueError("a condition without a mixture trains nothing: it has no budget, sampling or control")
+        labels = [
+            (component.head_name, component.label, code) for component in self.mixture for code in component.shares()
+        ]
+        if len(set(labels)) != len(labels):
+            raise ValueError("the mixture names the same table twice")
+        if self.sampling is not None:
+            if any("share" in component.model_fields_set for component in self.mixture):
+                raise ValueError("state the shares of the mixture or `sampling`, not both")
+            return self
+        total = sum(component.share for component in self.mixture)
+        if len(self.mixture) > 1 and abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of the mixture sum to {total:g}, not to 1")
+        return self
+
+
+class Condition(Step):
+    """One recipe of intermediate training; no mixture means none at all.
+
+    `then` is what follows the mixture, a step at a time. `keep_head` names target tasks that go on with the head of
+    the last step. `source_language` is the language of target training, the study's where it is not given;
+    `source_translated` makes its data from the English ones.
+    """
+
+    description: str = ""
+    then: tuple[Step, ...] = ()
+    keep_head: tuple[str, ...] = ()
+    source_language: str | None = None
+    source_translated: Translation | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in order; none for a condition that trains nothing."""
+        return (self, *self.then) if self.mixture else ()
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Condition:
+        if not self.mixture and (self.then or self.keep_head):
+            raise ValueError("a condition without a mixture trains nothing: nothing follows it and no head is kept")
+        if not all(step.mixture for step in self.then):
+            raise ValueError("then: a step needs a mixture")
+        return self

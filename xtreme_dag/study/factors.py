@@ -1,0 +1,90 @@
+"""In what two conditions differ: a comparison says something about one factor if it is the only one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xtreme_dag.study.conditions import Condition, Step
+from xtreme_dag.study.file import Study
+
+
+def differences(study: Study, condition: Condition, other: Condition) -> tuple[str, ...]:
+    """The factors in which two conditions differ.
+
+    Languages and the origin of data are compared over the tasks that both have; what a further task brings with it is
+    part of the factor `tasks`. Where they have no task in common, the languages of all tasks are compared. Whether
+    items are disjoint matters where both have more than one language.
+    """
+    source: tuple[str, ...] = ()
+    if study.source_of(condition) != study.source_of(other) or condition.source_translated != other.source_translated:
+        source = ("source language of the target task",)
+    if not condition.steps or not other.steps:
+        return (*source, *(("intermediate training",) if bool(condition.steps) != bool(other.steps) else ()))
+    found: dict[str, None] = dict.fromkeys(source)
+    if len(condition.steps) != len(other.steps):
+        found["number of training steps in the chain"] = None
+    if condition.keep_head != other.keep_head:
+        found["kept heads"] = None
+    for one, two in zip(condition.steps, other.steps, strict=False):
+        found |= dict.fromkeys(_step_differences(one, two))
+    return tuple(found)
+
+
+def _step_differences(one: Step, two: Step) -> list[str]:
+    blends, others = _blends(one), _blends(two)
+    common = [task for task in blends if task in others]
+    all_languages = [{code for blend in each.values() for code, _ in blend} for each in (blends, others)]
+    multilingual = all(len(codes) > 1 for codes in all_languages)
+    same_languages = all({code for code, _ in blends[task]} == {code for code, _ in others[task]} for task in common)
+    checks = {
+        "tasks": set(blends) != set(others),
+        "task shares": set(blends) == set(others) and _task_shares(one) != _task_shares(two),
+        "languages": any(_shares(one, task) != _shares(two, task) for task in common)
+        or (not common and all_languages[0] != all_languages[1]),
+        "origin of the data": any(_origins(blends[task]) != _origins(others[task]) for task in common)
+        if same_languages
+        else any(_made(blends[task]) != _made(others[task]) for task in common),
+        "budget": one.budget != two.budget or one.repeat != two.repeat,
+        "control": one.control != two.control,
+        "items": multilingual and one.items != two.items,
+        "recipe": dict(one.recipe) != dict(two.recipe),
+        "kept heads": one.keep_heads != two.keep_heads,
+    }
+    return [factor for factor, differs in checks.items() if differs]
+
+
+def _blends(step: Step) -> dict[str, dict[tuple[str, str], float]]:
+    """Task -> (language, how the data came about) -> share of the step."""
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for component in step.mixture:
+        origin = "translated" if component.translated else component.dataset
+        for code, share in component.shares().items():
+            blend = found.setdefault(component.head_name, {})
+            blend[code, origin] = round(share * component.share, 9)
+    return found
+
+
+def _task_shares(step: Step) -> Any:
+    stated = {task: round(sum(blend.values()), 6) for task, blend in _blends(step).items()}
+    return step.sampling if step.sampling else stated
+
+
+def _shares(step: Step, task: str) -> Any:
+    """Language -> share within a task, or the rule that gives it."""
+    rules = [component.sampling for component in step.mixture if component.head_name == task and component.sampling]
+    blend = _blends(step)[task]
+    total = sum(blend.values())
+    shares: dict[str, float] = {}
+    for (code, _), share in blend.items():
+        shares[code] = shares.get(code, 0.0) + share / total
+    return {code: None if rules else round(share, 6) for code, share in shares.items()}, rules
+
+
+def _origins(blend: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
+    return set(blend)
+
+
+def _made(blend: Mapping[tuple[str, str], float]) -> bool:
+    """Whether some of it was translated here."""
+    return any(origin == "translated" for _, origin in blend)

@@ -1,0 +1,265 @@
+"""The study file: conditions x targets x seeds, typed, frozen, read from YAML with errors that name the key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.yaml import read_yaml
+from xtreme_dag.study.conditions import NAME, Budget, Component, Condition, Positive, Section
+
+__all__ = [
+    "Budget",
+    "Component",
+    "Condition",
+    "Data",
+    "Limits",
+    "Miniworld",
+    "Model",
+    "Study",
+    "load_study",
+    "read_study",
+]
+
+
+class Miniworld(Section):
+    """The embedded source: generated languages with known truth."""
+
+    seed: int = 7
+    languages: tuple[str, ...] = ()
+    train: Positive = 4000
+    select: Positive = 200
+    test: Positive = 300
+
+
+class Limits(Section):
+    """Caps on rows per language, so that a study fits its machine; a limited table is a fixed sample."""
+
+    train: Positive | None = None
+    select: Positive | None = None
+    test: Positive | None = None
+    datasets: Mapping[str, Mapping[str, Positive]] = Field(default_factory=dict)
+
+    def of(self, dataset: str, use: str, split: str) -> int | None:
+        """The cap of a dataset's split: the dataset's own (by split or by use), else that of its use."""
+        own = self.datasets.get(dataset, {})
+        cap = own.get(split, own.get(use))
+        return cap if cap is not None else getattr(self, use, None)
+
+
+class Data(Section):
+    """Where raw data come from: exactly one of `folder`, `hub`, `miniworld`."""
+
+    folder: str | None = None
+    hub: Mapping[str, Any] | None = None
+    miniworld: Miniworld | None = None
+    limit: Limits = Limits()
+    contracts: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if value == "miniworld":
+            return {"miniworld": {}}
+        if value == "hub":
+            return {"hub": {}}
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        given = [name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"name one source: folder, hub or miniworld (given: {', '.join(given) or 'none'})")
+        return self
+
+    @property
+    def source(self) -> str:
+        """Kind of the source."""
+        return next(name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None)
+
+
+class Model(Section):
+    """The pretrained encoder: a hub id with revision, a folder, an installed package, or a `pretrain` recipe."""
+
+    hub: str | None = None
+    revision: str | None = None
+    folder: str | None = None
+    package: str | None = None
+    path: str = ""
+    pretrain: Mapping[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Model:
+        given = [name for name in ("hub", "folder", "package", "pretrain") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"name one of hub, folder, package, pretrain (given: {', '.join(given) or 'none'})")
+        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
+        return self
+
+
+class Compare(Section):
+    """What the report compares with."""
+
+    baseline: str
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Study(Section):
+    """A whole study, as in one YAML file."""
+
+    study: Annotated[str, Field(pattern=NAME)]
+    question: str = ""
+    benchmark: Literal["xtreme", "xtreme-r"] = "xtreme-r"
+    data: Data
+    model: Model
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    languages: tuple[str, ...] = ()
+    source_language: str = "en"
+    recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
+    compare: Compare
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        value = dict(value)
+        if isinstance(value.get("recipe"), str):
+            value["recipe"] = {"name": value["recipe"]}
+        if isinstance(value.get("targets"), str):
+            value["targets"] = [value["targets"]]
+        if isinstance(value.get("intermediate"), Mapping):
+            value["intermediate"] = {name: {} if body is None else body for name, body in value["intermediate"].items()}
+        return value
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Study:
+        for name, condition in self.intermediate.items():
+            if condition.source_translated is not None and self.source_of(condition) == "en":
+                raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
+        if self.compare.baseline not in self.intermediate:
+            advice = nearest(self.compare.baseline, self.intermediate)
+            raise ValueError(f"compare.baseline: no condition {self.compare.baseline!r}; {advice}")
+        for what, values in (("seeds", self.seeds), ("targets", self.targets), ("languages", self.languages)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{what}: something is listed twice")
+        for name in self.intermediate:
+            if not re.fullmatch(NAME, name):
+                raise ValueError(f"intermediate: the name {name!r} must be lower-case letters, digits, _ + -")
+        return self
+
+    def source_of(self, condition: Condition) -> str:
+        """The language in which a condition's target tasks are trained."""
+        return condition.source_language or self.source_language
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Reads a study file.
+
+    Args:
+        path: the YAML file.
+        overrides: `dotted.key=value` assignments; the value is read as YAML.
+
+    Raises:
+        UserError: the file cannot be read, or a key or value is wrong.
+    """
+    try:
+        document = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        fix = nearest(path.name, (file.name for file in path.parent.glob("*.yaml"))) if path.parent.is_dir() else ""
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), fix=fix) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"is not UTF-8 (byte {error.start})", where=str(path)) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"is not YAML: {' '.join(str(error).split())}", where=str(path)) from None
+    if not isinstance(document, dict):
+        raise UserError("holds no mapping", where=str(path), fix="see studies/demo.yaml for an example")
+    for assignment in overrides:
+        _assign(document, assignment)
+    return read_study(document, where=str(path))
+
+
+def read_study(document: Mapping[str, Any], *, where: str = "study") -> Study:
+    """Checks a study given as plain data.
+
+    Raises:
+        UserError: names the first wrong key, its value, and the nearest valid one.
+    """
+    try:
+        return Study.model_validate(document)
+    except ValidationError as error:
+        raise _user_error(error, where) from None
+
+
+def _assign(document: dict[str, Any], assignment: str) -> None:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise UserError(f"{assignment!r} is not KEY=VALUE", where="--set", fix="example: --set seeds=[1,2]")
+    try:
+        value = read_yaml(text)
+    except yaml.YAMLError:
+        raise UserError(f"{text!r} is not a YAML value", where=f"--set {key}") from None
+    place: Any = document
+    *folders, last = key.split(".")
+    for index, name in enumerate(folders):
+        inner = place.get(name)
+        if inner is None or (index == 0 and name == "recipe" and isinstance(inner, str)):
+            inner = {"name": inner} if isinstance(inner, str) else {}
+            place[name] = inner
+        if not isinstance(inner, dict):
+            raise UserError(f"{'.'.join(folders[: index + 1])} holds {inner!r}, not keys", where=f"--set {key}")
+        place = inner
+    place[last] = value
+
+
+def _user_error(error: ValidationError, where: str) -> UserError:
+    """The first error, in our words; unknown keys come before what they may have caused."""
+    found = error.errors(include_url=False)
+    first = next((entry for entry in found if entry["type"] == "extra_forbidden"), found[0])
+    location = [
+        part for part in first["loc"] if not (isinstance(part, str) and (part.startswith("function-") or "[" in part))
+    ]
+    key = ".".join(str(part) for part in location)
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    value = first.get("input")
+    if first["type"] == "extra_forbidden":
+        return UserError(
+            f"unknown key {key!r}{more}", where=where, fix=nearest(str(location[-1]), _fields_at(location[:-1]))
+        )
+    if first["type"] == "missing":
+        return UserError(f"key {key!r} is missing{more}", where=where)
+    if first["type"] == "literal_error":
+        options = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        return UserError(f"{key} is {value!r}{more}", where=where, fix=nearest(str(value), options))
+    message = first["msg"].removeprefix("Value error, ")
+    shown = f" (given {value!r})" if isinstance(value, str | int | float | bool) else ""
+    return UserError(f"{key}: {message}{shown}{more}" if key else f"{message}{more}", where=where)
+
+
+def _fields_at(location: Sequence[Any]) -> list[str]:
+    """Names of the keys that are valid at a place of the study file."""
+    model: type[BaseModel] | None = Study
+    for part in location:
+        if model is None:
+            return []
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _models_in(model.model_fields[part].annotation)
+            model = inner[0] if inner else None
+        # Otherwise the part is the name of a condition or an index: the same model holds for all of them.
+    return list(model.model_fields) if model else []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

@@ -1,0 +1,124 @@
+"""Recipes: how examples are encoded, models trained and evaluated. A named recipe is a YAML file in `recipes/`.
+
+A recipe has four sections, `encode`, `intermediate`, `target` and `evaluate`. Inside a section, `default` holds for
+all; a head (`span`) or a task or dataset (`xquad`) overrides it, in that order. Intermediate training on several tasks
+takes the group `multi` in their place, and `multi_mlm` over it where masked language modelling is one of them. A study
+names a recipe and may override any of it, a condition states settings of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.yaml import read_yaml
+from xtreme_dag.study.train_recipe import TrainRecipe
+
+FOLDER = Path(__file__).with_name("recipes")
+SECTIONS = ("encode", "intermediate", "target", "evaluate")
+# Beside the trainer's own settings: how many English examples a target is trained on, for few-shot studies.
+_TARGET_EXTRA = frozenset({"examples"})
+_ENCODE = frozenset({"max_length", "doc_stride", "query_length"})
+_EVALUATE = frozenset(
+    {"layer", "pooling", "similarity", "margin", "margin_k", "repeats", "sweep", "model_of", "n_best", "save_n_best",
+     "max_answer_length", "null_threshold", "precision"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe, merged and checked.
+
+    Attributes:
+        name: of the recipe that it started from.
+        sections: section -> group (`default`, a head, a task) -> settings.
+    """
+
+    name: str
+    sections: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+    def settings(self, section: str, *groups: str) -> dict[str, Any]:
+        """Settings of a section for a head and a task: the default, then each group over it."""
+        merged: dict[str, Any] = {}
+        for group in ("default", *groups):
+            merged |= self.sections[section].get(group, {})
+        return merged
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@cache
+def _named(name: str) -> Mapping[str, Any]:
+    path = FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"no recipe {name!r}", where="recipe.name", fix=nearest(name, recipe_names()))
+    document: Mapping[str, Any] = read_yaml(path.read_text(encoding="utf-8"))
+    return document
+
+
+def load_recipe(given: Mapping[str, Any]) -> Recipe:
+    """The recipe of a study: `{"name": ..., section: {group: {setting: value}}}`.
+
+    Raises:
+        UserError: an unknown recipe, section or setting, or a value that cannot be.
+    """
+    name = str(given.get("name", "quick"))
+    base = _named(name)
+    for section in given:
+        if section not in (*SECTIONS, "name"):
+            raise UserError(f"unknown section {section!r}", where="recipe", fix=nearest(section, (*SECTIONS, "name")))
+    sections = {section: _merged(base.get(section) or {}, given.get(section) or {}, section) for section in SECTIONS}
+    return Recipe(name=name, sections=sections)
+
+
+def _merged(base: Mapping[str, Any], over: Any, section: str) -> dict[str, dict[str, Any]]:
+    merged = {group: dict(settings) for group, settings in base.items()}
+    if not isinstance(over, Mapping):
+        raise UserError(
+            f"holds {over!r}, not groups", where=f"recipe.{section}", fix="example: {default: {batch_size: 16}}"
+        )
+    for group, settings in over.items():
+        if not isinstance(settings, Mapping):
+            raise UserError(
+                f"holds {settings!r}, not settings",
+                where=f"recipe.{section}.{group}",
+                fix="example: default: {batch_size: 16}",
+            )
+        merged[group] = {**merged.get(group, {}), **settings}
+    valid = _valid(section)
+    for group, settings in merged.items():
+        for setting in settings:
+            if setting not in valid:
+                raise UserError(
+                    f"unknown setting {setting!r}", where=f"recipe.{section}.{group}", fix=nearest(str(setting), valid)
+                )
+    return merged
+
+
+def checked_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings of intermediate training that a condition states for itself.
+
+    Raises:
+        UserError: an unknown setting.
+    """
+    valid = _valid("intermediate")
+    for setting in settings:
+        if setting not in valid:
+            raise UserError(f"unknown setting {setting!r}", where=where, fix=nearest(str(setting), valid))
+    return dict(settings)
+
+
+def _valid(section: str) -> frozenset[str]:
+    if section == "encode":
+        return _ENCODE
+    if section == "evaluate":
+        return _EVALUATE
+    training = frozenset(field.name for field in fields(TrainRecipe))
+    return training | _TARGET_EXTRA if section == "target" else training

@@ -1,0 +1,1 @@
+"""The XTREME submission layout: read, judge, write and import predictions."""

@@ -1,0 +1,355 @@
+"""Submissions in the XTREME layout, on the way in: somebody else's predictions as a condition of a study."""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.files import canonical, write_atomically
+from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import locked
+from xtreme_dag.engine.digests import file_digest
+from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.keys import Keys
+from xtreme_dag.engine.ledger import DONE, Ledger
+from xtreme_dag.engine.provenance import manifest
+from xtreme_dag.engine.store import Record, Store
+from xtreme_dag.results.collect import stage_facts
+from xtreme_dag.results.facts import Condition, Evaluation, Landing, StageFacts, StudyFacts
+from xtreme_dag.results.imports import (
+    KIND,
+    MARK,
+    earlier,
+    import_path,
+    is_imported,
+    keep,
+    landing_turn,
+    with_imports,
+    without_imports,
+)
+from xtreme_dag.results.landing import land
+from xtreme_dag.results.stamp import forget_published
+from xtreme_dag.scoring.columns import column_sums
+from xtreme_dag.scoring.combine import FAMILIES, values
+from xtreme_dag.study.conditions import NAME
+from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, layout, test_tables, write_known_labels
+from xtreme_dag.submissions.folder import folder_tasks
+from xtreme_dag.submissions.layout import read_json
+from xtreme_dag.submissions.read import read_submission
+from xtreme_dag.submissions.write import METADATA, Cell
+from xtreme_dag.tables.predictions import write_json, write_parquet
+
+_JUDGE = "xtreme_dag.submissions.read:read_submission"
+_SUFFIXES = (".tsv", ".json", ".jsonl")
+_LISTS = ("evaluations", "files", "missing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What an import landed.
+
+    Attributes:
+        study: the study that has the condition now.
+        condition: its name.
+        benchmark: whose layout was read.
+        seed: the seed that the predictions stand under.
+        figures: `task/language` -> the task's primary metric, 0-100.
+        missing: `task/language` that the study has and the submission has not.
+        not_taken: files of the submission for which the study has no test table.
+        warnings: what is amiss with the predictions.
+    """
+
+    study: str
+    condition: str
+    benchmark: str
+    seed: int
+    figures: Mapping[str, float]
+    missing: tuple[str, ...]
+    not_taken: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """The rows of one file, and what they were judged by: name -> digest."""
+
+    rows: pa.Table
+    inputs: Mapping[str, str]
+
+
+def import_submission(
+    home: Home,
+    folder: Path,
+    *,
+    study: str,
+    name: str,
+    labels: Path | None = None,
+    benchmark: str | None = None,
+    seed: int | None = None,
+) -> Imported:
+    """Lands predictions in the XTREME layout as a further condition of a study, over the study's test tables.
+
+    The same name and seed again replace what was imported under them.
+
+    Args:
+        home: where the study landed.
+        folder: `<task>/test-<language>.<suffix>`, and perhaps `metadata.json`.
+        study: the study.
+        name: the condition to be.
+        labels: a folder of labels; by default they come from the study's test tables.
+        benchmark: `xtreme` or `xtreme-r`; by default what `metadata.json` says, else the study's own.
+        seed: what tells several runs of the same system apart; by default the seed in `metadata.json` if the study
+            has it, else the study's first, so that the views that pair by seed show the condition.
+
+    Raises:
+        UserError: unknown names or files, nothing to import, or predictions that cannot be judged.
+    """
+    landing = landed(home, study)
+    _check_name(landing, name)
+    metadata = _read_metadata(folder)
+    seed = _chosen_seed(landing, seed, metadata.get("seed"))
+    told = metadata.get("benchmark")
+    benchmark = benchmark or (str(told) if told in load_catalogue().benchmarks else benchmark_of(landing))
+    files = layout(benchmark)
+    _check_files(folder, files, benchmark)
+    own = without_imports(landing)
+    rows = {(row.task, row.language): row for row in own.evaluations if row.split == SPLIT}
+    there = [cell for cell, path in files.items() if (folder / path).is_file()]
+    if not any(cell in rows for cell in there):
+        has = f"it has {', '.join(files[cell] for cell in there[:3])}" if there else "it has no file of the layout"
+        wanted = ", ".join([files[cell] for cell in sorted(rows) if cell in files][:3])
+        raise UserError(
+            f"nothing to import: {has}", where=str(folder),
+            fix=f"the study has test tables for {wanted}, ..." if wanted else f"the study has no table of {benchmark}",
+        )  # fmt: skip
+    tables = test_tables(home, own, [rows[cell] for cell in there if cell in rows])
+    judged, warnings = _judge(folder, labels, tables, files, benchmark)
+    figures: dict[str, float] = {}
+    evaluations, stages, keys = [], [], Keys()
+    for cell, part in judged.items():
+        scores = _scores(part.rows, cell, benchmark)
+        stage, record = _commit(home, study, f"{' | '.join(cell)} | {name} | seed {seed}", part, scores, keys)
+        figures["/".join(cell)] = scores["metrics"][scores["primary"]]
+        stages.append(stage_facts(stage, record))
+        evaluations.append(_evaluation(home, record, scores, name, seed))
+    told_more = {key: value for key, value in metadata.items() if key not in _LISTS}
+    description = {"description": "imported predictions", MARK: {"benchmark": benchmark, "metadata": told_more}}
+    _land(home, study, Condition(name=name, description=description), seed, evaluations, stages)
+    return Imported(
+        study=study,
+        condition=name,
+        benchmark=benchmark,
+        seed=seed,
+        figures=figures,
+        missing=tuple("/".join(cell) for cell in sorted(rows) if cell in files and cell not in judged),
+        not_taken=tuple(files[cell] for cell in there if cell not in rows),
+        warnings=tuple(warnings),
+    )
+
+
+def _check_name(landing: Landing, name: str) -> None:
+    where = f"study {landing.study.name}"
+    if landing.origin:
+        raise UserError(
+            f"was added from {landing.origin}", where=where, fix="import there, then `xtreme-dag results add` again"
+        )
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"{name!r} is no name", where="--name", fix="small letters, digits, _, + and -")
+    if any(row.name == name and not is_imported(row) for row in landing.study.conditions):
+        raise UserError(f"{name!r} is a condition of its own", where=where, fix="give the import another --name")
+
+
+def _read_metadata(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise UserError("no such folder", where=str(folder))
+    path = folder / METADATA
+    if not path.is_file():
+        return {}
+    metadata, _ = read_json(path)
+    if not isinstance(metadata, dict):
+        raise UserError("is not a JSON object", where=str(path), fix="mend it, or take it away")
+    try:
+        canonical(metadata).encode()
+    except ValueError as error:
+        raise UserError(f"is not plain JSON ({error})", where=str(path), fix="mend it, or take it away") from None
+    return dict(metadata)
+
+
+def _chosen_seed(landing: Landing, given: int | None, told: object) -> int:
+    if given is not None:
+        return given
+    seeds = landing.study.seeds or tuple(sorted({row.seed for row in landing.evaluations}))
+    return next((seed for seed in seeds if seed == told), seeds[0])
+
+
+def _check_files(folder: Path, files: Mapping[Cell, str], benchmark: str) -> None:
+    """Refuses files of tasks or languages that the benchmark does not have; other files are no concern of ours."""
+    known = set(files.values())
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.suffix in _SUFFIXES)
+    unknown = [path for path in found if path not in known and not Path(path).name.startswith(".")]
+    if not unknown:
+        return
+    others = [other for other in load_catalogue().benchmarks if unknown[0] in layout(other).values()]
+    raise UserError(
+        f"{unknown[0]} is not a file of {benchmark}" + (f", nor are {len(unknown) - 1} more" if unknown[1:] else ""),
+        where=str(folder),
+        fix=f"is it --benchmark {others[0]}?" if others else nearest(unknown[0], known),
+    )
+
+
+def _judge(
+    folder: Path, labels: Path | None, tables: Tables, files: Mapping[Cell, str], benchmark: str
+) -> tuple[dict[Cell, _Judged], list[str]]:
+    """The rows of every file that has a table and labels, and what is amiss."""
+    with tempfile.TemporaryDirectory() as scratch:
+        side = Path(scratch)
+        if labels is None:
+            warnings = write_known_labels(tables, side)
+        else:
+            warnings = _link_labels(labels, tables, files, side)
+        digests = {cell: file_digest(side / files[cell]) for cell in tables if (side / files[cell]).is_file()}
+        if not any(side.glob("*/*")):
+            raise UserError("nothing to import: nothing has labels", where=str(folder), fix="; ".join(warnings[:2]))
+        shown = str(labels or "labels of the study")
+        try:
+            read, told = read_submission(folder, side, benchmark=benchmark, canonical=tables)
+        except UserError as error:
+            what, where = (text.replace(scratch, shown) for text in (error.what, error.where))
+            raise UserError(what, where=where, fix=error.fix) from None
+    prefixes = tuple(f"{'/'.join(cell)}: " for cell in read)
+    warnings += [text.replace(scratch, shown) for text in told if text.startswith(prefixes)]
+    judged = {}
+    for cell, rows in read.items():
+        inputs = {"table": tables.paths[cell].name, "predictions": file_digest(folder / files[cell])}
+        judged[cell] = _Judged(rows=rows, inputs={**inputs, "labels": digests[cell]})
+    return judged, warnings
+
+
+def _link_labels(labels: Path, tables: Iterable[Cell], files: Mapping[Cell, str], side: Path) -> list[str]:
+    """Puts links to the label files of the study's tables into a folder; says in words which lack."""
+    warnings: list[str] = []
+    for cell in tables:
+        path = labels / files[cell]
+        if not path.is_file():
+            warnings.append(f"{'/'.join(cell)}: no labels, there is no {path}")
+            continue
+        (side / cell[0]).mkdir(exist_ok=True)
+        (side / files[cell]).symlink_to(path.absolute())
+    return warnings
+
+
+def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:
+    """What `scores.json` of an evaluation says."""
+    family = FAMILIES[folder_tasks(benchmark)[cell[0]].family]
+    columns = {name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")}
+    sums = column_sums({name: np.asarray(column, dtype=np.float64) for name, column in columns.items()})
+    metrics = values(folder_tasks(benchmark)[cell[0]].family, sums)
+    return {
+        "task": cell[0],
+        "language": cell[1],
+        "split": SPLIT,
+        "n": rows.num_rows,
+        "metrics": {name: float(value) for name, value in metrics.items()},
+        "primary": family.primary,
+        "benchmark": benchmark,
+    }
+
+
+def _commit(
+    home: Home, study: str, label: str, part: _Judged, scores: Mapping[str, Any], keys: Keys
+) -> tuple[Stage, Record]:
+    """Makes an artifact of an evaluation, unless the store has it; its key hangs on table, predictions and judge."""
+    params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
+    stage = Stage(
+        kind=KIND, name=f"{KIND}[{label}]", function=_JUDGE, params=params, inputs={}, libraries=("numpy", "pyarrow")
+    )
+    store, started = Store(home.ensure().store), datetime.now(UTC)
+    key = keys.key(stage, part.inputs)
+    work = home.work / key
+    with locked(store.lock_path(key), stage.name):
+        record = store.intact(key)
+        if record is not None:
+            return stage, record
+        shutil.rmtree(work, ignore_errors=True)
+        (work / "out").mkdir(parents=True)
+        write_parquet(part.rows, work / "out" / "predictions.parquet")
+        write_json({name: value for name, value in scores.items() if name != "benchmark"}, work / "out" / "scores.json")
+        code, names = keys.code(_JUDGE)
+        store.keep_code(code, names)
+        answer = {
+            "figures": {"examples": scores["n"]},
+            "seconds": (datetime.now(UTC) - started).total_seconds(),
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        made = manifest(
+            stage,
+            study=study,
+            identity=keys.identity(stage, part.inputs),
+            inputs={name: {"digest": digest} for name, digest in part.inputs.items()},
+            options={},
+            started=started,
+            answer=answer,
+        )
+        record = store.commit(key, work / "out", made)
+        shutil.rmtree(work, ignore_errors=True)
+    return stage, record
+
+
+def _evaluation(home: Home, record: Record, scores: Mapping[str, Any], condition: str, seed: int) -> Evaluation:
+    return Evaluation(
+        stage_key=record.key,
+        condition=condition,
+        task=scores["task"],
+        language=scores["language"],
+        split=scores["split"],
+        seed=seed,
+        primary=scores["primary"],
+        artifact=Store(home.store).artifact(record.digest).relative_to(home.root),
+        digest=record.digest,
+    )
+
+
+def _land(
+    home: Home,
+    study: str,
+    condition: Condition,
+    seed: int,
+    evaluations: list[Evaluation],
+    stages: list[StageFacts],
+) -> None:
+    """Keeps the import, with what the same name has for other seeds, and lands the study with it."""
+    path = import_path(home, study, condition.name)
+    with landing_turn(home, study):
+        own = without_imports(landed(home, study))
+        before = earlier(home, study, condition.name)
+        if before is not None:
+            others = [row for row in before.evaluations if row.seed != seed]
+            keys = {row.stage_key for row in others}
+            evaluations = [*others, *evaluations]
+            stages = [*(stage for stage in before.stages if stage.key in keys), *stages]
+        facts = StudyFacts(name=study, question="", baseline=condition.name, conditions=(condition,))
+        kept = path.read_bytes() if before is not None else None
+        keep(home, Landing(study=facts, evaluations=tuple(evaluations), contracts=(), stages=tuple(stages)))
+        try:
+            whole, rows, every = with_imports(home, own.study, own.evaluations, own.stages)
+            land(home.root, whole, rows, own.contracts, every)
+        except BaseException:
+            path.unlink() if kept is None else write_atomically(path, kept)
+            raise
+        forget_published(home, study)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = {"time": now, "run": f"import of {condition.name}", "study": study, "kind": KIND, "outcome": DONE}
+    # Garbage collection keeps what the ledger names.
+    Ledger(home.ledger).append([{**entry, "stage": stage.name, "key": stage.key, "seconds": 0.0} for stage in stages])

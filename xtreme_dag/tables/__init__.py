@@ -1,0 +1,1 @@
+"""The three table formats on disk: canonical, encoded, predictions."""

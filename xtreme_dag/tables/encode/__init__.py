@@ -1,0 +1,1 @@
+"""The `encode` stage: canonical tables become token ids, one encoder per head."""

@@ -1,0 +1,164 @@
+"""The planted model: XLM-R's shape in two layers of 128, aligned words, a short run of masked language modelling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xtreme_dag.catalogue.miniworld_languages import CODES
+from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.miniworld.mixed import switched_text
+from xtreme_dag.training.planted_embeddings import position_embeddings, word_embeddings
+from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, SPECIALS, write
+
+HEAD = "mlm"
+HEAD_STD = 0.02
+# Standard deviation of the encoder's weights before training. BERT's 0.02 would leave two layers of 128 almost linear
+# for hundreds of steps; with this one they learn a task in the seconds that they have.
+WEIGHT_STD = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planting:
+    """What makes one planted model.
+
+    Attributes:
+        seed: of the alignment, the initial weights, the text and its order.
+        steps: optimizer steps of masked language modelling.
+        batch_size: sentences to a step.
+        learning_rate: its peak.
+        masked: the share of tokens that are predicted.
+        sentences: generated for each language.
+        switched: the share of them in which half of the words are of other languages.
+        layers: transformer layers.
+        hidden_size: width of a hidden state.
+        heads: attention heads per layer.
+    """
+
+    seed: int = 1
+    steps: int = 150
+    batch_size: int = 64
+    learning_rate: float = 5e-4
+    masked: float = 0.25
+    sentences: int = 1000
+    switched: float = 0.5
+    layers: int = 2
+    hidden_size: int = 128
+    heads: int = 4
+
+
+def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
+    """Stage `pretrain`: a planted model, trained for a moment on text in all languages, as a model folder.
+
+    Args:
+        params: fields of `Planting`.
+        inputs: none.
+        context: `out` receives the model folder with its masked language modelling head, `training.json` and
+            `drawn.parquet`; `scratch` holds checkpoints.
+
+    Returns:
+        Speed and memory, for the manifest.
+
+    Raises:
+        UserError: an unknown parameter.
+    """
+    from xtreme_dag.model.heads import HeadSpec
+    from xtreme_dag.study.train_recipe import TrainRecipe
+    from xtreme_dag.training.artifact import write_artifact
+    from xtreme_dag.training.loop import train
+    from xtreme_dag.training.pools import Pool
+    from xtreme_dag.training.run import Run
+
+    planting = planting_from(params)
+    home = context.scratch / "tokenizer"
+    write(home)
+    pool = Pool(name=HEAD, spec=HeadSpec(kind="mlm"), parts=tuple(_part(planting, code, home) for code in CODES))
+    recipe = TrainRecipe(
+        learning_rate=planting.learning_rate,
+        batch_size=planting.batch_size,
+        steps=planting.steps,
+        mlm_probability=planting.masked,
+    )
+    model = planted(planting)
+    outcome = train(model, Run(seed=planting.seed, recipe=recipe, pools=(pool,)), context)
+    facts = {"seed": planting.seed, "planted": True}
+    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts=facts)
+
+
+def planting_from(params: Mapping[str, Any]) -> Planting:
+    """The recipe from stage parameters, or an error that names the key."""
+    known = [one.name for one in fields(Planting)]
+    for name in params:
+        if name not in known:
+            raise UserError(f"there is no key {name!r}", where="pretrain: miniworld", fix=nearest(name, known))
+    return Planting(**params)
+
+
+def planted(planting: Planting) -> Any:
+    """The model before any training, a `TrainedModel` with a masked language modelling head.
+
+    Words lie where `embeddings` plants them, positions are faint sinusoids. The first layer's attention starts as
+    comparing: queries, keys and values are the identity and the output its negative, so that a word attends to those
+    that mean the same and what is left of it is how it differs from them.
+    """
+    import torch
+    from transformers import XLMRobertaConfig
+
+    from xtreme_dag.model.folder import TrainedModel, new_encoder
+    from xtreme_dag.model.heads import HeadSpec, initialise
+
+    size = planting.hidden_size
+    words = word_embeddings(seed=planting.seed, size=size)
+    config = XLMRobertaConfig(
+        vocab_size=len(words),
+        hidden_size=size,
+        num_hidden_layers=planting.layers,
+        num_attention_heads=planting.heads,
+        intermediate_size=4 * size,
+        max_position_embeddings=MAX_LENGTH + 2,
+        type_vocab_size=1,
+        bos_token_id=SPECIALS.index("<s>"),
+        pad_token_id=SPECIALS.index("<pad>"),
+        eos_token_id=SPECIALS.index("</s>"),
+        layer_norm_eps=1e-5,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=WEIGHT_STD,
+    )
+    encoder = new_encoder(config, planting.seed)
+    backbone: Any = encoder.backbone
+    attention = backbone.encoder.layer[0].attention
+    with torch.no_grad():
+        backbone.embeddings.word_embeddings.weight.copy_(torch.from_numpy(words))
+        backbone.embeddings.position_embeddings.weight.copy_(
+            torch.from_numpy(position_embeddings(MAX_LENGTH + 2, size))
+        )
+        # The one token type is added to every word: it would only hide them.
+        backbone.embeddings.token_type_embeddings.weight.zero_()
+        for layer in (attention.self.query, attention.self.key, attention.self.value):
+            layer.weight.copy_(torch.eye(size))
+        attention.output.dense.weight.copy_(-torch.eye(size))
+    model = TrainedModel(encoder, {HEAD: HeadSpec(kind="mlm")})
+    initialise(model.heads[HEAD], HEAD_STD, planting.seed)
+    return model
+
+
+def _part(planting: Planting, code: str, home: Path) -> Any:
+    """One language's text, encoded."""
+    from xtreme_dag.tables.encode.parts import EncodeParams
+    from xtreme_dag.tables.encode.stage import encode_table
+    from xtreme_dag.tables.encoded import EncodedTable
+    from xtreme_dag.tables.tokenizer import load_tokenizer
+    from xtreme_dag.training.pools import Part
+    from xtreme_dag.training.tables import TrainingTable
+
+    table = switched_text(code, rows=planting.sentences, share=planting.switched, seed=planting.seed)
+    settings = EncodeParams(format="plain_text", head="mlm", max_length=MAX_LENGTH)
+    examples, sequences, info = encode_table(table, settings, load_tokenizer(home))
+    encoded = EncodedTable(folder=home, info=info, examples=examples, sequences=sequences)
+    return Part(source=TrainingTable(encoded), dataset="miniworld", language=code, rows=np.arange(len(encoded)))

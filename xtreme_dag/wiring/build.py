@@ -1,0 +1,151 @@
+"""From a study to its stage graph: wiring only, no work; nothing is read but directory listings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.engine.graph import Graph
+from xtreme_dag.study.file import Study
+from xtreme_dag.study.recipe import load_recipe
+from xtreme_dag.wiring.derived import Derived
+from xtreme_dag.wiring.evaluations import Evaluations
+from xtreme_dag.wiring.mixing import Mixing, kept_head
+from xtreme_dag.wiring.models import Models, base_model, tokenizer_of
+from xtreme_dag.wiring.tables import Tables
+from xtreme_dag.wiring.targets import Targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A study's graph, and what there is to know about its data.
+
+    Attributes:
+        graph: the stages.
+        tasks: the target tasks, in the study's order.
+        missing: task -> languages of the benchmark that the source does not have.
+        stand_ins: table -> what it really is.
+        absent: stage -> why its data or model are missing; empty but in a plan of a study without its data.
+        notes: what a reader of the plan should know.
+    """
+
+    graph: Graph
+    tasks: tuple[Task, ...]
+    missing: Mapping[str, tuple[str, ...]]
+    stand_ins: Mapping[str, str]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def build(study: Study, *, absent: bool = False) -> Built:
+    """Builds the graph of a study.
+
+    Args:
+        study: the study.
+        absent: build it although data or the model are missing, to plan with it; nothing is fetched.
+
+    Raises:
+        UserError: an unknown task, dataset, language or setting, or data that the source does not have.
+    """
+    return _Builder(study, absent=absent).build()
+
+
+class _Builder:
+    """Adds the stages of one study to one graph."""
+
+    def __init__(self, study: Study, *, absent: bool) -> None:
+        self.study = study
+        self.graph = Graph()
+        self.catalogue = load_catalogue()
+        self.recipe = load_recipe(study.recipe)
+        self.tasks = self._tasks()
+        self.tables = Tables(study, self.graph, self.catalogue, self.recipe, absent=absent)
+        self.models = Models(self.graph, absent=absent)
+        self.base = base_model(study, self.graph, self.tables, self.catalogue, self.models)
+        self.tokenizer = tokenizer_of(self.base)
+        derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
+        rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
+        self.mixing, self.targets = Mixing(*rooms), Targets(*rooms)
+        self.evaluations = Evaluations(self.graph, self.catalogue, self.recipe, self.tables, self.tokenizer)
+        self.missing: dict[str, tuple[str, ...]] = {}
+
+    def build(self) -> Built:
+        """The whole graph, a seed and a condition at a time."""
+        languages = {task.name: self._languages(task) for task in self.tasks}
+        dev = {task.name: self.targets.dev(task, self.study.source_language) for task in self.tasks}
+        self._check_sources()
+        self._check_heads()
+        for seed in self.study.seeds:
+            for name, condition in self.study.intermediate.items():
+                start = self.mixing.train(name, condition, seed, self.base)
+                source = self.study.source_of(condition)
+                for task in self.tasks:
+                    trained = self.evaluations.trained_for(task)
+                    model = self.targets.train(trained, name, condition, seed, start, source)
+                    for language in languages[task.name]:
+                        self.evaluations.add(task, task.test, language, name, seed, model)
+                    if (chosen_on := dev[task.name]) is not None:
+                        self.evaluations.add(task, *chosen_on, name, seed, model)
+        return Built(
+            graph=self.graph,
+            tasks=self.tasks,
+            missing=self.missing,
+            stand_ins=self.tables.stand_ins,
+            absent={**self.tables.absent, **self.models.absent},
+            notes=tuple(self.mixing.notes),
+        )
+
+    def _check_sources(self) -> None:
+        known = {code for task in self.tasks for code in self.tables.source.languages(*self._test(task))}
+        known |= {code for dataset in self.catalogue.datasets.values() for code in dataset.languages}
+        for name, condition in self.study.intermediate.items():
+            source = self.study.source_of(condition)
+            if source not in known:
+                where = f"intermediate.{name}.source_language" if condition.source_language else "source_language"
+                raise UserError(f"no language {source!r}", where=where, fix=nearest(source, known))
+
+    def _check_heads(self) -> None:
+        targets = {}
+        for task in self.tasks:
+            first = task.before[0] if task.before else task.train
+            if first is not None:
+                targets[task.name] = (task.head, self.catalogue.dataset(first.dataset).labels)
+        for name, condition in self.study.intermediate.items():
+            if condition.keep_head:
+                specs = self.mixing.specs(condition.steps[-1])
+                kept_head(targets, condition, specs, f"intermediate.{name}.keep_head")
+
+    def _test(self, task: Task) -> tuple[Dataset, str]:
+        return self.catalogue.dataset(task.test.dataset), task.test.split
+
+    def _tasks(self) -> tuple[Task, ...]:
+        names: list[str] = []
+        valid = (*self.catalogue.tasks, *self.catalogue.benchmarks)
+        for target in self.study.targets:
+            if target not in valid:
+                raise UserError(f"no target task {target!r}", where="targets", fix=nearest(target, valid))
+            names += self.catalogue.benchmarks.get(target, (target,))
+        return tuple(self.catalogue.task(name) for name in dict.fromkeys(names))
+
+    def _languages(self, task: Task) -> list[str]:
+        """Languages to evaluate in: the benchmark's that the source has, or those that the study names."""
+        dataset = self.catalogue.dataset(task.test.dataset)
+        available = self.tables.source.languages(dataset, task.test.split)
+        generated = self.tables.source.kind == "miniworld"
+        listed = available if generated else task.languages.get(self.study.benchmark) or dataset.languages
+        if self.study.languages:
+            known = {*available, *(code for each in self.catalogue.datasets.values() for code in each.languages)}
+            for language in self.study.languages:
+                if language not in known:
+                    raise UserError(f"no language {language!r}", where="languages", fix=nearest(language, known))
+            listed = tuple(language for language in listed if language in self.study.languages)
+        missing = tuple(language for language in listed if language not in available)
+        if missing:
+            self.missing[task.name] = missing
+        if listed and len(missing) == len(listed):
+            # Says where it looked and how to get the data, or plans all of it.
+            self.tables.prepared(dataset, listed[0], task.test.split)
+            return list(listed)
+        return [language for language in listed if language in available]

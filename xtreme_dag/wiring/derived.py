@@ -1,0 +1,138 @@
+"""Tables that are made of other tables: translations, and texts for objectives without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xtreme_dag.catalogue.catalogue import Catalogue, TableRef
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.study.conditions import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
+from xtreme_dag.wiring.tables import Raw, Tables
+
+# The formats that the lexicon and a sequence-to-sequence model can translate.
+TRANSLATABLE = ("pair_classification", "multiple_choice", "span_qa", "tagging", "plain_text")
+_ENGLISH = "en"
+_PARALLEL = ("parallel", "parallel_text")
+
+ModelOf = Callable[[Pretrained], Source | Output]
+
+
+class Derived:
+    """Adds the stages that make tables of tables.
+
+    Args:
+        tables: the tables of the source.
+        graph: receives the stages.
+        catalogue: what there is.
+        model_of: where a sequence-to-sequence model lies.
+    """
+
+    def __init__(self, tables: Tables, graph: Graph, catalogue: Catalogue, model_of: ModelOf) -> None:
+        self._tables = tables
+        self._graph = graph
+        self._catalogue = catalogue
+        self._model_of = model_of
+
+    def translated(self, ref: TableRef, language: str, translation: Translation, where: str) -> Raw:
+        """Adds `translate`: the English table of a dataset in another language.
+
+        Raises:
+            UserError: the format cannot be translated, or no model is named for the language.
+        """
+        dataset = self._catalogue.dataset(ref.dataset)
+        if dataset.format not in TRANSLATABLE:
+            raise UserError(f"{dataset.name} ({dataset.format}) cannot be translated", where=where)
+        if dataset.format == "tagging" and translation.by == "model":
+            raise UserError(
+                f"{dataset.name}: tags cannot follow the words through a sequence-to-sequence model", where=where,
+                fix="translated: lexicon keeps words and tags together (miniworld)",
+            )  # fmt: skip
+        if translation.by == "lexicon" and self._tables.source.kind != "miniworld":
+            raise UserError(
+                "the lexicon translates the miniworld's words alone", where=where, fix="translated: {by: model, ...}"
+            )
+        english = self._tables.canonical(ref, _ENGLISH)
+        inputs: dict[str, Source | Output] = {"table": Output(stage=english.stage)}
+        settings: dict[str, object] = {"by": translation.by, "rows": translation.rows}
+        libraries: tuple[str, ...] = ("pyarrow",)
+        pretrained = translation.model_of(language)
+        if pretrained is not None:
+            inputs["model"] = self._model_of(pretrained)
+            settings |= {"beams": translation.beams, "max_length": translation.max_length}
+            settings |= {"code": translation.codes.get(language)}
+            libraries = ("pyarrow", "torch", "transformers", "tokenizers")
+        made = f"translated by {translation.by}"
+        facts = {"dataset": dataset.name, "language": language, "split": ref.split}
+        name = f"translate[{dataset.name} | {language} | {ref.split} | {translation.by}]"
+        stage = Stage(
+            kind="translate",
+            name=name,
+            function=f"xtreme_dag.data.derive.translate:translate_by_{translation.by}",
+            params={**facts, "format": dataset.format, **settings},
+            inputs=inputs,
+            after=english.gates,
+            libraries=libraries,
+            labels=facts,
+        )
+        if name in self._graph and self._graph[name] != stage:
+            raise UserError(
+                "the same table is translated in two ways", where=where, fix=f"{name}: use one `translated` for all"
+            )
+        return Raw(
+            stage=self._graph.add(stage).name,
+            dataset=dataset.name,
+            format=dataset.format,
+            language=language,
+            split=ref.split,
+            labels=dataset.labels,
+            made=(made,),
+        )
+
+    def text(self, ref: TableRef, language: str, objective: Objective, where: str) -> Raw:
+        """Adds the stage that makes an objective's text of a dataset; a text table is its own for `mlm` and `tlm`.
+
+        Raises:
+            UserError: the objective needs parallel text and the dataset is none.
+        """
+        dataset = self._catalogue.dataset(ref.dataset)
+        if objective.name == "mlm" and dataset.format == "plain_text":
+            return self._tables.canonical(ref, language)
+        parallel = dataset.format in _PARALLEL
+        if objective.name in PARALLEL_OBJECTIVES and not parallel and not dataset.parallel:
+            raise UserError(f"{objective.name} needs parallel text, {dataset.name} is none", where=where,
+                            fix="parallel_text, or a dataset with the same items in every language, such as xnli")  # fmt: skip
+        if objective.name != "mlm" and language == _ENGLISH:
+            raise UserError(f"{objective.name} pairs a language with English: English alone is no pair", where=where)
+        pair = objective.name != "mlm"
+        table = self._tables.canonical(ref, language)
+        inputs: dict[str, Source | Output] = {"table": Output(stage=table.stage)}
+        gates = table.gates
+        if pair and not parallel:
+            english = self._tables.canonical(ref, _ENGLISH)
+            inputs["english"] = Output(stage=english.stage)
+            gates = (*gates, *english.gates)
+        facts = {"dataset": dataset.name, "language": language, "split": ref.split}
+        params = {**facts, "format": dataset.format, **objective.model_dump(exclude_none=True)}
+        size = f" {objective.chunks} chunks" if objective.chunks else ""
+        seed = f" seed {objective.seed}" if objective.seed else ""
+        made = f"{objective.name}{size}{seed}"
+        stage = Stage(
+            kind="prepare",
+            name=f"prepare[{dataset.name} | {language} | {ref.split} | {made}]",
+            function="xtreme_dag.data.derive.objectives:make_text",
+            params=params,
+            inputs=inputs,
+            after=gates,
+            libraries=("pyarrow",),
+            labels=facts,
+        )
+        return Raw(
+            stage=self._graph.add(stage).name,
+            dataset=dataset.name,
+            format="parallel_text" if objective.name in ("tlm", "tlm_chat", "response") else "plain_text",
+            language=f"{language}+{_ENGLISH}" if pair else language,
+            split=ref.split,
+            made=(made,),
+            gates=gates,
+        )

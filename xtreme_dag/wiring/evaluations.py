@@ -1,0 +1,146 @@
+"""Evaluation in the graph, and what retrieval tasks need first: a threshold from dev, a pool of all languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
+from xtreme_dag.catalogue.formats import POOLED_FORMATS
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.study.recipe import Recipe
+from xtreme_dag.wiring.entry import RANK_POOL, entry
+from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.tables import Tables
+
+Input = Source | Output
+
+
+class Evaluations:
+    """Adds the stages of evaluation.
+
+    Args:
+        graph: receives the stages.
+        catalogue: what there is.
+        recipe: how evaluation goes.
+        tables: the tables of the source.
+        tokenizer: of the pretrained encoder.
+    """
+
+    def __init__(self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, tokenizer: Input) -> None:
+        self._graph = graph
+        self._catalogue = catalogue
+        self._recipe = recipe
+        self._tables = tables
+        self._tokenizer = tokenizer
+
+    def trained_for(self, task: Task) -> Task:
+        """The task whose training makes the model that a task is evaluated with.
+
+        A task of bitext retrieval trains nothing: the bare encoder embeds, or, where the recipe's `model_of` names
+        another task, the model of that one (XTREME-R's Tatoeba takes one that was trained on SQuAD).
+
+        Raises:
+            UserError: `model_of` names no task that is trained.
+        """
+        name = self._settings(task).get("model_of")
+        if name is None or task.train is not None:
+            return task
+        trained = [other.name for other in self._catalogue.tasks.values() if other.train is not None]
+        if name not in trained:
+            where = f"recipe.evaluate: model_of of {task.name}"
+            raise UserError(f"no target task {name!r} that is trained", where=where, fix=nearest(str(name), trained))
+        return self._catalogue.task(str(name))
+
+    def add(self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input) -> Stage:
+        """Adds the evaluation of a model on a split in one language, and the stages that it hangs on."""
+        dataset = self._catalogue.dataset(ref.dataset)
+        facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
+        where = language if ref == task.test else f"{language} {ref.split}"
+        encoded = self._encoded(task, ref, language)
+        inputs: dict[str, Input] = {
+            "model": model, "encoded": Output(stage=encoded.name), "table": encoded.inputs["table"],
+            **self._calibration(task, ref, language, condition, seed, model),
+            **self._ranked(task, ref, language, condition, seed, model),
+        }  # fmt: skip
+        return self._graph.add(
+            Stage(
+                kind="evaluate",
+                name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
+                function=entry(dataset.format, dataset.name),
+                params={
+                    **facts,
+                    "head": task.head,
+                    "labels": list(dataset.labels),
+                    "metric": task.metric,
+                    "recipe": self._params(task),
+                },
+                inputs=inputs,
+                libraries=TENSORS,
+                labels={**facts, "condition": condition, "seed": seed},
+            )
+        )
+
+    def _settings(self, task: Task) -> dict[str, Any]:
+        return self._recipe.settings("evaluate", task.head, task.name)
+
+    def _params(self, task: Task) -> dict[str, Any]:
+        # Which model it is, the digest of the input says.
+        return {name: value for name, value in self._settings(task).items() if name != "model_of"}
+
+    def _encoded(self, task: Task, ref: TableRef, language: str) -> Stage:
+        """A pool is encoded whole, row by row, also for a head that is trained on pairs."""
+        pooled = self._catalogue.dataset(ref.dataset).format in POOLED_FORMATS
+        head = "embedding" if pooled else task.head
+        return self._tables.encoded(ref, language, head, task.name, self._tokenizer)
+
+    def _calibration(
+        self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input
+    ) -> Mapping[str, Input]:
+        """Bitext mining: the evaluation of dev, whose threshold holds on test."""
+        dataset = self._catalogue.dataset(ref.dataset)
+        if dataset.format != "bitext_mining" or task.select is None or ref == task.select:
+            return {}
+        if language not in self._there(task.select):
+            return {}
+        return {"calibration": Output(stage=self.add(task, task.select, language, condition, seed, model).name)}
+
+    def _ranked(
+        self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input
+    ) -> Mapping[str, Input]:
+        """Pooled retrieval: one search for the questions of all languages among the candidates of all languages.
+
+        The pool is all that the source has, whatever languages the study reports: a score does not hang on the company
+        that it is reported in. A split that is not the benchmark's (English dev) is a pool of its own.
+        """
+        dataset = self._catalogue.dataset(ref.dataset)
+        if dataset.format not in POOLED_FORMATS:
+            return {}
+        part = task.name if ref == task.test else f"{task.name} | {language} {ref.split}"
+        name = f"search[{part} | {condition} | seed {seed}]"
+        if name not in self._graph:  # the first language's evaluation has added it for all
+            self._search(name, task, ref, self._there(ref) if ref == task.test else (language,), condition, seed, model)
+        return {"ranked": Output(stage=name)}
+
+    def _search(
+        self, name: str, task: Task, ref: TableRef, languages: Sequence[str], condition: str, seed: int, model: Input
+    ) -> None:
+        inputs: dict[str, Input] = {"model": model}
+        for language in languages:
+            encoded = self._encoded(task, ref, language)
+            inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
+        self._graph.add(
+            Stage(
+                kind="search",
+                name=name,
+                function=RANK_POOL,
+                params={"task": task.name, "recipe": self._params(task)},
+                inputs=inputs,
+                libraries=TENSORS,
+                labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
+            )
+        )
+
+    def _there(self, ref: TableRef) -> tuple[str, ...]:
+        return self._tables.languages(self._catalogue.dataset(ref.dataset), ref.split)

@@ -1,0 +1,1 @@
+"""What is known before a run: sizes, costs, caveats and the composition of conditions."""

@@ -1,0 +1,98 @@
+"""What a reader of a plan should beware of: comparisons of more than one factor, uneven text, too little data, losses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from xtreme_dag.engine.graph import Graph
+from xtreme_dag.study.factors import differences
+from xtreme_dag.study.file import Study
+from xtreme_dag.wiring.forecast.composition import Part, Row
+from xtreme_dag.wiring.forecast.sizes import Sizes
+
+# A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
+UNEVEN = 1.25
+
+
+def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
+    """Comparisons with the baseline that differ in more than one factor, uneven tokens, budgets beyond the data."""
+    found = [
+        f"{row.name} and {study.compare.baseline} (the baseline) differ in {len(row.differs)} factors: "
+        f"{', '.join(row.differs)}{_one_apart(study, row.name)}"
+        for row in rows
+        if len(row.differs) > 1
+    ]
+    found += _uneven(study, rows)
+    return [
+        *found,
+        *dict.fromkeys(_beyond(row.name, part) for row in rows for part in row.parts if part.short is not None),
+    ]
+
+
+def _one_apart(study: Study, name: str) -> str:
+    """The conditions that one can be compared with instead: they differ from it in one factor only.
+
+    One without intermediate training is of no use in place of a baseline that has it: it holds nothing equal.
+    """
+    condition, baseline = study.intermediate[name], study.intermediate[study.compare.baseline]
+    factors = {
+        other: differences(study, condition, body)
+        for other, body in study.intermediate.items()
+        if other != name and (body.steps or not baseline.steps)
+    }
+    near = [f"{other} ({found[0]})" for other, found in factors.items() if len(found) == 1]
+    return f"; in one from {', '.join(near)}" if near else ""
+
+
+def _beyond(name: str, part: Part) -> str:
+    if part.spread is not None:
+        return (
+            f"{name}: {part.task} is asked for {part.spread:,} different items and has {part.short:,}; "
+            "lower the budget, or set items: parallel or repeat: true"
+        )
+    return (
+        f"{name}: {part.dataset}/{part.language} is asked for {part.examples:,} examples and has "
+        f"{part.short:,}; lower the budget or set repeat: true"
+    )
+
+
+def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
+    """Conditions with one budget and not the same tokens, where both are counted.
+
+    They are held against the baseline; where that trains on nothing, against those of the same tasks that are one
+    factor apart.
+    """
+    base = next(row for row in rows if row.name == study.compare.baseline)
+    if base.parts:
+        pairs = [(row, base) for row in rows if row is not base]
+    else:
+        pairs = [(row, other) for number, other in enumerate(rows) for row in rows[number + 1 :]
+                 if _same_tasks(study, row.name, other.name)]  # fmt: skip
+    found = []
+    for row, other in pairs:
+        budgets = [[step.budget for step in study.intermediate[each.name].steps] for each in (row, other)]
+        mine, theirs = (sum(part.tokens or 0 for part in each.parts) for each in (row, other))
+        if not (row.counted and other.counted and budgets[0] == budgets[1] and mine and theirs):
+            continue
+        if max(mine, theirs) > UNEVEN * min(mine, theirs):
+            against = f"{other.name} (the baseline)" if other is base else other.name
+            found.append(f"{row.name} and {against} have the same budget and {mine:,} against {theirs:,} tokens")
+    return found
+
+
+def _same_tasks(study: Study, name: str, other: str) -> bool:
+    factors = differences(study, study.intermediate[name], study.intermediate[other])
+    return len(factors) == 1 and factors[0] not in ("tasks", "intermediate training")
+
+
+def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
+    """What the translations that were made have lost, and why."""
+    for stage in graph:
+        report = sizes.artifact(stage.name, "translation.json") if stage.kind == "translate" else None
+        if report is None:
+            continue
+        made = json.loads(report.read_text(encoding="utf-8"))
+        if made["lost"]:
+            why = ", ".join(f"{reason} ({count:,})" for reason, count in made["lost_because"].items())
+            yield f"{stage.name}: {made['lost']:,} of {made['read']:,} examples lost: {why}"

@@ -1,0 +1,205 @@
+"""What a study would cost on a GPU: an estimate, by stated arithmetic.
+
+Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
+et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
+Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
+Where the division of a budget hangs on a size that nobody publishes, its tables count alike.
+Attention over long texts, model selection, translation, data preparation and loading are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.files import sha256_of
+from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.plan import CACHED, Plan
+from xtreme_dag.study.file import Study
+from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.wiring.forecast.composition import Row
+from xtreme_dag.wiring.forecast.sizes import Sizes
+
+TRAIN_OPERATIONS = 6
+READ_OPERATIONS = 2
+UTILISATION = 0.4
+# NVIDIA A100, dense bf16 on tensor cores: NVIDIA A100 data sheet.
+DEVICE, PEAK = "A100", 312e12
+# Layers, hidden size, feed-forward size of models whose folder may not be there when a study is planned.
+SHAPES = {
+    "FacebookAI/xlm-roberta-base": (12, 768, 3072),
+    "FacebookAI/xlm-roberta-large": (24, 1024, 4096),
+    "google-bert/bert-base-multilingual-cased": (12, 768, 3072),
+    "google-bert/bert-base-multilingual-uncased": (12, 768, 3072),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """An estimate.
+
+    Attributes:
+        hours: on one device; None if the model's size is not known.
+        training_tokens: tokens that training reads, all passes.
+        reading_tokens: tokens that evaluation reads.
+        parameters: of the encoder's layers; None if not known.
+        left_out: stages whose tables have no known size.
+        unknown: dataset or condition -> how many of those are its.
+        translations: tables that a model would translate, whose cost is not in it.
+    """
+
+    hours: float | None
+    training_tokens: int
+    reading_tokens: int
+    parameters: int | None
+    left_out: int
+    unknown: Mapping[str, int]
+    translations: int
+
+    def in_words(self) -> str:
+        """One line for people."""
+        if self.hours is None:
+            return "GPU hours: unknown, for the size of the model is not known"
+        words = (
+            f"about {self.hours:,.1f} GPU hours on one {DEVICE}"
+            if self.hours >= 0.05
+            else f"under 0.05 GPU hours on one {DEVICE}"
+        )
+        which = ", ".join(f"{name} {count}" for name, count in self.unknown.items())
+        left = f"; {self.left_out} stages of unknown size left out: {which}" if self.left_out else ""
+        left += f"; {self.translations} tables to translate left out" if self.translations else ""
+        return (
+            f"estimate: {words} ({self.training_tokens:,} tokens x {TRAIN_OPERATIONS} + {self.reading_tokens:,} x "
+            f"{READ_OPERATIONS}, x {self.parameters:,} parameters, at {UTILISATION:.0%} of {PEAK / 1e12:.0f} TFLOP/s{left})"
+        )
+
+
+def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
+    """What the stages that are not cached would cost."""
+    by_condition = {row.name: row for row in rows}
+    same = _same(graph)
+    seen: set[str] = set()
+    trained = read = translations = 0
+    unknown: Counter[str] = Counter()
+    for stage in graph:
+        planned = plan.by_name.get(stage.name)
+        if (planned is not None and planned.status == CACHED) or same[stage.name] in seen:
+            continue
+        seen.add(same[stage.name])
+        tokens: int | None = 0
+        if stage.kind == "intermediate":
+            tokens = _drawn(stage, by_condition[stage.labels["condition"]], sizes)
+            trained += tokens or 0
+        elif stage.kind == "target":
+            tokens = _passes(stage, sizes)
+            trained += tokens or 0
+        elif stage.kind in ("search", "evaluate") and "ranked" not in stage.inputs:
+            # What was searched in a pool of all languages was read there.
+            encoded = [made for name, made in stage.inputs.items() if name.partition(":")[0] == "encoded"]
+            counts = [sizes.of(made.stage).tokens if isinstance(made, Output) else None for made in encoded]
+            tokens = None if None in counts else sum(count or 0 for count in counts)
+            read += tokens or 0
+        elif stage.kind == "translate":
+            translations += stage.params.get("by") == "model"
+        if tokens is None:
+            unknown[str(stage.labels.get("dataset") or stage.labels.get("task") or stage.labels["condition"])] += 1
+    parameters = _parameters(study, graph)
+    hours = None
+    if parameters is not None:
+        operations = parameters * (TRAIN_OPERATIONS * trained + READ_OPERATIONS * read)
+        hours = operations / (UTILISATION * PEAK) / 3600
+    return Cost(
+        hours=hours,
+        training_tokens=trained,
+        reading_tokens=read,
+        parameters=parameters,
+        left_out=unknown.total(),
+        unknown=dict(unknown.most_common()),
+        translations=translations,
+    )
+
+
+def _same(graph: Graph) -> dict[str, str]:
+    """Stage -> what it does, whatever it is called: what several conditions share runs once."""
+    found: dict[str, str] = {}
+    for stage in graph:
+        inputs = {
+            name: [found[source.stage], source.part] if isinstance(source, Output) else [str(source.path)]
+            for name, source in stage.inputs.items()
+        }
+        found[stage.name] = sha256_of([stage.function, dict(stage.params), inputs])
+    return found
+
+
+def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
+    """Tokens of one run on a mixture, all epochs; a condition's later steps are told apart by their name."""
+    number = int(stage.name.rpartition(" > ")[2].partition(" ")[0]) if " > " in stage.name else 1
+    recipe = TrainRecipe.from_params(stage.params["recipe"])
+    parts = [part for part in row.parts if part.step == number]
+    steps = recipe.steps or stage.params["budget"].get("steps")
+    if any(part.tokens is None for part in parts):
+        examples = steps * recipe.batch_size if steps else stage.params["budget"].get("examples")
+        if examples is None:
+            return None
+        tables = [sizes.of(table.stage) for name, table in stage.inputs.items()
+                  if name.startswith("train/") and isinstance(table, Output)]  # fmt: skip
+        tokens = round(examples * sum(table.mean for table in tables) / len(tables))
+    else:
+        tokens = sum(part.tokens or 0 for part in parts)
+        examples = sum(part.examples or 0 for part in parts)
+    passes = steps * recipe.batch_size / examples if steps and examples else recipe.epochs
+    return round(tokens * passes)
+
+
+def _passes(stage: Stage, sizes: Sizes) -> int | None:
+    """Tokens of one target training, all epochs."""
+    train = stage.inputs["train"]
+    size = sizes.of(train.stage) if isinstance(train, Output) else None
+    if size is None or size.tokens is None or not size.examples:
+        return None
+    recipe = TrainRecipe.from_params(stage.params["recipe"])
+    passes = recipe.steps * recipe.batch_size / size.examples if recipe.steps else recipe.epochs
+    return round(size.tokens * passes)
+
+
+def _parameters(study: Study, graph: Graph) -> int | None:
+    """Parameters of the encoder's layers, from its shape: attention 4 h^2 and the feed-forward layer 2 h f in each."""
+    shape = _shape(study, graph)
+    if shape is None:
+        return None
+    layers, hidden, inner = shape
+    return layers * (4 * hidden * hidden + 2 * hidden * inner)
+
+
+def _shape(study: Study, graph: Graph) -> tuple[int, int, int] | None:
+    if study.model.pretrain is not None:
+        return _pretrained_shape(dict(study.model.pretrain))
+    for stage in graph:
+        model = stage.inputs.get("model")
+        if stage.kind in ("intermediate", "target", "search", "evaluate") and isinstance(model, Source):
+            return _configured(model.path / "config.json")
+    return SHAPES.get(str(study.model.hub))
+
+
+def _pretrained_shape(given: dict[str, Any]) -> tuple[int, int, int]:
+    """The shape of a model that the study makes; the defaults are those of the stages that make it."""
+    if given.get("kind", "planted") == "planted":
+        hidden = int(given.get("hidden_size", 128))
+        return int(given.get("layers", 2)), hidden, 4 * hidden
+    shape = given.get("model", {})
+    hidden = int(shape.get("hidden_size", 128))
+    return int(shape.get("layers", 2)), hidden, int(shape.get("intermediate_size", 4 * hidden))
+
+
+def _configured(path: Path) -> tuple[int, int, int] | None:
+    if not path.is_file():
+        return None
+    config = json.loads(path.read_text(encoding="utf-8"))
+    names = ("num_hidden_layers", "hidden_size", "intermediate_size")
+    if not all(isinstance(config.get(name), int) for name in names):
+        return None
+    return config["num_hidden_layers"], config["hidden_size"], config["intermediate_size"]

@@ -1,0 +1,100 @@
+"""The condition table as text, and a plan in which missing data are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.plan import NEW, Plan
+from xtreme_dag.wiring.forecast.composition import Row
+
+_HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
+_SHOWN = 6
+
+
+def with_absent(plan: Plan, absent: Mapping[str, str]) -> Plan:
+    """The plan with the reason of each stage whose data or model is missing."""
+    if not absent:
+        return plan
+    stages = tuple(
+        replace(planned, status=NEW, reasons=(f"{_what(planned.stage.kind)} missing: {absent[planned.stage.name]}",))
+        if planned.stage.name in absent
+        else planned
+        for planned in plan.stages
+    )
+    return Plan(study=plan.study, stages=stages, by_name={planned.stage.name: planned for planned in stages})
+
+
+def condition_lines(rows: tuple[Row, ...], baseline: str) -> Iterator[str]:
+    """The condition table, a line each; figures that are not counted but foreseen have a tilde."""
+    cells = [_HEADER, *(_cells(row, baseline) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
+    yield ""
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
+    """What tables really are where they only stand in for a split: a line for each dataset, split and explanation.
+
+    Args:
+        stand_ins: `dataset | language | split` -> what it is.
+    """
+    languages: dict[tuple[str, str, str], list[str]] = {}
+    for table, what in sorted(stand_ins.items()):
+        dataset, language, split = table.split(" | ")
+        languages.setdefault((dataset, split, what), []).append(language)
+    for (dataset, split, what), codes in languages.items():
+        yield f"{dataset} {split} ({' '.join(codes)}) is a stand-in: {what}"
+
+
+def missing_lines(absent: Mapping[str, str], graph: Graph) -> Iterator[str]:
+    """What is missing, a line for each dataset and model; the reason is that of its first table."""
+    tables: dict[str, dict[str, list[str]]] = {}
+    for name in absent:
+        facts = graph[name].labels
+        splits = tables.setdefault(str(facts.get("dataset") or f"model {facts['model']}"), {})
+        if "split" in facts:
+            splits.setdefault(str(facts["split"]), []).append(str(facts["language"]))
+    reasons = {str(graph[name].labels.get("dataset") or f"model {graph[name].labels['model']}"): reason
+               for name, reason in reversed(list(absent.items()))}  # fmt: skip
+    for name, splits in sorted(tables.items()):
+        parts = [f"{split} ({_listed(sorted(codes))})" for split, codes in sorted(splits.items())]
+        yield f"missing: {' '.join([name, ', '.join(parts)]).strip()}: {reasons[name]}"
+
+
+def _listed(codes: list[str]) -> str:
+    return " ".join(codes) if len(codes) <= _SHOWN else f"{len(codes)} languages"
+
+
+def _cells(row: Row, baseline: str) -> tuple[str, ...]:
+    name = f"{row.name} (baseline)" if row.name == baseline else row.name
+    if not row.parts:
+        return name, row.source, "-", "-", "0", "-", "0"
+    mark = "" if row.counted else "~"
+    tasks = " > ".join(
+        "+".join(dict.fromkeys(part.task for part in row.parts if part.step == number))
+        for number in sorted({part.step for part in row.parts})
+    )
+    languages = list(dict.fromkeys(part.language for part in row.parts))
+    tokens = row.per_language()
+    shown = [f"{code} {_count(tokens[code], mark)}" for code in languages[:_SHOWN]]
+    more = [f"... ({len(languages)} languages)"] if len(languages) > _SHOWN else []
+    return (
+        name,
+        row.source,
+        tasks,
+        " ".join(languages[:_SHOWN]) + (f" +{len(languages) - _SHOWN}" if more else ""),
+        _count(row.examples, ""),
+        ", ".join([*shown, *more]),
+        _count(row.steps, ""),
+    )
+
+
+def _count(value: int | None, mark: str) -> str:
+    return "?" if value is None else f"{mark}{value:,}"
+
+
+def _what(kind: str) -> str:
+    return "model" if kind == "pretrain" else "data"

@@ -1,0 +1,114 @@
+"""How many examples and tokens a table has: from what is in the store, else as published, else assumed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.catalogue.catalogue import Catalogue, load_catalogue
+from xtreme_dag.engine.graph import Graph, Output, Stage
+from xtreme_dag.engine.plan import Plan
+from xtreme_dag.engine.store import Store
+
+# What is assumed of a table that is not encoded yet: a sequence fills this share of the maximal length, and an
+# example of multiple choice has this many sequences. Estimates alone hang on it.
+FILL = 0.5
+CHOICES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """The size of an encoded table.
+
+    Attributes:
+        examples: number of examples; None where nobody knows.
+        mean: tokens of an example, all its sequences and special tokens included.
+        counted: True if both were read from the encoded table, False if they are published or assumed.
+    """
+
+    examples: int | None
+    mean: float
+    counted: bool = False
+
+    @property
+    def tokens(self) -> int | None:
+        """Number of tokens; None where nobody knows."""
+        return None if self.examples is None else round(self.examples * self.mean)
+
+
+class Sizes:
+    """Sizes of the encoded tables of a plan.
+
+    Args:
+        graph: the study's graph.
+        plan: what of it is in the store.
+        store: the store.
+    """
+
+    def __init__(self, graph: Graph, plan: Plan, store: Store) -> None:
+        self._graph = graph
+        self._plan = plan
+        self._store = store
+        self._catalogue: Catalogue = load_catalogue()
+        self._known: dict[str, Size] = {}
+
+    def artifact(self, stage: str, file: str) -> Path | None:
+        """A file of a stage's artifact, if the stage is cached."""
+        planned = self._plan.by_name.get(stage)
+        if planned is None or not planned.digest:
+            return None
+        path = self._store.artifact(planned.digest) / file
+        return path if path.is_file() else None
+
+    def of(self, name: str) -> Size:
+        """The size of an `encode` stage's table."""
+        if name not in self._known:
+            self._known[name] = self._look(self._graph[name])
+        return self._known[name]
+
+    def _look(self, stage: Stage) -> Size:
+        found = self.artifact(stage.name, "encode.json")
+        if found is not None:
+            info = json.loads(found.read_text(encoding="utf-8"))
+            return Size(examples=info["examples"], mean=info["tokens"] / max(1, info["examples"]), counted=True)
+        sequences = CHOICES if stage.params["head"] == "multiple_choice" else 1
+        mean = sequences * int(stage.params.get("max_length", 128)) * FILL
+        return Size(examples=self._least(self.rows(stage), stage.params.get("limit")), mean=mean)
+
+    def rows(self, stage: Stage) -> int | None:
+        """Rows of the table that a stage reads or writes: counted, generated, published, or None."""
+        table = stage.inputs.get("table")
+        if stage.kind != "prepare" and isinstance(table, Output):
+            return self._narrowed(stage, self.rows(self._graph[table.stage]))
+        counts = self.artifact(stage.name, "counts.json")
+        if counts is not None:
+            return int(json.loads(counts.read_text(encoding="utf-8"))["rows"])
+        if isinstance(table, Output):  # text made of another table: a row for a row, as far as is known
+            return self._narrowed(stage, self.rows(self._graph[table.stage]))
+        params = stage.params
+        options: dict[str, Any] = params.get("options", {})
+        if params.get("reader") == "miniworld":
+            return self._least(options["rows"], params.get("limit"))
+        stand_in = params.get("whole") is False
+        published = None if stand_in else self._published(params["dataset"], params["split"], params["language"])
+        return self._least(published, params.get("limit"))
+
+    def _narrowed(self, stage: Stage, rows: int | None) -> int | None:
+        if stage.params.get("chunks"):
+            return int(stage.params["chunks"])
+        return self._least(rows, stage.params.get("rows"))
+
+    def _published(self, dataset: str, split: str, language: str) -> int | None:
+        declared = self._catalogue.dataset(dataset).split(split)
+        if not declared.union:
+            return declared.count(language)
+        parts = [self._published(ref.dataset, ref.split, language) for ref in declared.union]
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
+
+    @staticmethod
+    def _least(rows: int | None, limit: Any) -> int | None:
+        known = [int(value) for value in (rows, limit) if value is not None]
+        return min(known) if known else None

@@ -1,0 +1,234 @@
+"""Intermediate training in the graph: from the steps of a condition to stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.study.conditions import Component, Condition, Step
+from xtreme_dag.study.recipe import Recipe, checked_settings
+from xtreme_dag.wiring.derived import Derived
+from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.tables import HEAD_OF_FORMAT, Raw, Tables
+
+_ENGLISH = "en"
+Input = Source | Output
+# Head, labels: two heads of one spec can take each other's place.
+Spec = tuple[str, tuple[str, ...]]
+
+
+class Mixing:
+    """Adds the stages of intermediate training.
+
+    Args:
+        graph: receives the stages.
+        catalogue: what there is.
+        recipe: how training goes.
+        tables: the tables of the source.
+        derived: tables made of tables.
+        tokenizer: of the pretrained encoder.
+
+    Attributes:
+        notes: what a reader of the plan should know.
+    """
+
+    def __init__(
+        self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, derived: Derived, tokenizer: Input
+    ) -> None:
+        self.notes: dict[str, None] = {}
+        self._graph = graph
+        self._catalogue = catalogue
+        self._recipe = recipe
+        self._tables = tables
+        self._derived = derived
+        self._tokenizer = tokenizer
+
+    def train(self, name: str, condition: Condition, seed: int, base: Input) -> Input:
+        """Adds a condition's steps; without any, the base model itself goes on."""
+        start = base
+        for number, step in enumerate(condition.steps):
+            where = f"intermediate.{name}" + (f".then.{number - 1}" if number else "")
+            label = name if not number else f"{name} > {number + 1}"
+            start = Output(stage=self._step(label, step, seed, start, where, condition=name).name)
+        return start
+
+    def specs(self, step: Step) -> list[Spec]:
+        """The heads that a step leaves in the model."""
+        return [self._spec(group[0]) for group in tasks_of(step)]
+
+    def _spec(self, component: Component) -> Spec:
+        dataset = self._catalogue.dataset(component.dataset)
+        head = "mlm" if component.objective else HEAD_OF_FORMAT.get(dataset.format, dataset.format)
+        return head, dataset.labels if head in ("classification", "tagging") else ()
+
+    def _step(self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str) -> Stage:
+        assert step.budget is not None
+        inputs: dict[str, Input] = {"model": start}
+        recipe = {
+            **self._recipe.settings("intermediate", *recipe_groups(step, self.specs(step))),
+            **checked_settings(step.recipe, f"{where}.recipe"),
+        }
+        mixture = [self._task(group, step, inputs, where) for group in tasks_of(step)]
+        if recipe.get("select_every"):
+            for group in tasks_of(step):
+                self._select(group[0], inputs)
+        optional: dict[str, Any] = {
+            "sampling": step.sampling.params() if step.sampling else None,
+            "repeat": step.repeat,
+            "keep_heads": step.keep_heads,
+        }
+        return self._graph.add(
+            Stage(
+                kind="intermediate",
+                name=f"intermediate[{label} | seed {seed}]",
+                function="xtreme_dag.training.stages:intermediate",
+                params={
+                    "seed": seed,
+                    "mixture": mixture,
+                    "budget": step.budget.params(),
+                    "control": step.control,
+                    "items": step.items,
+                    "recipe": recipe,
+                    # Only what is set: a study that does not use it keeps its keys.
+                    **{key: value for key, value in optional.items() if value},
+                },
+                inputs=inputs,
+                libraries=TENSORS,
+                labels={"condition": condition, "seed": seed},
+            )
+        )
+
+    def _task(self, group: Sequence[Component], step: Step, inputs: dict[str, Input], where: str) -> dict[str, Any]:
+        """An entry of the stage's mixture: one head, and the tables that it learns from."""
+        specs = {self._spec(component) for component in group}
+        if len(specs) > 1:
+            raise UserError(
+                f"the datasets of task {group[0].head_name!r} cannot share a head",
+                where=where, fix=f"they need {' and '.join(_spelt(spec) for spec in sorted(specs))}",
+            )  # fmt: skip
+        head, labels = next(iter(specs))
+        sampling = next((component.sampling for component in group if component.sampling), None)
+        if any(component.sampling != sampling for component in group):
+            raise UserError(f"task {group[0].head_name!r} has two sampling rules", where=where)
+        total = sum(component.share for component in group)
+        parts: list[dict[str, Any]] = []
+        for component in group:
+            for language, share in component.shares().items():
+                raw = self._raw(component, language, where)
+                masked = "second" if component.objective and component.objective.name == "response" else ""
+                stage = self._tables.encode(raw, head, component.dataset, self._tokenizer, masked=masked)
+                inputs[f"train/{component.label}/{raw.language}"] = Output(stage=stage.name)
+                stated = share if len(group) == 1 else share * component.share / total
+                part = {"dataset": component.label, "language": raw.language, "share": None if sampling else stated}
+                origin = self._origin(component, language)
+                parts.append({**part, "items_of": origin} if origin else part)
+        return {
+            "task": group[0].head_name,
+            "head": head,
+            "labels": list(labels),
+            "share": None if step.sampling else total,
+            "parts": parts,
+            **({"sampling": sampling.params()} if sampling else {}),
+        }
+
+    def _origin(self, component: Component, language: str) -> str | None:
+        """The dataset whose ids a part has, where it is not its own.
+
+        Row numbers of texts that nobody translated are no common ids: such a language is a dataset of its own. In the
+        miniworld the same id means the same in every language.
+        """
+        if component.items_of is not None:
+            return component.items_of
+        if component.translated is not None:
+            return component.dataset
+        native = not self._catalogue.dataset(component.dataset).parallel
+        if native and language != _ENGLISH and self._tables.source.kind != "miniworld":
+            return f"{component.dataset}/{language}"
+        return None
+
+    def _raw(self, component: Component, language: str, where: str) -> Raw:
+        """A component's canonical table in a language, if it may be trained on and is there."""
+        dataset = self._catalogue.dataset(component.dataset)
+        declared = dataset.split(component.split)
+        if declared.use == "test":
+            raise UserError(
+                f"{dataset.name} {component.split} is a test split: nothing may be trained on it", where=where
+            )
+        if component.objective is None and dataset.format not in HEAD_OF_FORMAT:
+            raise UserError(f"{dataset.name} ({dataset.format}) cannot be an intermediate task", where=where)
+        if component.items_of is not None:
+            self._catalogue.dataset(component.items_of)
+        ref = TableRef(dataset=dataset.name, split=component.split)
+        if component.translated is not None:
+            return self._derived.translated(ref, language, component.translated, where)
+        self._need(dataset, component.split, language, where)
+        if component.objective is not None:
+            return self._derived.text(ref, language, component.objective, where)
+        return self._tables.canonical(ref, language)
+
+    def _need(self, dataset: Dataset, split: str, language: str, where: str) -> None:
+        available = self._tables.languages(dataset, split)
+        if language not in available:
+            have = f"it has: {' '.join(available)}" if available else dataset.get
+            raise UserError(f"{dataset.name} {split} has no language {language!r} here", where=where, fix=have)
+
+    def _select(self, component: Component, inputs: dict[str, Input]) -> None:
+        """Adds English dev of a task with labels, for choosing the checkpoint."""
+        head, _ = self._spec(component)
+        if head == "mlm":
+            return
+        dataset = self._catalogue.dataset(component.dataset)
+        split = next((split.name for split in dataset.splits.values() if split.use == "select"), None)
+        if split is None or _ENGLISH not in self._tables.languages(dataset, split):
+            self.notes[f"{dataset.name}: no English dev here, so its intermediate training selects nothing"] = None
+            return
+        ref = TableRef(dataset=dataset.name, split=split)
+        raw = self._tables.canonical(ref, _ENGLISH)
+        # An open label set is that of the training data.
+        train = TableRef(dataset=dataset.name, split=component.split)
+        labels_of = self._tables.canonical(train, _ENGLISH) if head == "tagging" and not dataset.labels else None
+        stage = self._tables.encode(raw, head, dataset.name, self._tokenizer, labels_of=labels_of)
+        inputs[f"select/{component.label}"] = Output(stage=stage.name)
+
+
+def tasks_of(step: Step) -> list[list[Component]]:
+    """A step's components by task, in the order in which the tasks are first named."""
+    order = list(dict.fromkeys(component.head_name for component in step.mixture))
+    ranked = sorted(step.mixture, key=lambda component: order.index(component.head_name))
+    return [list(group) for _, group in groupby(ranked, key=lambda component: component.head_name)]
+
+
+def recipe_groups(step: Step, specs: Sequence[Spec]) -> tuple[str, ...]:
+    """The groups of a recipe's section `intermediate` that hold for a step.
+
+    One task: its head and its name. Several: `multi`, and `multi_mlm` over it if masked language modelling is one.
+    """
+    groups = tasks_of(step)
+    if len(groups) == 1:
+        return specs[0][0], groups[0][0].head_name
+    return ("multi", "multi_mlm") if any(head == "mlm" for head, _ in specs) else ("multi",)
+
+
+def _spelt(spec: Spec) -> str:
+    head, labels = spec
+    return f"{head} ({', '.join(labels)})" if labels else head
+
+
+def kept_head(targets: Mapping[str, Spec], condition: Condition, specs: Sequence[Spec], where: str) -> None:
+    """Checks that heads which a condition keeps are there.
+
+    Raises:
+        UserError: a target is not in the study, or no head of the last step has its kind and labels.
+    """
+    for name in condition.keep_head:
+        if name not in targets:
+            raise UserError(f"{name!r} is not among the targets", where=where, fix=f"targets: {', '.join(targets)}")
+        if targets[name] not in specs:
+            raise UserError(
+                f"{name} needs the head {_spelt(targets[name])}", where=where,
+                fix=f"the condition leaves {'; '.join(_spelt(spec) for spec in specs)}: a head is kept where its shape and meaning match",
+            )  # fmt: skip

@@ -1,0 +1,248 @@
+"""The data half of a graph: `prepare`, `check` and `encode` of each table that a study needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import xtreme_dag
+from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.catalogue.sources import Source as DataSource
+from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.study.file import Study
+from xtreme_dag.study.recipe import Recipe
+from xtreme_dag.wiring.absent import NoSource, absent
+
+# The head that a dataset is trained with when it is an intermediate task.
+HEAD_OF_FORMAT = {
+    "pair_classification": "classification",
+    "multiple_choice": "multiple_choice",
+    "tagging": "tagging",
+    "span_qa": "span",
+    "plain_text": "mlm",
+    "parallel_text": "mlm",
+}
+_TABLES = ("pyarrow",)
+_TOKENS = ("pyarrow", "tokenizers", "transformers")
+_LIMIT_SEED = 0
+_CONTRACTS = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
+
+
+def open_data(study: Study) -> DataSource:
+    """The source that a study names.
+
+    Raises:
+        UserError: the folder is missing, or a setting is wrong.
+    """
+    data = study.data
+    if data.miniworld is not None:
+        world = data.miniworld
+        rows = {"train": world.train, "select": world.select, "test": world.test}
+        return open_source("miniworld", {"seed": world.seed, "rows": rows, "languages": list(world.languages) or None})
+    if data.folder is not None:
+        try:
+            return open_source("folder", {"path": data.folder})
+        except UserError as error:
+            fix = "name it with --set data.folder=PATH; `xtreme-dag plan` lists what is missing and how to get it"
+            raise UserError(error.what, where="data.folder", fix=fix) from None
+    return open_source("hub", dict(data.hub or {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """A canonical table in the graph.
+
+    Attributes:
+        stage: the stage that makes it.
+        dataset: the dataset that it is or was made of.
+        format: its canonical format.
+        language: its language; of parallel text the two (`de+en`).
+        split: its split.
+        labels: the dataset's label set; empty where it is open.
+        made: what was made of the dataset, for names; empty for the dataset itself.
+        gates: the checks that must pass before it is used.
+    """
+
+    stage: str
+    dataset: str
+    format: str
+    language: str
+    split: str
+    labels: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+
+
+class Tables:
+    """Adds the stages of tables to a graph, each once.
+
+    Args:
+        study: the study.
+        graph: receives the stages.
+        catalogue: what there is.
+        recipe: lengths.
+        absent: plan with what is missing, instead of refusing.
+
+    Attributes:
+        source: where raw data come from.
+        stand_ins: table -> what it really is where it only stands in for a split.
+        absent: stage -> why its data are missing.
+    """
+
+    def __init__(
+        self, study: Study, graph: Graph, catalogue: Catalogue, recipe: Recipe, *, absent: bool = False
+    ) -> None:
+        self.source = _opened(study) if absent else open_data(study)
+        self.stand_ins: dict[str, str] = {}
+        self.absent: dict[str, str] = {}
+        self._allowed = absent and self.source.kind != "miniworld"
+        self._study = study
+        self._graph = graph
+        self._catalogue = catalogue
+        self._recipe = recipe
+
+    def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
+        """Languages of a split that can be planned with: those that are there, or all where data may be missing."""
+        return dataset.split(split).languages if self._allowed else self.source.languages(dataset, split)
+
+    def prepared(self, dataset: Dataset, language: str, split: str) -> Stage:
+        """Adds `prepare` and, where the dataset has a contract, `check` of a table; returns the former.
+
+        Raises:
+            UserError: the table is not there.
+        """
+        declared = dataset.split(split)
+        label = f"{dataset.name} | {language} | {split}"
+        try:
+            located = self.source.locate(dataset, language, split)
+        except UserError as error:
+            if not self._allowed:
+                raise
+            facts = {"dataset": dataset.name, "language": language, "split": split}
+            stage, self.absent[f"prepare[{label}]"] = absent("prepare", f"prepare[{label}]", facts, error)
+            return self._graph.add(stage)
+        if located.stand_in:
+            self.stand_ins[label] = located.stand_in
+        limit = self._study.data.limit.of(dataset.name, declared.use, split)
+        facts = {"dataset": dataset.name, "language": language, "split": split}
+        content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
+        prepare = self._graph.add(
+            Stage(
+                kind="prepare",
+                name=f"prepare[{label}]",
+                function="xtreme_dag.data.prepare.prepare:prepare",
+                params={**located.params, **facts, **content},
+                inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
+                libraries=_TABLES,
+                options=located.options,
+                labels={**facts, "use": declared.use},
+            )
+        )
+        contract = _CONTRACTS / f"{dataset.name}.odcs.yaml"
+        if self._study.data.contracts and contract.is_file():
+            self._graph.add(
+                Stage(
+                    kind="check",
+                    name=f"check[{label}]",
+                    function="xtreme_dag.contracts.check:check",
+                    params={**facts, "source": self.source.kind, "limit": limit},
+                    inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
+                    libraries=("great-expectations", "pyarrow"),
+                    gate=True,
+                    labels=facts,
+                )
+            )
+        return prepare
+
+    def gates(self, prepare: Stage) -> tuple[str, ...]:
+        """Names of the checks that must pass before a table is used."""
+        check = prepare.name.replace("prepare[", "check[", 1)
+        return (check,) if check in self._graph else ()
+
+    def canonical(self, ref: TableRef, language: str) -> Raw:
+        """Adds `prepare` of a table."""
+        dataset = self._catalogue.dataset(ref.dataset)
+        stage = self.prepared(dataset, language, ref.split)
+        return Raw(
+            stage=stage.name,
+            dataset=dataset.name,
+            format=dataset.format,
+            language=language,
+            split=ref.split,
+            labels=dataset.labels,
+            gates=self.gates(stage),
+        )
+
+    def encoded(
+        self,
+        ref: TableRef,
+        language: str,
+        head: str,
+        task: str,
+        tokenizer: Source | Output,
+        *,
+        examples: int | None = None,
+    ) -> Stage:
+        """Adds `encode` of a dataset's table, and what it needs; see `encode`."""
+        return self.encode(self.canonical(ref, language), head, task, tokenizer, examples=examples)
+
+    def encode(
+        self,
+        raw: Raw,
+        head: str,
+        task: str,
+        tokenizer: Source | Output,
+        *,
+        examples: int | None = None,
+        labels_of: Raw | None = None,
+        masked: str = "",
+    ) -> Stage:
+        """Adds `encode` of a canonical table.
+
+        Args:
+            raw: the table.
+            head: the head that the sequences are for.
+            task: the task whose settings (lengths) hold.
+            tokenizer: of the pretrained encoder.
+            examples: number of examples to keep; None for all.
+            labels_of: the table that an open label set is read from; the table itself by default.
+            masked: which part of each sequence is masked, whole and always, for the objectives that have one.
+        """
+        label = [raw.dataset, raw.language, raw.split, *raw.made]
+        label += [head] if head != HEAD_OF_FORMAT.get(raw.format, head) else []
+        label += [f"{examples} examples"] if examples is not None else []
+        inputs: dict[str, Source | Output] = {"table": Output(stage=raw.stage), "tokenizer": tokenizer}
+        if labels_of is not None:
+            inputs["labels"] = Output(stage=labels_of.stage)
+        stage = Stage(
+            kind="encode",
+            name=f"encode[{' | '.join(label)}]",
+            function="xtreme_dag.tables.encode.stage:encode",
+            params={
+                "format": raw.format,
+                "head": head,
+                "labels": list(raw.labels) if head in ("classification", "tagging") else [],
+                **self._recipe.settings("encode", head, task),
+                "limit": examples,
+                "limit_seed": _LIMIT_SEED if examples is not None else None,
+                **({"masked": masked} if masked else {}),
+            },
+            inputs=inputs,
+            after=raw.gates,
+            libraries=_TOKENS,
+            labels={"dataset": raw.dataset, "language": raw.language, "split": raw.split},
+        )
+        if stage.name in self._graph and self._graph[stage.name] != stage:
+            # The same table at other lengths (another task's recipe): both are wanted, under two names.
+            stage = replace(stage, name=f"encode[{' | '.join([*label, task])}]")
+        return self._graph.add(stage)
+
+
+def _opened(study: Study) -> DataSource:
+    """The source that a study names, or one that has nothing where it cannot be opened."""
+    try:
+        return open_data(study)
+    except UserError as error:
+        return NoSource(study.data.source, error)

@@ -1,0 +1,144 @@
+"""Target training in the graph: in English or another source language, original or translated, in one run or two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.study.conditions import Condition, Translation
+from xtreme_dag.study.recipe import Recipe
+from xtreme_dag.wiring.derived import Derived
+from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.tables import Raw, Tables
+
+Input = Source | Output
+_ENGLISH = "en"
+# English datasets -> where their machine translations were released (translate-train), in order of preference.
+RELEASED = {
+    "mnli": ("xnli",),
+    "squad_v1": ("mlqa_translate_train", "squad_es"),
+    "squad_v2": ("squad_es_v2",),
+}
+
+
+class Targets:
+    """Adds the stages of target training.
+
+    Args:
+        graph: receives the stages.
+        catalogue: what there is.
+        recipe: how training goes.
+        tables: the tables of the source.
+        derived: tables made of tables.
+        tokenizer: of the pretrained encoder.
+    """
+
+    def __init__(
+        self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, derived: Derived, tokenizer: Input
+    ) -> None:
+        self._graph = graph
+        self._catalogue = catalogue
+        self._recipe = recipe
+        self._tables = tables
+        self._derived = derived
+        self._tokenizer = tokenizer
+
+    def train(self, task: Task, name: str, condition: Condition, seed: int, start: Input, language: str) -> Input:
+        """Adds target training in a language; a task without training data takes the model as it is.
+
+        A task that is trained twice (XCOPA: Social IQa, then COPA) goes on with the same head.
+        """
+        if task.train is None:
+            return start
+        keep = task.name in condition.keep_head
+        for ref in task.before:
+            start = self._stage(
+                task, ref, ref.dataset, f"{task.name} < {ref.dataset}", name, condition, seed, start, language, keep
+            )
+            keep = True
+        return self._stage(task, task.train, task.name, task.name, name, condition, seed, start, language, keep)
+
+    def _stage(
+        self, task: Task, ref: TableRef, head_name: str, label: str, name: str, condition: Condition, seed: int,
+        start: Input, language: str, keep: bool,
+    ) -> Input:  # fmt: skip
+        recipe = self._recipe.settings("target", task.head, head_name)
+        examples = recipe.pop("examples", None)
+        where = f"{task.name}: source_language"
+        raw = self._source(ref, language, condition.source_translated, where)
+        train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples)
+        inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
+        if head_name == task.name and task.select is not None and recipe.get("select_every"):
+            select = self._select(task.select, language)
+            inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
+        labels = list(self._catalogue.dataset(ref.dataset).labels)
+        params: dict[str, Any] = {
+            "seed": seed, "task": head_name, "head": task.head, "labels": labels, "recipe": recipe,
+            **({"keep_head": True} if keep else {}),
+        }  # fmt: skip
+        stage = Stage(
+            kind="target",
+            name=f"target[{label} | {name} | seed {seed}]",
+            function="xtreme_dag.training.stages:target",
+            params=params,
+            inputs=inputs,
+            libraries=TENSORS,
+            labels={"condition": name, "seed": seed, "task": task.name},
+        )
+        return Output(stage=self._graph.add(stage).name)
+
+    def _source(self, ref: TableRef, language: str, translation: Translation | None, where: str) -> Raw:
+        """The training table in a language: the dataset's own, a released translation, or one made here.
+
+        Raises:
+            UserError: there is none; lists the languages that have one.
+        """
+        if translation is not None:
+            return self._derived.translated(ref, language, translation, where)
+        found = self._in_language(ref, language)
+        if found is None:
+            languages = dict.fromkeys(code for each in _supplies(ref) for code in self._languages(each))
+            raise UserError(
+                f"{ref.dataset} {ref.split} is not here in {language!r}, nor a release of its translation",
+                where=where, fix=f"languages that have it: {' '.join(languages) or 'none'}; or set source_translated",
+            )  # fmt: skip
+        return self._tables.canonical(found, language)
+
+    def _select(self, ref: TableRef, language: str) -> Raw:
+        """Dev data in the source language, else English: never in a language that is only evaluated in."""
+        found = self._in_language(ref, language)
+        return self._tables.canonical(found, language) if found else self._tables.canonical(ref, _ENGLISH)
+
+    def dev(self, task: Task, language: str) -> tuple[TableRef, str] | None:
+        """The split by which conditions can be chosen, so that test is for reporting alone, and its language.
+
+        It is the same for all conditions: the task's dev data in the study's source language, else in English. None
+        where there are none, or where they are missing beside a test split that is there: a study needs no dev data.
+        """
+        if task.select is None:
+            return None
+        pairs = [(self._in_language(task.select, code), code) for code in dict.fromkeys((language, _ENGLISH))]
+        found = [(ref, code) for ref, code in pairs if ref is not None]
+        there = [(ref, code) for ref, code in found if code in self._there(ref)]
+        planned = [] if self._there(task.test) else found
+        return next(iter([*there, *planned]), None)
+
+    def _in_language(self, ref: TableRef, language: str) -> TableRef | None:
+        """The first dataset that has a split in a language: one that is there, else one that could be got."""
+        supplies = [each for each in _supplies(ref) if language in self._languages(each)]
+        there = (each for each in supplies if language in self._there(each))
+        return next(there, supplies[0] if supplies else None)
+
+    def _languages(self, ref: TableRef) -> tuple[str, ...]:
+        dataset = self._catalogue.dataset(ref.dataset)
+        return self._tables.languages(dataset, ref.split) if ref.split in dataset.splits else ()
+
+    def _there(self, ref: TableRef) -> tuple[str, ...]:
+        return self._tables.source.languages(self._catalogue.dataset(ref.dataset), ref.split)
+
+
+def _supplies(ref: TableRef) -> list[TableRef]:
+    """A split, and the same split of the datasets that translate it."""
+    return [ref, *(TableRef(dataset=name, split=ref.split) for name in RELEASED.get(ref.dataset, ()))]
