@@ -13,7 +13,8 @@ What does not count:
 - the order of a class's plain methods;
 - arguments of an error: of any `UserError(...)`, that is, of an exception class of the package whose arguments are a
   message (`modules.is_message`), and of `raise SomeError(...)` for a class of Python or of another package. What is called
-  in them alone (`nearest(...)`) does not count either. Of `raise make_error(...)` only strings and f-strings do not count;
+  in them alone (`nearest(...)`) does not count either, nor do assignments right before such a `raise` whose names nothing
+  else uses. Of `raise make_error(...)` only strings and f-strings do not count;
 - strings and f-strings in the arguments of a statement that calls `log`, `progress` or `listen` of a context
   (`self.context.log(...)`), `listen(...)`, or a method of a logger (`logger`, `log` or `logging`).
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from xtreme_dag.engine.modules import Module, Modules, is_message, names_an_error
 from xtreme_dag.engine.syntax import Scope, Target, dotted, imported, is_idle, scope_of
@@ -89,7 +91,9 @@ class NormalForm:
             parts.append(f"{name}={text}")
         return "(" + " ".join(parts) + ")"
 
-    def _listed(self, items: Iterable[object]) -> str:
+    def _listed(self, items: Sequence[object]) -> str:
+        if items and isinstance(items[-1], ast.Raise):
+            items = self._without_preparation(cast(list[ast.stmt], items))
         texts = (
             self._show(item) if isinstance(item, ast.AST) else "-" if item is None else repr(item)
             for item in items
@@ -170,11 +174,11 @@ class NormalForm:
             target = self._module.absolute(*raw)
             meaning = self._modules.meaning(self._module, [local], target)
             assert meaning is not None
-            what = self._token(meaning.name) if meaning.ours else f"^{meaning.name}"
             if not self._scopes or self._home(local)[0]:
+                what = self._token(meaning.name) if meaning.ours else f"^{meaning.name}"
                 texts.append(f"{self._bound(local)}<-{what}")
             elif not meaning.ours:
-                texts.append(f"import {alias.name if isinstance(node, ast.Import) else what}")
+                texts.append(f"import {alias.name if isinstance(node, ast.Import) else meaning.name}")
         return ",".join(texts)
 
     _Import = _ImportFrom = _import
@@ -200,11 +204,12 @@ class NormalForm:
 
     def _inside(self, arguments: ast.arguments, body: Sequence[ast.AST]) -> str:
         scope = scope_of(body)
+        scope.nodes = body
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         scope.names.update(each.arg for each in every if each is not None)
         return self._within(scope, body)
 
-    def _within(self, scope: Scope, items: Iterable[object]) -> str:
+    def _within(self, scope: Scope, items: Sequence[object]) -> str:
         self._scopes.append(scope)
         text = self._listed(items)
         self._scopes.pop()
@@ -263,11 +268,10 @@ class NormalForm:
 
     def _Raise(self, node: ast.Raise) -> str:
         call = node.exc
-        if not isinstance(call, ast.Call) or self._is_message(call):
+        if not isinstance(call, ast.Call):
             return self._plain(node)
-        kind = self._show(call.func)
-        foreign = kind.startswith("^") and names_an_error(kind) and not _acts(call)
-        return self._plain(node, exc=f"(Call {kind} message)" if foreign else self._without_texts(call))
+        said = self._is_message(call, raised=True)
+        return self._plain(node, exc=f"(Call {self._show(call.func)} message)" if said else self._without_texts(call))
 
     def _Call(self, node: ast.Call) -> str:
         muted, self._muted = self._muted, False
@@ -275,14 +279,35 @@ class NormalForm:
         self._muted = muted
         return text
 
-    def _is_message(self, call: ast.Call) -> bool:
-        """Whether a call makes an exception of the package of which the arguments are a message."""
+    def _is_message(self, call: ast.Call, *, raised: bool = False) -> bool:
+        """Whether a call makes an error whose arguments are a message; one of another package only where it is raised."""
         chain = dotted(call.func)
         local, target = self._home(chain[0]) if chain else (True, None)
-        meaning = None if local or chain is None else self._modules.meaning(self._module, chain, target)
-        if meaning is None or not meaning.ours or meaning.rest:
+        if chain is None or local:
             return False
-        return is_message(self._modules, meaning.name) and not _acts(call)
+        meaning = self._modules.meaning(self._module, chain, target)
+        if meaning is not None and meaning.ours:
+            says = not meaning.rest and is_message(self._modules, meaning.name)
+        else:
+            says = raised and names_an_error(meaning.name if meaning else chain[-1])
+        return says and not _acts(call)
+
+    def _without_preparation(self, block: list[ast.stmt]) -> list[ast.stmt]:
+        """A block without the assignments before the error that it ends in which only its message uses."""
+        *before, end = block
+        call = end.exc if isinstance(end, ast.Raise) else None
+        if not self._scopes or not isinstance(call, ast.Call) or not self._is_message(call, raised=True):
+            return block
+        scope = self._scopes[-1]
+        while before and isinstance(before[-1], ast.Assign) and not _acts(before[-1]):
+            targets = before[-1].targets
+            names = {each.id for each in targets if isinstance(each, ast.Name)}
+            tail = block[len(before) - 1 :]
+            alone = _uses(scope.nodes, names) == _uses(tail, names)
+            if len(names) < len(targets) or not names <= scope.names or not alone:
+                break
+            before.pop()
+        return [*before, end]
 
     def _without_texts(self, call: ast.Call) -> str:
         shown = {"func": self._show(call.func)}
@@ -299,6 +324,12 @@ _SPECIAL = {
 }
 
 
-def _acts(call: ast.Call) -> bool:
-    """Whether arguments bind or wait, so that they cannot be left out."""
-    return any(isinstance(node, _ACTING) for node in ast.walk(call))
+def _acts(node: ast.AST) -> bool:
+    """Whether an expression binds or waits, so that it cannot be left out."""
+    return any(isinstance(each, _ACTING) for each in ast.walk(node))
+
+
+def _uses(nodes: Iterable[ast.AST], names: set[str]) -> int:
+    """How often names are read, nested scopes included."""
+    read = (each for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name))
+    return sum(each.id in names and isinstance(each.ctx, ast.Load) for each in read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -22,12 +22,14 @@ class Scope:
         imports: bound by import statements.
         outer: declared `global`: they are the module's.
         of_class: a class body, whose names nested functions do not see.
+        nodes: the body of a function.
     """
 
     names: set[str] = field(default_factory=set)
     imports: dict[str, set[tuple[str, str | None, int]]] = field(default_factory=dict)
     outer: set[str] = field(default_factory=set)
     of_class: bool = False
+    nodes: Sequence[ast.AST] = ()
 
 
 def nodes_of_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
