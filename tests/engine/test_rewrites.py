@@ -186,18 +186,15 @@ def rewritten(tmp_path, rewrite):
         for path in sorted((copy / room).rglob("*.py")):
             name = ".".join(path.relative_to(tmp_path).with_suffix("").parts)
             trees[name.removesuffix(".__init__")] = ast.parse(path.read_text())
-    before = {name: ast.dump(tree) for name, tree in trees.items()}
     rewrite(trees)
-    changed = [name for name, tree in trees.items() if ast.dump(tree) != before.get(name)]
-    for name in changed:
+    for name, tree in trees.items():
         path = tmp_path.joinpath(*name.split("."))
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        file.write_text(ast.unparse(ast.fix_missing_locations(trees[name])) + "\n")
-    assert len(changed) > 20
+        file.write_text(ast.unparse(ast.fix_missing_locations(tree)) + "\n")
     return CodeBase(copy)
 
 
-def unchanged(code, original, moved=None):
+def unchanged(code, original):
     for function, before in original.items():
         after = code.fingerprint(function)
         assert code_changes(before, after) == []
@@ -212,23 +209,23 @@ def own_functions(tree):
 
 def test_renaming_every_private_function(tmp_path, original):
     def rewrite(trees):
+        renamed = {}
         for home, tree in trees.items():
-            bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg | ast.keyword)}
-            bound |= {
-                node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-            }
+            nodes = list(ast.walk(tree))
+            bound = {node.arg for node in nodes if isinstance(node, ast.arg | ast.keyword)}
+            bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
             names = {each.name for each in own_functions(tree) if re.match("_[a-z]", each.name)} - bound
+            renamed[home] = names
             for each in own_functions(tree):
                 each.name += "_anew" if each.name in names else ""
-            for node in ast.walk(tree):
+            for node in nodes:
                 if isinstance(node, ast.Name) and node.id in names:
                     node.id += "_anew"
-            for other in trees.values():
-                for node in ast.walk(other):
-                    if isinstance(node, ast.ImportFrom) and node.module == home:
-                        for alias in node.names:
-                            if alias.name in names:
-                                alias.name, alias.asname = f"{alias.name}_anew", alias.asname or alias.name
+        for node in (node for tree in trees.values() for node in ast.walk(tree)):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    if alias.name in renamed.get(node.module, ()):
+                        alias.name, alias.asname = f"{alias.name}_anew", alias.asname or alias.name
 
     unchanged(rewritten(tmp_path, rewrite), original)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from xtreme_dag.engine.syntax import (
     Definition,
     Target,
-    dotted,
     has_effects,
     imported,
     is_idle,
@@ -22,7 +21,8 @@ from xtreme_dag.engine.syntax import (
 EFFECTS = "<module>"
 # The name of a module that is used as a value: all that it binds.
 WHOLE = "*"
-_OF_A_MODULE = frozenset({"__name__", "__file__", "__path__", "__doc__", "__package__", "__spec__"})
+# What a module has without defining it.
+OF_A_MODULE = frozenset({"__name__", "__file__", "__path__", "__doc__", "__package__", "__spec__"})
 # Python 3.11 keeps one recursion depth for all threads that build syntax trees, and fails when two do so at a time.
 _PARSING = threading.Lock()
 
@@ -35,7 +35,6 @@ class Module:
         definitions: name -> the statements that bind it, in their order; `EFFECTS` -> those run for their effect.
         imports: name -> where it is imported from.
         stars: modules whose names are all imported.
-        public: the names in a literal `__all__`, if there is one.
     """
 
     name: str
@@ -43,7 +42,6 @@ class Module:
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, Target] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
-    public: set[str] | None = None
 
     def absolute(self, module: str, member: str | None, level: int) -> Target:
         """The target of an import in this module without its leading dots."""
@@ -52,10 +50,6 @@ class Module:
         parts = self.name.split(".")
         parts = parts[: len(parts) - level + self.is_package]
         return ".".join([*parts, module] if module else parts), member
-
-    def exports(self, name: str) -> bool:
-        """Whether `from module import *` takes a name."""
-        return name in self.public if self.public is not None else not name.startswith("_")
 
 
 @dataclass(frozen=True)
@@ -87,6 +81,12 @@ class Modules:
             self._modules[name] = self._parse(name)
         return self._modules[name]
 
+    def statements(self, dotted: str) -> list[ast.stmt]:
+        """The statements that bind a name, given with its module; none if it is not the package's."""
+        home, _, name = dotted.rpartition(".")
+        module = self.get(home)
+        return module.definitions.get(name, []) if module else []
+
     def meaning(self, module: Module, chain: list[str], target: Target | None = None) -> Meaning | None:
         """What a dotted name stands for in a module; None for builtins.
 
@@ -111,11 +111,10 @@ class Modules:
         module = self.get(origin)
         if module is None:
             return Meaning(".".join([origin, *path]), False)
-        if path and self._binds(origin, path[0]):
-            found = self.meaning(module, path)
-            assert found is not None
+        found = self.meaning(module, path) if path else None
+        if found is not None:
             return found
-        if path and path[0] in _OF_A_MODULE:
+        if path and path[0] in OF_A_MODULE:
             return Meaning(".".join([origin, *path]), False)
         return Meaning(f"{origin}.{WHOLE}", True, tuple(path))
 
@@ -131,8 +130,7 @@ class Modules:
         if target is not None and target != (module.name, name):
             return target
         for star in reversed(module.stars):
-            other = None if star in seen else self.get(star)
-            if other is not None and other.exports(name) and self._binds(star, name, seen | {module.name}):
+            if star not in seen and self._binds(star, name, seen | {module.name}):
                 return star, name
         return None
 
@@ -167,41 +165,7 @@ def _collect(module: Module, statement: ast.stmt) -> None:
     if isinstance(statement, ast.Import | ast.ImportFrom) or is_idle(statement):
         return
     names = scope_of([statement]).names
-    if names == {"__all__"} and isinstance(statement, ast.Assign | ast.AnnAssign):
-        value = statement.value
-        if isinstance(value, ast.List | ast.Tuple) and all(isinstance(item, ast.Constant) for item in value.elts):
-            module.public = {str(item.value) for item in value.elts if isinstance(item, ast.Constant)}
-        return
     for name in sorted(names):
         module.definitions.setdefault(name, []).append(statement)
     if not names or has_effects(statement):
         module.definitions.setdefault(EFFECTS, []).append(statement)
-
-
-def is_message(modules: Modules, name: str) -> bool:
-    """Whether a definition is an exception class whose arguments are a message and not data.
-
-    A class of the package that takes arguments of its own, but does not say how they read (`__init__` or fields,
-    and no `__str__`), carries data.
-    """
-    if name.endswith(f".{WHOLE}"):
-        return False
-    home, _, last = name.rpartition(".")
-    module = modules.get(home)
-    statements = module.definitions.get(last, []) if module else []
-    if module is None or len(statements) != 1 or not isinstance(statements[0], ast.ClassDef):
-        return False
-    node = statements[0]
-    own = {inner.name for inner in node.body if isinstance(inner, Definition)}
-    fields = any(isinstance(inner, ast.AnnAssign) for inner in node.body)
-    chain = dotted(node.bases[0]) if node.bases else None
-    if chain is None or ((fields or "__init__" in own) and "__str__" not in own):
-        return False
-    base = modules.meaning(module, chain)
-    return is_message(modules, base.name) if base and base.ours else names_an_error(base.name if base else chain[-1])
-
-
-def names_an_error(name: str) -> bool:
-    """Whether a name of another package or of Python is an exception's whose arguments are a message."""
-    last = name.rpartition(".")[2]
-    return last.endswith(("Error", "Exception", "Warning")) and last not in ("OSError", "IOError", "CalledProcessError")

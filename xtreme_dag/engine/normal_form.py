@@ -12,9 +12,9 @@ What does not count:
 - annotations in functions that are not decorated, and of variables; those of class attributes count (dataclass, pydantic);
 - the order of a class's plain methods;
 - arguments of an error: of any `UserError(...)`, that is, of an exception class of the package whose arguments are a
-  message (`modules.is_message`), and of `raise SomeError(...)` for a class of Python or of another package. What is called
-  in them alone (`nearest(...)`) does not count either, nor do assignments right before such a `raise` whose names nothing
-  else uses. Of `raise make_error(...)` only strings and f-strings do not count;
+  message (`messages.is_message_class`), and of `raise SomeError(...)` for a class of Python or of another package. What
+  is called in them alone (`nearest(...)`) does not count either, nor do assignments right before such a `raise` whose
+  names nothing else uses. Of `raise make_error(...)` only strings and f-strings do not count;
 - strings and f-strings in the arguments of a statement that calls `log`, `progress` or `listen` of a context
   (`self.context.log(...)`), `listen(...)`, or a method of a logger (`logger`, `log` or `logging`).
 """
@@ -23,16 +23,17 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
-from xtreme_dag.engine.modules import Module, Modules, is_message, names_an_error
+from xtreme_dag.engine.messages import acts, is_logging, is_message_class, preparing
+from xtreme_dag.engine.modules import OF_A_MODULE, Meaning, Module, Modules
 from xtreme_dag.engine.syntax import Scope, Target, dotted, imported, is_idle, scope_of
 
 _COSMETIC = frozenset({"type_comment", "kind", "type_params", "ctx"})
 # Decorators under which nobody reads a function's annotations.
 _PLAIN = frozenset(
-    {
+    (
         "property",
         "staticmethod",
         "classmethod",
@@ -41,14 +42,9 @@ _PLAIN = frozenset(
         "lru_cache",
         "cached_property",
         "contextmanager",
-    }
+    )
 )
 _NAMES_READ = frozenset({"__name__", "__qualname__"})
-_HOME_READ = frozenset({"__name__", "__file__", "__path__", "__package__", "__spec__"})
-_LOGGERS = frozenset({"logger", "log", "logging"})
-_LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
-_TOLD = frozenset({"log", "progress", "listen"})
-_ACTING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
 class NormalForm:
@@ -68,8 +64,9 @@ class NormalForm:
         self.text = self._listed(module.definitions[name])
         self.references = tuple(self._numbers)
         if self._reads_names:
-            classes = [each for each in (f"{module.name}.{name}", *self.references) if self._is_class(each)]
-            self.text += " named " + ",".join(each.rpartition(".")[2] for each in classes)
+            for each in (f"{module.name}.{name}", *self.references):
+                if any(isinstance(statement, ast.ClassDef) for statement in modules.statements(each)):
+                    self.text += f" named {each.rpartition('.')[2]}"
 
     def _show(self, node: ast.AST) -> str:
         special = _SPECIAL.get(type(node))
@@ -93,7 +90,7 @@ class NormalForm:
 
     def _listed(self, items: Sequence[object]) -> str:
         if items and isinstance(items[-1], ast.Raise):
-            items = self._without_preparation(cast(list[ast.stmt], items))
+            items = self._without_preparation(cast(Sequence[ast.stmt], items), items[-1].exc)
         texts = (
             self._show(item) if isinstance(item, ast.AST) else "-" if item is None else repr(item)
             for item in items
@@ -134,10 +131,9 @@ class NormalForm:
         meaning = self._modules.meaning(self._module, chain, target)
         if local:
             # In a class body a name may be the module's until the class binds it.
-            ours = meaning is not None and meaning.ours and chain[0] in self._scopes[-1].names
-            return ".".join(chain) + (f"|{self._token(meaning.name)}" if meaning and ours else "")
+            return ".".join(chain) + (f"|{self._token(meaning.name)}" if meaning and meaning.ours else "")
         if meaning is None:
-            home = f"={self._module.name}" if chain[0] in _HOME_READ else ""
+            home = f"={self._module.name}" if chain[0] in OF_A_MODULE else ""
             return f"^{'.'.join(chain)}{home}"
         if not meaning.ours:
             return f"^{meaning.name}"
@@ -158,11 +154,6 @@ class NormalForm:
         if name == self._name:
             return "@"
         return self._named([name]) if self._scopes else f"%{self._siblings.setdefault(name, len(self._siblings))}"
-
-    def _is_class(self, name: str) -> bool:
-        home, _, last = name.rpartition(".")
-        module = self._modules.get(home)
-        return any(isinstance(each, ast.ClassDef) for each in (module.definitions.get(last, ()) if module else ()))
 
     def _Global(self, node: ast.Global) -> str:
         return ""
@@ -258,24 +249,19 @@ class NormalForm:
         return "text" if self._muted else self._plain(node)
 
     def _Expr(self, node: ast.Expr) -> str:
-        call = node.value
-        if not isinstance(call, ast.Call):
-            return self._plain(node)
-        *owner, last = dotted(call.func) or [""]
-        told = owner[-1] == "context" and last in _TOLD if owner else last == "listen"
-        logged = bool(owner) and owner[-1].strip("_").lower() in _LOGGERS and last in _LEVELS
-        return self._plain(node, value=self._without_texts(call)) if told or logged else self._plain(node)
+        if isinstance(node.value, ast.Call) and is_logging(node.value):
+            return self._plain(node, value=self._without_texts(node.value))
+        return self._plain(node)
 
     def _Raise(self, node: ast.Raise) -> str:
-        call = node.exc
-        if not isinstance(call, ast.Call):
+        if not isinstance(node.exc, ast.Call):
             return self._plain(node)
-        said = self._is_message(call, raised=True)
-        return self._plain(node, exc=f"(Call {self._show(call.func)} message)" if said else self._without_texts(call))
+        said = self._is_message(node.exc, raised=True)
+        return self._plain(node, exc=self._message(node.exc) if said else self._without_texts(node.exc))
 
     def _Call(self, node: ast.Call) -> str:
         muted, self._muted = self._muted, False
-        text = f"(Call {self._show(node.func)} message)" if self._is_message(node) else self._plain(node)
+        text = self._message(node) if self._is_message(node) else self._plain(node)
         self._muted = muted
         return text
 
@@ -285,29 +271,19 @@ class NormalForm:
         local, target = self._home(chain[0]) if chain else (True, None)
         if chain is None or local:
             return False
-        meaning = self._modules.meaning(self._module, chain, target)
-        if meaning is not None and meaning.ours:
-            says = not meaning.rest and is_message(self._modules, meaning.name)
-        else:
-            says = raised and names_an_error(meaning.name if meaning else chain[-1])
-        return says and not _acts(call)
+        meaning = self._modules.meaning(self._module, chain, target) or Meaning(chain[-1], ours=False)
+        return (meaning.ours or raised) and is_message_class(self._modules, meaning) and not acts(call)
 
-    def _without_preparation(self, block: list[ast.stmt]) -> list[ast.stmt]:
-        """A block without the assignments before the error that it ends in which only its message uses."""
-        *before, end = block
-        call = end.exc if isinstance(end, ast.Raise) else None
-        if not self._scopes or not isinstance(call, ast.Call) or not self._is_message(call, raised=True):
+    def _message(self, call: ast.Call) -> str:
+        return f"(Call {self._show(call.func)} message)"
+
+    def _without_preparation(self, block: Sequence[ast.stmt], error: ast.expr | None) -> Sequence[ast.stmt]:
+        """A block that ends in an error, without the assignments before it that only its message uses."""
+        if not self._scopes or not isinstance(error, ast.Call) or not self._is_message(error, raised=True):
             return block
-        scope = self._scopes[-1]
-        while before and isinstance(before[-1], ast.Assign) and not _acts(before[-1]):
-            targets = before[-1].targets
-            names = {each.id for each in targets if isinstance(each, ast.Name)}
-            tail = block[len(before) - 1 :]
-            alone = _uses(scope.nodes, names) == _uses(tail, names)
-            if len(names) < len(targets) or not names <= scope.names or not alone:
-                break
-            before.pop()
-        return [*before, end]
+        *before, end = block
+        count = preparing(before, end, self._scopes[-1].nodes, self._scopes[-1].names)
+        return [*before[: len(before) - count], end]
 
     def _without_texts(self, call: ast.Call) -> str:
         shown = {"func": self._show(call.func)}
@@ -322,14 +298,3 @@ _SPECIAL = {
     for name, method in vars(NormalForm).items()
     if name.startswith("_") and isinstance(getattr(ast, name[1:], None), type)
 }
-
-
-def _acts(node: ast.AST) -> bool:
-    """Whether an expression binds or waits, so that it cannot be left out."""
-    return any(isinstance(each, _ACTING) for each in ast.walk(node))
-
-
-def _uses(nodes: Iterable[ast.AST], names: set[str]) -> int:
-    """How often names are read, nested scopes included."""
-    read = (each for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name))
-    return sum(each.id in names and isinstance(each.ctx, ast.Load) for each in read)
