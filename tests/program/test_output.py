@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import click
-import pytest
 from click.testing import CliRunner
 
 from xtreme_dag.program import commands, output
@@ -71,11 +70,6 @@ def test_a_table_on_a_terminal_fits_it(monkeypatch):
     monkeypatch.setattr(output.sys.stdout, "isatty", lambda: True, raising=False)
     text = click.unstyle(table(["name", "n"], [["word " * 30, "1"]]))
     assert max(map(len, text.splitlines())) <= 40 and text.count("word") == 30
-
-
-@pytest.mark.parametrize("seconds,said", [(None, "-"), (0.42, "0.4 s"), (42, "42 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])  # fmt: skip
-def test_durations(seconds, said):
-    assert output.duration(seconds) == said
 
 
 def test_every_module_with_a_command_is_one():

@@ -1,4 +1,4 @@
-"""How commands print: one answer as JSON or as text, aligned tables, durations."""
+"""How commands print: one answer as JSON or as text, progress, aligned tables."""
 
 from __future__ import annotations
 
@@ -93,13 +93,3 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collect
     with console.capture() as printed:
         console.print(grid)
     return "\n".join(line.rstrip() for line in printed.get().splitlines())
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for people: `4 s`, `3 min 20 s`, `2 h 05 min`; a dash for unknown."""
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -20,8 +20,9 @@ from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
-from xtreme_dag.program.output import Answer, answers, duration
+from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.report.figures import duration
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 

@@ -12,7 +12,8 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import FAILED, NOT_RUN, Ledger
 from xtreme_dag.program.options import home_option
-from xtreme_dag.program.output import Answer, answers, duration
+from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.report.figures import duration
 
 
 @click.command()

@@ -14,7 +14,8 @@ from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.plan import Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, opened, study_options
-from xtreme_dag.program.output import Answer, answers, duration
+from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.report.figures import duration
 
 
 @click.command()
