@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag import __version__
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.processes import quick_start
 
@@ -72,7 +73,7 @@ class _Program(click.Group):
 
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.version_option(package_name="xtreme-dag")
+@click.version_option(__version__)
 def program(debug: bool) -> None:
     """Cross-lingual transfer studies as a DAG of cached stages, answered in SQL.
 
