@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xtreme_dag.core.home import Home, home_option
 from xtreme_dag.program.commands.sources import HELP, listening, opened, pinned_only, revision_option
 
 if TYPE_CHECKING:
     from xtreme_dag.contracts.diff import Difference
+    from xtreme_dag.program.survey.survey import Table
 
 EXAMPLE = """\b
 Examples:
@@ -127,9 +129,10 @@ def diff(old: Path | None, new: Path | None, base: str | None, study: Path | Non
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
 @click.option("--data-docs", type=click.Path(file_okay=False, path_type=Path), help="Great Expectations' site as well, in this folder (its pages load styles from other hosts); needs --source.")  # fmt: skip
 @click.option("-o", "--output", default="contracts.html", show_default=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the page goes.")  # fmt: skip
+@home_option
 def docs(
     source: str | None, revisions: tuple[str, ...], outcomes: Path | None, names: tuple[str, ...],
-    data_docs: Path | None, output: Path,
+    data_docs: Path | None, output: Path, home: Home,
 ) -> None:  # fmt: skip
     """Write one offline HTML page of the contracts and, if asked, their outcomes."""
     from xtreme_dag.catalogue.catalogue import load_catalogue
@@ -137,18 +140,21 @@ def docs(
     from xtreme_dag.contracts.page import page
     from xtreme_dag.core.errors import UserError
     from xtreme_dag.program.commands.data_text import as_json_table
-    from xtreme_dag.program.survey.survey import frames, survey
+    from xtreme_dag.program.survey.survey import Survey, workers
 
     if data_docs is not None and source is None:
         raise UserError("--data-docs needs --source", where="contracts docs")
     catalogue = load_catalogue()
     wanted = [catalogue.dataset(name).name for name in names or catalogue.datasets]
+    checked: list[Table] = []
     tables: list[dict[str, Any]] = []
-    there = opened(source, revisions) if source is not None else None
-    if there is not None:
+    if source is not None:
+        there = opened(source, revisions)
         wanted = pinned_only(catalogue, there, names)
-        with listening() as listen:
-            tables = [as_json_table(table) for table in survey(catalogue, there, datasets=wanted, listen=listen)]
+        survey = Survey.of(catalogue, there, datasets=wanted)
+        with listening() as listen, workers(home, len(survey.wanted)) as executor:
+            checked = survey.run(executor, listen)
+        tables = [as_json_table(table) for table in checked]
     elif outcomes is not None:
         tables = [table for table in _outcomes(outcomes) if table["dataset"] in wanted]
     contracts = [(read_contract(contract_path(name)), read_document(contract_path(name))) for name in wanted]
@@ -161,10 +167,17 @@ def docs(
             f"cannot be written: {error.strerror}", where=str(output), fix="-o says where it goes"
         ) from None
     click.echo(str(output))
-    if data_docs is not None and there is not None:
+    if data_docs is not None:
+        from xtreme_dag.contracts.check import counted
         from xtreme_dag.contracts.datadocs import build_data_docs
 
-        click.echo(str(build_data_docs(data_docs, frames(catalogue, there, wanted))))
+        by_dataset = {contract.dataset: contract for contract, _ in contracts}
+        counts = (
+            (f"{one.dataset}_{one.split}_{one.language}", counted(one.folder, by_dataset[one.dataset], vars(one)))
+            for one in checked
+            if one.folder is not None
+        )
+        click.echo(str(build_data_docs(data_docs, counts)))
 
 
 def _outcomes(path: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xtreme_dag.core.home import Home, home_option
 from xtreme_dag.program.commands.data_text import (
     as_json_table,
     listed,
@@ -116,21 +117,25 @@ def show(
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
 @click.option("--language", "codes", multiple=True, help="Only this language; may be given more than once.")
 @json_option
+@home_option
 def check(
-    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], as_json: bool
+    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], as_json: bool, home: Home
 ) -> None:
     """Hold everything that a source has against its contracts, and tables against one another.
 
+    What did not change since the last check, or was prepared for a study, is not done again.
     Exit code 1 if a rule is violated or a file cannot be read; a warning does not count.
     """
     from xtreme_dag.catalogue.catalogue import load_catalogue
-    from xtreme_dag.program.survey.survey import survey
+    from xtreme_dag.program.survey.survey import Survey, workers
 
     catalogue, there = load_catalogue(), opened(source, revisions)
     wanted = pinned_only(catalogue, there, names)
     _known(codes, there, [catalogue.dataset(name) for name in wanted])
     with listening(quiet=as_json) as listen:
-        tables = survey(catalogue, there, datasets=wanted, languages=codes, listen=listen)
+        survey = Survey.of(catalogue, there, datasets=wanted, languages=codes)
+        with workers(home, len(survey.wanted)) as executor:
+            tables = survey.run(executor, listen)
     violated = [table for table in tables if table.violations]
     if as_json:
         print_json({"source": source, "ok": not violated, "tables": [as_json_table(table) for table in tables]})
