@@ -17,7 +17,7 @@ from xtreme_dag.contracts.engine import Verdict, judge
 from xtreme_dag.contracts.odcs import Contract, Rule, read_contract
 from xtreme_dag.contracts.whole import Whole
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.tables.canonical import ROW_GROUP, StoredTable, write_tables
+from xtreme_dag.tables.canonical import StoredTable, row_groups, write_tables
 
 FIRST = 5  # ids named for each rule
 
@@ -106,7 +106,10 @@ def quarantine(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
         table: what was judged.
         broken: rule -> offending rows, ascending; in the order of the contract.
     """
-    held: list[pa.Table] = []
+    return row_groups(_offending(table, broken)) if broken else iter(())
+
+
+def _offending(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
     start = 0
     for batch in batches(table):
         named: dict[int, list[str]] = {}
@@ -115,17 +118,9 @@ def quarantine(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
             for row in (rows[low:high] - start).tolist():
                 named.setdefault(row, []).append(rule)
         start += len(batch)
-        if named:
-            order = sorted(named)
-            offending = batch.take(pa.array(order, pa.int64()))
-            names = pa.array([named[row] for row in order], pa.list_(pa.string()))
-            held.append(offending.append_column("rules", names))
-        whole = pa.concat_tables(held).combine_chunks() if held else None
-        if whole is not None and len(whole) >= ROW_GROUP:
-            yield whole.slice(0, ROW_GROUP)
-            held = [whole.slice(ROW_GROUP)]
-    if sum(map(len, held)):
-        yield pa.concat_tables(held).combine_chunks()
+        order = sorted(named)
+        names = pa.array([named[row] for row in order], pa.list_(pa.string()))
+        yield batch.take(pa.array(order, pa.int64())).append_column("rules", names)
 
 
 def _entry(verdict: Verdict, table: Whole) -> dict[str, Any]:

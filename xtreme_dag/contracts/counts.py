@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xtreme_dag.contracts.columns import Facts, Rows, batches, flat, values_at
-from xtreme_dag.contracts.measures import measure
+from xtreme_dag.contracts.measures import MEASURES
 from xtreme_dag.contracts.odcs import Rule
 from xtreme_dag.contracts.whole import Test, Whole
 from xtreme_dag.core.errors import UserError, nearest
@@ -79,13 +79,15 @@ def count(table: Whole, rules: Sequence[Rule], known: Facts) -> list[Count]:
     """
     for rule in rules:
         check_rule(rule)
-    tallies = [_Tally(rule, table, known) for rule in rules]
+    tallies = [_Tally(rule) for rule in rules]
+    for tally in tallies:
+        tally.attempt(tally.begin, table, known)
     start = 0
     for batch in batches(table):
         for tally in tallies:
-            tally.add(batch, start)
+            tally.attempt(tally.add, batch, start)
         start += len(batch)
-    return [tally.count(table) for tally in tallies]
+    return [tally.count() for tally in tallies]
 
 
 def check_rule(rule: Rule) -> None:
@@ -107,52 +109,47 @@ def check_rule(rule: Rule) -> None:
 class _Tally:
     """The count of one rule while batches of a table pass."""
 
-    def __init__(self, rule: Rule, table: Whole, known: Facts) -> None:
+    def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._judged = 0
-        self._found = [no_rows()]
-        self._values: Test | None = None
+        self._rows = [no_rows()]
         self._error = ""
-        if rule.expectation not in (UNIQUE, ROW_COUNT):
-            self._try(lambda: self._prepare(str(rule.kwargs["column"]), table, known))
+        self._values: Test | None = None  # what the rule is about, of a batch; None if that is no single batch
 
-    def _prepare(self, column: str, table: Whole, known: Facts) -> None:
-        if column.startswith(MEASURE):
-            self._values = measure(column.removeprefix(MEASURE), table, known)
+    def attempt(self, step: Callable[..., None], *given: Any) -> None:
+        """Takes a step unless one failed before: an error inside a check is reported as such, it is not a pass."""
+        try:
+            if not self._error:
+                step(*given)
+        except Exception as error:
+            self._error = f"{type(error).__name__}: {error}"
+
+    def begin(self, table: Whole, known: Facts) -> None:
+        """Counts what hangs on the whole table; else finds out what the rule is about."""
+        if self._rule.expectation == ROW_COUNT:
+            self._judged = len(table)
+            return
+        column = str(self._rule.kwargs["column"])
+        if self._rule.expectation == UNIQUE:
+            self._judged, rows = repeated(table, column)
+            self._rows.append(rows)
+        elif column.startswith(MEASURE):
+            self._values = MEASURES[column.removeprefix(MEASURE)](table, known)
         else:
-            self._values = lambda rows: flat(rows, column)
+            self._values = lambda batch: flat(batch, column)
 
     def add(self, batch: pa.Table, start: int) -> None:
         """Counts a batch that begins at a row of the table."""
-        if self._values is not None and not self._error:
-            self._try(lambda: self._add(batch, start))
+        if self._values is not None:
+            bad = _broken(self._rule, self._values(batch))
+            self._judged += len(bad) - bad.null_count
+            self._rows.append(np.flatnonzero(pc.fill_null(bad, False).to_numpy(zero_copy_only=False)) + start)
 
-    def _add(self, batch: pa.Table, start: int) -> None:
-        assert self._values is not None
-        bad = _broken(self._rule, self._values(batch))
-        self._judged += len(bad) - bad.null_count
-        self._found.append(np.flatnonzero(pc.fill_null(bad, False).to_numpy(zero_copy_only=False)) + start)
-
-    def count(self, table: Whole) -> Count:
+    def count(self) -> Count:
         """The count, after the last batch."""
-        if self._rule.expectation == ROW_COUNT:
-            return Count(rule=self._rule, judged=len(table))
-        if self._rule.expectation == UNIQUE:
-            self._try(lambda: self._repeated(table))
         if self._error:
             return Count(rule=self._rule, error=self._error)
-        return Count(rule=self._rule, judged=self._judged, rows=np.concatenate(self._found))
-
-    def _repeated(self, table: Whole) -> None:
-        self._judged, rows = repeated(table, str(self._rule.kwargs["column"]))
-        self._found.append(rows)
-
-    def _try(self, step: Callable[[], None]) -> None:
-        """An error inside a check is reported as such, it is not a pass."""
-        try:
-            step()
-        except Exception as error:
-            self._error = f"{type(error).__name__}: {error}"
+        return Count(rule=self._rule, judged=self._judged, rows=np.concatenate(self._rows))
 
 
 def _broken(rule: Rule, values: pa.Array) -> pa.Array:

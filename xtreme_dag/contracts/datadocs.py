@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.contracts.counts import Count
-from xtreme_dag.contracts.engine import expectation, frame, quiet
+from xtreme_dag.contracts.engine import frame, in_memory, quiet, suite
 
 
 def build_data_docs(folder: Path, checked: Iterable[tuple[str, Sequence[Count]]]) -> Path:
@@ -21,10 +21,8 @@ def build_data_docs(folder: Path, checked: Iterable[tuple[str, Sequence[Count]]]
         The index page.
     """
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context = in_memory()
     site: Any = {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
@@ -38,10 +36,9 @@ def build_data_docs(folder: Path, checked: Iterable[tuple[str, Sequence[Count]]]
         for name, every in checked:
             counts = [count for count in every if not count.error]
             batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-            suite = context.suites.add(
-                gx.ExpectationSuite(name=name, expectations=[expectation(count) for count in counts])
+            definition = context.validation_definitions.add(
+                gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite(name, counts)))
             )
-            definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
             checkpoint = gx.Checkpoint(name=name, validation_definitions=[definition])
             context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame(counts)})
         context.build_data_docs(site_names=["contracts"])

@@ -40,12 +40,11 @@ def judge(counts: Sequence[Count]) -> list[Verdict]:
         RuntimeError: Great Expectations evaluated another number of expectations than it was given.
     """
     asked = [count for count in counts if not count.error]
-    with quiet():
-        import great_expectations as gx
-
-        suite = gx.ExpectationSuite(name="contract", expectations=[expectation(count) for count in asked])
-        batch = _definition().get_batch(batch_parameters={"dataframe": frame(asked)})
-        results = batch.validate(suite, result_format="BOOLEAN_ONLY").results if asked else []
+    results = []
+    if asked:
+        with quiet():
+            batch = _definition().get_batch(batch_parameters={"dataframe": frame(asked)})
+            results = batch.validate(suite("contract", asked), result_format="BOOLEAN_ONLY").results
     by_rule = {result.expectation_config.meta["rule"]: result for result in results}
     if not len(by_rule) == len(results) == len(asked):
         raise RuntimeError(f"{len(by_rule)} of {len(asked)} expectations were evaluated")
@@ -64,8 +63,15 @@ def frame(counts: Sequence[Count]) -> Any:
     return pd.DataFrame({c.rule.name: [c.judged if c.rule.expectation == ROW_COUNT else c.good] for c in counts})
 
 
-def expectation(count: Count) -> Any:
-    """What is expected of a rule's column in `frame`: enough good values, or rows within bounds."""
+def suite(name: str, counts: Sequence[Count]) -> Any:
+    """One expectation for each column of `frame`."""
+    import great_expectations as gx
+
+    return gx.ExpectationSuite(name=name, expectations=[_expectation(count) for count in counts])
+
+
+def _expectation(count: Count) -> Any:
+    """What is expected of a rule's column: enough good values, or rows within bounds."""
     from great_expectations.expectations.core.expect_column_min_to_be_between import ExpectColumnMinToBeBetween
 
     rule = count.rule
@@ -88,6 +94,12 @@ def _error(result: Any) -> str:
 @lru_cache(maxsize=1)
 def _definition() -> Any:
     """The batch definition of this process; making a context costs more than a check."""
+    asset = in_memory().data_sources.add_pandas("tables").add_dataframe_asset("table")
+    return asset.add_batch_definition_whole_dataframe("whole")
+
+
+def in_memory() -> Any:
+    """A context of Great Expectations that keeps nothing on disk and draws no progress bars."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from tqdm import tqdm
@@ -96,8 +108,7 @@ def _definition() -> Any:
     tqdm.set_lock(threading.RLock())
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")
-    return asset.add_batch_definition_whole_dataframe("whole")
+    return context
 
 
 @contextmanager

@@ -78,22 +78,15 @@ def show(
     from xtreme_dag.catalogue.catalogue import load_catalogue
     from xtreme_dag.data.prepare.prepare import canonical
     from xtreme_dag.tables.encode.lengths import length_percentiles, texts_of
+    from xtreme_dag.wiring.tables import prepare_stage
 
     entry, there = load_catalogue().dataset(dataset), opened(source, revisions)
     split = name or next(
         (one for one in entry.splits if language in there.languages(entry, one)), next(iter(entry.splits))
     )
     located = there.locate(entry, language, split)
-    params = {
-        **located.params,
-        "dataset": dataset,
-        "language": language,
-        "split": split,
-        "format": entry.format,
-        "labels": list(entry.labels),
-        "limit": limit,
-    }
-    table, counts = canonical(params, located.files, located.options)
+    prepare = prepare_stage(entry, language, entry.split(split), located, limit=limit)
+    table, counts = canonical(prepare.params, located.files, located.options)
     report = {
         "dataset": dataset,
         "language": language,
