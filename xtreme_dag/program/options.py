@@ -1,17 +1,49 @@
-"""Options and first steps that commands on a study share."""
+"""Options that several commands share: the home, a study, the machine."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from xtreme_dag.engine.mirror import mirror_option
-from xtreme_dag.study.file import Study, load_study
-from xtreme_dag.wiring.build import Built, build
+from xtreme_dag.core.home import DEFAULT, VARIABLE, Home
+from xtreme_dag.engine.mirror import VARIABLE as MIRROR
+
+if TYPE_CHECKING:
+    from xtreme_dag.study.file import Study
+    from xtreme_dag.wiring.build import Built
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+BENCHMARK = click.Choice(["xtreme", "xtreme-r"])
+
+# `home: Home`
+home_option = click.option(
+    "--home",
+    metavar="DIR",
+    callback=lambda _context, _option, value: Home.find(value),
+    help=f"Where all state is kept (default ${VARIABLE}, else ./{DEFAULT}).",
+)
+
+# `mirror: str | None`
+mirror_option = click.option(
+    "--mirror",
+    metavar="URL",
+    envvar=MIRROR,
+    help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${MIRROR}).",
+)
+
+# `force: tuple[str, ...]`
+force_option = click.option(
+    "--force", metavar="STAGE", multiple=True, help="Run it although it is cached: a name, a kind, or target[*]."
+)
+
+# `device: str`, `threads: int`
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a stage."
+)
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,8 +66,8 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Layers on CUDA in training: recorded and replayed, compiled, or as they are.",
         ),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-        click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of a stage."),
+        device_option,
+        threads_option,
         click.option(
             "--workers",
             type=click.IntRange(min=1),
@@ -47,31 +79,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--json`: `as_json: bool`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
-
-
 def opened(study_file: Path, overrides: tuple[str, ...]) -> tuple[Study, Built]:
     """Reads a study and builds its graph.
 
     Raises:
         UserError: the file, a key, or the data are not as they should be.
     """
+    from xtreme_dag.study.file import load_study
+    from xtreme_dag.wiring.build import build
+
     study = load_study(study_file, overrides)
     return study, build(study)
-
-
-def print_json(value: Any) -> None:
-    """Prints one JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1))
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for people: `4 s`, `3 min 20 s`, `2 h 05 min`; a dash for unknown."""
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
