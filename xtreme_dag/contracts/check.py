@@ -54,7 +54,6 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
         whole=counts["whole"],
         labelled=counts["labelled"],
         script=counts["script"],
-        limited=params.get("limit") is not None,
         parts=tuple(counts.get("parts", ())),
     )
 
