@@ -11,9 +11,30 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.columns import Family, FloatArray, Metric, Sums, fraction, ratio
+from xtreme_dag.scoring.overlap import FAMILY as ANSWERS
 from xtreme_dag.scoring.overlap import token_f1
 from xtreme_dag.scoring.squad import tokens
+
+
+def _no_answer_accuracy(sums: Sums) -> FloatArray:
+    """Percentage of the unanswerable questions left unanswered (exact match and F1 are equal there)."""
+    return 100.0 * fraction(sums["s_em"] - sums["s_em_answerable"], sums["n"] - sums["s_answerable"])
+
+
+FAMILY = Family(
+    metrics=(
+        *ANSWERS.metrics,
+        ratio("has_answer_exact_match", "s_em_answerable", "s_answerable"),
+        ratio("has_answer_f1", "s_f1_answerable", "s_answerable"),
+        Metric(
+            name="no_answer_accuracy",
+            columns=("s_em", "s_em_answerable", "s_answerable"),
+            combine=_no_answer_accuracy,
+        ),
+    ),
+    primary=ANSWERS.primary,
+)
 
 
 def statistics(
