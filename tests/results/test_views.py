@@ -183,7 +183,7 @@ def test_scores_by_length(diagnosed):
                     counts.append(sum(inside))
                     family = FAMILIES[TASKS[task]]
                     primary = next(metric for metric in family.metrics if metric.name == family.primary)
-                        values.append(float(primary.combine({**sums, "n": float(sum(inside))})))
+                    values.append(float(primary.combine({**sums, "n": float(sum(inside))})))
         assert examples == max(counts) and value == pytest.approx(mean(values))
 
 
