@@ -50,9 +50,9 @@ def current_database(home: Path) -> Path:
 def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for reading, with the view `predictions` pointed at this home's artifacts.
 
-    The database is open for reading only, external access is closed but for the folders of the artifacts (for none
-    without `predictions`), and the settings are locked. DuckDB then refuses by itself to write, attach, load or set.
-    Only COPY is left: it may write wherever reading is allowed, so `run_query` refuses it.
+    The database is open for reading only, external access is closed but for the artifacts, and the settings are
+    locked: DuckDB then refuses by itself to write, attach, load or set. Only COPY is left, which may write wherever
+    reading is allowed: `run_query` refuses it.
 
     Args:
         home: the folder in which all state lives.
@@ -73,11 +73,11 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
         paths = [path for path in (root / row[0] for row in rows) if path.is_file()]
         if paths:
             connection.execute("SET VARIABLE prediction_files = ?", [[path.as_posix() for path in paths]])
-            origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
-            homes = [root, *(Path(row[0]) for row in origins)]
-            strangers = {path.parent for path in paths if not any(path.is_relative_to(home) for home in homes)}
-            folders = sorted(path.as_posix() for path in {*(home / "store" for home in homes), *strangers})
-            connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
+        origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
+        homes = [root, *(Path(row[0]) for row in origins)]
+        strangers = {path.parent for path in paths if not any(path.is_relative_to(home) for home in homes)}
+        folders = sorted(path.as_posix() for path in {*(home / "store" for home in homes), *strangers})
+        connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
