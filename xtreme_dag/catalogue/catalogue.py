@@ -34,7 +34,7 @@ DATASET_KEYS = {"title", "format", "labels", "languages", "splits", "hub", "lice
 SPLIT_KEYS = {"use", "languages", "counts", "layouts", "hub", "labelled", "notes", "union"}
 LAYOUT_KEYS = {"reader", "files", "options", "languages", "requires", "stand_in", "optional", "notes"}
 HUB_KEYS = {"id", "revision", "config", "split", "reader", "options", "files", "languages", "stand_in"}
-TARGET_KEYS = {"head", "metric", "group", "train", "select", "test", "languages", "notes"}
+TARGET_KEYS = {"head", "metric", "metrics", "group", "train", "select", "test", "languages", "notes"}
 
 
 @lru_cache(maxsize=1)
@@ -189,6 +189,7 @@ def _task(dataset: Dataset, entry: Mapping[str, Any], where: str) -> Task:
         test=TableRef(**test) if isinstance(test, dict) else TableRef(dataset=dataset.name, split=test),
         languages=by_benchmark,
         before=tuple(TableRef(**ref) for ref in entry.get("before", ())),
+        metrics=tuple(entry.get("metrics", ())),
         notes=entry.get("notes", ""),
     )
 

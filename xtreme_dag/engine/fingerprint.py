@@ -43,19 +43,23 @@ class CodeBase:
             total.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
         return total.hexdigest()
 
-    def fingerprint(self, function: str) -> dict[str, tuple[str, ...]]:
-        """Every definition that `package.module:function` can reach, itself first, then in the order of reaching.
+    def fingerprint(self, function: str, *looked_up: str) -> dict[str, tuple[str, ...]]:
+        """Every definition that these functions or constants (`package.module:name`) can reach.
+
+        They come first, in their order, then the others in the order of reaching.
 
         Raises:
-            KeyError: there is no such function in the project.
+            KeyError: there is no such name in the project.
         """
-        home, _, name = function.partition(":")
-        module = self._modules.get(home)
-        start = self._modules.meaning(module, [name]) if module else None
-        if start is None or not start.ours:
-            raise KeyError(f"no function {function}")
+        waiting: deque[str] = deque()
+        for root in (function, *looked_up):
+            home, _, name = root.partition(":")
+            module = self._modules.get(home)
+            start = self._modules.meaning(module, [name]) if module else None
+            if start is None or not start.ours:
+                raise KeyError(f"no function {root}")
+            waiting.append(start.name)
         reached: dict[str, tuple[str, ...]] = {}
-        waiting = deque([start.name])
         while waiting:
             definition = waiting.popleft()
             if definition not in reached:

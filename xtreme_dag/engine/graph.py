@@ -39,6 +39,7 @@ class Stage:
         name: what people read, unique in its graph; a label, not in the key.
         function: dotted name, `package.module:function`.
         params: JSON values, all in the key.
+        code: dotted names that the function looks up when it runs (a parameter gives them); their code is in the key too.
         inputs: name -> where the input comes from; the key holds their digests.
         after: names of stages that must have succeeded first (contracts); not in the key.
         libraries: distributions whose version can change the result; in the key.
@@ -51,12 +52,18 @@ class Stage:
     name: str
     function: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    code: tuple[str, ...] = ()
     inputs: Mapping[str, Source | Output] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     gate: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Dotted names of all the code in the key: the function, and what it looks up."""
+        return (self.function, *self.code)
 
     @property
     def parents(self) -> tuple[str, ...]:

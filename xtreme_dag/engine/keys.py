@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical, sha256_of, write_atomically
 from xtreme_dag.engine import fingerprint
+from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.graph import Stage
 
 
@@ -61,24 +63,32 @@ class Keys:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def code_digest(self, function: str) -> str:
-        """Digest of the code that a stage function reaches."""
-        if function not in self._digests:
-            self._digests[function] = self.code(function)[0]
-        return self._digests[function]
+    def code_digest(self, *functions: str) -> str:
+        """Digest of the code that a stage function reaches, and that of what it looks up (`Stage.code`)."""
+        if len(functions) > 1:  # what is looked up may lie outside this project, whose bytes alone the memo is good for
+            return self.code(*functions)[0]
+        if functions[0] not in self._digests:
+            self._digests[functions[0]] = self.code(*functions)[0]
+        return self._digests[functions[0]]
 
-    def code(self, function: str) -> tuple[str, fingerprint.Fingerprint]:
-        """Digest and fingerprint of the code that a stage function reaches."""
-        if function not in self._fingerprints:
-            names = self._code.fingerprint(function)
-            self._fingerprints[function] = fingerprint.digest(names), names
-        return self._fingerprints[function]
+    def code(self, function: str, *looked_up: str) -> tuple[str, fingerprint.Fingerprint]:
+        """Digest and fingerprint of the code that a stage function reaches, and that of what it looks up (`Stage.code`)."""
+        together = " ".join([function, *looked_up])
+        if together not in self._fingerprints:
+            package = function.partition(".")[0]
+            inside = [name for name in looked_up if name.partition(".")[0] == package]
+            names: dict[str, Sequence[str]] = dict(self._code.fingerprint(function, *inside))
+            for name in looked_up:
+                if name not in inside:
+                    names |= _outside(name)
+            self._fingerprints[together] = fingerprint.digest(names), names
+        return self._fingerprints[together]
 
     def identity(self, stage: Stage, inputs: Mapping[str, str]) -> dict[str, Any]:
         """What a manifest records: all that the key is made of, and the name of the function, which is not in it."""
         return {
             "function": stage.function,
-            "code": self.code_digest(stage.function),
+            "code": self.code_digest(*stage.reached),
             "params": stage.params,
             "inputs": dict(inputs),
             "libraries": {name: library_version(name) for name in stage.libraries},
@@ -87,6 +97,18 @@ class Keys:
     def key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
         """The key: sha256 of the canonical JSON of code, parameters, input digests and library versions."""
         return sha256_of({name: each for name, each in self.identity(stage, inputs).items() if name != "function"})
+
+
+def _outside(name: str) -> dict[str, Sequence[str]]:
+    """What stands for code outside the project: the bytes of its module."""
+    module = name.partition(":")[0]
+    try:
+        found = util.find_spec(module)
+    except ImportError:
+        found = None
+    if found is None or found.origin is None:
+        raise UserError(f"there is no module {module!r}", where=name, fix="install the package that has it")
+    return {module: (file_digest(Path(found.origin)),)}
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

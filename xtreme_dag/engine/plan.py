@@ -104,7 +104,7 @@ class Planner:
         self._last = ledger.last(study)
         self._typical = ledger.median_seconds()
         self._study = study
-        self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._changed: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def plan(self, graph: Graph) -> Plan:
         """Status, key and reasons of every stage."""
@@ -196,7 +196,7 @@ class Planner:
             for name, old, new in changes(before["params"], now["params"])
         ]
         if earlier.manifest.get("code") != now["code"]:
-            reasons += self._code_reasons(str(earlier.manifest.get("code")), stage.function)
+            reasons += self._code_reasons(str(earlier.manifest.get("code")), stage.reached)
         reasons += [
             f"library {name} {old} -> {new}" for name, old, new in changes(before["libraries"], now["libraries"])
         ]
@@ -209,11 +209,11 @@ class Planner:
             reasons.append(self._input_reason(stage, name, old, new))
         return reasons
 
-    def _code_reasons(self, before: str, function: str) -> tuple[str, ...]:
-        if (before, function) not in self._changed:
-            found = code_changes(self.store.code(before), self.keys.code(function)[1])
-            self._changed[before, function] = tuple(f"code {each}" for each in found)
-        return self._changed[before, function]
+    def _code_reasons(self, before: str, functions: tuple[str, ...]) -> tuple[str, ...]:
+        if (before, functions) not in self._changed:
+            found = code_changes(self.store.code(before), self.keys.code(*functions)[1])
+            self._changed[before, functions] = tuple(f"code {each}" for each in found)
+        return self._changed[before, functions]
 
     @staticmethod
     def _input_reason(stage: Stage, name: str, old: Any, new: Any) -> str:

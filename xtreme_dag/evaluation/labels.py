@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from xtreme_dag.scoring.accuracy import statistics
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import accuracy
+from xtreme_dag.scoring.accuracy import FAMILY, statistics
+from xtreme_dag.scoring.columns import figures
 from xtreme_dag.tables.predictions import spread, write_evaluation
 
 
@@ -45,8 +44,8 @@ def write_labels(
         predictions=predictions,
         scores=scores,
         statistics=spread(known, right),
-        metrics={"accuracy": float(accuracy(column_sums(right)))} if known.any() else {},
-        primary="accuracy",
+        metrics=figures(FAMILY.metrics, right) if known.any() else {},
+        primary=FAMILY.primary,
         more=more,
         details=details,
     )

@@ -16,9 +16,8 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.model import PackedTokens
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import overlap_f1, precision, recall, token_accuracy
-from xtreme_dag.scoring.tagging import statistics
+from xtreme_dag.scoring.columns import figures
+from xtreme_dag.scoring.tagging import FAMILY, statistics
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 from xtreme_dag.tables.predictions import rows_in_order, spread, write_evaluation
@@ -87,13 +86,6 @@ def _write(
     known = np.array([row is not None and None not in row for row in gold], dtype=bool)
     rows = np.flatnonzero(known).tolist()
     right = statistics([gold[row] for row in rows], [predicted[row] for row in rows])
-    sums = column_sums(right)
-    metrics = {
-        "f1": float(overlap_f1(sums)),
-        "precision": float(precision(sums)),
-        "recall": float(recall(sums)),
-        "token_accuracy": float(token_accuracy(sums)),
-    }
     write_evaluation(
         context.out,
         params,
@@ -104,6 +96,6 @@ def _write(
         predictions=[" ".join(row) for row in predicted],
         scores=[float(scores[low:high].mean()) if high > low else 0.0 for low, high in pairwise(bounds)],
         statistics=spread(known, right),
-        metrics=metrics if rows else {},
-        primary="f1",
+        metrics=figures(FAMILY.metrics, right) if rows else {},
+        primary=FAMILY.primary,
     )

@@ -10,8 +10,8 @@ from typing import Any
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.scoring.averages import Listed, averages
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import values
+from xtreme_dag.scoring.columns import added, figures
+from xtreme_dag.scoring.combine import FAMILIES
 from xtreme_dag.submissions.judge import (
     Judge,
     Judged,
@@ -54,6 +54,7 @@ class FolderTask:
         suffix: of its files.
         judge: reads two files.
         family: family of metrics (`combine.FAMILIES`).
+        metrics: dotted names of the metrics that the task adds to it.
         listed: languages and group.
     """
 
@@ -62,6 +63,7 @@ class FolderTask:
     suffix: str
     judge: Judge
     family: str
+    metrics: tuple[str, ...]
     listed: Listed
 
 
@@ -78,6 +80,7 @@ def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
             suffix=SUFFIXES[kind],
             judge=_OWN_RULES.get(name, judge),
             family=family,
+            metrics=task.metrics,
             listed=Listed(languages=task.languages[benchmark], group=task.group),
         )
     return tasks
@@ -99,21 +102,21 @@ def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> 
     """
     tasks = folder_tasks(benchmark)
     warnings = [*_unknown_folders(predictions, tasks, benchmark)]
-    figures: dict[str, dict[str, dict[str, float]]] = {}
+    scores: dict[str, dict[str, dict[str, float]]] = {}
     for task, language, judged in judge_tasks(tasks, predictions, labels, warnings):
-        sums = column_sums(judged.statistics)
-        metrics = {metric: float(value) for metric, value in values(task.family, sums).items()}
-        figures.setdefault(task.name, {})[language] = {m: v for m, v in metrics.items() if m not in _UNREPORTED}
+        found = figures(FAMILIES[task.family].metrics, judged.statistics)
+        found |= added(task.metrics, judged.gold, judged.predictions, judged.statistics)[1]
+        scores.setdefault(task.name, {})[language] = {m: v for m, v in found.items() if m not in _UNREPORTED}
         warnings += [f"{task.name}/{language}: {warning}" for warning in judged.warnings]
-    if not figures:
+    if not scores:
         raise UserError(
             f"no task of {benchmark} has both predictions and labels",
             where=f"{predictions}, {labels}",
             fix=_nearby((predictions, labels), tasks)
             or "the layout is <task>/test-<language>.tsv, .json or .jsonl; tasks: " + ", ".join(tasks),
         )
-    means = averages(figures, benchmark, {name: task.listed for name, task in tasks.items()})
-    return {"benchmark": benchmark, "tasks": figures, "averages": means, "warnings": warnings}
+    means = averages(scores, benchmark, {name: task.listed for name, task in tasks.items()})
+    return {"benchmark": benchmark, "tasks": scores, "averages": means, "warnings": warnings}
 
 
 def judge_tasks(

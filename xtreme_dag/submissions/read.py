@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.scoring.columns import added
 from xtreme_dag.submissions.folder import FolderTask, folder_tasks, judge_tasks
 from xtreme_dag.submissions.judge import Judged
 from xtreme_dag.submissions.write import Cell, asked_rows
@@ -46,14 +47,15 @@ def read_submission(
         cell = (task.name, language)
         table = (canonical or {}).get(cell)
         rows = judged if table is None else _identified(judged, task, table, "/".join(cell))
-        tables[cell] = _table(rows, language)
+        tables[cell] = _table(rows, language, task)
         warnings += [f"{'/'.join(cell)}: {warning}" for warning in judged.warnings]
     if not tables:
         raise UserError(f"no task of {benchmark} has both predictions and labels", where=str(predictions))
     return tables, warnings
 
 
-def _table(rows: Judged, language: str) -> pa.Table:
+def _table(rows: Judged, language: str, task: FolderTask) -> pa.Table:
+    more, _ = added(task.metrics, rows.gold, rows.predictions, rows.statistics)
     return pa.table(
         {
             "id": pa.array(map(_storable, rows.ids), pa.string()),
@@ -61,7 +63,7 @@ def _table(rows: Judged, language: str) -> pa.Table:
             "gold": pa.array(map(_storable, rows.gold), pa.string()),
             "prediction": pa.array(map(_storable, rows.predictions), pa.string()),
             "score": pa.array([math.nan] * len(rows.ids), pa.float32(), from_pandas=True),
-            **{name: pa.array(column, pa.float64()) for name, column in rows.statistics.items()},
+            **{name: pa.array(column, pa.float64()) for name, column in {**rows.statistics, **more}.items()},
         }
     )
 
