@@ -16,15 +16,12 @@ from xtreme_dag.catalogue.entries import Catalogue, Dataset, Hub, Layout, Split,
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.yaml import read_yaml
+from xtreme_dag.formats import FORMATS
 
 __all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task", "load_catalogue", "read_catalogue"]
 
 FOLDER = Path(__file__).with_name("shipped")
 
-FORMATS = (
-    "pair_classification", "multiple_choice", "tagging", "span_qa", "parallel", "bitext_mining", "qa_retrieval",
-    "entity_linking", "plain_text", "parallel_text",
-)  # fmt: skip
 HEADS = ("classification", "multiple_choice", "tagging", "span", "embedding", "dual")
 GROUPS = ("classification", "tagging", "qa", "retrieval")
 USES = ("train", "select", "test")
@@ -111,7 +108,7 @@ def _dataset(name: str, entry: Mapping[str, Any], where: str) -> Dataset:
     return Dataset(
         name=name,
         title=entry["title"],
-        format=_one_of(entry["format"], FORMATS, f"{where}: format"),
+        format=_one_of(entry["format"], list(FORMATS), f"{where}: format"),
         labels=tuple(labels.split()) if isinstance(labels, str) else tuple(str(label) for label in labels),
         languages=codes,
         splits=splits,

@@ -1,45 +1,27 @@
-"""Scores a submission in the XTREME folder layout against a folder of labels."""
+"""A folder in the XTREME layout: its files, and their judgement against a folder of labels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.declaration import Format, Judge, Judged, Layout
 from xtreme_dag.scoring.averages import Listed, averages
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
-from xtreme_dag.submissions.judge import (
-    Judge,
-    Judged,
-    judge_choices,
-    judge_labels,
-    judge_linking,
-    judge_mlqa,
-    judge_pairs,
-    judge_retrieval,
-    judge_squad,
-)
-from xtreme_dag.submissions.judge_tags import judge_tags
-from xtreme_dag.submissions.layout import SUFFIXES, file_name
+
+Cell = tuple[str, str]
+"""A task and a language."""
 
 SHOWN = 5
-
-_JUDGES: Mapping[str, tuple[Judge, str]] = {
-    "pair_classification": (judge_labels, "accuracy"),
-    "parallel": (judge_labels, "accuracy"),
-    "multiple_choice": (judge_choices, "accuracy"),
-    "tagging": (judge_tags, "tagging"),
-    "bitext_mining": (judge_pairs, "mining"),
-    "entity_linking": (judge_linking, "ranking"),
-    "qa_retrieval": (judge_retrieval, "ranking"),
-    "span_qa": (judge_squad, "answers"),
-}
-# evaluate.py chooses the rules by the task's name; of the QA tasks MLQA alone has its own.
-_OWN_RULES: Mapping[str, Judge] = {"mlqa": judge_mlqa}
 # The mean of exact match and F1 is a figure of a task, not of a language, in evaluate.py.
 _UNREPORTED = ("em_f1_mean",)
 
@@ -50,37 +32,63 @@ class FolderTask:
 
     Attributes:
         name: the task, and its folder.
-        kind: format of its dataset.
-        suffix: of its files.
-        judge: reads two files.
-        family: family of metrics (`combine.FAMILIES`).
+        format: of its dataset.
+        layout: of the format.
         listed: languages and group.
     """
 
     name: str
-    kind: str
-    suffix: str
-    judge: Judge
-    family: str
+    format: Format
+    layout: Layout
     listed: Listed
+
+    @property
+    def family(self) -> str:
+        """Its family of metrics (`combine.FAMILIES`)."""
+        return self.layout.family
+
+    @property
+    def judge(self) -> Judge:
+        """What reads two of its files."""
+        return self.layout.judges.get(self.name, self.layout.judge)
+
+    def file(self, language: str) -> str:
+        """The name of a prediction or label file in the task's folder."""
+        return f"test-{language}.{self.layout.suffix}"
 
 
 def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
-    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them."""
+    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them.
+
+    Raises:
+        UserError: the format of one has no layout.
+    """
     catalogue = load_catalogue()
     tasks = {}
     for name in catalogue.benchmarks[benchmark]:
-        task, kind = catalogue.task(name), catalogue.dataset(name).format
-        judge, family = _JUDGES[kind]
-        tasks[name] = FolderTask(
-            name=name,
-            kind=kind,
-            suffix=SUFFIXES[kind],
-            judge=_OWN_RULES.get(name, judge),
-            family=family,
-            listed=Listed(languages=task.languages[benchmark], group=task.group),
-        )
+        task, format = catalogue.task(name), formats.get(catalogue.dataset(name).format)
+        if format.layout is None:
+            raise UserError(f"format {format.name} has no layout of files", where=f"task {name}")
+        listed = Listed(languages=task.languages[benchmark], group=task.group)
+        tasks[name] = FolderTask(name=name, format=format, layout=format.layout, listed=listed)
     return tasks
+
+
+def folder_files(benchmark: str) -> dict[Cell, str]:
+    """Task and language -> path of the file, for all that a benchmark lists."""
+    return {
+        (name, language): f"{name}/{task.file(language)}"
+        for name, task in folder_tasks(benchmark).items()
+        for language in task.listed.languages
+    }
+
+
+def asked_rows(table: pa.Table, format: Format) -> pa.Table:
+    """The rows of a canonical table that are examples: all, or the asking side of a two-sided table."""
+    if format.sides is None:
+        return table
+    asking = format.sides.asking
+    return table.filter(pa.array([side == asking for side in table["side"].to_pylist()], pa.bool_()))
 
 
 def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> dict[str, Any]:
@@ -114,6 +122,74 @@ def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> 
         )
     means = averages(figures, benchmark, {name: task.listed for name, task in tasks.items()})
     return {"benchmark": benchmark, "tasks": figures, "averages": means, "warnings": warnings}
+
+
+def read_submission(
+    predictions: Path,
+    labels: Path,
+    *,
+    benchmark: str = "xtreme",
+    canonical: Mapping[Cell, pa.Table] | None = None,
+) -> tuple[dict[Cell, pa.Table], list[str]]:
+    """Judges a submission folder, row by row.
+
+    Files without ids (labels, tags, Tatoeba) are matched to the canonical tables by their order, so that their rows
+    have the ids of our own runs. `score` is missing everywhere: a submission has none.
+
+    Args:
+        predictions: folder with `<task>/test-<language>.<suffix>`.
+        labels: likewise; `write.write_labels` makes one from canonical tables.
+        benchmark: `xtreme` or `xtreme-r`.
+        canonical: the test tables; without one, rows of files without ids are numbered from 0.
+
+    Returns:
+        Task and language -> columns `id`, `language`, `gold`, `prediction`, `score` and the `s_*` of its metric; and
+        what is amiss, in words.
+
+    Raises:
+        UserError: a file that cannot be scored, or a table with another number of rows.
+    """
+    tables: dict[Cell, pa.Table] = {}
+    warnings: list[str] = []
+    for task, language, judged in judge_tasks(folder_tasks(benchmark), predictions, labels, warnings):
+        cell, where = (task.name, language), f"{task.name}/{language}"
+        table = (canonical or {}).get(cell)
+        warnings += [f"{where}: {warning}" for warning in judged.warnings]
+        rows = judged if table is None else _identified(judged, task, table, where)
+        tables[cell] = _rows(rows, language)
+    if not tables:
+        raise UserError(f"no task of {benchmark} has both predictions and labels", where=str(predictions))
+    return tables, warnings
+
+
+def _identified(judged: Judged, task: FolderTask, table: pa.Table, where: str) -> Judged:
+    """The rows under the ids of the canonical table, where the files have no ids."""
+    if task.layout.identify is None:
+        return judged
+    try:
+        return task.layout.identify(judged, asked_rows(table, task.format)["id"].to_pylist())
+    except UserError as error:
+        raise UserError(error.what, where=where, fix=error.fix) from None
+
+
+def _rows(judged: Judged, language: str) -> pa.Table:
+    texts = {"id": judged.ids, "gold": judged.gold, "prediction": judged.predictions}
+    columns = {name: pa.array(map(_storable, column), pa.string()) for name, column in texts.items()}
+    size = len(judged.ids)
+    return pa.table(
+        {
+            "id": columns.pop("id"),
+            "language": pa.array([language] * size, pa.string()),
+            **columns,
+            "score": pa.array([math.nan] * size, pa.float32(), from_pandas=True),
+            **{name: pa.array(column, pa.float64()) for name, column in judged.statistics.items()},
+        }
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """The text without lone surrogates, which JSON can spell and no file can hold."""
+    return text if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def judge_tasks(
@@ -151,7 +227,7 @@ def _judge_languages(
         return
     missing: dict[str, list[str]] = {}
     for language in task.listed.languages:
-        files_of = {side: folder / file_name(language, task.suffix) for side, folder in sides.items()}
+        files_of = {side: folder / task.file(language) for side, folder in sides.items()}
         gaps = [side for side, path in files_of.items() if not path.exists()]
         if gaps:
             missing.setdefault(" and no ".join(gaps), []).append(language)
@@ -161,12 +237,12 @@ def _judge_languages(
         except UserError as error:
             errors.append(error)
     warnings += [f"{task.name}: no {what} for {', '.join(languages)}" for what, languages in missing.items()]
-    listed = {file_name(language, task.suffix) for language in task.listed.languages}
+    listed = {task.file(language) for language in task.listed.languages}
     extra = sorted(path.name for path in sides["predictions"].glob("test-*") if path.name not in listed)
     if extra:
         more = f" and {len(extra) - SHOWN} more" if len(extra) > SHOWN else ""
         warnings.append(
-            f"{task.name}: not scored, as the benchmark lists no such test-<language>.{task.suffix}: "
+            f"{task.name}: not scored, as the benchmark lists no such test-<language>.{task.layout.suffix}: "
             f"{', '.join(extra[:SHOWN])}{more}"
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xtreme_dag
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
 from xtreme_dag.catalogue.sources import Source as DataSource
 from xtreme_dag.catalogue.sources import open_source
@@ -24,6 +25,9 @@ HEAD_OF_FORMAT = {
     "plain_text": "mlm",
     "parallel_text": "mlm",
 }
+# What a format says that the stage functions use, which look it up by name.
+_PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
+_CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
 _TABLES = ("pyarrow",)
 _TOKENS = ("pyarrow", "tokenizers", "transformers")
 _LIMIT_SEED = 0
@@ -127,13 +131,14 @@ class Tables:
             self.stand_ins[label] = located.stand_in
         limit = self._study.data.limit.of(dataset.name, declared.use, split)
         facts = {"dataset": dataset.name, "language": language, "split": split}
-        content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
+        format = formats.get(dataset.format)
+        content = {"format": format.name, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
         prepare = self._graph.add(
             Stage(
                 kind="prepare",
                 name=f"prepare[{label}]",
                 function="xtreme_dag.data.prepare.prepare:prepare",
-                params={**located.params, **facts, **content},
+                params={**located.params, **facts, **content, "declared": format.facts(*_PREPARED)},
                 inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
                 libraries=_TABLES,
                 options=located.options,
@@ -147,7 +152,7 @@ class Tables:
                     kind="check",
                     name=f"check[{label}]",
                     function="xtreme_dag.contracts.check:check",
-                    params={**facts, "source": self.source.kind, "limit": limit},
+                    params={**facts, "source": self.source.kind, "limit": limit, "declared": format.facts(*_CHECKED)},
                     inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
                     libraries=("great-expectations", "pyarrow"),
                     gate=True,
