@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from xtreme_dag.formats.declaration import Format, Judged, Layout, Sides
+from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Sides
 from xtreme_dag.formats.layout import Unlabelled, as_lines, read_lines
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-
-def _predictions(rows: pa.Table, asked: pa.Table) -> str:
-    mined = zip(rows["id"].to_pylist(), rows["prediction"].to_pylist(), strict=True)
+def _predictions(rows: Columns, asked: Columns) -> str:
+    mined = zip(rows["id"], rows["prediction"], strict=True)
     return as_lines(f"{source}\t{target}" for source, targets in mined for target in (targets or "").split())
 
 
-def _gold(asked: pa.Table) -> str:
-    rows = zip(asked["id"].to_pylist(), asked["gold"].to_pylist(), strict=True)
+def _gold(asked: Columns) -> str:
+    rows = zip(asked["id"], asked["gold"], strict=True)
     pairs = [f"{source}\t{target}" for source, targets in rows for target in targets or ()]
     # XTREME's download takes the gold pairs of the test part away.
     if not pairs:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from xtreme_dag.scoring.columns import FloatArray
 
 
@@ -33,6 +31,9 @@ class Judged:
     warnings: Sequence[str] = field(default_factory=tuple)
 
 
+Columns = Mapping[str, list[Any]]
+"""Column -> the values of some rows."""
+
 Judge = Callable[[Path, Path, str], Judged]
 """Label file, prediction file and language -> rows. What makes evaluate.py fail is a `UserError`."""
 
@@ -54,8 +55,8 @@ class Layout:
 
     suffix: str
     family: str
-    predictions: Callable[[pa.Table, pa.Table], str]
-    gold: Callable[[pa.Table], str]
+    predictions: Callable[[Columns, Columns], str]
+    gold: Callable[[Columns], str]
     judge: Judge
     judges: Mapping[str, Judge] = field(default_factory=dict)
     identify: Callable[[Judged, Sequence[str]], Judged] | None = None

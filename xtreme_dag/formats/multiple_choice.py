@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.formats.declaration import Format, Judged, Layout, Translation
+from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
 from xtreme_dag.formats.judging import blanked, by_order, matched, same_number
 from xtreme_dag.formats.layout import as_lines, known, read_lines
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+
+def _predictions(rows: Columns, asked: Columns) -> str:
+    return as_lines(json.dumps({"label": int(choice)}) for choice in rows["prediction"])
 
 
-def _predictions(rows: pa.Table, asked: pa.Table) -> str:
-    return as_lines(json.dumps({"label": int(choice)}) for choice in rows["prediction"].to_pylist())
-
-
-def _gold(asked: pa.Table) -> str:
-    return as_lines(json.dumps({"label": label}) for label in known(asked["label"].to_pylist()))
+def _gold(asked: Columns) -> str:
+    return as_lines(json.dumps({"label": label}) for label in known(asked["label"]))
 
 
 def _read(path: Path) -> list[Hashable]:

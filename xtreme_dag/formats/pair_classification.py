@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from xtreme_dag.formats.declaration import Format, Layout, Translation
+from xtreme_dag.formats.declaration import Columns, Format, Layout, Translation
 from xtreme_dag.formats.judging import by_order, judge_labels
 from xtreme_dag.formats.layout import as_lines, known
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+
+def _predictions(rows: Columns, asked: Columns) -> str:
+    return as_lines(rows["prediction"])
 
 
-def _predictions(rows: pa.Table, asked: pa.Table) -> str:
-    return as_lines(rows["prediction"].to_pylist())
-
-
-def _gold(asked: pa.Table) -> str:
-    return as_lines(known(asked["label"].to_pylist()))
+def _gold(asked: Columns) -> str:
+    return as_lines(known(asked["label"]))
 
 
 FORMAT = Format(

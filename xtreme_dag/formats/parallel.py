@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.formats.declaration import Format, Judged, Layout
+from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout
 from xtreme_dag.formats.judging import judge_labels
 from xtreme_dag.formats.layout import as_lines
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-
-def _predictions(rows: pa.Table, asked: pa.Table) -> str:
+def _predictions(rows: Columns, asked: Columns) -> str:
     from xtreme_dag.scoring.tatoeba import sorted_rows
 
-    number = {name: row for row, name in enumerate(asked["id"].to_pylist())}
-    found = [number[name] for name in rows["prediction"].to_pylist()]
-    return as_lines(str(found[row]) for row in sorted_rows(asked["english"].to_pylist()))
+    number = {name: row for row, name in enumerate(asked["id"])}
+    found = [number[name] for name in rows["prediction"]]
+    return as_lines(str(found[row]) for row in sorted_rows(asked["english"]))
 
 
-def _gold(asked: pa.Table) -> str:
+def _gold(asked: Columns) -> str:
     from xtreme_dag.scoring.tatoeba import sorted_rows
 
-    return as_lines(map(str, sorted_rows(asked["english"].to_pylist())))
+    return as_lines(map(str, sorted_rows(asked["english"])))
 
 
 def _identify(judged: Judged, ids: Sequence[str]) -> Judged:

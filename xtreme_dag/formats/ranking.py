@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.formats.declaration import Judged
+from xtreme_dag.formats.declaration import Columns, Judged
 from xtreme_dag.formats.judging import blanked, doubled, ids_warnings, some
 from xtreme_dag.formats.layout import Unlabelled, as_json, read_mapping
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-
-def predictions(rows: pa.Table, asked: pa.Table) -> str:
+def predictions(rows: Columns, asked: Columns) -> str:
     """A file of ranked candidates."""
-    return as_json(dict(zip(rows["id"].to_pylist(), rows["candidates"].to_pylist(), strict=True)))
+    return as_json(dict(zip(rows["id"], rows["candidates"], strict=True)))
 
 
-def gold(asked: pa.Table) -> str:
+def gold(asked: Columns) -> str:
     """A file of right candidates."""
-    right = asked["gold"].to_pylist()
+    right = asked["gold"]
     if not all(right):
         raise Unlabelled
-    return as_json(dict(zip(asked["id"].to_pylist(), right, strict=True)))
+    return as_json(dict(zip(asked["id"], right, strict=True)))
 
 
 def gold_lists(labels: Path) -> tuple[dict[str, list[str]], list[str]]:

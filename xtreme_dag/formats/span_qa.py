@@ -10,29 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.formats.declaration import Format, Judged, Layout, Translation
+from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
 from xtreme_dag.formats.judging import ids_warnings, some
 from xtreme_dag.formats.layout import Unlabelled, as_json, read_json, read_mapping
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from xtreme_dag.scoring.columns import FloatArray
 
 
-def _predictions(rows: pa.Table, asked: pa.Table) -> str:
-    answers = zip(rows["id"].to_pylist(), rows["prediction"].to_pylist(), strict=True)
+def _predictions(rows: Columns, asked: Columns) -> str:
+    answers = zip(rows["id"], rows["prediction"], strict=True)
     return as_json({name: answer for name, answer in answers if answer is not None})
 
 
-def _gold(asked: pa.Table) -> str:
+def _gold(asked: Columns) -> str:
     paragraphs = []
-    for row in asked.to_pylist():
-        answers = [{"text": answer["text"], "answer_start": answer["start"]} for answer in row["answers"]]
-        if not answers:
+    rows = zip(*(asked[column] for column in ("id", "question", "context", "answers")), strict=True)
+    for name, question, context, right in rows:
+        if not right:
             raise Unlabelled
-        question = {"id": row["id"], "question": row["question"], "answers": answers}
-        paragraphs.append({"context": row["context"], "qas": [question]})
+        answers = [{"text": answer["text"], "answer_start": answer["start"]} for answer in right]
+        paragraphs.append({"context": context, "qas": [{"id": name, "question": question, "answers": answers}]})
     return as_json({"version": "1.1", "data": [{"title": "", "paragraphs": paragraphs}]})
 
 

@@ -6,15 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.formats.declaration import Format, Judged, Layout, Translation
+from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
 from xtreme_dag.formats.judging import BLANKED_FROM, blanked, by_order, byte_order_mark, numbers, some
 from xtreme_dag.formats.layout import as_lines, known, read_bytes, read_lines
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _SENTENCE = re.compile("((?:[^\\n]+\\n)*)\\n")
 
@@ -23,12 +20,12 @@ def _tag_lines(sentences: Iterable[Sequence[str]]) -> str:
     return "".join(as_lines([*tags, ""]) for tags in sentences)
 
 
-def _predictions(rows: pa.Table, asked: pa.Table) -> str:
-    return _tag_lines(tags.split() for tags in rows["prediction"].to_pylist())
+def _predictions(rows: Columns, asked: Columns) -> str:
+    return _tag_lines(tags.split() for tags in rows["prediction"])
 
 
-def _gold(asked: pa.Table) -> str:
-    return _tag_lines(known(asked["tags"].to_pylist()))
+def _gold(asked: Columns) -> str:
+    return _tag_lines(known(asked["tags"]))
 
 
 def read_sentences(path: Path) -> list[list[str]]:

@@ -15,7 +15,8 @@ from xtreme_dag.catalogue.miniworld_languages import ENGLISH, language
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
 from xtreme_dag.miniworld.grammar import question, sentence, text
-from xtreme_dag.miniworld.meanings import Event, part, randomness
+from xtreme_dag.miniworld.meanings import part, randomness
+from xtreme_dag.miniworld.world import Event
 from xtreme_dag.tables.canonical import SCHEMAS
 
 Rows = list[dict[str, Any]]

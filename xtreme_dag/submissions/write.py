@@ -55,7 +55,8 @@ def write_submission(
         if (task, language) not in canonical:
             raise UserError("there is no canonical table", where=where, fix="prepare the dataset first")
         asked = asked_rows(canonical[task, language], tasks[task].format)
-        text = tasks[task].layout.predictions(_in_order(table, asked["id"].to_pylist(), where), asked)
+        ordered = _in_order(table, asked["id"].to_pylist(), where)
+        text = tasks[task].layout.predictions(ordered.to_pydict(), asked.to_pydict())
         _write(out / wanted[task, language], text)
     missing = [path for cell, path in wanted.items() if cell not in predictions]
     content = {**metadata, "benchmark": benchmark, "files": len(predictions), "missing": missing}
@@ -85,7 +86,7 @@ def write_label_file(cell: Cell, table: pa.Table, out: Path) -> None:
     if format.layout is None:
         raise UserError(f"format {format.name} has no layout of files", where=f"task {task}")
     try:
-        text = format.layout.gold(asked_rows(table, format))
+        text = format.layout.gold(asked_rows(table, format).to_pydict())
     except Unlabelled:
         raise UserError("the table has rows without a label", where=f"{task}/{language}") from None
     _write(out / task / f"test-{language}.{format.layout.suffix}", text)

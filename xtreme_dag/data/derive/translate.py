@@ -18,7 +18,6 @@ from xtreme_dag import formats
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.derive.losses import Losses, Translate, translated_once
-from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
 
 
@@ -44,14 +43,13 @@ def translate_by_lexicon(
     lexicon = Lexicon(str(params["language"]))
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
-    format = formats.get(params["format"])
-    follows = format.translation.follows if format.translation else ""
-    if follows == "words":
+    kind = str(params["format"])
+    if _follows(kind) == "words":
         rows = lexicon.sentences(table.to_pylist())
-    elif follows == "answers":
+    elif _follows(kind) == "answers":
         rows = lexicon.questions(table.to_pylist(), losses)
     else:
-        rows = plain_rows(table.to_pylist(), format, lexicon.texts)
+        rows = plain_rows(table.to_pylist(), kind, lexicon.texts)
     return write_translation(rows, table, params, losses, context, {"unknown_words": lexicon.unknown})
 
 
@@ -84,11 +82,11 @@ def translate_by_model(
     )
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
-    format = formats.get(params["format"])
-    if format.translation and format.translation.follows == "answers":
+    kind = str(params["format"])
+    if _follows(kind) == "answers":
         rows = answered_rows(table.to_pylist(), translate, losses)
     else:
-        rows = plain_rows(table.to_pylist(), format, translate)
+        rows = plain_rows(table.to_pylist(), kind, translate)
     return write_translation(rows, table, params, losses, context, {})
 
 
@@ -101,16 +99,22 @@ def sampled(table: pa.Table, rows: int | None) -> pa.Table:
     return table.take(pa.array(sorted(order[:rows])))
 
 
-def plain_rows(rows: list[dict[str, Any]], format: Format, translate: Translate) -> list[dict[str, Any]]:
+def _follows(kind: str) -> str:
+    translation = formats.get(kind).translation
+    return translation.follows if translation else ""
+
+
+def plain_rows(rows: list[dict[str, Any]], kind: str, translate: Translate) -> list[dict[str, Any]]:
     """Rows with every text translated; labels are untouched, each text is translated once.
 
     Raises:
         UserError: the format cannot be translated so.
     """
+    format = formats.get(kind)
     translation = format.translation
     if translation is None or translation.follows:
         able = ", ".join(name for name, each in formats.FORMATS.items() if each.translation)
-        raise UserError(f"a table of format {format.name} cannot be translated", fix=f"formats that can: {able}")
+        raise UserError(f"a table of format {kind} cannot be translated", fix=f"formats that can: {able}")
     lists = [name for name in translation.texts if format.columns[name] != "string"]
     single = [name for name in translation.texts if name not in lists]
     texts = dict.fromkeys(row[name] for row in rows for name in single if row[name])

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag import formats
 from xtreme_dag.core.errors import nearest
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.formats.declaration import Format
@@ -27,7 +28,7 @@ class Assembled:
     read: int
 
 
-def assemble(chunks: Iterator[Chunk], format: Format, options: Mapping[str, Any], place: Place) -> Iterator[Assembled]:
+def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], place: Place) -> Iterator[Assembled]:
     """Numbers, selects, checks and types the examples of a reader, a piece at a time.
 
     An example without an id of its own is called after its split and its row, counted over all that was read: the same
@@ -35,7 +36,7 @@ def assemble(chunks: Iterator[Chunk], format: Format, options: Mapping[str, Any]
 
     Args:
         chunks: what the reader yields.
-        format: of the table.
+        kind: canonical format.
         options: `part`: which share of the examples is taken; `{rows: g, of: n, keep: [...]}` puts runs of g rows
             together, `{column: name, of: n, keep: [...]}` all rows with the same text.
         place: dataset, language, split, label set.
@@ -43,6 +44,7 @@ def assemble(chunks: Iterator[Chunk], format: Format, options: Mapping[str, Any]
     Raises:
         UserError: a label outside the label set, or a value of the wrong type.
     """
+    format = formats.get(kind)
     schema = schema_of(format)
     part = options.get("part")
     batches: list[pa.RecordBatch] = []

@@ -19,8 +19,7 @@ from xtreme_dag.data.prepare.assemble import Assembled, assemble
 from xtreme_dag.data.prepare.limit import limited
 from xtreme_dag.data.readers.dispatch import read
 from xtreme_dag.data.readers.files import Chunk, Place
-from xtreme_dag.formats.declaration import Format
-from xtreme_dag.tables.canonical import row_groups, schema_of, write_tables
+from xtreme_dag.tables.canonical import SCHEMAS, row_groups, write_tables
 
 
 def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -28,8 +27,7 @@ def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stag
 
     Args:
         params: `Located.params` (`reader`, `options`, `labelled`, `whole`), `dataset`, `language`, `split`, `format`,
-            `labels` (list), `limit` (rows, or null for all), `limit_seed`. `declared` (what the format says) is only
-            for the key.
+            `labels` (list), `limit` (rows, or null for all), `limit_seed`; `declared`, what the format says, for the key.
         inputs: `Located.files`: name -> raw file. Empty for the miniworld and the hub.
         context: the stage's surroundings; `options`: `hub_cache`, `hub_offline`.
 
@@ -78,14 +76,13 @@ class Tally:
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
         self._names: Counter[str] | None = Counter() if params.get("options", {}).get("derive_ids") else None
-        self._format = formats.get(params["format"])
-        self._content = content_counts(schema_of(self._format).empty_table(), self._format)
+        self._content = content_counts(SCHEMAS[params["format"]].empty_table(), params["format"])
         self.read = self.rows = 0
 
     def add(self, table: pa.Table) -> None:
         """Counts a piece of the table."""
         self.rows += len(table)
-        for name, found in content_counts(table, self._format).items():
+        for name, found in content_counts(table, self._params["format"]).items():
             self._content[name] += found
         if self._names is not None:
             self._names.update(name.rpartition("-")[0] for name in table["id"].to_pylist())
@@ -124,10 +121,10 @@ def _tallied(
         split=params["split"],
         labels=tuple(params.get("labels") or ()),
     )
-    limit, format = params.get("limit"), formats.get(params["format"])
-    held = [schema_of(format).empty_table()]
+    limit, kind = params.get("limit"), params["format"]
+    held = [SCHEMAS[kind].empty_table()]
     try:
-        for piece in _pieces(params, inputs, format, place, options):
+        for piece in _pieces(params, inputs, place, options):
             tally.read += piece.read
             if limit is None:
                 tally.add(piece.table)
@@ -140,52 +137,48 @@ def _tallied(
             f"not in the form that its reader {params['reader']!r} knows: {type(error).__name__}: {error}",
             where=f"{place.dataset}/{place.language}/{place.split}, {files or 'no file'}",
         ) from error
-    rest = limited(pa.concat_tables(held), format.name, limit, params.get("limit_seed", 0))
+    rest = limited(pa.concat_tables(held), kind, limit, params.get("limit_seed", 0))
     tally.add(rest)
     yield rest
 
 
 def _pieces(
-    params: Mapping[str, Any], inputs: Mapping[str, Path], format: Format, place: Place, settings: Mapping[str, Any]
+    params: Mapping[str, Any], inputs: Mapping[str, Path], place: Place, settings: Mapping[str, Any]
 ) -> Iterator[Assembled]:
     reader, options = params["reader"], params.get("options", {})
     if reader == "miniworld":
-        table = _generated(options, format, place)
+        table = _generated(options, params["format"], place)
         return iter([Assembled(table=table, read=len(table))])
     if reader == "union":
-        return _union(options["parts"], inputs, format, place, settings)
+        return _union(options["parts"], inputs, params["format"], place, settings)
     if reader == "hub":
-        return assemble(_fetched(options, place, settings), format, options, place)
-    return assemble(read(reader, inputs, options, place), format, options, place)
+        return assemble(_fetched(options, place, settings), params["format"], options, place)
+    return assemble(read(reader, inputs, options, place), params["format"], options, place)
 
 
 def _union(
-    parts: list[Mapping[str, Any]],
-    inputs: Mapping[str, Path],
-    format: Format,
-    place: Place,
-    settings: Mapping[str, Any],
+    parts: list[Mapping[str, Any]], inputs: Mapping[str, Path], kind: str, place: Place, settings: Mapping[str, Any]
 ) -> Iterator[Assembled]:
     """The parts one after the other; a part's dataset is put before its ids, so that ids stay unique."""
     for number, part in enumerate(parts):
         mark = f"{number}."
         files = {name.removeprefix(mark): path for name, path in inputs.items() if name.startswith(mark)}
         origin = replace(place, dataset=part["dataset"], split=part["split"])
-        for made in _pieces(part, files, format, origin, settings):
+        for made in _pieces({**part, "format": kind}, files, origin, settings):
             ids = pc.binary_join_element_wise(part["dataset"], made.table["id"], ":").combine_chunks()
             split = pa.repeat(pa.scalar(place.split, pa.string()), len(made.table))
             columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
-            yield Assembled(table=pa.table(columns, schema=schema_of(format)), read=made.read)
+            yield Assembled(table=pa.table(columns, schema=SCHEMAS[kind]), read=made.read)
 
 
-def _generated(options: Mapping[str, Any], format: Format, place: Place) -> pa.Table:
+def _generated(options: Mapping[str, Any], kind: str, place: Place) -> pa.Table:
     from xtreme_dag.miniworld.source import table
 
     made = table(
-        format.name, dataset=place.dataset, language=place.language, split=place.split,
+        kind, dataset=place.dataset, language=place.language, split=place.split,
         rows=options["rows"], seed=options["seed"], labels=place.labels,
     )  # fmt: skip
-    return made.cast(schema_of(format))
+    return made.cast(SCHEMAS[kind])
 
 
 def _fetched(options: Mapping[str, Any], place: Place, settings: Mapping[str, Any]) -> Iterator[Chunk]:
@@ -195,16 +188,14 @@ def _fetched(options: Mapping[str, Any], place: Place, settings: Mapping[str, An
     return read_hub(options, place, cache=cache, offline=offline)
 
 
-def content_counts(table: pa.Table, format: Format) -> dict[str, Any]:
+def content_counts(table: pa.Table, kind: str) -> dict[str, Any]:
     """What the format counts: the number of words of a column, or how often each of its values occurs."""
-    return {
-        entry: _counts(table[name], numbers=format.columns[name] != "words") for entry, name in format.counted.items()
-    }
-
-
-def _counts(values: pa.ChunkedArray, *, numbers: bool) -> Counter[str] | int:
-    if pa.types.is_list(values.type):
-        values = pc.list_flatten(values)
-    if not numbers:
-        return len(values)
-    return Counter({str(entry["values"]): entry["counts"] for entry in pc.value_counts(values).to_pylist()})
+    format = formats.get(kind)
+    made: dict[str, Any] = {}
+    for entry, name in format.counted.items():
+        values = pc.list_flatten(table[name]) if pa.types.is_list(table[name].type) else table[name]
+        if format.columns[name] == "words":
+            made[entry] = len(values)
+        else:
+            made[entry] = Counter({str(one["values"]): one["counts"] for one in pc.value_counts(values).to_pylist()})
+    return made
