@@ -17,7 +17,8 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.derive.translate import plain_rows
 from xtreme_dag.data.prepare.prepare import prepare
-from xtreme_dag.submissions.folder import read_submission, score_folder
+from xtreme_dag.submissions.folder import score_folder
+from xtreme_dag.submissions.read import read_submission
 from xtreme_dag.submissions.write import write_labels, write_submission
 from xtreme_dag.tables.canonical import SCHEMAS, read_table
 

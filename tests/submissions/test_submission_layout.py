@@ -10,7 +10,8 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.scoring import accuracy, mining, ranking, squad, tagging
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
-from xtreme_dag.submissions.folder import folder_tasks, read_submission, score_folder
+from xtreme_dag.submissions.folder import folder_tasks, score_folder
+from xtreme_dag.submissions.read import read_submission
 from xtreme_dag.submissions.write import write_labels, write_submission
 from xtreme_dag.tables.canonical import SCHEMAS
 

@@ -228,16 +228,16 @@ def _with_gold(table: pa.Table, rows: Path) -> pa.Table:
 
 
 def _predictions(home: Home, cells: Mapping[Cell, Evaluation]) -> Tables:
-    paths = {cell: home.root / row.artifact / _ROWS for cell, row in cells.items()}
-    return Tables(paths, lambda cell: _with_candidates(paths[cell]))
-
-
-def _with_candidates(path: Path) -> pa.Table:
     """Rows of `predictions.parquet`, and `candidates`: what stands in `prediction`, taken apart at its blanks."""
-    # Not the dataset reader: it would take the folders of the store for partitions.
-    table = pq.ParquetFile(path).read()
-    ranked = [(names or "").split() for names in table["prediction"].to_pylist()]
-    return table.append_column("candidates", pa.array(ranked, pa.list_(pa.string())))
+    paths = {cell: home.root / row.artifact / _ROWS for cell, row in cells.items()}
+
+    def read(cell: Cell) -> pa.Table:
+        # Not the dataset reader: it would take the folders of the store for partitions.
+        table = pq.ParquetFile(paths[cell]).read()
+        ranked = [(names or "").split() for names in table["prediction"].to_pylist()]
+        return table.append_column("candidates", pa.array(ranked, pa.list_(pa.string())))
+
+    return Tables(paths, read)
 
 
 def _metadata(landing: Landing, condition: str, seed: int, cells: Mapping[Cell, Evaluation]) -> dict[str, Any]:

@@ -1,14 +1,11 @@
-"""A folder in the XTREME layout: its files, and their judgement against a folder of labels."""
+"""A folder in the XTREME layout: its files, and their scores against a folder of labels."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import load_catalogue
@@ -83,14 +80,6 @@ def folder_files(benchmark: str) -> dict[Cell, str]:
     }
 
 
-def asked_rows(table: pa.Table, format: Format) -> pa.Table:
-    """The rows of a canonical table that are examples: all, or the asking side of a two-sided table."""
-    if format.sides is None:
-        return table
-    asking = format.sides.asking
-    return table.filter(pa.array([side == asking for side in table["side"].to_pylist()], pa.bool_()))
-
-
 def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> dict[str, Any]:
     """Scores every task and language that both folders have.
 
@@ -122,74 +111,6 @@ def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> 
         )
     means = averages(figures, benchmark, {name: task.listed for name, task in tasks.items()})
     return {"benchmark": benchmark, "tasks": figures, "averages": means, "warnings": warnings}
-
-
-def read_submission(
-    predictions: Path,
-    labels: Path,
-    *,
-    benchmark: str = "xtreme",
-    canonical: Mapping[Cell, pa.Table] | None = None,
-) -> tuple[dict[Cell, pa.Table], list[str]]:
-    """Judges a submission folder, row by row.
-
-    Files without ids (labels, tags, Tatoeba) are matched to the canonical tables by their order, so that their rows
-    have the ids of our own runs. `score` is missing everywhere: a submission has none.
-
-    Args:
-        predictions: folder with `<task>/test-<language>.<suffix>`.
-        labels: likewise; `write.write_labels` makes one from canonical tables.
-        benchmark: `xtreme` or `xtreme-r`.
-        canonical: the test tables; without one, rows of files without ids are numbered from 0.
-
-    Returns:
-        Task and language -> columns `id`, `language`, `gold`, `prediction`, `score` and the `s_*` of its metric; and
-        what is amiss, in words.
-
-    Raises:
-        UserError: a file that cannot be scored, or a table with another number of rows.
-    """
-    tables: dict[Cell, pa.Table] = {}
-    warnings: list[str] = []
-    for task, language, judged in judge_tasks(folder_tasks(benchmark), predictions, labels, warnings):
-        cell, where = (task.name, language), f"{task.name}/{language}"
-        table = (canonical or {}).get(cell)
-        warnings += [f"{where}: {warning}" for warning in judged.warnings]
-        rows = judged if table is None else _identified(judged, task, table, where)
-        tables[cell] = _rows(rows, language)
-    if not tables:
-        raise UserError(f"no task of {benchmark} has both predictions and labels", where=str(predictions))
-    return tables, warnings
-
-
-def _identified(judged: Judged, task: FolderTask, table: pa.Table, where: str) -> Judged:
-    """The rows under the ids of the canonical table, where the files have no ids."""
-    if task.layout.identify is None:
-        return judged
-    try:
-        return task.layout.identify(judged, asked_rows(table, task.format)["id"].to_pylist())
-    except UserError as error:
-        raise UserError(error.what, where=where, fix=error.fix) from None
-
-
-def _rows(judged: Judged, language: str) -> pa.Table:
-    texts = {"id": judged.ids, "gold": judged.gold, "prediction": judged.predictions}
-    columns = {name: pa.array(map(_storable, column), pa.string()) for name, column in texts.items()}
-    size = len(judged.ids)
-    return pa.table(
-        {
-            "id": columns.pop("id"),
-            "language": pa.array([language] * size, pa.string()),
-            **columns,
-            "score": pa.array([math.nan] * size, pa.float32(), from_pandas=True),
-            **{name: pa.array(column, pa.float64()) for name, column in judged.statistics.items()},
-        }
-    )
-
-
-def _storable(text: str | None) -> str | None:
-    """The text without lone surrogates, which JSON can spell and no file can hold."""
-    return text if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def judge_tasks(

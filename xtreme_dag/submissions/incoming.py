@@ -7,13 +7,12 @@ import re
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
@@ -47,11 +46,12 @@ from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import FAMILIES, values
 from xtreme_dag.study.conditions import NAME
 from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, test_tables, write_known_labels
-from xtreme_dag.submissions.folder import Cell, FolderTask, folder_files, folder_tasks, read_submission
+from xtreme_dag.submissions.folder import Cell, FolderTask, folder_files, folder_tasks
+from xtreme_dag.submissions.read import read_submission
 from xtreme_dag.submissions.write import METADATA
 from xtreme_dag.tables.predictions import write_json, write_parquet
 
-_JUDGE = "xtreme_dag.submissions.folder:read_submission"
+_JUDGE = "xtreme_dag.submissions.read:read_submission"
 _SUFFIXES = (".tsv", ".json", ".jsonl")
 _LISTS = ("evaluations", "files", "missing")
 
@@ -252,17 +252,15 @@ def _link_labels(labels: Path, tables: Iterable[Cell], files: Mapping[Cell, str]
 
 def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:
     """What `scores.json` of an evaluation says."""
-    family = FAMILIES[folder_tasks(benchmark)[cell[0]].family]
-    columns = {name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")}
-    sums = column_sums({name: np.asarray(column, dtype=np.float64) for name, column in columns.items()})
-    metrics = values(folder_tasks(benchmark)[cell[0]].family, sums)
+    family = folder_tasks(benchmark)[cell[0]].family
+    sums = column_sums({name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")})
     return {
         "task": cell[0],
         "language": cell[1],
         "split": SPLIT,
         "n": rows.num_rows,
-        "metrics": {name: float(value) for name, value in metrics.items()},
-        "primary": family.primary,
+        "metrics": {name: float(value) for name, value in values(family, sums).items()},
+        "primary": FAMILIES[family].primary,
         "benchmark": benchmark,
     }
 
@@ -310,8 +308,9 @@ def _commit(
 
 def _judged_by(task: FolderTask, keys: Keys) -> dict[str, str]:
     """The functions of its format that judge a task -> digest of their code: the key of `_JUDGE` does not count them."""
+    functions: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
     digests = {}
-    for function in filter(None, (task.judge, task.layout.identify)):
+    for function in functions:
         name = f"{function.__module__}:{function.__qualname__}"
         try:
             digests[name] = keys.code_digest(name)

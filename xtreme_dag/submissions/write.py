@@ -15,8 +15,9 @@ import pyarrow as pa
 from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.declaration import Format
 from xtreme_dag.formats.layout import Unlabelled, as_json
-from xtreme_dag.submissions.folder import Cell, asked_rows, folder_files, folder_tasks
+from xtreme_dag.submissions.folder import Cell, folder_files, folder_tasks
 
 METADATA = "metadata.json"
 
@@ -90,6 +91,14 @@ def write_label_file(cell: Cell, table: pa.Table, out: Path) -> None:
     except Unlabelled:
         raise UserError("the table has rows without a label", where=f"{task}/{language}") from None
     _write(out / task / f"test-{language}.{format.layout.suffix}", text)
+
+
+def asked_rows(table: pa.Table, format: Format) -> pa.Table:
+    """The rows of a canonical table that are examples: all, or the asking side of a two-sided table."""
+    if format.sides is None:
+        return table
+    asking = format.sides.asking
+    return table.filter(pa.array([side == asking for side in table["side"].to_pylist()], pa.bool_()))
 
 
 def _empty(out: Path) -> None:
