@@ -39,10 +39,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xtreme_dag.formats.tagging import judge_tags
 from xtreme_dag.scoring import lareqa, mlqa, squad, tagging
 from xtreme_dag.scoring.columns import FloatArray, column_sums
 from xtreme_dag.scoring.combine import values
-from xtreme_dag.submissions.judge_tags import judge_tags
 
 Tags = list[list[str]]
 Reading = dict[str, float]

@@ -12,13 +12,12 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from tests.scoring.hostile_answers import disturbed_tags
 from tests.scoring.real_files import gold_tags
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.tagging import judge_tags, read_sentences, read_tag_lines
 from xtreme_dag.scoring import tagcodes, tagging
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
 from xtreme_dag.scoring.tagcodes import TagCodes
 from xtreme_dag.scoring.tagging import first_mismatch, statistics
-from xtreme_dag.submissions.judge_tags import judge_tags
-from xtreme_dag.submissions.layout import read_sentences, read_tag_lines
 
 IOB2 = ["O", *(f"{p}-{kind}" for p in "BI" for kind in ("PER", "ORG", "LOC"))]
 UPOS = [

@@ -12,12 +12,16 @@ from tests.scoring.official_rules import squad_v2_best_threshold
 from tests.scoring.real_files import gold_tags, text_of
 from tests.scoring.test_fidelity_figures import encode, pooled_questions, tatoeba_sides
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.bitext_mining import judge_pairs
+from xtreme_dag.formats.entity_linking import judge_linking
+from xtreme_dag.formats.judging import judge_labels
+from xtreme_dag.formats.multiple_choice import judge_choices
+from xtreme_dag.formats.span_qa import judge_squad
+from xtreme_dag.formats.tagging import judge_tags
 from xtreme_dag.scoring import lareqa, mining, squad_v2
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
 from xtreme_dag.scoring.tatoeba import sorted_rows
-from xtreme_dag.submissions.judge import judge_choices, judge_labels, judge_linking, judge_pairs, judge_squad
-from xtreme_dag.submissions.judge_tags import judge_tags
 
 pytestmark = pytest.mark.real
 CLOSE = 0.005

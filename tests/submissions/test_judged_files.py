@@ -6,19 +6,16 @@ import re
 import pytest
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.bitext_mining import judge_pairs
+from xtreme_dag.formats.entity_linking import judge_linking
+from xtreme_dag.formats.judging import judge_labels
+from xtreme_dag.formats.multiple_choice import judge_choices
+from xtreme_dag.formats.qa_retrieval import judge_retrieval
+from xtreme_dag.formats.span_qa import judge_mlqa, judge_squad
+from xtreme_dag.formats.tagging import judge_tags
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
 from xtreme_dag.submissions.folder import score_folder
-from xtreme_dag.submissions.judge import (
-    judge_choices,
-    judge_labels,
-    judge_linking,
-    judge_mlqa,
-    judge_pairs,
-    judge_retrieval,
-    judge_squad,
-)
-from xtreme_dag.submissions.judge_tags import judge_tags
 
 
 @pytest.fixture

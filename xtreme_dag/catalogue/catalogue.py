@@ -6,9 +6,10 @@ The keys of an entry are explained in docs/howto-add-a-dataset.md. This module i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -16,25 +17,18 @@ from xtreme_dag.catalogue.entries import Catalogue, Dataset, Hub, Layout, Split,
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.yaml import read_yaml
+from xtreme_dag.formats import FORMATS
 
 __all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task", "load_catalogue", "read_catalogue"]
 
 FOLDER = Path(__file__).with_name("shipped")
 
-FORMATS = (
-    "pair_classification", "multiple_choice", "tagging", "span_qa", "parallel", "bitext_mining", "qa_retrieval",
-    "entity_linking", "plain_text", "parallel_text",
-)  # fmt: skip
 HEADS = ("classification", "multiple_choice", "tagging", "span", "embedding", "dual")
 GROUPS = ("classification", "tagging", "qa", "retrieval")
 USES = ("train", "select", "test")
 BENCHMARKS = ("xtreme", "xtreme-r")
-DATASET_KEYS = {"title", "format", "labels", "languages", "splits", "hub", "licence", "citation", "homepage", "parallel",
-                "tokenisation", "notes", "get", "target"}  # fmt: skip
-SPLIT_KEYS = {"use", "languages", "counts", "layouts", "hub", "labelled", "notes", "union"}
-LAYOUT_KEYS = {"reader", "files", "options", "languages", "requires", "stand_in", "optional", "notes"}
-HUB_KEYS = {"id", "revision", "config", "split", "reader", "options", "files", "languages", "stand_in"}
-TARGET_KEYS = {"head", "metric", "metrics", "group", "train", "select", "test", "languages", "notes"}
+REQUIRED = ("title", "format", "languages", "splits", "licence", "citation")  # keys of a dataset
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
@@ -56,7 +50,6 @@ def read_catalogue(folders: Iterable[Path]) -> Catalogue:
         if name in datasets:
             raise UserError(f"dataset {name!r} is in the catalogue twice", where=str(path))
         entry = _load(path)
-        _known(entry, DATASET_KEYS, path.name)
         datasets[name] = _dataset(name, entry, path.name)
         if "target" in entry:
             tasks[name] = _task(datasets[name], entry["target"], f"{path.name}: target")
@@ -81,10 +74,17 @@ def _load(path: Path) -> dict[str, Any]:
     return entry
 
 
-def _known(entry: Mapping[str, Any], keys: set[str], where: str) -> None:
+def _known(kind: type, entry: Mapping[str, Any], where: str, *more: str) -> None:
+    """Refuses keys that are no fields of a class of `entries`."""
+    valid = {field.name for field in fields(kind)} - {"name"} | {*more}
     for key in entry:
-        if key not in keys:
-            raise UserError(f"unknown key {key!r}", where=where, fix=nearest(str(key), keys))
+        if key not in valid:
+            raise UserError(f"unknown key {key!r}", where=where, fix=nearest(str(key), valid))
+
+
+def _made(kind: type[T], entry: Mapping[str, Any], **made: Any) -> T:
+    """An entry as one of the classes of `entries`; lists become tuples, `made` are fields that it has otherwise."""
+    return kind(**{**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}, **made})
 
 
 def _one_of(value: str, valid: Sequence[str], where: str) -> str:
@@ -101,96 +101,74 @@ def _codes(value: Sequence[str] | str, where: str) -> tuple[str, ...]:
 
 
 def _dataset(name: str, entry: Mapping[str, Any], where: str) -> Dataset:
-    for key in ("title", "format", "languages", "splits", "licence", "citation"):
+    _known(Dataset, entry, where, "hub", "target")
+    for key in REQUIRED:
         if key not in entry:
             raise UserError(f"key {key!r} is missing", where=where)
     codes = _codes(entry["languages"], f"{where}: languages")
     labels = entry.get("labels", "")
     hub = entry.get("hub", {})
-    splits = {key: _split(key, value, codes, hub, f"{where}: splits.{key}") for key, value in entry["splits"].items()}
-    return Dataset(
+    return _made(
+        Dataset,
+        {key: value for key, value in entry.items() if key not in ("hub", "target")},
         name=name,
-        title=entry["title"],
-        format=_one_of(entry["format"], FORMATS, f"{where}: format"),
+        format=_one_of(entry["format"], list(FORMATS), f"{where}: format"),
         labels=tuple(labels.split()) if isinstance(labels, str) else tuple(str(label) for label in labels),
         languages=codes,
-        splits=splits,
-        parallel=bool(entry.get("parallel", False)),
-        **{key: str(entry.get(key, "")) for key in
-           ("licence", "citation", "homepage", "tokenisation", "notes", "get")},
-    )  # fmt: skip
+        splits={
+            key: _split(key, value, codes, hub, f"{where}: splits.{key}") for key, value in entry["splits"].items()
+        },
+    )
 
 
 def _split(name: str, entry: Mapping[str, Any], codes: tuple[str, ...], hub: Mapping[str, Any], where: str) -> Split:
-    _known(entry, SPLIT_KEYS, where)
-    own = entry.get("hub")
+    _known(Split, entry, where)
+    own, counts = entry.get("hub"), entry.get("counts", {})
     if own is not None:
-        own = {**own, "options": {**hub.get("options", {}), **own.get("options", {})}}
-    counts = entry.get("counts", {})
-    return Split(
+        own = {**hub, **own, "options": {**hub.get("options", {}), **own.get("options", {})}}
+    return _made(
+        Split,
+        entry,
         name=name,
         use=_one_of(entry.get("use", ""), USES, f"{where}.use"),
         languages=_codes(entry["languages"], f"{where}.languages") if "languages" in entry else codes,
-        counts={"all": counts} if isinstance(counts, int) else dict(counts),
+        counts={"all": counts} if isinstance(counts, int) else counts,
         layouts=tuple(_layout(layout, f"{where}.layouts") for layout in entry.get("layouts", ())),
-        hub=None if own is None else _hub({**hub, **own}, f"{where}.hub"),
-        labelled=bool(entry.get("labelled", True)),
+        hub=None if own is None else _hub(own, f"{where}.hub"),
         union=tuple(TableRef(**ref) for ref in entry.get("union", ())),
-        notes=entry.get("notes", ""),
     )
 
 
 def _layout(entry: Mapping[str, Any], where: str) -> Layout:
-    _known(entry, LAYOUT_KEYS, where)
-    return Layout(
-        reader=entry["reader"],
-        files=dict(entry["files"]),
-        options=dict(entry.get("options", {})),
-        languages=_codes(entry.get("languages", ()), f"{where}.languages"),
-        requires=tuple(entry.get("requires", ())),
-        optional=tuple(entry.get("optional", ())),
-        stand_in=entry.get("stand_in"),
-        notes=entry.get("notes", ""),
-    )
+    _known(Layout, entry, where)
+    return _made(Layout, entry, languages=_codes(entry.get("languages", ()), f"{where}.languages"))
 
 
 def _hub(entry: Mapping[str, Any], where: str) -> Hub:
-    _known(entry, HUB_KEYS, where)
+    _known(Hub, entry, where)
     revision = entry.get("revision")
     if revision is not None and (len(revision) != 40 or set(revision) - set("0123456789abcdef")):
         raise UserError(f"revision {revision!r} is not a commit of 40 hexadecimal digits", where=where)
-    return Hub(
-        id=entry["id"],
-        revision=revision,
-        config=entry.get("config"),
-        split=entry.get("split", ""),
-        files=dict(entry.get("files", {})),
-        reader=entry.get("reader", ""),
-        options=dict(entry.get("options", {})),
-        languages=_codes(entry.get("languages", ()), f"{where}.languages"),
-        stand_in=entry.get("stand_in"),
-    )
+    return _made(Hub, entry, languages=_codes(entry.get("languages", ()), f"{where}.languages"))
 
 
 def _task(dataset: Dataset, entry: Mapping[str, Any], where: str) -> Task:
-    _known(entry, TARGET_KEYS | {"before"}, where)
-    by_benchmark = {
-        _one_of(name, BENCHMARKS, f"{where}.languages"): _codes(codes, f"{where}.languages.{name}")
-        for name, codes in entry["languages"].items()
-    }
+    _known(Task, entry, where)
     test = entry["test"]
-    return Task(
+    return _made(
+        Task,
+        entry,
         name=dataset.name,
         head=_one_of(entry["head"], HEADS, f"{where}.head"),
-        metric=entry["metric"],
         group=_one_of(entry["group"], GROUPS, f"{where}.group"),
         train=TableRef(**entry["train"]) if entry.get("train") else None,
         select=TableRef(**entry["select"]) if entry.get("select") else None,
         test=TableRef(**test) if isinstance(test, dict) else TableRef(dataset=dataset.name, split=test),
-        languages=by_benchmark,
+        languages={
+            _one_of(name, BENCHMARKS, f"{where}.languages"): _codes(codes, f"{where}.languages.{name}")
+            for name, codes in entry["languages"].items()
+        },
         before=tuple(TableRef(**ref) for ref in entry.get("before", ())),
-        metrics=tuple(entry.get("metrics", ())),
-        notes=entry.get("notes", ""),
     )
 
 

@@ -107,7 +107,7 @@ class Dataset:
     Attributes:
         name: the name of its file in the catalogue.
         title: its full name.
-        format: the canonical format, one of `FORMATS`.
+        format: the canonical format, a name of `xtreme_dag.formats`.
         labels: the label set in XTREME's order, or empty where the format has none or it is open.
         languages: ISO codes.
         splits: by name.

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import StoredTable
 
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]  # positions of rows in a table
@@ -96,21 +97,13 @@ def same(value: bool, table: pa.Table) -> pa.Array:
     return pa.array(np.full(len(table), value))
 
 
-# Columns that `shown` may look at.
-SHOWN = ("side", "words", "choices", "text_a", "context", "text")
-
-
-def shown(table: pa.Table, kind: str) -> pa.Array:
+def shown(table: pa.Table, format: Format) -> pa.Array:
     """The texts that show the language of a table, one a row; empty where a row shows none."""
-    if kind == "tagging":
-        return pc.binary_join(flat(table, "words"), " ")
-    if kind == "multiple_choice":
-        return pc.list_element(flat(table, "choices"), 0)
-    if kind == "bitext_mining":
-        return pc.if_else(pc.equal(flat(table, "side"), "foreign"), flat(table, "text"), pa.scalar("", pa.string()))
-    if kind == "entity_linking":
-        return pc.if_else(pc.equal(flat(table, "side"), "mention"), flat(table, "context"), pa.scalar("", pa.string()))
-    for name in ("text_a", "context", "text"):
-        if name in table.column_names and kind != "qa_retrieval":
-            return flat(table, name)
-    return flat(table, "text")
+    texts = flat(table, format.shown)
+    if format.columns[format.shown] == "words":
+        return pc.binary_join(texts, " ")
+    if pa.types.is_list(texts.type):
+        return pc.list_element(texts, 0)
+    if format.sides is None or format.sides.one_language:
+        return texts
+    return pc.if_else(pc.equal(flat(table, "side"), format.sides.asking), texts, pa.scalar("", pa.string()))

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag import formats
 from xtreme_dag.contracts.columns import batches
+from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import StoredTable
 
 FIRST = 5  # ids named for each finding
@@ -30,7 +32,7 @@ class Sketch:
         ids: of the examples (questions, mentions or foreign sentences of two-sided formats).
         texts: hash of what shows the language, one an id.
         contents: hash of all that is read of an example, one an id.
-        labels: hash of the label, one an id; zeros where the format has none.
+        labels: hash of what translations share, the label, one an id; all equal where the format has none.
     """
 
     language: str
@@ -41,18 +43,18 @@ class Sketch:
 
 
 def sketch(table: pa.Table | StoredTable, kind: str, language: str) -> Sketch:
-    """The sketch of a canonical table, taken a batch at a time."""
+    """The sketch of a canonical table of a format, taken a batch at a time."""
+    format = formats.get(kind)
+    compared = format.compared or format.texts
     ids: list[str] = []
     texts, contents, labels = [_hashes(())], [_hashes(())], [_hashes(())]
     for batch in batches(table):
-        if "side" in batch.column_names:
-            batch = batch.filter(pc.is_in(batch["side"], pa.array(["question", "mention", "foreign"])))
-        shown, read = _columns(batch, kind)
+        if format.sides is not None:
+            batch = batch.filter(pc.equal(batch["side"], format.sides.asking))
         ids += batch["id"].to_pylist()
-        texts.append(_hashes(shown))
-        contents.append(_hashes(read))
-        named = batch["label"].to_pylist() if "label" in batch.column_names else [""] * len(batch)
-        labels.append(_hashes([str(label) for label in named]))
+        texts.append(_hashes(_joined(batch, format, compared)))
+        contents.append(_hashes(_joined(batch, format, format.read or compared)))
+        labels.append(_hashes(_joined(batch, format, format.shared) if format.shared else [""] * len(batch)))
     return Sketch(
         language=language,
         ids=tuple(ids),
@@ -155,21 +157,15 @@ def _finding(rule: str, ids: Sequence[str], one: Sketch, other: Sketch) -> dict[
     }
 
 
-def _columns(table: pa.Table, kind: str) -> tuple[list[str], list[str]]:
-    """What shows the language of each row, and all that is read of it."""
-    if kind == "tagging":
-        words = pc.binary_join(table["words"].combine_chunks(), " ").to_pylist()
-        return words, words
-    if kind == "multiple_choice":
-        choices = pc.binary_join(table["choices"].combine_chunks(), "\t").to_pylist()
-        read = zip(table["context"].to_pylist(), table["question"].to_pylist(), choices, strict=True)
-        return choices, ["\t".join(map(str, row)) for row in read]
-    shown = {"pair_classification": ("text_a", "text_b"), "span_qa": ("context", "question"),
-             "entity_linking": ("context",)}.get(kind, ("text",))  # fmt: skip
-    joined = ["\t".join(map(str, row)) for row in zip(*(table[name].to_pylist() for name in shown), strict=True)]
-    if "english" in table.column_names:
-        return joined, [f"{a}\t{b}" for a, b in zip(joined, table["english"].to_pylist(), strict=True)]
-    return joined, joined
+def _joined(table: pa.Table, format: Format, names: Sequence[str]) -> list[str]:
+    """Some columns as one text a row: words with blanks between them, texts with tabs."""
+    columns = []
+    for name in names:
+        column = table[name].combine_chunks()
+        if pa.types.is_list(column.type):
+            column = pc.binary_join(column, " " if format.columns[name] == "words" else "\t")
+        columns.append(column.to_pylist())
+    return ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
 
 
 def _hashes(texts: Sequence[str]) -> Hashes:

@@ -11,7 +11,8 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xtreme_dag.contracts.columns import SHOWN, Facts, batches, flat, rows_without, same, shown
+from xtreme_dag import formats
+from xtreme_dag.contracts.columns import Facts, batches, flat, rows_without, same, shown
 from xtreme_dag.contracts.scripts import in_script
 from xtreme_dag.tables.canonical import StoredTable
 
@@ -67,12 +68,13 @@ def script_fits(table: Whole, facts: Facts) -> Test:
     script = facts.script
     if script is None:
         return lambda rows: same(True, rows)
-    columns = [name for name in SHOWN if name in table.column_names]
-    fits = (in_script(shown(batch, facts.kind), script) for batch in batches(table, columns))
+    format = formats.get(facts.kind)
+    columns = [format.shown, *(("side",) if format.sides else ())]
+    fits = (in_script(shown(batch, format), script) for batch in batches(table, columns))
     fitting = sum(pc.sum(one).as_py() or 0 for one in fits)
     if 2 * (len(table) - fitting) <= len(table):
         return lambda rows: same(True, rows)
-    return lambda rows: in_script(shown(rows, facts.kind), script)
+    return lambda rows: in_script(shown(rows, format), script)
 
 
 def english_unsorted(table: Whole) -> Test:
@@ -96,14 +98,15 @@ def gold_in_pool(table: Whole) -> Test:
 
 
 def gold_given(table: Whole, facts: Facts) -> Test:
-    """Questions and mentions have gold; of a mining pool some sentence on each side has."""
+    """Questions and mentions have gold; of a mining pool some sentence has."""
     if not facts.labelled:
         return lambda rows: same(True, rows)
-    if facts.kind == "bitext_mining":
+    sides = formats.get(facts.kind).sides
+    if sides is None or not sides.always_gold:
         some = any(pc.any(_has_gold(batch)).as_py() for batch in batches(table, ["gold"]))
         return lambda rows: same(some, rows)
-    queries = pa.array(["question", "mention"])
-    return lambda rows: pc.or_(pc.invert(pc.is_in(flat(rows, "side"), queries)), _has_gold(rows))
+    asking = pa.array([sides.asking])
+    return lambda rows: pc.or_(pc.invert(pc.is_in(flat(rows, "side"), asking)), _has_gold(rows))
 
 
 def distractors_present(table: Whole) -> Test:

@@ -10,11 +10,12 @@ from itertools import islice
 import pyarrow as pa
 
 from xtreme_dag.catalogue.miniworld_languages import CODES
+from xtreme_dag.formats import plain_text
 from xtreme_dag.miniworld.grammar import Word, inflect, text
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.meanings import randomness
 from xtreme_dag.miniworld.texts import lines, words_of
-from xtreme_dag.tables.canonical import SCHEMAS
+from xtreme_dag.tables.canonical import schema_of
 
 
 def switched_words(words: Sequence[Word], rng: random.Random, share: float) -> list[Word]:
@@ -48,4 +49,4 @@ def switched_text(code: str, *, rows: int, share: float, seed: int) -> pa.Table:
             words = switched_words(words, rng, 0.5)
         made.append({"id": f"train-{number:06d}", "language": code, "split": "train", "text": text(words, code),
                      "document": f"train-{line.document:06d}"})  # fmt: skip
-    return pa.Table.from_pylist(made, schema=SCHEMAS["plain_text"])
+    return pa.Table.from_pylist(made, schema=schema_of(plain_text.FORMAT))

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.miniworld_languages import ENGLISH, language
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
 from xtreme_dag.miniworld.grammar import question, sentence, text
 from xtreme_dag.miniworld.meanings import part, randomness
+from xtreme_dag.miniworld.world import Event
 from xtreme_dag.tables.canonical import SCHEMAS
 
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What some generators need to know besides split, number of rows and language; see `table`."""
+
+    dataset: str
+    labels: Sequence[str] | None
+    unanswerable: float
+    choices: int
+
+
+Generator = Callable[[random.Random, str, int, str, Settings], Rows]
 
 
 def table(
@@ -54,30 +70,13 @@ def table(
         UserError: an unknown format, language or split, a label set that the world cannot derive, or more rows than
             it has meanings for.
     """
-    if format not in SCHEMAS:
-        raise UserError(f"no format {format!r}", where="miniworld", fix=nearest(format, SCHEMAS))
+    generator = formats.get(format, where="miniworld").generator
+    if generator not in GENERATORS:
+        raise UserError(f"the miniworld makes no table of format {format!r}", where=dataset)
     _check(language, split, rows)
     rng = randomness(format=format, dataset=dataset, split=split, seed=seed)
-    if format == "pair_classification":
-        made = _pair_rows(rng, split, rows, language, labels)
-    elif format == "multiple_choice":
-        made = _choice_rows(rng, split, rows, language, choices)
-    elif format == "tagging":
-        made = _tagging_rows(rng, split, rows, language, labels, dataset)
-    elif format == "span_qa":
-        made = _span_rows(rng, split, rows, language, unanswerable)
-    elif format == "parallel":
-        made = _parallel_rows(rng, split, rows, language)
-    elif format == "bitext_mining":
-        made = _mining_rows(rng, split, rows, language)
-    elif format == "qa_retrieval":
-        made = _answer_rows(rng, split, rows, language)
-    elif format == "entity_linking":
-        made = _entity_rows(rng, split, rows, language)
-    elif format == "plain_text":
-        made = _plain_rows(rng, split, rows, language)
-    else:
-        made = _dialogue_rows(rng, split, rows, language)
+    settings = Settings(dataset=dataset, labels=labels, unanswerable=unanswerable, choices=choices)
+    made = GENERATORS[generator](rng, split, rows, language, settings)
     for number, row in enumerate(made):
         row.setdefault("id", f"{split}-{number:06d}")
         row.update(language=language, split=split)
@@ -91,36 +90,42 @@ def _check(code: str, split: str, rows: int) -> None:
         raise UserError(f"{rows} rows", where="miniworld", fix="rows is at least 0")
 
 
-def _pair_rows(rng: random.Random, split: str, rows: int, code: str, labels: Sequence[str] | None) -> Rows:
-    names = pairs.label_names(labels)
+def _said(event: Event, code: str) -> str:
+    return text(sentence(event, code), code)
+
+
+def _line(line: texts.Line, code: str) -> str:
+    return text(texts.words_of(line, code), code)
+
+
+def _pair_rows(rng: random.Random, split: str, rows: int, code: str, settings: Settings) -> Rows:
+    names = pairs.label_names(settings.labels)
     if len(names) == 2:
         return [
-            {"text_a": text(sentence(a, code), code), "text_b": text(sentence(b, code), code), "label": names[same]}
+            {"text_a": _said(a, code), "text_b": _said(b, code), "label": names[same]}
             for a, b, same in islice(pairs.paraphrase(rng, split), rows)
         ]
     legal = dict(zip(pairs.INFERENCE, names, strict=True))
     return [
-        {"text_a": text(sentence(a, code), code), "text_b": text(sentence(b, code), code), "label": legal[label]}
+        {"text_a": _said(a, code), "text_b": _said(b, code), "label": legal[label]}
         for a, b, label in islice(pairs.inference(rng, split), rows)
     ]
 
 
-def _choice_rows(rng: random.Random, split: str, rows: int, code: str, choices: int) -> Rows:
+def _choice_rows(rng: random.Random, split: str, rows: int, code: str, settings: Settings) -> Rows:
     return [
         {
-            "context": text(sentence(one.event, code), code),
+            "context": _said(one.event, code),
             "question": questions.TEMPLATES[one.relation],
-            "choices": [text(sentence(option, code), code) for option in one.options],
+            "choices": [_said(option, code) for option in one.options],
             "label": one.right,
         }
-        for one in islice(questions.choices(rng, split, choices), rows)
+        for one in islice(questions.choices(rng, split, settings.choices), rows)
     ]
 
 
-def _tagging_rows(
-    rng: random.Random, split: str, rows: int, code: str, labels: Sequence[str] | None, dataset: str
-) -> Rows:
-    tag = tagging.scheme(labels, dataset)
+def _tagging_rows(rng: random.Random, split: str, rows: int, code: str, settings: Settings) -> Rows:
+    tag = tagging.scheme(settings.labels, settings.dataset)
     made = []
     for meaning in islice(tagging.tagged(rng, split, names=tagging.names_for(tag)), rows):
         words = tagging.words_of(meaning, code)
@@ -128,9 +133,9 @@ def _tagging_rows(
     return made
 
 
-def _span_rows(rng: random.Random, split: str, rows: int, code: str, unanswerable: float) -> Rows:
+def _span_rows(rng: random.Random, split: str, rows: int, code: str, settings: Settings) -> Rows:
     made = []
-    for reading in islice(questions.readings(rng, split, unanswerable), rows):
+    for reading in islice(questions.readings(rng, split, settings.unanswerable), rows):
         told = questions.told(reading, code)
         answers = [{"text": told.answer, "start": told.start}] if told.answer else []
         made.append({"title": told.title, "context": told.context, "question": told.question, "answers": answers,
@@ -138,36 +143,27 @@ def _span_rows(rng: random.Random, split: str, rows: int, code: str, unanswerabl
     return made
 
 
-def _parallel_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+def _parallel_rows(rng: random.Random, split: str, rows: int, code: str, _: Settings) -> Rows:
     return [
-        {"text": text(sentence(event, code), code), "english": text(sentence(event, ENGLISH), ENGLISH)}
+        {"text": _said(event, code), "english": _said(event, ENGLISH)}
         for event in islice(texts.translations(rng, split), rows)
     ]
 
 
-def _mining_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+def _mining_rows(rng: random.Random, split: str, rows: int, code: str, _: Settings) -> Rows:
     pools = texts.pools(rng, split, rows)
     foreign, english = dict(pools.pairs), {there: here for here, there in pools.pairs}
     made: Rows = []
     for number, event in enumerate(pools.foreign):
         gold = [f"{split}-e{foreign[number]:06d}"] if number in foreign else []
-        made.append(
-            {"id": f"{split}-f{number:06d}", "side": "foreign", "text": text(sentence(event, code), code), "gold": gold}
-        )
+        made.append({"id": f"{split}-f{number:06d}", "side": "foreign", "text": _said(event, code), "gold": gold})
     for number, event in enumerate(pools.english):
         gold = [f"{split}-f{english[number]:06d}"] if number in english else []
-        made.append(
-            {
-                "id": f"{split}-e{number:06d}",
-                "side": "english",
-                "text": text(sentence(event, ENGLISH), ENGLISH),
-                "gold": gold,
-            }
-        )
+        made.append({"id": f"{split}-e{number:06d}", "side": "english", "text": _said(event, ENGLISH), "gold": gold})
     return made
 
 
-def _answer_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+def _answer_rows(rng: random.Random, split: str, rows: int, code: str, _: Settings) -> Rows:
     pool = retrieval.answer_pool(rng, split, rows)
     # Candidates of several languages go into one pool, so their names tell the language, as LAReQA's do.
     asked = [
@@ -177,13 +173,13 @@ def _answer_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
     ]  # fmt: skip
     told = [
         {"id": f"{code}:{split}-c{number:06d}", "side": "candidate", "context": retrieval.paragraph(pool, number, code),
-         "gold": [], "text": text(sentence(event, code), code)}
+         "gold": [], "text": _said(event, code)}
         for number, event in enumerate(pool.candidates)
     ]  # fmt: skip
     return asked + told
 
 
-def _entity_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+def _entity_rows(rng: random.Random, split: str, rows: int, code: str, _: Settings) -> Rows:
     pool = retrieval.entity_pool(rng, split, rows)
     made: Rows = []
     for number, mention in enumerate(pool.mentions):
@@ -198,16 +194,31 @@ def _entity_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
     return made
 
 
-def _plain_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+def _plain_rows(rng: random.Random, split: str, rows: int, code: str, _: Settings) -> Rows:
     return [
-        {"text": text(texts.words_of(line, code), code), "document": f"{split}-{line.document:06d}"}
+        {"text": _line(line, code), "document": f"{split}-{line.document:06d}"}
         for line in islice(texts.lines(rng, split, dialogue=False), rows)
     ]
 
 
-def _dialogue_rows(rng: random.Random, split: str, rows: int, code: str) -> Rows:
+def _dialogue_rows(rng: random.Random, split: str, rows: int, code: str, _: Settings) -> Rows:
     return [
-        {"text": text(texts.words_of(line, code), code), "english": text(texts.words_of(line, ENGLISH), ENGLISH),
+        {"text": _line(line, code), "english": _line(line, ENGLISH),
          "document": f"{split}-{line.document:06d}", "turn": line.turn}
         for line in islice(texts.lines(rng, split, dialogue=True), rows)
     ]  # fmt: skip
+
+
+GENERATORS: dict[str, Generator] = {
+    "pairs": _pair_rows,
+    "choices": _choice_rows,
+    "tagging": _tagging_rows,
+    "questions": _span_rows,
+    "translations": _parallel_rows,
+    "mining": _mining_rows,
+    "answers": _answer_rows,
+    "entities": _entity_rows,
+    "lines": _plain_rows,
+    "dialogues": _dialogue_rows,
+}
+"""Name of a generator, as formats give it -> its rows, without language and split."""

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import load_catalogue
-from xtreme_dag.catalogue.formats import POOLED_FORMATS
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.keys import library_version
@@ -22,9 +22,8 @@ from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
 from xtreme_dag.results.landing import read_landings
 from xtreme_dag.study.file import Limits
-from xtreme_dag.submissions.folder import folder_tasks
-from xtreme_dag.submissions.layout import file_name
-from xtreme_dag.submissions.write import Cell, write_labels, write_submission
+from xtreme_dag.submissions.folder import Cell, folder_files
+from xtreme_dag.submissions.write import write_label_file, write_submission
 from xtreme_dag.tables.canonical import read_table
 
 SPLIT = "test"
@@ -112,7 +111,7 @@ def export_submission(
     landing = landed(home, study)
     runs = _runs(landing, condition, seed)
     benchmark = benchmark or benchmark_of(landing)
-    listed = layout(benchmark)
+    listed = folder_files(benchmark)
     cells = {cell: row for cell, row in runs.items() if cell in listed}
     if not cells:
         raise UserError(
@@ -155,15 +154,6 @@ def landed(home: Home, study: str) -> Landing:
     return known[study]
 
 
-def layout(benchmark: str) -> dict[Cell, str]:
-    """Task and language -> file, for all that a benchmark lists."""
-    return {
-        (name, language): f"{name}/{file_name(language, task.suffix)}"
-        for name, task in folder_tasks(benchmark).items()
-        for language in task.listed.languages
-    }
-
-
 def benchmark_of(landing: Landing) -> str:
     """The benchmark that a study was made for."""
     return str(landing.study.recipe.get("benchmark") or "xtreme-r")
@@ -181,7 +171,8 @@ def test_tables(home: Home, landing: Landing, rows: Iterable[Evaluation]) -> Tab
     for row in rows:
         cell = (row.task, row.language)
         paths[cell] = store.artifact(stages[row.stage_key].inputs["table"])
-        if catalogue.dataset(catalogue.task(row.task).test.dataset).format in POOLED_FORMATS:
+        sides = formats.get(catalogue.dataset(catalogue.task(row.task).test.dataset).format).sides
+        if sides is not None and sides.pooled:
             pooled[cell] = home.root / row.artifact / _ROWS
 
     def read(cell: Cell) -> pa.Table:
@@ -196,16 +187,10 @@ def write_known_labels(tables: Tables, folder: Path) -> list[str]:
     warnings = []
     for cell in tables:
         table = tables[cell]
-        part = folder / ".part"
         try:
-            write_labels({cell: table}, part)
+            write_label_file(cell, table, folder)
         except UserError as error:
             warnings.append(f"{'/'.join(cell)}: no labels, {error.what}")
-            continue
-        file = next(part.glob("*/*"))
-        (folder / cell[0]).mkdir(exist_ok=True)
-        file.rename(folder / cell[0] / file.name)
-        shutil.rmtree(part)
     return warnings
 
 
@@ -243,16 +228,16 @@ def _with_gold(table: pa.Table, rows: Path) -> pa.Table:
 
 
 def _predictions(home: Home, cells: Mapping[Cell, Evaluation]) -> Tables:
-    paths = {cell: home.root / row.artifact / _ROWS for cell, row in cells.items()}
-    return Tables(paths, lambda cell: _with_candidates(paths[cell]))
-
-
-def _with_candidates(path: Path) -> pa.Table:
     """Rows of `predictions.parquet`, and `candidates`: what stands in `prediction`, taken apart at its blanks."""
-    # Not the dataset reader: it would take the folders of the store for partitions.
-    table = pq.ParquetFile(path).read()
-    ranked = [(names or "").split() for names in table["prediction"].to_pylist()]
-    return table.append_column("candidates", pa.array(ranked, pa.list_(pa.string())))
+    paths = {cell: home.root / row.artifact / _ROWS for cell, row in cells.items()}
+
+    def read(cell: Cell) -> pa.Table:
+        # Not the dataset reader: it would take the folders of the store for partitions.
+        table = pq.ParquetFile(paths[cell]).read()
+        ranked = [(names or "").split() for names in table["prediction"].to_pylist()]
+        return table.append_column("candidates", pa.array(ranked, pa.list_(pa.string())))
+
+    return Tables(paths, read)
 
 
 def _metadata(landing: Landing, condition: str, seed: int, cells: Mapping[Cell, Evaluation]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Scores a submission in the XTREME folder layout against a folder of labels."""
+"""A folder in the XTREME layout: its files, and their scores against a folder of labels."""
 
 from __future__ import annotations
 
@@ -7,39 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.declaration import Format, Judge, Judged, Layout
 from xtreme_dag.scoring.averages import Listed, averages
 from xtreme_dag.scoring.columns import added, figures
 from xtreme_dag.scoring.combine import FAMILIES
-from xtreme_dag.submissions.judge import (
-    Judge,
-    Judged,
-    judge_choices,
-    judge_labels,
-    judge_linking,
-    judge_mlqa,
-    judge_pairs,
-    judge_retrieval,
-    judge_squad,
-)
-from xtreme_dag.submissions.judge_tags import judge_tags
-from xtreme_dag.submissions.layout import SUFFIXES, file_name
+
+Cell = tuple[str, str]
+"""A task and a language."""
 
 SHOWN = 5
-
-_JUDGES: Mapping[str, tuple[Judge, str]] = {
-    "pair_classification": (judge_labels, "accuracy"),
-    "parallel": (judge_labels, "accuracy"),
-    "multiple_choice": (judge_choices, "accuracy"),
-    "tagging": (judge_tags, "tagging"),
-    "bitext_mining": (judge_pairs, "mining"),
-    "entity_linking": (judge_linking, "ranking"),
-    "qa_retrieval": (judge_retrieval, "ranking"),
-    "span_qa": (judge_squad, "answers"),
-}
-# evaluate.py chooses the rules by the task's name; of the QA tasks MLQA alone has its own.
-_OWN_RULES: Mapping[str, Judge] = {"mlqa": judge_mlqa}
 # The mean of exact match and F1 is a figure of a task, not of a language, in evaluate.py.
 _UNREPORTED = ("em_f1_mean",)
 
@@ -50,40 +29,62 @@ class FolderTask:
 
     Attributes:
         name: the task, and its folder.
-        kind: format of its dataset.
-        suffix: of its files.
-        judge: reads two files.
-        family: family of metrics (`combine.FAMILIES`).
-        metrics: dotted names of the metrics that the task adds to it.
+        format: of its dataset.
+        layout: of the format.
+        metrics: dotted names of the metrics that the task adds to its family.
         listed: languages and group.
     """
 
     name: str
-    kind: str
-    suffix: str
-    judge: Judge
-    family: str
+    format: Format
+    layout: Layout
     metrics: tuple[str, ...]
     listed: Listed
 
+    @property
+    def family(self) -> str:
+        """Its family of metrics (`combine.FAMILIES`)."""
+        return self.layout.family
+
+    @property
+    def judge(self) -> Judge:
+        """What reads two of its files."""
+        return self.layout.judges.get(self.name, self.layout.judge)
+
+    def file(self, language: str) -> str:
+        """The name of a prediction or label file in the task's folder."""
+        return f"test-{language}.{self.layout.suffix}"
+
 
 def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
-    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them."""
+    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them.
+
+    Raises:
+        UserError: the format of one has no layout.
+    """
     catalogue = load_catalogue()
     tasks = {}
     for name in catalogue.benchmarks[benchmark]:
-        task, kind = catalogue.task(name), catalogue.dataset(name).format
-        judge, family = _JUDGES[kind]
+        task, format = catalogue.task(name), formats.get(catalogue.dataset(name).format)
+        if format.layout is None:
+            raise UserError(f"format {format.name} has no layout of files", where=f"task {name}")
         tasks[name] = FolderTask(
             name=name,
-            kind=kind,
-            suffix=SUFFIXES[kind],
-            judge=_OWN_RULES.get(name, judge),
-            family=family,
+            format=format,
+            layout=format.layout,
             metrics=task.metrics,
             listed=Listed(languages=task.languages[benchmark], group=task.group),
         )
     return tasks
+
+
+def folder_files(benchmark: str) -> dict[Cell, str]:
+    """Task and language -> path of the file, for all that a benchmark lists."""
+    return {
+        (name, language): f"{name}/{task.file(language)}"
+        for name, task in folder_tasks(benchmark).items()
+        for language in task.listed.languages
+    }
 
 
 def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _judge_languages(
         return
     missing: dict[str, list[str]] = {}
     for language in task.listed.languages:
-        files_of = {side: folder / file_name(language, task.suffix) for side, folder in sides.items()}
+        files_of = {side: folder / task.file(language) for side, folder in sides.items()}
         gaps = [side for side, path in files_of.items() if not path.exists()]
         if gaps:
             missing.setdefault(" and no ".join(gaps), []).append(language)
@@ -164,12 +165,12 @@ def _judge_languages(
         except UserError as error:
             errors.append(error)
     warnings += [f"{task.name}: no {what} for {', '.join(languages)}" for what, languages in missing.items()]
-    listed = {file_name(language, task.suffix) for language in task.listed.languages}
+    listed = {task.file(language) for language in task.listed.languages}
     extra = sorted(path.name for path in sides["predictions"].glob("test-*") if path.name not in listed)
     if extra:
         more = f" and {len(extra) - SHOWN} more" if len(extra) > SHOWN else ""
         warnings.append(
-            f"{task.name}: not scored, as the benchmark lists no such test-<language>.{task.suffix}: "
+            f"{task.name}: not scored, as the benchmark lists no such test-<language>.{task.layout.suffix}: "
             f"{', '.join(extra[:SHOWN])}{more}"
         )
 

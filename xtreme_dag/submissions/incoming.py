@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.core.files import canonical, write_atomically
+from xtreme_dag.core.files import canonical, sha256_of, write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.digests import file_digest
@@ -26,6 +26,7 @@ from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import DONE, Ledger
 from xtreme_dag.engine.provenance import manifest
 from xtreme_dag.engine.store import Record, Store
+from xtreme_dag.formats.layout import read_json
 from xtreme_dag.results.collect import stage_facts
 from xtreme_dag.results.facts import Condition, Evaluation, Landing, StageFacts, StudyFacts
 from xtreme_dag.results.imports import (
@@ -44,11 +45,10 @@ from xtreme_dag.results.stamp import forget_published
 from xtreme_dag.scoring.columns import figures, metric_at
 from xtreme_dag.scoring.combine import FAMILIES
 from xtreme_dag.study.conditions import NAME
-from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, layout, test_tables, write_known_labels
-from xtreme_dag.submissions.folder import folder_tasks
-from xtreme_dag.submissions.layout import read_json
+from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, test_tables, write_known_labels
+from xtreme_dag.submissions.folder import Cell, FolderTask, folder_files, folder_tasks
 from xtreme_dag.submissions.read import read_submission
-from xtreme_dag.submissions.write import METADATA, Cell
+from xtreme_dag.submissions.write import METADATA
 from xtreme_dag.tables.predictions import write_json, write_parquet
 
 _JUDGE = "xtreme_dag.submissions.read:read_submission"
@@ -122,7 +122,7 @@ def import_submission(
     seed = _chosen_seed(landing, seed, metadata.get("seed"))
     told = metadata.get("benchmark")
     benchmark = benchmark or (str(told) if told in load_catalogue().benchmarks else benchmark_of(landing))
-    files = layout(benchmark)
+    files = folder_files(benchmark)
     _check_files(folder, files, benchmark)
     own = without_imports(landing)
     rows = {(row.task, row.language): row for row in own.evaluations if row.split == SPLIT}
@@ -201,7 +201,7 @@ def _check_files(folder: Path, files: Mapping[Cell, str], benchmark: str) -> Non
     unknown = [path for path in found if path not in known and not Path(path).name.startswith(".")]
     if not unknown:
         return
-    others = [other for other in load_catalogue().benchmarks if unknown[0] in layout(other).values()]
+    others = [other for other in load_catalogue().benchmarks if unknown[0] in folder_files(other).values()]
     raise UserError(
         f"{unknown[0]} is not a file of {benchmark}" + (f", nor are {len(unknown) - 1} more" if unknown[1:] else ""),
         where=str(folder),
@@ -254,7 +254,6 @@ def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:
     """What `scores.json` of an evaluation says."""
     task = folder_tasks(benchmark)[cell[0]]
     columns = {name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")}
-    columns = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
     return {
         "task": cell[0],
         "language": cell[1],
@@ -271,6 +270,7 @@ def _commit(
 ) -> tuple[Stage, Record]:
     """Makes an artifact of an evaluation, unless the store has it; its key hangs on table, predictions and judge."""
     params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
+    params["judged_by"] = _judged_by(folder_tasks(scores["benchmark"])[scores["task"]], keys)
     stage = Stage(
         kind=KIND,
         name=f"{KIND}[{label}]",
@@ -310,6 +310,19 @@ def _commit(
         record = store.commit(key, work / "out", made)
         shutil.rmtree(work, ignore_errors=True)
     return stage, record
+
+
+def _judged_by(task: FolderTask, keys: Keys) -> dict[str, str]:
+    """The functions of its format that judge a task -> digest of their code: the key of `_JUDGE` does not count them."""
+    functions: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
+    digests = {}
+    for function in functions:
+        name = f"{function.__module__}:{function.__qualname__}"
+        try:
+            digests[name] = keys.code_digest(name)
+        except KeyError:  # a format from outside this package
+            digests[name] = sha256_of(inspect.getsource(function))
+    return digests
 
 
 def _evaluation(home: Home, record: Record, scores: Mapping[str, Any], condition: str, seed: int) -> Evaluation:

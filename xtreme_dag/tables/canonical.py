@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xtreme_dag.formats import FORMATS
+from xtreme_dag.formats.declaration import Format
+
 ROW_GROUP = 65_536  # rows that a file holds together
 
 _ROW = [pa.field("id", pa.string(), nullable=False), pa.field("language", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False)]  # fmt: skip
 _ANSWER = pa.struct([pa.field("text", pa.string()), pa.field("start", pa.int32())])
-_TWO_SIDED = [("side", pa.string()), ("text", pa.string()), ("context", pa.string()), ("gold", pa.list_(pa.string()))]
-
-_COLUMNS: dict[str, list[tuple[str, pa.DataType]]] = {
-    "pair_classification": [("text_a", pa.string()), ("text_b", pa.string()), ("label", pa.string())],
-    "multiple_choice": [
-        ("context", pa.string()),
-        ("question", pa.string()),
-        ("choices", pa.list_(pa.string())),
-        ("label", pa.int32()),
-    ],
-    "tagging": [("words", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))],
-    "span_qa": [
-        ("title", pa.string()),
-        ("context", pa.string()),
-        ("question", pa.string()),
-        ("answers", pa.list_(_ANSWER)),
-        ("answerable", pa.bool_()),
-    ],
-    "parallel": [("text", pa.string()), ("english", pa.string())],
-    "bitext_mining": [("side", pa.string()), ("text", pa.string()), ("gold", pa.list_(pa.string()))],
-    "qa_retrieval": _TWO_SIDED,
-    "entity_linking": _TWO_SIDED,
-    "plain_text": [("text", pa.string()), ("document", pa.string())],
-    "parallel_text": [("text", pa.string()), ("english", pa.string()), ("document", pa.string()), ("turn", pa.int32())],
+_TYPES = {
+    "string": pa.string(),
+    "int32": pa.int32(),
+    "bool": pa.bool_(),
+    "words": pa.list_(pa.string()),
+    "list<string>": pa.list_(pa.string()),
+    "list<answer>": pa.list_(_ANSWER),
 }
 
-SCHEMAS: dict[str, pa.Schema] = {
-    name: pa.schema(_ROW + [pa.field(column, kind) for column, kind in columns]) for name, columns in _COLUMNS.items()
-}
+
+def schema_of(format: Format) -> pa.Schema:
+    """The Arrow schema of a format: what every table has, and the columns that the format declares."""
+    return pa.schema(_ROW + [pa.field(name, _TYPES[kind]) for name, kind in format.columns.items()])
+
+
+class _Schemas(Mapping[str, pa.Schema]):
+    """The schemas of the formats that are known at the time."""
+
+    def __getitem__(self, name: str) -> pa.Schema:
+        return schema_of(FORMATS[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FORMATS)
+
+    def __len__(self) -> int:
+        return len(FORMATS)
+
+
+SCHEMAS: Mapping[str, pa.Schema] = _Schemas()
+"""Format -> schema, by name. Code that knows its format takes `schema_of`, so that its key counts the columns."""
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.formats import plain_text
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
-from xtreme_dag.tables.canonical import SCHEMAS, read_table
+from xtreme_dag.tables.canonical import read_table, schema_of
 from xtreme_dag.tables.encode.parts import EncodeParams
 from xtreme_dag.tables.encode.stage import encode_table
 from xtreme_dag.tables.encoded import EncodedTable
@@ -118,7 +119,7 @@ def as_text(table: pa.Table) -> pa.Table:
         "text": list(lines),
         "document": [""] * len(ids),
     }
-    return pa.table(rows, schema=SCHEMAS["plain_text"])
+    return pa.table(rows, schema=schema_of(plain_text.FORMAT))
 
 
 def train_tokenizer(tables: Sequence[pa.Table], size: int, folder: Path) -> None:

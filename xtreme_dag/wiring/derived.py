@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.formats import parallel_text, plain_text
 from xtreme_dag.study.conditions import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
 from xtreme_dag.wiring.tables import Raw, Tables
 
-# The formats that the lexicon and a sequence-to-sequence model can translate.
-TRANSLATABLE = ("pair_classification", "multiple_choice", "span_qa", "tagging", "plain_text")
 _ENGLISH = "en"
-_PARALLEL = ("parallel", "parallel_text")
 
 ModelOf = Callable[[Pretrained], Source | Output]
 
@@ -41,9 +40,10 @@ class Derived:
             UserError: the format cannot be translated, or no model is named for the language.
         """
         dataset = self._catalogue.dataset(ref.dataset)
-        if dataset.format not in TRANSLATABLE:
+        format = formats.get(dataset.format)
+        if format.translation is None:
             raise UserError(f"{dataset.name} ({dataset.format}) cannot be translated", where=where)
-        if dataset.format == "tagging" and translation.by == "model":
+        if format.translation.follows == "words" and translation.by == "model":
             raise UserError(
                 f"{dataset.name}: tags cannot follow the words through a sequence-to-sequence model", where=where,
                 fix="translated: lexicon keeps words and tags together (miniworld)",
@@ -69,7 +69,7 @@ class Derived:
             kind="translate",
             name=name,
             function=f"xtreme_dag.data.derive.translate:translate_by_{translation.by}",
-            params={**facts, "format": dataset.format, **settings},
+            params={**facts, "format": format.name, "declared": format.facts("columns", "translation"), **settings},
             inputs=inputs,
             after=english.gates,
             libraries=libraries,
@@ -96,9 +96,10 @@ class Derived:
             UserError: the objective needs parallel text and the dataset is none.
         """
         dataset = self._catalogue.dataset(ref.dataset)
-        if objective.name == "mlm" and dataset.format == "plain_text":
+        format = formats.get(dataset.format)
+        if objective.name == "mlm" and format == plain_text.FORMAT:
             return self._tables.canonical(ref, language)
-        parallel = dataset.format in _PARALLEL
+        parallel = format.parallel
         if objective.name in PARALLEL_OBJECTIVES and not parallel and not dataset.parallel:
             raise UserError(f"{objective.name} needs parallel text, {dataset.name} is none", where=where,
                             fix="parallel_text, or a dataset with the same items in every language, such as xnli")  # fmt: skip
@@ -113,7 +114,8 @@ class Derived:
             inputs["english"] = Output(stage=english.stage)
             gates = (*gates, *english.gates)
         facts = {"dataset": dataset.name, "language": language, "split": ref.split}
-        params = {**facts, "format": dataset.format, **objective.model_dump(exclude_none=True)}
+        declared = format.facts("columns", "texts")
+        params = {**facts, "format": format.name, "declared": declared, **objective.model_dump(exclude_none=True)}
         size = f" {objective.chunks} chunks" if objective.chunks else ""
         seed = f" seed {objective.seed}" if objective.seed else ""
         made = f"{objective.name}{size}{seed}"
@@ -130,7 +132,7 @@ class Derived:
         return Raw(
             stage=self._graph.add(stage).name,
             dataset=dataset.name,
-            format="parallel_text" if objective.name in ("tlm", "tlm_chat", "response") else "plain_text",
+            format=(parallel_text if objective.name in ("tlm", "tlm_chat", "response") else plain_text).FORMAT.name,
             language=f"{language}+{_ENGLISH}" if pair else language,
             split=ref.split,
             made=(made,),

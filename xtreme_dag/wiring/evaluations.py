@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
-from xtreme_dag.catalogue.formats import POOLED_FORMATS
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.recipe import Recipe
@@ -93,16 +93,15 @@ class Evaluations:
 
     def _encoded(self, task: Task, ref: TableRef, language: str) -> Stage:
         """A pool is encoded whole, row by row, also for a head that is trained on pairs."""
-        pooled = self._catalogue.dataset(ref.dataset).format in POOLED_FORMATS
-        head = "embedding" if pooled else task.head
+        head = "embedding" if self._pooled(ref) else task.head
         return self._tables.encoded(ref, language, head, task.name, self._tokenizer)
 
     def _calibration(
         self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input
     ) -> Mapping[str, Input]:
         """Bitext mining: the evaluation of dev, whose threshold holds on test."""
-        dataset = self._catalogue.dataset(ref.dataset)
-        if dataset.format != "bitext_mining" or task.select is None or ref == task.select:
+        sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides
+        if sides is None or sides.always_gold or task.select is None or ref == task.select:
             return {}
         if language not in self._there(task.select):
             return {}
@@ -116,8 +115,7 @@ class Evaluations:
         The pool is all that the source has, whatever languages the study reports: a score does not hang on the company
         that it is reported in. A split that is not the benchmark's (English dev) is a pool of its own.
         """
-        dataset = self._catalogue.dataset(ref.dataset)
-        if dataset.format not in POOLED_FORMATS:
+        if not self._pooled(ref):
             return {}
         part = task.name if ref == task.test else f"{task.name} | {language} {ref.split}"
         name = f"search[{part} | {condition} | seed {seed}]"
@@ -143,6 +141,10 @@ class Evaluations:
                 labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
             )
         )
+
+    def _pooled(self, ref: TableRef) -> bool:
+        sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides
+        return sides is not None and sides.pooled
 
     def _there(self, ref: TableRef) -> tuple[str, ...]:
         return self._tables.languages(self._catalogue.dataset(ref.dataset), ref.split)

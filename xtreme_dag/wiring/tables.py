@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xtreme_dag
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split, TableRef
 from xtreme_dag.catalogue.sources import Located, open_source
 from xtreme_dag.catalogue.sources import Source as DataSource
@@ -24,6 +25,9 @@ HEAD_OF_FORMAT = {
     "plain_text": "mlm",
     "parallel_text": "mlm",
 }
+# What a format says that the stage functions use, which look it up by name.
+_PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
+_CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
 _TABLES = ("pyarrow",)
 _TOKENS = ("pyarrow", "tokenizers", "transformers")
 _LIMIT_SEED = 0
@@ -62,11 +66,12 @@ def prepare_stage(dataset: Dataset, language: str, split: Split, located: Locate
     """
     facts = {"dataset": dataset.name, "language": language, "split": split.name}
     content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
+    declared = formats.get(dataset.format).facts(*_PREPARED)
     return Stage(
         kind="prepare",
         name=f"prepare[{dataset.name} | {language} | {split.name}]",
         function="xtreme_dag.data.prepare.prepare:prepare",
-        params={**located.params, **facts, **content},
+        params={**located.params, **facts, **content, "declared": declared},
         inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
         libraries=_TABLES,
         options=located.options,
@@ -83,11 +88,12 @@ def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
         source: kind of the source of its raw files.
     """
     facts = {name: prepare.params[name] for name in ("dataset", "language", "split")}
+    declared = formats.get(prepare.params["format"]).facts(*_CHECKED)
     return Stage(
         kind="check",
         name=prepare.name.replace("prepare[", "check[", 1),
         function="xtreme_dag.contracts.check:check",
-        params={**facts, "source": source, "limit": prepare.params["limit"]},
+        params={**facts, "source": source, "limit": prepare.params["limit"], "declared": declared},
         inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
         libraries=("great-expectations", "pyarrow"),
         gate=True,

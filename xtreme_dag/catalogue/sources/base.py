@@ -30,6 +30,20 @@ class Located:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def filled(pattern: str, language: str) -> str:
+    """A pattern of a path or a configuration with the codes and the name of a language filled in."""
+    if "{" not in pattern:
+        return pattern
+    known = languages()[language]
+    return pattern.format(language=language, laser=known.laser, name=known.name.lower(), Name=known.name)
+
+
+def reading(reader: str, options: Mapping[str, Any], split: Split, language: str, *, whole: bool) -> dict[str, Any]:
+    """Parameters of the prepare stage: the reader, what it needs to know, and what is known of the table."""
+    script = languages()[language].script
+    return {"reader": reader, "options": options, "script": script, "labelled": split.labelled, "whole": whole}
+
+
 class Source(Protocol):
     """A place that tables come from."""
 
@@ -68,8 +82,7 @@ def locate_union(source: Source, language: str, split: Split) -> Located:
         stand_ins += [f"{ref.dataset}: {part.stand_in}"] if part.stand_in else []
         options |= part.options
     whole = all(part["whole"] for part in parts)
-    params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": whole,
-              "script": languages()[language].script}  # fmt: skip
+    params = reading("union", {"parts": parts}, split, language, whole=whole)
     return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None, options=options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Dataset
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.catalogue.miniworld_languages import LANGUAGES
@@ -11,9 +12,6 @@ from xtreme_dag.catalogue.sources.base import Located
 from xtreme_dag.core.errors import UserError, nearest
 
 ROWS = {"train": 4000, "select": 400, "test": 400}
-LARGEST = {"entity_linking": 2000}  # rows; beyond, the miniworld cannot tell its people apart
-UNBOUNDED = 1 << 31
-TWO_SIDED_BY_LANGUAGE = ("parallel", "parallel_text", "bitext_mining")  # a foreign side against English
 
 
 class MiniworldSource:
@@ -49,12 +47,13 @@ class MiniworldSource:
             where = f"{dataset.name}, language {language}, split {split}"
             real = "; real data have another source: folder:PATH or hub" if language in languages() else ""
             raise UserError(f"the miniworld has no {language!r} here", where=where, fix=f"it has: {there}{real}")
-        rows = min(self.rows.get(split, self.rows[declared.use]), LARGEST.get(dataset.format, UNBOUNDED))
+        rows, most = self.rows.get(split, self.rows[declared.use]), formats.get(dataset.format).generated
+        rows = rows if most is None else min(rows, most)
         params = {"reader": "miniworld", "options": {"seed": self.seed, "rows": rows}, "labelled": True, "whole": False}
         return Located(files={}, params=params)
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages in which a split can be made."""
         dataset.split(split)
-        pivot = dataset.format not in TWO_SIDED_BY_LANGUAGE
-        return tuple(code for code in self.codes if pivot or code != "en")
+        paired = formats.get(dataset.format).against_english
+        return tuple(code for code in self.codes if code != "en" or not paired)

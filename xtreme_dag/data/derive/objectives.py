@@ -27,27 +27,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from xtreme_dag import formats
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
+from xtreme_dag.formats import parallel_text, plain_text
+from xtreme_dag.formats.declaration import Format
+from xtreme_dag.tables.canonical import read_table, schema_of, write_table
 
 ENGLISH = "en"
 # Lines of context: at least and at most; words of a chunk at most, counted on its first side.
 CONTEXT = {"tlm_chat": (2, 8), "monodm": (2, 15), "xdm": (2, 15), "response": (2, 15)}
 WORDS = {"tlm_chat": 255, "monodm": 512, "xdm": 512, "response": 512}
-# Columns that hold text, by format; labels and answers are left out.
-COLUMNS = {
-    "pair_classification": ("text_a", "text_b"),
-    "multiple_choice": ("context", "question"),
-    "tagging": ("words",),
-    "span_qa": ("context", "question"),
-    "plain_text": ("text",),
-    "parallel": ("text",),
-    "parallel_text": ("text",),
-    "bitext_mining": ("text",),
-    "qa_retrieval": ("text", "context"),
-    "entity_linking": ("context",),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +54,23 @@ def make_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context: St
     """Writes the text of an objective as a canonical table, `plain_text` or `parallel_text`.
 
     Args:
-        params: `name`, the objective; `format` of the table; `language`, `split`; `chunks`, how many at most (dialogue
-            objectives; without it, one pass over the text); `seed`.
-        inputs: `table`, a canonical table; `english`, the English table of the same items, for a dataset that has one
-            table a language.
-        context: `out` receives `table.parquet` and `counts.json`.
+            params: `name`, the objective; `format` of the table; `language`, `split`; `chunks`, how many at most (dialogue
+            objectives; without it, one pass over the text); `seed`; `declared`, what the format says, for the key.
+            inputs: `table`, a canonical table; `english`, the English table of the same items, for a dataset that has one
+                table a language.
+            context: `out` receives `table.parquet` and `counts.json`.
 
     Returns:
-        Rows, for the manifest.
+            Rows, for the manifest.
 
     Raises:
-        UserError: there is no text, or no item is in both languages.
+            UserError: there is no text, or no item is in both languages.
     """
     table = read_table(inputs["table"])
     name = str(params["name"])
     if name == "mlm":
         rows = [{"id": line, "text": text, "document": ""} for line, text in text_lines(table, params["format"])]
-        made = _table(rows, "plain_text", params)
+        made = _table(rows, plain_text.FORMAT, params)
     else:
         english = read_table(inputs["english"]) if "english" in inputs else None
         made = _table(*_parallel(name, paired_lines(table, english, params["format"]), params), params)
@@ -98,10 +88,12 @@ def make_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context: St
 def text_lines(table: pa.Table, kind: str) -> Iterator[tuple[str, str]]:
     """(id, text) of every text in a table, a text that comes again left out."""
     seen: set[str] = set()
-    columns = COLUMNS[kind]
+    format = formats.get(kind)
+    columns = format.texts
     for row in table.select(["id", *columns]).to_pylist():
         for column in columns:
-            text = " ".join(row[column] or ()) if column == "words" else (row[column] or "").strip()
+            words = format.columns[column] == "words"
+            text = " ".join(row[column] or ()) if words else (row[column] or "").strip()
             if text and text not in seen:
                 seen.add(text)
                 yield (row["id"] if len(columns) == 1 else f"{row['id']}.{column}"), text
@@ -131,16 +123,16 @@ def paired_lines(table: pa.Table, english: pa.Table | None, kind: str) -> list[L
     ]
 
 
-def _parallel(name: str, lines: list[Line], params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+def _parallel(name: str, lines: list[Line], params: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Format]:
     """Rows and format of an objective on parallel text."""
     if name == "tlm":
         rows = [
             {"id": line.id, "text": line.text, "english": line.english, "document": line.document, "turn": 0}
             for line in lines
         ]
-        return rows, "parallel_text"
+        return rows, parallel_text.FORMAT
     made = [_row(name, chunk, label, coin) for label, chunk, coin in chunks(name, lines, params)]
-    return made, "plain_text" if name in ("monodm", "xdm") else "parallel_text"
+    return made, plain_text.FORMAT if name in ("monodm", "xdm") else parallel_text.FORMAT
 
 
 def chunks(name: str, lines: list[Line], params: Mapping[str, Any]) -> Iterator[tuple[str, list[Line], bool]]:
@@ -193,7 +185,7 @@ def _row(name: str, chunk: Sequence[Line], label: str, english_first: bool) -> d
     return {**head, "text": " ".join(first), "english": " ".join(second), "turn": 0}
 
 
-def _table(rows: list[dict[str, Any]], kind: str, params: Mapping[str, Any]) -> pa.Table:
+def _table(rows: list[dict[str, Any]], format: Format, params: Mapping[str, Any]) -> pa.Table:
     language = params["language"] if params["name"] == "mlm" else f"{params['language']}+{ENGLISH}"
     whole = [{**row, "language": language, "split": params["split"]} for row in rows]
-    return pa.Table.from_pylist(whole, schema=SCHEMAS[kind])
+    return pa.Table.from_pylist(whole, schema=schema_of(format))

@@ -14,17 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from xtreme_dag import formats
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.derive.losses import Losses, Translate, translated_once
 from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
-
-TEXTS = {
-    "pair_classification": ("text_a", "text_b"),
-    "multiple_choice": ("context", "question"),
-    "plain_text": ("text",),
-    "span_qa": ("title", "context", "question"),
-}
 
 
 def translate_by_lexicon(
@@ -33,7 +27,8 @@ def translate_by_lexicon(
     """Translates a miniworld table word by word: each word's stem and suffixes by the lexicon, in English order.
 
     Args:
-        params: `format`; `language` of the translation; `rows`, how many at most (a sample by id), or null.
+        params: `format`; `language` of the translation; `rows`, how many at most (a sample by id), or null;
+            `declared`, what the format says, for the key.
         inputs: `table`, an English canonical table.
         context: `out` receives `table.parquet`, `counts.json` and `translation.json` (losses and their ids).
 
@@ -48,12 +43,13 @@ def translate_by_lexicon(
     lexicon = Lexicon(str(params["language"]))
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
-    if params["format"] == "tagging":
+    kind = str(params["format"])
+    if _follows(kind) == "words":
         rows = lexicon.sentences(table.to_pylist())
-    elif params["format"] == "span_qa":
+    elif _follows(kind) == "answers":
         rows = lexicon.questions(table.to_pylist(), losses)
     else:
-        rows = plain_rows(table.to_pylist(), str(params["format"]), lexicon.texts)
+        rows = plain_rows(table.to_pylist(), kind, lexicon.texts)
     return write_translation(rows, table, params, losses, context, {"unknown_words": lexicon.unknown})
 
 
@@ -86,10 +82,11 @@ def translate_by_model(
     )
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
-    if params["format"] == "span_qa":
+    kind = str(params["format"])
+    if _follows(kind) == "answers":
         rows = answered_rows(table.to_pylist(), translate, losses)
     else:
-        rows = plain_rows(table.to_pylist(), str(params["format"]), translate)
+        rows = plain_rows(table.to_pylist(), kind, translate)
     return write_translation(rows, table, params, losses, context, {})
 
 
@@ -102,17 +99,30 @@ def sampled(table: pa.Table, rows: int | None) -> pa.Table:
     return table.take(pa.array(sorted(order[:rows])))
 
 
+def _follows(kind: str) -> str:
+    translation = formats.get(kind).translation
+    return translation.follows if translation else ""
+
+
 def plain_rows(rows: list[dict[str, Any]], kind: str, translate: Translate) -> list[dict[str, Any]]:
-    """Rows with every text translated; labels are untouched, each text is translated once."""
-    if kind not in TEXTS:
-        raise UserError(f"a table of format {kind} cannot be translated", fix=f"formats that can: {', '.join(TEXTS)}")
-    choices = kind == "multiple_choice"
-    texts = dict.fromkeys(row[name] for row in rows for name in TEXTS[kind] if row[name])
-    texts |= dict.fromkeys(choice for row in rows if choices for choice in row["choices"])
+    """Rows with every text translated; labels are untouched, each text is translated once.
+
+    Raises:
+        UserError: the format cannot be translated so.
+    """
+    format = formats.get(kind)
+    translation = format.translation
+    if translation is None or translation.follows:
+        able = ", ".join(name for name, each in formats.FORMATS.items() if each.translation)
+        raise UserError(f"a table of format {kind} cannot be translated", fix=f"formats that can: {able}")
+    lists = [name for name in translation.texts if format.columns[name] != "string"]
+    single = [name for name in translation.texts if name not in lists]
+    texts = dict.fromkeys(row[name] for row in rows for name in single if row[name])
+    texts |= dict.fromkeys(text for row in rows for name in lists for text in row[name])
     found = translated_once(list(texts), translate)
     return [
-        {**row, **{name: found.get(row[name], row[name]) for name in TEXTS[kind]},
-         **({"choices": [found[choice] for choice in row["choices"]]} if choices else {})}
+        {**row, **{name: found.get(row[name], row[name]) for name in single},
+         **{name: [found[text] for text in row[name]] for name in lists}}
         for row in rows
     ]  # fmt: skip
 

@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag import formats
 from xtreme_dag.core.errors import nearest
 from xtreme_dag.data.readers.files import Chunk, Place
-from xtreme_dag.tables.canonical import SCHEMAS
+from xtreme_dag.formats.declaration import Format
+from xtreme_dag.tables.canonical import schema_of
 
 TOGETHER = 2  # batches that are packed into one
 FIRST = 5  # ids named in a message
@@ -42,7 +44,8 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
     Raises:
         UserError: a label outside the label set, or a value of the wrong type.
     """
-    schema = SCHEMAS[kind]
+    format = formats.get(kind)
+    schema = schema_of(format)
     part = options.get("part")
     batches: list[pa.RecordBatch] = []
     number = read = 0
@@ -60,7 +63,7 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
         columns["language"] = columns.get("language") or [place.language] * len(columns["id"])
         columns["split"] = [place.split] * len(columns["id"])
         batch = _batch(columns, schema, chunk, place)
-        _check_labels(batch, kind, chunk, at, place)
+        _check_labels(batch, format, chunk, at, place)
         batches.append(batch)
         del chunk, columns, at  # before the reader makes the next ones
         if len(batches) == TOGETHER:
@@ -95,29 +98,30 @@ def _batch(columns: Mapping[str, Sequence[Any]], schema: pa.Schema, chunk: Chunk
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _check_labels(batch: pa.RecordBatch, kind: str, chunk: Chunk, at: Sequence[int], place: Place) -> None:
+def _check_labels(batch: pa.RecordBatch, format: Format, chunk: Chunk, at: Sequence[int], place: Place) -> None:
     """Refuses labels that are not in the label set; a missing one is a matter for the contract."""
-    if kind == "pair_classification" and place.labels:
-        labels = batch["label"]
-        bad = pc.and_(pc.is_valid(labels), pc.invert(pc.is_in(labels, pa.array(place.labels, pa.string()))))
-        rows = pc.indices_nonzero(bad).to_pylist()
-        if rows:
-            raise _wrong(labels[rows[0]].as_py(), rows, batch, chunk, at, place)
-    elif kind == "multiple_choice":
-        labels = batch["label"]
-        bad = pc.or_(pc.less(labels, 0), pc.greater_equal(labels, pc.list_value_length(batch["choices"])))
+    if not format.label:
+        return
+    labels = batch[format.label]
+    if format.choices:
+        choices = batch[format.choices]
+        bad = pc.or_(pc.less(labels, 0), pc.greater_equal(labels, pc.list_value_length(choices)))
         rows = pc.indices_nonzero(pc.fill_null(bad, False)).to_pylist()
         if rows:
-            what = f"label {labels[rows[0]].as_py()} where there are {len(batch['choices'][rows[0]])} choices"
+            what = f"label {labels[rows[0]].as_py()} where there are {len(choices[rows[0]])} choices"
             raise place.error(what, chunk.file, _line(at, rows[0]), ids=_first(batch, rows))
-    elif kind == "tagging" and place.labels:
-        flat = batch["tags"].flatten()
-        bad = pc.invert(pc.is_in(flat, pa.array(place.labels, pa.string())))
-        if pc.any(bad).as_py():
-            parents = pc.list_parent_indices(batch["tags"])
-            spots = pc.indices_nonzero(bad).to_pylist()
-            rows = list(dict.fromkeys(parents[n].as_py() for n in spots))
-            raise _wrong(flat[spots[0]].as_py(), rows, batch, chunk, at, place)
+        return
+    if not place.labels:
+        return
+    listed = pa.types.is_list(labels.type)
+    single = labels.flatten() if listed else labels
+    bad = pc.invert(pc.is_in(single, pa.array(place.labels, pa.string())))
+    if not listed:
+        bad = pc.and_(bad, pc.is_valid(single))
+    if pc.any(bad).as_py():
+        spots = pc.indices_nonzero(bad)
+        rows = (pc.list_parent_indices(labels).take(spots) if listed else spots).unique().to_pylist()
+        raise _wrong(single[spots[0].as_py()].as_py(), rows, batch, chunk, at, place)
 
 
 def _wrong(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-QUERY_SIDE = {"bitext_mining": "foreign", "qa_retrieval": "question", "entity_linking": "mention"}
+from xtreme_dag import formats
 
 
 def limited(table: pa.Table, kind: str, limit: int | None, seed: int) -> pa.Table:
@@ -28,11 +28,12 @@ def limited(table: pa.Table, kind: str, limit: int | None, seed: int) -> pa.Tabl
         return table
     ids = table["id"].to_pylist()
     order = np.argsort(_hashes(ids, seed), kind="stable")
-    if kind not in QUERY_SIDE:
+    sides = formats.get(kind).sides
+    if sides is None:
         return table.take(pa.array(np.sort(order[:limit])))
     side = np.array(table["side"].to_pylist())
     has_gold = np.array([bool(gold) for gold in table["gold"].to_pylist()])
-    queries = side == QUERY_SIDE[kind]
+    queries = side == sides.asking
     ranked = [n for n in order if queries[n] and has_gold[n]] + [n for n in order if queries[n] and not has_gold[n]]
     taken = ranked[:limit]
     golds = {gold for n in taken for gold in table["gold"][int(n)].as_py() or ()}

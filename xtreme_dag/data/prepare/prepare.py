@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xtreme_dag import formats
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.prepare.assemble import Assembled, assemble
@@ -26,7 +27,7 @@ def prepare(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stag
 
     Args:
         params: `Located.params` (`reader`, `options`, `labelled`, `whole`), `dataset`, `language`, `split`, `format`,
-            `labels` (list), `limit` (rows, or null for all), `limit_seed`.
+            `labels` (list), `limit` (rows, or null for all), `limit_seed`; `declared`, what the format says, for the key.
         inputs: `Located.files`: name -> raw file. Empty for the miniworld and the hub.
         context: the stage's surroundings; `options`: `hub_cache`, `hub_offline`.
 
@@ -162,8 +163,8 @@ def _union(
     for number, part in enumerate(parts):
         mark = f"{number}."
         files = {name.removeprefix(mark): path for name, path in inputs.items() if name.startswith(mark)}
-        whence = replace(place, dataset=part["dataset"], split=part["split"])
-        for made in _pieces({**part, "format": kind}, files, whence, settings):
+        origin = replace(place, dataset=part["dataset"], split=part["split"])
+        for made in _pieces({**part, "format": kind}, files, origin, settings):
             ids = pc.binary_join_element_wise(part["dataset"], made.table["id"], ":").combine_chunks()
             split = pa.repeat(pa.scalar(place.split, pa.string()), len(made.table))
             columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
@@ -188,15 +189,13 @@ def _fetched(options: Mapping[str, Any], place: Place, settings: Mapping[str, An
 
 
 def content_counts(table: pa.Table, kind: str) -> dict[str, Any]:
-    """How often each label, token and side occurs, where the format has them."""
-    if kind in ("pair_classification", "multiple_choice"):
-        return {"labels": _counts(table["label"])}
-    if kind == "tagging":
-        return {"labels": _counts(pc.list_flatten(table["tags"])), "tokens": len(pc.list_flatten(table["words"]))}
-    if kind in ("bitext_mining", "qa_retrieval", "entity_linking"):
-        return {"sides": _counts(table["side"])}
-    return {}
-
-
-def _counts(values: pa.ChunkedArray) -> Counter[str]:
-    return Counter({str(entry["values"]): entry["counts"] for entry in pc.value_counts(values).to_pylist()})
+    """What the format counts: the number of words of a column, or how often each of its values occurs."""
+    format = formats.get(kind)
+    made: dict[str, Any] = {}
+    for entry, name in format.counted.items():
+        values = pc.list_flatten(table[name]) if pa.types.is_list(table[name].type) else table[name]
+        if format.columns[name] == "words":
+            made[entry] = len(values)
+        else:
+            made[entry] = Counter({str(one["values"]): one["counts"] for one in pc.value_counts(values).to_pylist()})
+    return made

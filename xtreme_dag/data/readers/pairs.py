@@ -90,32 +90,18 @@ def read_pairs_csv(files: Files, options: Options, place: Place) -> Iterator[Chu
 
     `rename` maps labels.
     """
-    rename = options.get("rename", {})
     for path in files.values():
         for rows, at in csv_rows(path, place):
-            columns = {
-                name: [_cell(row, options[name], path, place, line) for row, line in zip(rows, at, strict=True)]
-                for name in ("id", "text_a", "text_b", "label")
-                if name in options
-            }
-            if rename:
-                columns["label"] = [rename.get(label, label) for label in columns["label"]]
-            yield Chunk(columns=columns, file=path, lines=at)
+            yield _named(rows, at, options, path, place)
 
 
 def read_pairs_jsonl(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
     """One JSON object a line; `options` names its fields. Rows whose label is in `drop` are left out."""
-    rename, drop = options.get("rename", {}), set(options.get("drop", ()))
+    drop = set(options.get("drop", ()))
     for path in files.values():
         for records, at in json_lines(path, place):
             kept = [n for n, record in enumerate(records) if record.get(options["label"]) not in drop]
-            columns = {
-                name: [_cell(records[n], options[name], path, place, at[n]) for n in kept]
-                for name in ("id", "text_a", "text_b", "label")
-                if name in options
-            }
-            columns["label"] = [rename.get(label, label) for label in columns["label"]]
-            yield Chunk(columns=columns, file=path, lines=[at[n] for n in kept])
+            yield _named([records[n] for n in kept], [at[n] for n in kept], options, path, place)
 
 
 def read_pairs_lines(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
@@ -231,6 +217,18 @@ def _positions(header: Sequence[str], options: Options, path: Path, place: Place
 def _ragged(rows: Sequence[Sequence[str]], width: int, path: Path, place: Place, first: int) -> Exception:
     bad = [n for n, row in enumerate(rows) if len(row) != width]
     return place.error(f"{len(rows[bad[0]])} columns instead of {width}", path, first + bad[0])
+
+
+def _named(rows: Sequence[Mapping[str, Any]], at: Sequence[int], options: Options, path: Path, place: Place) -> Chunk:
+    """The fields of some rows that `options` names, their labels renamed."""
+    columns = {
+        name: [_cell(row, options[name], path, place, line) for row, line in zip(rows, at, strict=True)]
+        for name in ("id", "text_a", "text_b", "label")
+        if name in options
+    }
+    if rename := options.get("rename"):
+        columns["label"] = [rename.get(label, label) for label in columns["label"]]
+    return Chunk(columns=columns, file=path, lines=at)
 
 
 def _cell(row: Mapping[str, Any], name: str, path: Path, place: Place, line: int) -> Any:

@@ -118,27 +118,29 @@ def _share(pool: Mapping[str, str], gold: Mapping[str, list[str]], part: Mapping
 
 def _pool(path: Path, place: Place) -> dict[str, str]:
     pool: dict[str, str] = {}
-    for first, found in lines(path, place):
-        for number, line in enumerate(found, start=first):
-            name, tab, text = line.partition("\t")
-            if not tab:
-                raise place.error("1 column instead of 2", path, number)
-            if name in pool:
-                raise place.error(f"id {name!r} occurs twice", path, number)
-            pool[name] = text.strip()
+    for number, line in _numbered(path, place):
+        name, tab, text = line.partition("\t")
+        if not tab:
+            raise place.error("1 column instead of 2", path, number)
+        if name in pool:
+            raise place.error(f"id {name!r} occurs twice", path, number)
+        pool[name] = text.strip()
     return pool
 
 
 def _pairs(path: Path, place: Place) -> list[tuple[str, str]]:
     pairs = []
-    for first, found in lines(path, place):
-        for number, line in enumerate(found, start=first):
-            if line.strip():
-                parts = line.split("\t")
-                if len(parts) != 2:
-                    raise place.error(f"{len(parts)} columns instead of 2", path, number)
-                pairs.append((parts[0], parts[1]))
+    for number, line in _numbered(path, place):
+        if line.strip():
+            parts = line.split("\t")
+            if len(parts) != 2:
+                raise place.error(f"{len(parts)} columns instead of 2", path, number)
+            pairs.append((parts[0], parts[1]))
     return pairs
+
+
+def _numbered(path: Path, place: Place) -> Iterator[tuple[int, str]]:
+    return ((first + n, line) for first, found in lines(path, place) for n, line in enumerate(found))
 
 
 def _two_sided() -> dict[str, list[Any]]:

@@ -83,11 +83,7 @@ def context_of(paragraph: dict[str, Any], path: Path, place: Place) -> str:
 
 def articles(path: Path, place: Place) -> list[dict[str, Any]]:
     """The articles of a file in SQuAD's JSON."""
-    try:
-        release = json.loads(content(path, place, mark=b'"'))
-    except json.JSONDecodeError as error:
-        raise place.error(f"not JSON: {error.msg}", path, error.lineno) from None
-    found = need(release, "data", path, place)
+    found = need(_parsed(path, place), "data", path, place)
     if not isinstance(found, list):
         raise place.error("'data' is not a list of articles", path)
     return found
@@ -107,13 +103,17 @@ def need(record: Any, name: str, path: Path, place: Place) -> Any:
 
 def listed(path: Path, keys: list[str], place: Place) -> frozenset[str]:
     """The ids that a JSON file lists under some keys."""
-    try:
-        found = json.loads(content(path, place, mark=b'"'))
-    except json.JSONDecodeError as error:
-        raise place.error(f"not JSON: {error.msg}", path, error.lineno) from None
+    found = _parsed(path, place)
     for key in keys:
         found = need(found, key, path, place)
     return frozenset(found)
+
+
+def _parsed(path: Path, place: Place) -> Any:
+    try:
+        return json.loads(content(path, place, mark=b'"'))
+    except json.JSONDecodeError as error:
+        raise place.error(f"not JSON: {error.msg}", path, error.lineno) from None
 
 
 def contexts(path: Path, place: Place) -> frozenset[str]:

@@ -13,28 +13,12 @@ SENTENCES = 16_384  # sentences in a chunk
 # XTREME's ranking of the parts of a multiword token whose heads are equally high (ud-conversion-tools,
 # conllu_to_conll.py): the first in the list gives its tag.
 _RANKS = {
-    "default": [
-        "VERB",
-        "NOUN",
-        "PROPN",
-        "PRON",
-        "ADJ",
-        "NUM",
-        "ADV",
-        "INTJ",
-        "AUX",
-        "ADP",
-        "DET",
-        "PART",
-        "CCONJ",
-        "SCONJ",
-        "X",
-        "PUNCT",
-    ],
+    "default": ["VERB", "NOUN", "PROPN", "PRON", "ADJ", "NUM", "ADV", "INTJ", "AUX", "ADP", "DET", "PART", "CCONJ",
+                "SCONJ", "X", "PUNCT"],
     "es": ["VERB", "AUX", "PRON", "ADP", "DET"],
     "fr": ["VERB", "AUX", "PRON", "NOUN", "ADJ", "ADV", "ADP", "DET", "PART", "SCONJ", "CONJ"],
     "it": ["VERB", "AUX", "ADV", "PRON", "ADP", "DET", "INTJ"],
-}
+}  # fmt: skip
 
 Sentence = tuple[list[str], list[str]]
 

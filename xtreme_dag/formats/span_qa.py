@@ -1,0 +1,155 @@
+"""Questions whose answers are spans of a context (XQuAD, MLQA, TyDiQA-GoldP)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
+from xtreme_dag.formats.judging import ids_warnings, some
+from xtreme_dag.formats.layout import Unlabelled, as_json, read_json, read_mapping
+
+if TYPE_CHECKING:
+    from xtreme_dag.scoring.columns import FloatArray
+
+
+def _predictions(rows: Columns, asked: Columns) -> str:
+    answers = zip(rows["id"], rows["prediction"], strict=True)
+    return as_json({name: answer for name, answer in answers if answer is not None})
+
+
+def _gold(asked: Columns) -> str:
+    paragraphs = []
+    rows = zip(*(asked[column] for column in ("id", "question", "context", "answers")), strict=True)
+    for name, question, context, right in rows:
+        if not right:
+            raise Unlabelled
+        answers = [{"text": answer["text"], "answer_start": answer["start"]} for answer in right]
+        paragraphs.append({"context": context, "qas": [{"id": name, "question": question, "answers": answers}]})
+    return as_json({"version": "1.1", "data": [{"title": "", "paragraphs": paragraphs}]})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question of a SQuAD-format file: its id and its gold answers."""
+
+    id: str
+    answers: tuple[str, ...]
+
+
+def _is_text(question: Question) -> bool:
+    return all(isinstance(text, str) for text in (question.id, *question.answers))
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions of a SQuAD-format file, in order.
+
+    Raises:
+        UserError: not of that format, or a question without a gold answer.
+    """
+    content, _ = read_json(path)
+    articles = content.get("data", content) if isinstance(content, dict) else content
+    try:
+        questions = [
+            Question(id=qa["id"], answers=tuple(answer["text"] for answer in qa["answers"]))
+            for article in articles
+            for paragraph in article["paragraphs"]
+            for qa in paragraph["qas"]
+        ]
+    except (KeyError, TypeError) as error:
+        lacks = f", {error} is missing" if isinstance(error, KeyError) else ""
+        raise UserError(
+            f"not labels of SQuAD format{lacks}",
+            where=str(path),
+            fix="labels are the release's own file (data, paragraphs, qas, answers); were the two folders swapped?",
+        ) from None
+    odd = next((question for question in questions if not _is_text(question)), None)
+    if odd is not None:
+        raise UserError(f"question {odd.id!r} has an id or an answer that is not a text", where=str(path))
+    bare = next((question for question in questions if not question.answers), None)
+    if bare is not None:
+        raise UserError(f"question {bare.id!r} has no gold answer", where=str(path), fix="use the labelled release")
+    return questions
+
+
+def judge_squad(labels: Path, predictions: Path, language: str) -> Judged:
+    """XQuAD, TyDiQA-GoldP: SQuAD v1.1's rules, whatever the language."""
+    from xtreme_dag.scoring import squad
+
+    return _judge(labels, predictions, squad.statistics)
+
+
+def judge_mlqa(labels: Path, predictions: Path, language: str) -> Judged:
+    """MLQA: the rules of the language of the context, which is that of the file."""
+    from xtreme_dag.scoring import mlqa
+
+    if language not in mlqa.LANGUAGES:
+        raise UserError(
+            f"MLQA has no rules for language {language!r}", where=str(labels), fix=f"it has {', '.join(mlqa.LANGUAGES)}"
+        )
+    return _judge(labels, predictions, lambda gold, given: mlqa.statistics(gold, given, language))
+
+
+def _judge(
+    labels: Path,
+    predictions: Path,
+    scorer: Callable[[Sequence[Sequence[str]], Sequence[str | None]], dict[str, FloatArray]],
+) -> Judged:
+    questions = read_questions(labels)
+    some(questions, labels)
+    answers, twice = read_mapping(predictions)
+    ids = [question.id for question in questions]
+    odd = next((name for name in ids if not isinstance(answers.get(name, ""), str)), None)
+    if odd is not None:
+        raise UserError(f"the answer to {odd!r} is not a text", where=str(predictions))
+    warnings = ids_warnings(ids, answers, twice, predictions)
+    if all(not text for question in questions for text in question.answers):
+        warnings.append(f"{labels}: every gold answer is empty, the labels were blanked")
+    given = [answers.get(name) for name in ids]
+    return Judged(
+        ids=_unique(ids),
+        gold=[json.dumps(question.answers, ensure_ascii=False) for question in questions],
+        predictions=given,
+        statistics=scorer([question.answers for question in questions], given),
+        warnings=warnings,
+    )
+
+
+def _unique(ids: Sequence[str]) -> list[str]:
+    """Ids with `#2`, `#3`, ... at their repetitions (TyDiQA-GoldP train repeats ids)."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in ids:
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return names
+
+
+FORMAT = Format(
+    name="span_qa",
+    columns={
+        "title": "string",
+        "context": "string",
+        "question": "string",
+        "answers": "list<answer>",
+        "answerable": "bool",
+    },
+    texts=("context", "question"),
+    shown="context",
+    translation=Translation(texts=("title", "context", "question"), follows="answers"),
+    generator="questions",
+    # evaluate.py chooses the rules by the task's name; of the QA tasks MLQA alone has its own.
+    layout=Layout(
+        suffix="json",
+        family="answers",
+        predictions=_predictions,
+        gold=_gold,
+        judge=judge_squad,
+        judges={"mlqa": judge_mlqa},
+    ),
+)
