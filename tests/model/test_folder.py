@@ -9,8 +9,11 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 from tests.training.worlds import LABELS, TAGS, make_base, make_tokenizer, tiny_config
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model import HeadSpec, load_model, load_tokenizer, pack, save_model
-from xtreme_dag.model.heads import build_head, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import build_head, load_model, save_model
+from xtreme_dag.model import pack
+from xtreme_dag.model.layers import initialise
+from xtreme_dag.tables.tokenizer import load_tokenizer
 
 SPECS = {
     "nli": HeadSpec(kind="classification", labels=tuple(LABELS)),

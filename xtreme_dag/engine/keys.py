@@ -37,7 +37,7 @@ class Keys:
         self._bytes = self._code.content() if memo else ""
         self._digests = self._remembered()
         self._saved = dict(self._digests)
-        self._fingerprints: dict[str, tuple[str, dict[str, str]]] = {}
+        self._fingerprints: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}
 
     @classmethod
     def of(cls, caches: Path) -> Keys:
@@ -61,24 +61,25 @@ class Keys:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def code_digest(self, function: str) -> str:
-        """Digest of the code that a stage function reaches."""
-        if function not in self._digests:
-            self._digests[function] = self.code(function)[0]
-        return self._digests[function]
+    def code_digest(self, *roots: str) -> str:
+        """Digest of the code that a stage's `roots` reach."""
+        name = " ".join(roots)
+        if name not in self._digests:
+            self._digests[name] = self.code(*roots)[0]
+        return self._digests[name]
 
-    def code(self, function: str) -> tuple[str, Mapping[str, str]]:
-        """Digest and names of the code that a stage function reaches."""
-        if function not in self._fingerprints:
-            names = self._code.fingerprint(function)
-            self._fingerprints[function] = fingerprint.digest(names), names
-        return self._fingerprints[function]
+    def code(self, *roots: str) -> tuple[str, Mapping[str, str]]:
+        """Digest and names of the code that a stage's `roots` reach."""
+        if roots not in self._fingerprints:
+            names = dict(sorted(item for root in roots for item in self._code.fingerprint(root).items()))
+            self._fingerprints[roots] = fingerprint.digest(names), names
+        return self._fingerprints[roots]
 
     def identity(self, stage: Stage, inputs: Mapping[str, str]) -> dict[str, Any]:
         """All that the key is made of: function, code, parameters, input digests, library versions."""
         return {
             "function": stage.function,
-            "code": self.code_digest(stage.function),
+            "code": self.code_digest(*stage.roots),
             "params": stage.params,
             "inputs": dict(inputs),
             "libraries": {name: library_version(name) for name in stage.libraries},

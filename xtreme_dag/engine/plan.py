@@ -196,7 +196,7 @@ class Planner:
         if earlier.manifest.get("function") != stage.function:
             reasons.append(f"code function {earlier.manifest.get('function')} -> {stage.function}")
         if earlier.manifest.get("code") != now["code"]:
-            old_code, new_code = self.store.code(str(earlier.manifest.get("code"))), self.keys.code(stage.function)[1]
+            old_code, new_code = self.store.code(str(earlier.manifest.get("code"))), self.keys.code(*stage.roots)[1]
             for name, old, new in changes(old_code, new_code):
                 reasons.append(f"code {name} {'added' if old is None else 'removed' if new is None else 'changed'}")
         reasons += [

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model.folder import TrainedModel, load_model
-from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.model.layers import HeadModule, initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import refuse_unlabelled, write_artifact
 from xtreme_dag.training.loop import train
@@ -75,7 +75,7 @@ def target_head(model: TrainedModel, name: str, spec: HeadSpec, *, seed: int, ke
     return "fresh"
 
 
-def fresh_target_head(head: nn.Module, seed: int) -> None:
+def fresh_target_head(head: HeadModule, seed: int) -> None:
     """A target head before training; it depends on the seed alone, not on the condition."""
     initialise(head, TARGET_HEAD_STD, seed)
 

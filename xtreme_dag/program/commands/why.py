@@ -56,7 +56,7 @@ def command(
                     if name in manifest
                 },
                 "accepted": manifest.get("accepted"),
-                "code": dict(keys.code(planned.stage.function)[1]),
+                "code": dict(keys.code(*planned.stage.roots)[1]),
             }
         )
     if as_json:
