@@ -63,8 +63,8 @@ class Training:
         right: (scores, gold) -> number of right decisions, a scalar, for selection on dev; larger is better.
         shuffle: (encoded table, drawn rows, random generator) -> gold columns that say nothing about the inputs; None
             for a head without labels.
-        masking: (content of `encode.json`, share of tokens, task's name) -> a `heads.mlm.Masking`, for a head whose
-            gold is made from the text itself.
+        masking: (content of `encode.json`, share of tokens, task's name) -> a `heads.batches.Masking`, for a head
+            whose gold is made from the text itself.
         pull: (layers, scores, gradient) -> the inner product of scores and gradient, for a loss over all examples of a
             step: the step's scores come first, then the gradient of its loss (gradient caching).
         published: () -> tensor names of output layers in published checkpoints -> names in the head's layers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,13 @@ class HostBatch:
     def with_tokens(self, ids: npt.NDArray[np.int32], **gold: Array) -> HostBatch:
         """The same examples with other token ids and further per-token gold (masked language modelling)."""
         return replace(self, ids=ids, token_gold={**self.token_gold, **gold})
+
+
+class Masking(Protocol):
+    """What hides tokens, and so makes the gold of a head whose gold is the text itself."""
+
+    def apply(self, batch: HostBatch, seed: int, step: int) -> HostBatch:
+        """The batch with other token ids and the gold that its head needs: a function of (seed, step) and the batch."""
 
 
 def grid(starts: Ints, lengths: Ints) -> dict[str, Array]:

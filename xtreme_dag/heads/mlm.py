@@ -71,7 +71,7 @@ def _responses(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Masking:
+class TokenMasking:
     """How tokens are hidden: a pure function of (seed, step) and the batch.
 
     Attributes:
@@ -108,7 +108,7 @@ class Masking:
         return batch.with_tokens(hidden, labels=labels)
 
 
-def masking(info: Mapping[str, Any], probability: float, where: str) -> Masking:
+def masking(info: Mapping[str, Any], probability: float, where: str) -> TokenMasking:
     """The masking of an encoded table's tokenizer.
 
     Raises:
@@ -119,7 +119,7 @@ def masking(info: Mapping[str, Any], probability: float, where: str) -> Masking:
     special = info["special_ids"]
     if "mask" not in special:
         raise UserError("the tokenizer has no mask token, masked language modelling needs one", where=where)
-    return Masking(
+    return TokenMasking(
         mask=special["mask"],
         special=tuple(sorted(special.values())),
         vocabulary=info["vocabulary_size"],

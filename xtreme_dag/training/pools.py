@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from xtreme_dag.heads import HeadSpec, training_of
-from xtreme_dag.heads.batches import Array, HostBatch, Ints
-from xtreme_dag.heads.mlm import Masking
+from xtreme_dag.heads.batches import Array, HostBatch, Ints, Masking
 from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.training.tables import SelectionTable, TrainingTable
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xtreme_dag.heads import Training, training_of
-from xtreme_dag.heads.batches import HostBatch
-from xtreme_dag.heads.mlm import Masking
+from xtreme_dag.heads.batches import HostBatch, Masking
 from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.numerics import autocast, seed_part

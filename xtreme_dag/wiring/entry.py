@@ -7,7 +7,7 @@ tagging and nothing else.
 from __future__ import annotations
 
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.heads import HEADS
+from xtreme_dag.heads import HEADS, head_of
 
 # One search for the queries of all languages, before the evaluations of pooled formats; see `evaluation.pooled`.
 RANK_POOL = "xtreme_dag.evaluation.pooled:rank_pool"
@@ -18,17 +18,18 @@ def evaluators() -> dict[str, str]:
     return {table_format: function for head in HEADS.values() for table_format, function in head.evaluate.items()}
 
 
-def entry(table_format: str, dataset: str) -> str:
+def entry(table_format: str, dataset: str, head: str | None = None) -> str:
     """The dotted name of the stage function that evaluates a dataset.
 
     Args:
         table_format: the dataset's canonical format.
         dataset: its name in the catalogue.
+        head: the task's head, whose own function comes first; else that of the head which evaluates the format.
 
     Raises:
         UserError: nothing evaluates this format.
     """
-    for head in HEADS.values():
-        if table_format in head.evaluate:
-            return head.rules.get(dataset, head.evaluate[table_format])
+    for declared in (*([head_of(head)] if head else []), *HEADS.values()):
+        if table_format in declared.evaluate:
+            return declared.rules.get(dataset, declared.evaluate[table_format])
     raise UserError(f"nothing evaluates the format {table_format!r}", fix=nearest(table_format, evaluators()))

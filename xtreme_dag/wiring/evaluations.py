@@ -70,7 +70,7 @@ class Evaluations:
             Stage(
                 kind="evaluate",
                 name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
-                function=entry(dataset.format, dataset.name),
+                function=entry(dataset.format, dataset.name, task.head),
                 code=head.score_code,
                 params={
                     **facts,
