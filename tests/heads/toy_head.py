@@ -27,16 +27,8 @@ def build(spec, config, embeddings):
     return Projection(config.hidden_size, len(spec.labels), reads="every")
 
 
-def columns(table):
-    return {"example": ("label",)}
-
-
 def gold(batch):
     return {"label": batch.example_gold["label"].astype(np.int64), **grid(batch.token_bounds[:-1], batch.lengths)}
-
-
-def units(batch):
-    return len(batch)
 
 
 def means(scores, rows, inside):
@@ -91,7 +83,9 @@ HEAD = Head(
     formats=("pair_classification",),
     labels=True,
     sequences=sequences,
-    training=Training(build=build, columns=columns, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle),
+    training=Training(
+        build=build, columns={"example": ("label",)}, gold=gold, units=len, loss=loss, right=right, shuffle=shuffle
+    ),
     evaluate={"pair_classification": "tests.heads.toy_head:evaluate"},
-    distribution="pytest",
+    libraries=("pytest",),
 )

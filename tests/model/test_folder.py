@@ -83,10 +83,10 @@ def test_scores_have_the_shapes_they_state(model):
     with torch.no_grad():
         hidden = model.encoder(TOKENS)
         for name in SPECS:
-            where = at if name in ("pos", "mlm") else None
-            torch.testing.assert_close(
-                model.scores(name, TOKENS, where), model.apply_head(name, hidden, TOKENS, where), atol=1e-5, rtol=1e-4
-            )
+            where, head = at if name in ("pos", "mlm") else None, model.head(name)
+            read = {"first": TOKENS.first, "every": torch.arange(len(hidden)), "chosen": at}[head.reads]
+            wanted = head.scores(hidden[read], model.encoder.word_embeddings())
+            torch.testing.assert_close(model.scores(name, TOKENS, where), wanted, atol=1e-5, rtol=1e-4)
         assert torch.allclose(model.scores("retrieval", TOKENS).norm(dim=1), torch.ones(3))
 
 

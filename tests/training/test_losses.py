@@ -177,6 +177,6 @@ def test_masked_positions_alone_reach_the_decoder(world):
     batch = batch_of(pool, np.arange(10))
     sent = on_device("task", "mlm", batch, torch.device("cpu"))
     hidden = model.encoder(sent.tokens)
-    scores = model.apply_head("task", hidden, sent.tokens, sent.gold["at"])
+    scores = model.scores("task", sent.tokens, sent.gold["at"])
     assert scores.shape == (training_of("mlm").units(batch), len(model.encoder.word_embeddings()))
     assert 0 < len(scores) < len(hidden) / 2

@@ -211,7 +211,7 @@ def test_it_learns_inference_in_seconds_and_transfers_as_its_kinship_says(tmp_pa
         data = open_encoded(encoded("test", code, 150))
         with torch.no_grad():
             tokens = pack([np.asarray(ids) for ids in data.sequences["input_ids"].to_pylist()])
-            scores = trained.apply_head("nli", trained.encoder(tokens), tokens)
+            scores = trained.scores("nli", tokens)
         return float((scores.argmax(1).numpy() == data.examples["label"].to_numpy()).mean())
 
     english, near, far = accuracy("en"), accuracy("qaa"), accuracy("qak")

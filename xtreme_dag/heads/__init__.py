@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from xtreme_dag.core.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
     from torch import Tensor
 
@@ -25,7 +24,7 @@ IGNORED = -100
 # The head of pretraining and of objectives without labels.
 TEXT_HEAD = "mlm"
 # Modules of this room that heads share.
-_SHARED = ("batches", "encoding", "sides", "trained")
+_SHARED = ("batches", "encoding", "sides", "signatures", "trained")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +54,8 @@ class Training:
     Attributes:
         build: (spec, encoder's configuration, its input embeddings `[vocabulary, size]`) -> the head's layers, a
             `model.layers.HeadModule`, not initialised.
-        columns: (encoded table) -> names of the gold columns by what they have one value of: `example`, `sequence` or
-            `token`. An example whose own gold is negative (a number) or NaN has none.
+        columns: gold columns of the encoded table by what they have one value of, `example`, `sequence` or `token`; of
+            these, those that the table has. An example whose own gold is negative (a number) or NaN has none.
         gold: (batch) -> arrays that the loss needs; `at` are the positions of the tokens that are scored.
         units: (batch) -> number of terms of the loss.
         loss: (layers, scores, gold) -> sum of the loss over its units, a scalar.
@@ -71,7 +70,7 @@ class Training:
     """
 
     build: Callable[..., Any]
-    columns: Callable[..., Mapping[str, tuple[str, ...]]]
+    columns: Mapping[str, tuple[str, ...]]
     gold: Callable[..., dict[str, npt.NDArray[Any]]]
     units: Callable[..., int]
     loss: Callable[..., Tensor]
@@ -99,7 +98,7 @@ class Head:
         evaluate: format -> dotted name of the stage function that evaluates its datasets.
         rules: dataset -> dotted name of the stage function, where its metric is not that of its format.
         may_read: other heads of a model that the evaluations may take scores from.
-        distribution: the installed distribution that a head from outside comes with; its version is in the keys.
+        libraries: the distribution that a head from outside comes with: its version is in the keys, as its code is not.
     """
 
     name: str
@@ -113,17 +112,12 @@ class Head:
     evaluate: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
     may_read: tuple[str, ...] = ()
-    distribution: str = ""
+    libraries: tuple[str, ...] = ()
 
     @property
     def from_text(self) -> bool:
         """Whether its gold is made from the text itself, so that its data have no labels."""
         return self.training is not None and self.training.masking is not None
-
-    @property
-    def libraries(self) -> tuple[str, ...]:
-        """The distribution of a head from outside, for `Stage.libraries`."""
-        return (self.distribution,) if self.distribution else ()
 
     @property
     def encode_code(self) -> tuple[str, ...]:
@@ -133,7 +127,7 @@ class Head:
     def train_code(self, *, control: bool = False) -> tuple[str, ...]:
         """What a training stage runs of this head, for `Stage.code`; with a control also what shuffles gold."""
         how = training_of(self.name)
-        parts = (how.build, how.columns, how.gold, how.units, how.loss, how.right, how.masking, how.pull, how.published)
+        parts = (how.build, how.gold, how.units, how.loss, how.right, how.masking, how.pull, how.published)
         return _dotted(*parts, how.shuffle if control else None)
 
     @property
@@ -185,17 +179,6 @@ def training_of(name: str) -> Training:
 def head_of_format(table_format: str) -> Head | None:
     """The head that a dataset of a format is trained with as an intermediate task; None where it cannot be one."""
     return next((head for head in HEADS.values() if table_format in head.default_for), None)
-
-
-def labelled(table: Any, kind: str) -> npt.NDArray[np.bool_]:
-    """Which examples of an encoded table have the gold that a head needs of each: bool `[examples]`."""
-    import numpy as np
-
-    known = np.ones(len(table), dtype=bool)
-    for name in training_of(kind).columns(table).get("example", ()):
-        column = table.per_example(name)
-        known &= ~np.isnan(column) if column.dtype.kind == "f" else column >= 0
-    return known
 
 
 def _dotted(*functions: Callable[..., Any] | None) -> tuple[str, ...]:

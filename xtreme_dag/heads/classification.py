@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING, Any
 from xtreme_dag.heads import Head, HeadSpec, Training
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
-    from torch import Tensor
-
-    from xtreme_dag.heads.batches import HostBatch
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.model.layers import HeadModule
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import TextTokenizer
+    from xtreme_dag.heads import signatures as t
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """One sequence per pair of texts; `label` is the label's number, -1 for an unknown (null) label."""
     import numpy as np
     import pyarrow as pa
@@ -36,41 +27,31 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     return Encoded(rows=rows, example=rows, flat=flat, examples={"label": pa.array(labels)})
 
 
-def build(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
     """RoBERTa's classifier."""
     from xtreme_dag.model.layers import Classifier, head_dropout
 
     return Classifier(int(config.hidden_size), len(spec.labels), head_dropout(config))
 
 
-def columns(table: EncodedTable) -> dict[str, tuple[str, ...]]:
-    """The label of each example."""
-    return {"example": ("label",)}
-
-
-def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
+def gold(batch: t.HostBatch) -> dict[str, t.Array]:
     """`label` int64 `[examples]`."""
     return {"label": batch.example_gold["label"].astype("int64")}
 
 
-def units(batch: HostBatch) -> int:
-    """Examples."""
-    return len(batch)
-
-
-def loss(layers: HeadModule, scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def loss(layers: t.HeadModule, scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Cross entropy of `[examples, classes]` scores."""
     from xtreme_dag.model.layers import cross_entropy
 
     return cross_entropy(scores, gold["label"])
 
 
-def right(scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def right(scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Examples whose best class is the gold label."""
     return (scores.argmax(dim=1) == gold["label"]).sum()
 
 
-def shuffle(table: EncodedTable, rows: npt.NDArray[np.int64], random: np.random.Generator) -> dict[str, Any]:
+def shuffle(table: t.EncodedTable, rows: t.Ints, random: t.Generator) -> dict[str, t.Array]:
     """Labels permuted over the drawn examples."""
     import numpy as np
 
@@ -86,6 +67,8 @@ HEAD = Head(
     default_for=("pair_classification",),
     labels=True,
     sequences=sequences,
-    training=Training(build=build, columns=columns, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle),
+    training=Training(
+        build=build, columns={"example": ("label",)}, gold=gold, units=len, loss=loss, right=right, shuffle=shuffle
+    ),
     evaluate={"pair_classification": "xtreme_dag.evaluation.classification:evaluate_classification"},
 )

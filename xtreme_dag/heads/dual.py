@@ -5,21 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.heads import Head, HeadSpec, Training
-from xtreme_dag.heads.classification import units
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    import pyarrow as pa
-    from torch import Tensor
-
-    from xtreme_dag.heads.batches import HostBatch
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.model.layers import HeadModule
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import TextTokenizer
+    from xtreme_dag.heads import signatures as t
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """Two sequences per example: the query and its (first) gold candidate, or a text and its translation."""
     from dataclasses import replace
 
@@ -41,25 +32,20 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     return replace(encoded, counts={"queries_without_gold": len(asking) - len(found)})
 
 
-def build(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
     """Unit vectors of the first tokens."""
     from xtreme_dag.model.layers import UnitVectors
 
     return UnitVectors(int(config.hidden_size))
 
 
-def columns(table: EncodedTable) -> dict[str, tuple[str, ...]]:
-    """The side of each sequence."""
-    return {"sequence": ("side",)}
-
-
-def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
+def gold(batch: t.HostBatch) -> dict[str, t.Array]:
     """Rows of the `queries` and, in the same order, of their `candidates`, int64 `[examples]`."""
     side = batch.sequence_gold["side"]
     return {"queries": (side == 0).nonzero()[0], "candidates": (side == 1).nonzero()[0]}
 
 
-def loss(layers: HeadModule, scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def loss(layers: t.HeadModule, scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """In-batch softmax: each query against all candidates of the batch, its own being the right one."""
     import torch
     from torch.nn import functional
@@ -70,18 +56,18 @@ def loss(layers: HeadModule, scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
     return functional.cross_entropy(cosines, torch.arange(len(queries), device=cosines.device), reduction="sum")
 
 
-def pull(layers: HeadModule, scores: Tensor, gradient: Tensor) -> Tensor:
+def pull(layers: t.HeadModule, scores: t.Tensor, gradient: t.Tensor) -> t.Tensor:
     """The inner product of vectors and the gradient with respect to them; the factor on cosines has none."""
     return (scores * gradient).sum() + _log_scale(layers) * 0.0
 
 
-def _log_scale(layers: Any) -> Tensor:
+def _log_scale(layers: Any) -> t.Tensor:
     """The trainable factor on cosines, as a logarithm; a scalar."""
-    scale: Tensor = layers.log_scale.squeeze()
+    scale: t.Tensor = layers.log_scale.squeeze()
     return scale
 
 
-def right(scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def right(scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Queries whose own candidate is the nearest."""
     import torch
 
@@ -94,5 +80,7 @@ HEAD = Head(
     name="dual",
     formats=("parallel", "parallel_text", "bitext_mining", "qa_retrieval", "entity_linking"),
     sequences=sequences,
-    training=Training(build=build, columns=columns, gold=gold, units=units, loss=loss, right=right, pull=pull),
+    training=Training(
+        build=build, columns={"sequence": ("side",)}, gold=gold, units=len, loss=loss, right=right, pull=pull
+    ),
 )

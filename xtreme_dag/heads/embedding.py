@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 from xtreme_dag.heads import Head
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.tables.tokenizer import TextTokenizer
+    from xtreme_dag.heads import signatures as t
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """One sequence per row of a retrieval pool or text, or a text and its English side."""
     import numpy as np
     import pyarrow as pa

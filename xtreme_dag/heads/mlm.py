@@ -11,22 +11,14 @@ from xtreme_dag.heads.classification import loss
 from xtreme_dag.heads.tagging import gold, units
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    import pyarrow as pa
-    from torch import Tensor
-
-    from xtreme_dag.heads.batches import HostBatch
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.model.layers import HeadModule
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import TextTokenizer
+    from xtreme_dag.heads import signatures as t
 
 # Of the chosen tokens, the share that becomes the mask token and the share that becomes a random one (Devlin et al.
 # 2019); the rest stays as it is.
 _MASKED, _RANDOM = 0.8, 0.1
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """One sequence per text; a text and its translation where the table is parallel (TLM, Conneau & Lample 2019)."""
     import numpy as np
 
@@ -39,7 +31,7 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     return Encoded(rows=rows, example=rows, flat=tokenizer.encode(texts(table, "text"), second, params.max_length))
 
 
-def _responses(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def _responses(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """One sequence per row: the first text, then the second, whose tokens have 1 in the column `masked`.
 
     A context that is too long loses its beginning, a response its end; a context keeps at least half of the room.
@@ -86,7 +78,7 @@ class TokenMasking:
     vocabulary: int
     probability: float
 
-    def apply(self, batch: HostBatch, seed: int, step: int) -> HostBatch:
+    def apply(self, batch: t.HostBatch, seed: int, step: int) -> t.HostBatch:
         """The batch with hidden tokens and per-token gold `labels` (the token's id, or `IGNORED` where not asked).
 
         Where the text says which tokens are masked (response masking), those are, always, and no others.
@@ -95,7 +87,7 @@ class TokenMasking:
 
         if "masked" in batch.token_gold:
             given = batch.token_gold["masked"] != 0
-            asked: npt.NDArray[np.int32] = np.where(given, batch.ids, np.int32(IGNORED))
+            asked: t.Int32 = np.where(given, batch.ids, np.int32(IGNORED))
             return batch.with_tokens(np.where(given, np.int32(self.mask), batch.ids), labels=asked)
         random = np.random.default_rng([seed, step])
         size = len(batch.ids)
@@ -104,7 +96,7 @@ class TokenMasking:
         other = random.integers(self.vocabulary, size=size, dtype=np.int32)
         hidden = np.where(chosen & (fate < _MASKED), np.int32(self.mask), batch.ids)
         hidden = np.where(chosen & (fate >= _MASKED) & (fate < _MASKED + _RANDOM), other, hidden)
-        labels: npt.NDArray[np.int32] = np.where(chosen, batch.ids, np.int32(IGNORED))
+        labels: t.Int32 = np.where(chosen, batch.ids, np.int32(IGNORED))
         return batch.with_tokens(hidden, labels=labels)
 
 
@@ -127,7 +119,7 @@ def masking(info: Mapping[str, Any], probability: float, where: str) -> TokenMas
     )
 
 
-def build(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
     """Scores over the vocabulary; its decoder is the embeddings where they are as wide as its inner layer."""
     from xtreme_dag.model.layers import VocabularyScores
 
@@ -147,12 +139,7 @@ def published() -> dict[str, str]:
     return {**layers, "lm_head.bias": "bias", "cls.predictions.bias": "bias"}
 
 
-def columns(table: EncodedTable) -> dict[str, tuple[str, ...]]:
-    """None of the table, but for text that says which of its tokens are masked."""
-    return {"token": ("masked",)} if "masked" in table.sequences.column_names else {}
-
-
-def right(scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def right(scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """The negative loss."""
     from xtreme_dag.model.layers import cross_entropy
 
@@ -166,7 +153,7 @@ HEAD = Head(
     sequences=sequences,
     training=Training(
         build=build,
-        columns=columns,
+        columns={"token": ("masked",)},
         gold=gold,
         units=units,
         loss=loss,

@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.heads import Head, HeadSpec, Training
-from xtreme_dag.heads.classification import columns, units
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
-    from torch import Tensor
-
-    from xtreme_dag.heads.batches import HostBatch
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.model.layers import HeadModule
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import TextTokenizer
+    from xtreme_dag.heads import signatures as t
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """One sequence per choice: context and question, then the choice; `label` is the right one, -1 for unknown."""
     import numpy as np
     import pyarrow as pa
@@ -45,14 +35,14 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     )
 
 
-def build(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
     """A classifier with one score for each choice."""
-    from xtreme_dag.model.layers import OneScore, head_dropout
+    from xtreme_dag.model.layers import Classifier, head_dropout
 
-    return OneScore(int(config.hidden_size), head_dropout(config))
+    return Classifier(int(config.hidden_size), 1, head_dropout(config))
 
 
-def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
+def gold(batch: t.HostBatch) -> dict[str, t.Array]:
     """`label` int64 `[examples]`; `rows`, `inside`: where the scores of an example's choices are."""
     from xtreme_dag.heads.batches import grid
 
@@ -62,21 +52,21 @@ def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def loss(layers: HeadModule, scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def loss(layers: t.HeadModule, scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Cross entropy over each example's choices, of `[sequences]` scores."""
     from xtreme_dag.model.layers import cross_entropy, ragged
 
     return cross_entropy(ragged(scores, gold), gold["label"])
 
 
-def right(scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def right(scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Examples whose best choice is the right one."""
     from xtreme_dag.model.layers import ragged
 
     return (ragged(scores, gold).argmax(dim=1) == gold["label"]).sum()
 
 
-def shuffle(table: EncodedTable, rows: npt.NDArray[np.int64], random: np.random.Generator) -> dict[str, Any]:
+def shuffle(table: t.EncodedTable, rows: t.Ints, random: t.Generator) -> dict[str, t.Array]:
     """A choice drawn uniformly from each example's own."""
     import numpy as np
 
@@ -89,6 +79,8 @@ HEAD = Head(
     default_for=("multiple_choice",),
     sequences=sequences,
     sequences_per_example=4,
-    training=Training(build=build, columns=columns, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle),
+    training=Training(
+        build=build, columns={"example": ("label",)}, gold=gold, units=len, loss=loss, right=right, shuffle=shuffle
+    ),
     evaluate={"multiple_choice": "xtreme_dag.evaluation.multiple_choice:evaluate_multiple_choice"},
 )

@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Any
 from xtreme_dag.heads import Head, HeadSpec, Training
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
-    from torch import Tensor
-
-    from xtreme_dag.heads.batches import HostBatch
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.model.layers import HeadModule
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import TextTokenizer
-
-    Int32 = npt.NDArray[np.int32]
+    from xtreme_dag.heads import signatures as t
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """Windows that start every `doc_stride` context tokens (less, where a window is shorter than that).
 
     A window is labelled with the first gold answer if it holds all of it, else with (0, 0), the first token. `offsets`
@@ -39,9 +28,9 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     distinct = list(dict.fromkeys(contexts))
     pieces_of = dict(zip(distinct, tokenizer.pieces(distinct), strict=True))
     answers = table["answers"].to_pylist()
-    ids: list[Int32] = []
-    types: list[npt.NDArray[np.int8]] = []
-    offsets: list[Int32] = []
+    ids: list[t.Int32] = []
+    types: list[t.Int8] = []
+    offsets: list[t.Int32] = []
     example: list[int] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -85,7 +74,7 @@ def _first_answer(answers: list[dict[str, Any]] | None) -> tuple[int, int] | Non
     return start, start + len(answers[0]["text"])
 
 
-def answer_tokens(offsets: Int32, answer: tuple[int, int] | None) -> tuple[int, int] | None:
+def answer_tokens(offsets: t.Int32, answer: tuple[int, int] | None) -> tuple[int, int] | None:
     """First and last context token that overlap a character range, or None.
 
     Args:
@@ -113,19 +102,14 @@ def span_windows(tokens: int, room: int, stride: int) -> list[tuple[int, int]]:
         low += step
 
 
-def build(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
     """A linear layer on every token, to a score as start and one as end; the first token stands for no answer."""
     from xtreme_dag.model.layers import Projection
 
     return Projection(int(config.hidden_size), 2, reads="every")
 
 
-def columns(table: EncodedTable) -> dict[str, tuple[str, ...]]:
-    """The answer in each window."""
-    return {"sequence": ("start", "end")}
-
-
-def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
+def gold(batch: t.HostBatch) -> dict[str, t.Array]:
     """`start` and `end` int64 `[windows]`; `rows`, `inside`: where the scores of a window's tokens are."""
     from xtreme_dag.heads.batches import grid
 
@@ -133,12 +117,12 @@ def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
     return {"start": start, "end": end, **grid(batch.token_bounds[:-1], batch.lengths)}
 
 
-def units(batch: HostBatch) -> int:
+def units(batch: t.HostBatch) -> int:
     """Windows."""
     return len(batch.lengths)
 
 
-def loss(layers: HeadModule, scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def loss(layers: t.HeadModule, scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Mean of the cross entropies over a window's tokens as start and as end, of `[tokens, 2]` scores."""
     from xtreme_dag.model.layers import cross_entropy, ragged
 
@@ -147,7 +131,7 @@ def loss(layers: HeadModule, scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
     return (start + end) / 2
 
 
-def right(scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
+def right(scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
     """Windows whose best start and best end are both right."""
     from xtreme_dag.model.layers import ragged
 
@@ -155,7 +139,7 @@ def right(scores: Tensor, gold: dict[str, Tensor]) -> Tensor:
     return (start & (ragged(scores[:, 1], gold).argmax(dim=1) == gold["end"])).sum()
 
 
-def shuffle(table: EncodedTable, rows: npt.NDArray[np.int64], random: np.random.Generator) -> dict[str, Any]:
+def shuffle(table: t.EncodedTable, rows: t.Ints, random: t.Generator) -> dict[str, t.Array]:
     """Each answer at a random place of its window's context, its length kept."""
     start, end = (table.per_sequence(name).copy() for name in ("start", "end"))
     context = table.per_token("offsets").reshape(-1, 2)[:, 0] >= 0
@@ -174,7 +158,15 @@ HEAD = Head(
     formats=("span_qa",),
     default_for=("span_qa",),
     sequences=sequences,
-    training=Training(build=build, columns=columns, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle),
+    training=Training(
+        build=build,
+        columns={"sequence": ("start", "end")},
+        gold=gold,
+        units=units,
+        loss=loss,
+        right=right,
+        shuffle=shuffle,
+    ),
     evaluate={"span_qa": "xtreme_dag.evaluation.qa:evaluate_span_squad"},
     rules={
         "mlqa": "xtreme_dag.evaluation.qa:evaluate_span_mlqa",

@@ -8,21 +8,10 @@ from xtreme_dag.heads import IGNORED, Head, HeadSpec, Training
 from xtreme_dag.heads.classification import loss, right
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
-    from torch import Tensor
-
-    from xtreme_dag.heads.batches import HostBatch
-    from xtreme_dag.heads.encoding import Encoded, EncodeParams
-    from xtreme_dag.model.layers import HeadModule
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import Frame, TextTokenizer
-
-    Int32 = npt.NDArray[np.int32]
+    from xtreme_dag.heads import signatures as t
 
 
-def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer) -> t.Encoded:
     """Windows of whole words; every word has exactly one labelled piece in exactly one window.
 
     A word without pieces, or with more than a window holds, becomes the unknown token, as XTREME's tagger does.
@@ -40,9 +29,9 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     unknown = tokenizer.special_ids.get("unk", 0)
     sentences = table["words"].to_pylist()
     tags = _tag_numbers(table, params.labels)
-    ids: list[Int32] = []
-    labels: list[Int32] = []
-    words: list[Int32] = []
+    ids: list[t.Int32] = []
+    labels: list[t.Int32] = []
+    words: list[t.Int32] = []
     example: list[int] = []
     replaced = 0
     for row, (pieces, word_of) in enumerate(tokenizer.words(sentences)):
@@ -65,7 +54,7 @@ def sequences(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -
     )
 
 
-def _tag_numbers(table: pa.Table, labels: tuple[str, ...]) -> list[list[int]]:
+def _tag_numbers(table: t.Table, labels: tuple[str, ...]) -> list[list[int]]:
     """Tags of each sentence as positions in `labels`; `IGNORED` where a word has no tag."""
     from xtreme_dag.core.errors import UserError
     from xtreme_dag.heads.encoding import label_number
@@ -80,7 +69,7 @@ def _tag_numbers(table: pa.Table, labels: tuple[str, ...]) -> list[list[int]]:
     return rows
 
 
-def mend_words(pieces: Int32, word_of: Int32, words: int, room: int, unknown: int) -> tuple[Int32, Int32, int]:
+def mend_words(pieces: t.Int32, word_of: t.Int32, words: int, room: int, unknown: int) -> tuple[t.Int32, t.Int32, int]:
     """Gives each of `words` words at least one piece and at most `room`; returns also how many became unknown."""
     import numpy as np
 
@@ -96,7 +85,7 @@ def mend_words(pieces: Int32, word_of: Int32, words: int, room: int, unknown: in
     return all_pieces[order], all_words[order], len(lost)
 
 
-def windows(word_of: Int32, room: int) -> list[tuple[int, int]]:
+def windows(word_of: t.Int32, room: int) -> list[tuple[int, int]]:
     """Ranges of pieces, each at most `room` long, that end between words and together cover all of them in order."""
     import numpy as np
 
@@ -110,7 +99,7 @@ def windows(word_of: Int32, room: int) -> list[tuple[int, int]]:
     return ranges or [(0, 0)]
 
 
-def frame_window(pieces: Int32, word_of: Int32, gold: Int32, frame: Frame) -> tuple[Int32, Int32, Int32]:
+def frame_window(pieces: t.Int32, word_of: t.Int32, gold: t.Int32, frame: t.Frame) -> tuple[t.Int32, t.Int32, t.Int32]:
     """Ids, labels (`IGNORED` off the first pieces) and word indices (-1 off them) of a window with special tokens."""
     import numpy as np
 
@@ -127,7 +116,7 @@ def frame_window(pieces: Int32, word_of: Int32, gold: Int32, frame: Frame) -> tu
     )
 
 
-def open_set(labelled: pa.Table, table: pa.Table) -> tuple[list[str], pa.Table]:
+def open_set(labelled: t.Table, table: t.Table) -> tuple[list[str], t.Table]:
     """The tags of a labelled table, sorted, and a table with null where its tags are none of these (CCG)."""
     import pyarrow as pa
 
@@ -140,31 +129,26 @@ def open_set(labelled: pa.Table, table: pa.Table) -> tuple[list[str], pa.Table]:
     return tags, table.set_column(place, "tags", pa.array(rows, table.schema.field("tags").type))
 
 
-def build(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
     """A linear layer on the first pieces."""
     from xtreme_dag.model.layers import Projection, head_dropout
 
     return Projection(int(config.hidden_size), len(spec.labels), reads="chosen", dropout=head_dropout(config))
 
 
-def columns(table: EncodedTable) -> dict[str, tuple[str, ...]]:
-    """The label of each token."""
-    return {"token": ("labels",)}
-
-
-def gold(batch: HostBatch) -> dict[str, npt.NDArray[Any]]:
+def gold(batch: t.HostBatch) -> dict[str, t.Array]:
     """`at`, the labelled tokens, and `label`, their labels, both int64."""
     labels = batch.token_gold["labels"].astype("int64")
     (at,) = (labels != IGNORED).nonzero()
     return {"at": at, "label": labels[at]}
 
 
-def units(batch: HostBatch) -> int:
+def units(batch: t.HostBatch) -> int:
     """Labelled tokens."""
     return int((batch.token_gold["labels"] != IGNORED).sum())
 
 
-def shuffle(table: EncodedTable, rows: npt.NDArray[np.int64], random: np.random.Generator) -> dict[str, Any]:
+def shuffle(table: t.EncodedTable, rows: t.Ints, random: t.Generator) -> dict[str, t.Array]:
     """Tags permuted over all labelled words of the drawn examples."""
     import numpy as np
 
@@ -183,6 +167,8 @@ HEAD = Head(
     labels=True,
     sequences=sequences,
     open_set=open_set,
-    training=Training(build=build, columns=columns, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle),
+    training=Training(
+        build=build, columns={"token": ("labels",)}, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle
+    ),
     evaluate={"tagging": "xtreme_dag.evaluation.tagging:evaluate_tagging"},
 )

@@ -60,12 +60,11 @@ class TrainedModel(nn.Module):
             raise UserError(f"the model has no head {name!r}", fix=nearest(name, self.heads.keys()))
         return cast(HeadModule, self.heads[name])
 
-    def apply_head(self, name: str, hidden: Tensor, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
-        """Scores of a head over packed hidden states.
+    def scores(self, name: str, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
+        """Encoder and head in one, the last layer computed for no more tokens than the head reads.
 
         Args:
             name: which head.
-            hidden: `[tokens, hidden]`, what the encoder gave for `tokens`.
             tokens: the packed tokens.
             at: int64 positions of the tokens to score, for heads that read chosen ones: the first pieces (tagging) or
                 the masked tokens (mlm); all tokens when None.
@@ -73,22 +72,6 @@ class TrainedModel(nn.Module):
         Returns:
             classification `[sequences, classes]`; multiple_choice `[sequences]`, one score per choice;
             tagging `[len(at), tags]`; span `[tokens, 2]`; mlm `[len(at), vocabulary]`; dual `[sequences, hidden]`.
-        """
-        head = self.head(name)
-        chosen = {"first": tokens.first, "every": None, "chosen": at}[head.reads]
-        states = hidden if chosen is None else hidden.index_select(0, chosen)
-        return head.scores(states, self.encoder.word_embeddings())
-
-    def scores(self, name: str, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
-        """Encoder and head in one, the last layer computed for no more tokens than the head reads.
-
-        Args:
-            name: which head.
-            tokens: the packed tokens.
-            at: as for `apply_head`.
-
-        Returns:
-            What `apply_head(name, encoder(tokens), tokens, at)` gives, to rounding.
         """
         head = self.head(name)
         if head.reads == "first":

@@ -40,7 +40,10 @@ class HeadModule(nn.Module):
 
 
 class Classifier(HeadModule):
-    """Scores of classes from the first token: dropout, dense, tanh, dropout, out (as RoBERTa's head)."""
+    """Scores of classes from the first token: dropout, dense, tanh, dropout, out (as RoBERTa's head).
+
+    With one class `scores` are `[sequences]`.
+    """
 
     def __init__(self, hidden: int, classes: int, dropout: float) -> None:
         super().__init__()
@@ -54,16 +57,10 @@ class Classifier(HeadModule):
         scores: Tensor = self.out(self.dropout(inner))
         return scores
 
-
-class OneScore(Classifier):
-    """A classifier with one class, whose scores are `[sequences]`."""
-
-    def __init__(self, hidden: int, dropout: float) -> None:
-        super().__init__(hidden, 1, dropout)
-
     def scores(self, states: Tensor, embeddings: Tensor) -> Tensor:
-        """`[sequences, hidden]` states of the first tokens to `[sequences]` scores."""
-        return super().scores(states, embeddings).squeeze(-1)
+        """As `forward`, without an axis of one class."""
+        found = super().scores(states, embeddings)
+        return found.squeeze(-1) if found.shape[-1] == 1 else found
 
 
 class Projection(HeadModule):

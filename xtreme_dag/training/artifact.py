@@ -12,10 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.heads import labelled
 from xtreme_dag.heads.trained import TrainedModel, save_model
 from xtreme_dag.tables.canonical import write_table
-from xtreme_dag.training.pools import Pool
+from xtreme_dag.training.pools import Pool, labelled
 from xtreme_dag.training.run import Outcome
 
 # Points of the loss curve that training.json shows; the digest covers every step.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from xtreme_dag.heads import HeadSpec, training_of
 from xtreme_dag.heads.batches import Array, HostBatch, Ints, Masking
@@ -75,7 +76,9 @@ class Pool:
     @cached_property
     def _names(self) -> Mapping[str, tuple[str, ...]]:
         """Names of the gold columns that the head's loss needs, by level."""
-        return training_of(self.spec.kind).columns(self.parts[0].table)
+        there = {*self.parts[0].table.examples.column_names, *self.parts[0].table.sequences.column_names}
+        wanted = training_of(self.spec.kind).columns
+        return {level: tuple(name for name in names if name in there) for level, names in wanted.items()}
 
     @cached_property
     def _columns(self) -> list[dict[str, dict[str, Array]]]:
@@ -121,6 +124,15 @@ class Pool:
             sequence_gold=self._slices("sequence", sequences),
             token_gold=self._slices("token", tokens),
         )
+
+
+def labelled(table: EncodedTable, kind: str) -> npt.NDArray[np.bool_]:
+    """Which examples have the gold that a head needs of each: bool `[examples]`."""
+    known = np.ones(len(table), dtype=bool)
+    for name in training_of(kind).columns.get("example", ()):
+        column = table.per_example(name)
+        known &= ~np.isnan(column) if column.dtype.kind == "f" else column >= 0
+    return known
 
 
 def masking_for(pool: Pool, probability: float) -> Masking | None:

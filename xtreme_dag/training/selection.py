@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from xtreme_dag.heads import labelled, training_of
+from xtreme_dag.heads import training_of
 from xtreme_dag.heads.batches import HostBatch
 from xtreme_dag.training.objectives import LossModule, joined, on_device
-from xtreme_dag.training.pools import Part, Pool, masking_for
+from xtreme_dag.training.pools import Part, Pool, labelled, masking_for
 from xtreme_dag.training.tables import SelectionTable
 
 # Dev examples are scored in batches of at most this many tokens; the result does not depend on it.
