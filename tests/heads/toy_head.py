@@ -68,9 +68,7 @@ def evaluate(params, inputs, context):
     write_labels(
         context.out,
         params,
-        ids=table.example_ids,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=given,
         predictions=[model.specs[name].labels[index] for index in chosen.tolist()],
         scores=scores,

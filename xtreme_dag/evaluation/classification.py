@@ -44,9 +44,7 @@ def evaluate_classification(
     write_labels(
         context.out,
         params,
-        ids=table.example_ids,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=rows_in_order(read_table(inputs["table"]), table.example_ids, params["task"])["label"].to_pylist(),
         predictions=[names[index] for index in chosen.tolist()],
         scores=scores,

@@ -53,9 +53,7 @@ def evaluate_multiple_choice(
     write_labels(
         context.out,
         params,
-        ids=table.example_ids,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=[None if label < 0 else str(label) for label in table.per_example("label").tolist()],
         predictions=predictions,
         scores=scores,

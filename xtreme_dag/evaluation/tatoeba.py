@@ -60,9 +60,7 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     write_labels(
         context.out,
         params,
-        ids=names,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=names,
         predictions=[names[row] for row in found.rows[:, 0].tolist()],
         scores=found.cosines[:, 0],

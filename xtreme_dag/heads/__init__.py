@@ -126,9 +126,8 @@ class Head:
 
     def train_code(self, *, control: bool = False) -> tuple[str, ...]:
         """What a training stage runs of this head, for `Stage.code`; with a control also what shuffles gold."""
-        how = training_of(self.name)
-        parts = (how.build, how.gold, how.units, how.loss, how.right, how.masking, how.pull, how.published)
-        return _dotted(*parts, how.shuffle if control else None)
+        parts = vars(training_of(self.name)).items()
+        return _dotted(*(part for name, part in parts if callable(part) and (control or name != "shuffle")))
 
     @property
     def score_code(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.heads import HeadSpec, head_of
 from xtreme_dag.heads.trained import TrainedModel, load_model
-from xtreme_dag.model.layers import HeadModule, initialise
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.budget import (
     ITEMS,
     Sampling,
@@ -142,13 +142,9 @@ def intermediate_heads(model: TrainedModel, specs: Mapping[str, HeadSpec], seed:
         if name in weights:
             head.load_state_dict(weights[name])
         else:
-            fresh_intermediate_head(head, seed, number)
+            # Tasks of one mixture start from different numbers.
+            initialise(head, INTERMEDIATE_HEAD_STD, seed * 1_000 + number)
     return {name: source or "fresh" for name, source in origin.items()}
-
-
-def fresh_intermediate_head(head: HeadModule, seed: int, number: int) -> None:
-    """An intermediate head before training; tasks of one mixture start from different numbers."""
-    initialise(head, INTERMEDIATE_HEAD_STD, seed * 1_000 + number)
 
 
 def shared_items(pools: Sequence[Pool]) -> int:
