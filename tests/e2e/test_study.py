@@ -248,7 +248,7 @@ def test_force_why_status_accept_verify_gc_audit(finished):
     outcome = finished.run("--force", name, home=home)
     assert outcome["stages"]["succeeded"] == 1 and outcome["stages"]["failed"] == 0
     why = json.loads(finished.call("why", "study.yaml", name, "--json", home=home).stdout)[0]
-    assert why["status"] == "cached" and "xtreme_dag.tables.encode.stage.encode" in why["code"]
+    assert why["status"] == "cached" and "xtreme_dag.heads.encoding.encode" in why["code"]
     assert "stages" in finished.call("status", "tiny", home=home).stdout
     with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.020"):
         assert set(finished.plan(home=home)["summary"]) == {"cached"}

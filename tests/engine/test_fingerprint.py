@@ -9,16 +9,16 @@ import pytest
 import xtreme_dag
 from xtreme_dag.engine.code_changes import code_changes
 from xtreme_dag.engine.fingerprint import CodeBase, digest
-from xtreme_dag.wiring.entry import FORMATS
+from xtreme_dag.wiring.entry import evaluators
 
 STAGES = [
     "xtreme_dag.data.prepare.prepare:prepare",
-    "xtreme_dag.tables.encode.stage:encode",
+    "xtreme_dag.heads.encoding:encode",
     "xtreme_dag.contracts.check:check",
     "xtreme_dag.training.stages:intermediate",
     "xtreme_dag.training.stages:target",
     "xtreme_dag.training.planted:plant",
-    *FORMATS.values(),
+    *evaluators().values(),
 ]
 
 A = """

@@ -123,7 +123,7 @@ def test_a_folder_is_scored_with_it(tmp_path):
 def test_its_code_is_in_the_key():
     stage = Stage(kind="evaluate", name="e", function="xtreme_dag.evaluation.labels:write_labels", code=tuple(NAMES))
     keys = Keys()
-    assert set(keys.code(*stage.reached)[1]) - set(keys.code(stage.function)[1]) == {"tests.scoring.toy_metric"}
+    assert set(keys.code(*stage.roots)[1]) - set(keys.code(stage.function)[1]) == {"tests.scoring.toy_metric"}
     inside = keys.code(stage.function, "xtreme_dag.scoring.mining:FAMILY")[1]
     assert "xtreme_dag.scoring.mining.FAMILY" in inside
     with pytest.raises(UserError, match="no module 'nowhere'"):

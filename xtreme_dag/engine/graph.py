@@ -38,8 +38,9 @@ class Stage:
         kind: one of `KINDS`.
         name: what people read, unique in its graph; a label, not in the key.
         function: dotted name, `package.module:function`.
+        code: further dotted names, of definitions that the function finds by its parameters instead of by name; their
+            code is in the key as the function's is.
         params: JSON values, all in the key.
-        code: dotted names that the function looks up when it runs (a parameter gives them); their code is in the key too.
         inputs: name -> where the input comes from; the key holds their digests.
         after: names of stages that must have succeeded first (contracts); not in the key.
         libraries: distributions whose version can change the result; in the key.
@@ -51,8 +52,8 @@ class Stage:
     kind: str
     name: str
     function: str
-    params: Mapping[str, Any] = field(default_factory=dict)
     code: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Source | Output] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
@@ -61,8 +62,8 @@ class Stage:
     labels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def reached(self) -> tuple[str, ...]:
-        """Dotted names of all the code in the key: the function, and what it looks up."""
+    def roots(self) -> tuple[str, ...]:
+        """Dotted names of all definitions that its code is followed from."""
         return (self.function, *self.code)
 
     @property

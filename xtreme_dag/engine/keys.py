@@ -39,7 +39,7 @@ class Keys:
         self._bytes = self._code.content() if memo else ""
         self._digests = self._remembered()
         self._saved = dict(self._digests)
-        self._fingerprints: dict[str, tuple[str, fingerprint.Fingerprint]] = {}
+        self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}
 
     @classmethod
     def of(cls, caches: Path) -> Keys:
@@ -63,32 +63,29 @@ class Keys:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def code_digest(self, *functions: str) -> str:
-        """Digest of the code that a stage function reaches, and that of what it looks up (`Stage.code`)."""
-        if len(functions) > 1:  # what is looked up may lie outside this project, whose bytes alone the memo is good for
-            return self.code(*functions)[0]
-        if functions[0] not in self._digests:
-            self._digests[functions[0]] = self.code(*functions)[0]
-        return self._digests[functions[0]]
+    def code_digest(self, *roots: str) -> str:
+        """Digest of the code that a stage's `roots` reach."""
+        if _outside(roots):  # the memo holds for the bytes of this project alone
+            return self.code(*roots)[0]
+        name = " ".join(roots)
+        if name not in self._digests:
+            self._digests[name] = self.code(*roots)[0]
+        return self._digests[name]
 
-    def code(self, function: str, *looked_up: str) -> tuple[str, fingerprint.Fingerprint]:
-        """Digest and fingerprint of the code that a stage function reaches, and that of what it looks up (`Stage.code`)."""
-        together = " ".join([function, *looked_up])
-        if together not in self._fingerprints:
-            package = function.partition(".")[0]
-            inside = [name for name in looked_up if name.partition(".")[0] == package]
-            names: dict[str, Sequence[str]] = dict(self._code.fingerprint(function, *inside))
-            for name in looked_up:
-                if name not in inside:
-                    names |= _outside(name)
-            self._fingerprints[together] = fingerprint.digest(names), names
-        return self._fingerprints[together]
+    def code(self, *roots: str) -> tuple[str, fingerprint.Fingerprint]:
+        """Digest and fingerprint of the code that a stage's `roots` reach."""
+        if roots not in self._fingerprints:
+            outside = _outside(roots)
+            names = dict(self._code.fingerprint(*(root for root in roots if root not in outside)))
+            names |= {name: (digest,) for root in outside for name, digest in _module_digest(root).items()}
+            self._fingerprints[roots] = fingerprint.digest(names), names
+        return self._fingerprints[roots]
 
     def identity(self, stage: Stage, inputs: Mapping[str, str]) -> dict[str, Any]:
         """What a manifest records: all that the key is made of, and the name of the function, which is not in it."""
         return {
             "function": stage.function,
-            "code": self.code_digest(*stage.reached),
+            "code": self.code_digest(*stage.roots),
             "params": stage.params,
             "inputs": dict(inputs),
             "libraries": {name: library_version(name) for name in stage.libraries},
@@ -99,16 +96,22 @@ class Keys:
         return sha256_of({name: each for name, each in self.identity(stage, inputs).items() if name != "function"})
 
 
-def _outside(name: str) -> dict[str, Sequence[str]]:
+def _outside(roots: Sequence[str]) -> list[str]:
+    """Those roots that are not in the package of the first one, the stage function."""
+    package = roots[0].partition(".")[0]
+    return [root for root in roots if root.partition(".")[0] != package]
+
+
+def _module_digest(root: str) -> dict[str, str]:
     """What stands for code outside the project: the bytes of its module."""
-    module = name.partition(":")[0]
+    module = root.partition(":")[0]
     try:
         found = util.find_spec(module)
     except ImportError:
         found = None
     if found is None or found.origin is None:
-        raise UserError(f"there is no module {module!r}", where=name, fix="install the package that has it")
-    return {module: (file_digest(Path(found.origin)),)}
+        raise UserError(f"there is no module {module!r}", where=root, fix="install the package that has it")
+    return {module: file_digest(Path(found.origin))}
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

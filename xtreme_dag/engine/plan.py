@@ -196,7 +196,7 @@ class Planner:
             for name, old, new in changes(before["params"], now["params"])
         ]
         if earlier.manifest.get("code") != now["code"]:
-            reasons += self._code_reasons(str(earlier.manifest.get("code")), stage.reached)
+            reasons += self._code_reasons(str(earlier.manifest.get("code")), stage.roots)
         reasons += [
             f"library {name} {old} -> {new}" for name, old, new in changes(before["libraries"], now["libraries"])
         ]

@@ -46,8 +46,7 @@ def evaluate_tagging(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
         places = word_of_token[sequences.tokens_of(rows)]
         first = np.flatnonzero(places >= 0)
         at = torch.from_numpy(first).to(settings.device)
-        tagged: Tensor = model.heads[head](model.encoder(tokens, at))
-        best = tagged.float().softmax(dim=-1).max(dim=-1)
+        best = model.scores(head, tokens, at).float().softmax(dim=-1).max(dim=-1)
         return places[first], best.indices, best.values
 
     for _, (places, index, value) in infer(sequences, tag, settings, progress=context.progress):

@@ -291,7 +291,7 @@ def _commit(
         (work / "out").mkdir(parents=True)
         write_parquet(part.rows, work / "out" / "predictions.parquet")
         write_json({name: value for name, value in scores.items() if name != "benchmark"}, work / "out" / "scores.json")
-        code, names = keys.code(*stage.reached)
+        code, names = keys.code(*stage.roots)
         store.keep_code(code, names)
         answer = {
             "figures": {"examples": scores["n"]},

@@ -12,19 +12,11 @@ from xtreme_dag.catalogue.sources import Located, open_source
 from xtreme_dag.catalogue.sources import Source as DataSource
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.heads import head_of, head_of_format
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.absent import NoSource, absent
 
-# The head that a dataset is trained with when it is an intermediate task.
-HEAD_OF_FORMAT = {
-    "pair_classification": "classification",
-    "multiple_choice": "multiple_choice",
-    "tagging": "tagging",
-    "span_qa": "span",
-    "plain_text": "mlm",
-    "parallel_text": "mlm",
-}
 # What a format says that the stage functions use, which look it up by name.
 _PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
@@ -238,7 +230,8 @@ class Tables:
             masked: which part of each sequence is masked, whole and always, for the objectives that have one.
         """
         label = [raw.dataset, raw.language, raw.split, *raw.made]
-        label += [head] if head != HEAD_OF_FORMAT.get(raw.format, head) else []
+        declared, usual = head_of(head), head_of_format(raw.format)
+        label += [head] if usual is not None and usual.name != head else []
         label += [f"{examples} examples"] if examples is not None else []
         inputs: dict[str, Source | Output] = {"table": Output(stage=raw.stage), "tokenizer": tokenizer}
         if labels_of is not None:
@@ -246,11 +239,12 @@ class Tables:
         stage = Stage(
             kind="encode",
             name=f"encode[{' | '.join(label)}]",
-            function="xtreme_dag.tables.encode.stage:encode",
+            function="xtreme_dag.heads.encoding:encode",
+            code=declared.encode_code,
             params={
                 "format": raw.format,
                 "head": head,
-                "labels": list(raw.labels) if head in ("classification", "tagging") else [],
+                "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),
                 "limit": examples,
                 "limit_seed": _LIMIT_SEED if examples is not None else None,
@@ -258,7 +252,7 @@ class Tables:
             },
             inputs=inputs,
             after=raw.gates,
-            libraries=_TOKENS,
+            libraries=(*_TOKENS, *declared.libraries),
             labels={"dataset": raw.dataset, "language": raw.language, "split": raw.split},
         )
         if stage.name in self._graph and self._graph[stage.name] != stage:

@@ -70,7 +70,7 @@ def _accept(planned: Planned, planner: Planner, home: Home, study: str, reason: 
         raise UserError(
             f"cannot be accepted: {why}", where=planned.stage.name, fix="only a change of code can; run it instead"
         )
-    code_digest, names = planner.keys.code(*planned.stage.reached)
+    code_digest, names = planner.keys.code(*planned.stage.roots)
     store.keep_code(code_digest, names)
     differing = code_changes(store.code(str(earlier.manifest["code"])), names)
     moment = datetime.now(UTC).isoformat(timespec="seconds")

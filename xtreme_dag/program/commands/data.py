@@ -63,7 +63,7 @@ def show(
     """First rows, counts, and how long the texts are (in characters, or in tokens of a tokenizer)."""
     from xtreme_dag.catalogue.catalogue import load_catalogue
     from xtreme_dag.data.prepare.prepare import canonical
-    from xtreme_dag.tables.encode.lengths import length_percentiles, texts_of
+    from xtreme_dag.tables.lengths import length_percentiles, texts_of
     from xtreme_dag.wiring.tables import prepare_stage
 
     entry, there = load_catalogue().dataset(dataset), opened(source, revisions)

@@ -58,7 +58,7 @@ def command(study_file: Path, overrides: tuple[str, ...], stage: str, show_code:
                     if name in manifest
                 },
                 "accepted": manifest.get("accepted"),
-                "code": {name: form for name, (form, *_) in keys.code(*planned.stage.reached)[1].items()},
+                "code": {name: form for name, (form, *_) in keys.code(*planned.stage.roots)[1].items()},
             }
         )
     return Answer(value=found, text=[line for one in found for line in _lines(one, show_code)])
