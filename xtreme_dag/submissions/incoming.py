@@ -306,16 +306,15 @@ def _commit(
     return stage, record
 
 
-def _judged_by(task: FolderTask, keys: Keys) -> dict[str, str]:
-    """The functions of its format that judge a task -> digest of their code: the key of `_JUDGE` does not count them."""
+def _judged_by(task: FolderTask, keys: Keys) -> list[str]:
+    """Digests of the code with which its format judges a task: the key of `_JUDGE` does not count it."""
     functions: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
-    digests = {}
+    digests = []
     for function in functions:
-        name = f"{function.__module__}:{function.__qualname__}"
         try:
-            digests[name] = keys.code_digest(name)
+            digests.append(keys.code_digest(f"{function.__module__}:{function.__qualname__}"))
         except KeyError:  # a format from outside this package
-            digests[name] = sha256_of(inspect.getsource(function))
+            digests.append(sha256_of(inspect.getsource(function)))
     return digests
 
 
