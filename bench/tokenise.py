@@ -22,7 +22,7 @@ from bench.training import XNLI
 def ours(table: Path, tokenizer: Path) -> Seconds:
     """What the stage takes, from the canonical table to the Arrow files."""
     from xtreme_dag.core.context import StageContext
-    from xtreme_dag.tables.encode.stage import encode
+    from xtreme_dag.heads.encoding import encode
 
     with tempfile.TemporaryDirectory() as folder:
         context = StageContext(out=Path(folder), scratch=Path(folder))

@@ -13,12 +13,13 @@ import torch
 from transformers import XLMRobertaConfig
 
 from xtreme_dag.core.context import StageContext
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.encoding import encode
+from xtreme_dag.heads.trained import TrainedModel, load_model, save_model
 from xtreme_dag.miniworld.source import table
-from xtreme_dag.model import HeadSpec, TrainedModel, load_model, save_model
 from xtreme_dag.model.folder import new_encoder
-from xtreme_dag.model.heads import initialise
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.tables.canonical import write_table
-from xtreme_dag.tables.encode.stage import encode
 from xtreme_dag.training.planted_embeddings import word_embeddings
 from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, SPECIALS, write
 

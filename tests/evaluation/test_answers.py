@@ -9,7 +9,7 @@ import torch
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.qa import evaluate_span_mlqa, evaluate_span_squad, evaluate_span_squad_v2
-from xtreme_dag.model import HeadSpec
+from xtreme_dag.heads import HeadSpec
 from xtreme_dag.scoring.squad import statistics
 from xtreme_dag.tables.encoded import open_encoded
 

@@ -8,8 +8,9 @@ import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.fingerprint import CodeBase
+from xtreme_dag.heads import HEADS
 from xtreme_dag.tables.canonical import SCHEMAS
-from xtreme_dag.wiring.entry import EVALUATORS, FORMATS, RANK_POOL, SPAN_RULES, entry
+from xtreme_dag.wiring.entry import RANK_POOL, entry, evaluators
 
 METRICS = {
     "xtreme_dag.evaluation.classification:evaluate_classification": {"accuracy"},
@@ -30,7 +31,7 @@ def code():
     return CodeBase()
 
 
-@pytest.mark.parametrize("function", sorted({*EVALUATORS.values(), *FORMATS.values(), *SPAN_RULES.values(), RANK_POOL}))
+@pytest.mark.parametrize("function", sorted({*METRICS, RANK_POOL}))
 def test_every_name_is_a_function(function):
     module, _, name = function.partition(":")
     assert callable(vars(importlib.import_module(module))[name])
@@ -55,7 +56,9 @@ def test_no_evaluation_hangs_on_training(code):
 
 
 def test_each_format_and_each_exception_has_its_function():
-    assert set(FORMATS) <= set(SCHEMAS)
+    assert set(evaluators()) <= set(SCHEMAS)
+    declared = {*evaluators().values(), *(function for head in HEADS.values() for function in head.rules.values())}
+    assert declared == set(METRICS)
     assert entry("span_qa", "xquad").endswith(":evaluate_span_squad")
     assert entry("span_qa", "mlqa").endswith(":evaluate_span_mlqa")
     assert entry("tagging", "mlqa").endswith(":evaluate_tagging")

@@ -12,7 +12,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.classification import evaluate_classification
 from xtreme_dag.evaluation.multiple_choice import evaluate_multiple_choice
 from xtreme_dag.evaluation.tagging import evaluate_tagging, word_places
-from xtreme_dag.model import HeadSpec
+from xtreme_dag.heads import HeadSpec
 from xtreme_dag.tables.encoded import open_encoded
 
 NLI = ("contradiction", "entailment", "neutral")

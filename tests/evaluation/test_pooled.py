@@ -13,7 +13,7 @@ from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of
 from xtreme_dag.evaluation.pooled import rank_pool
 from xtreme_dag.evaluation.ranking import evaluate_lareqa, evaluate_mewslix
-from xtreme_dag.model import HeadSpec
+from xtreme_dag.heads import HeadSpec
 from xtreme_dag.scoring import lareqa
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import open_encoded

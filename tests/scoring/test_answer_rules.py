@@ -9,7 +9,6 @@ from tests.scoring.official_rules import (
     answer_scores,
     mlqa_tokens,
     squad_tokens,
-    squad_v2_best_threshold,
     squad_v2_scores,
 )
 from tests.scoring.real_files import gold_answers
@@ -145,10 +144,6 @@ def test_squad_v2(shared_data):
     # A model that half knows which questions have no answer, with many equal probabilities.
     no_answer = [round(min(1, max(0, chance.gauss(0.35 if texts else 0.65, 0.2))), 2) for texts in golds]
     has = [bool(texts) for texts in golds]
-    for scores, name in ((em, "s_em"), (f1, "s_f1")):
-        best, threshold = squad_v2.best_threshold(columns[name], columns["s_answerable"], answers, no_answer)
-        assert (best, threshold) == pytest.approx(squad_v2_best_threshold(scores, has, answers, no_answer), abs=1e-9)
-        assert threshold > 0
     withheld = squad_v2.statistics(golds, answers, no_answer, 0.5)
     rows = zip(f1, has, no_answer, strict=True)
     kept = [float(not there) if chance_of > 0.5 else score for score, there, chance_of in rows]
@@ -169,4 +164,3 @@ def test_squad_v2_differs_from_v1_on_nothing():
     assert columns["s_answerable"].tolist() == [0, 0, 1]
     with pytest.raises(ValueError, match="2 answers for 1"):
         squad_v2.statistics([[]], ["", ""])
-    assert squad_v2.best_threshold([], [], [], []) == (0.0, 0.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.scoring.hostile_answers import disturbed_tags
+from tests.scoring.official_rules import squad_v2_best_threshold
 from tests.scoring.real_files import gold_tags, text_of
 from tests.scoring.test_fidelity_figures import encode, pooled_questions, tatoeba_sides
 from xtreme_dag.core.errors import UserError
@@ -145,7 +146,7 @@ def test_squad_v2_thresholds(shared_data):
     def best(rows, none):
         columns = squad_v2.statistics([golds[r] for r in rows], [given[r] for r in rows])
         answers_of_rows, none_of_rows = [given[r] for r in rows], [none[r] for r in rows]
-        return squad_v2.best_threshold(columns["s_f1"], columns["s_answerable"], answers_of_rows, none_of_rows)
+        return squad_v2_best_threshold(columns["s_f1"], columns["s_answerable"], answers_of_rows, none_of_rows)
 
     rows, tenths = range(len(golds)), [round(probability, 1) for probability in probabilities()]
     called, threshold = best(rows, tenths)

@@ -13,10 +13,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from tests.training.worlds import WORDS, make_tokenizer, rows
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.heads.encoding import encode
+from xtreme_dag.heads.span import answer_tokens, span_windows
+from xtreme_dag.heads.tagging import mend_words, windows
 from xtreme_dag.tables.canonical import SCHEMAS, write_table
-from xtreme_dag.tables.encode.span import answer_tokens, span_windows
-from xtreme_dag.tables.encode.stage import encode
-from xtreme_dag.tables.encode.tagging import mend_words, windows
 from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.tables.tokenizer import copy_tokenizer, load_tokenizer
 

@@ -9,11 +9,11 @@ from torch.nn import functional
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from tests.training.worlds import FORMATS, LABELS_OF, make_base, make_encoded, tiny_config
-from xtreme_dag.model import load_model
-from xtreme_dag.model.heads import HeadSpec, initialise
-from xtreme_dag.training.masking import masking_for
-from xtreme_dag.training.objectives import LossModule, on_device, units
-from xtreme_dag.training.pools import Part, Pool
+from xtreme_dag.heads import HeadSpec, training_of
+from xtreme_dag.heads.trained import load_model
+from xtreme_dag.model.layers import initialise
+from xtreme_dag.training.objectives import LossModule, on_device
+from xtreme_dag.training.pools import Part, Pool, masking_for
 from xtreme_dag.training.selection import parts_by_tokens
 from xtreme_dag.training.tables import training_table
 
@@ -45,7 +45,8 @@ def model_for(base, pool):
 def batch_of(pool, rows):
     """A host batch, masked where the head predicts words."""
     batch = pool.batch(rows)
-    return masking_for(pool, 0.3).apply(batch, 5, 0) if pool.spec.kind == "mlm" else batch
+    masking = masking_for(pool, 0.3)
+    return masking.apply(batch, 5, 0) if masking else batch
 
 
 def pad(rows, value):
@@ -140,7 +141,7 @@ def test_loss_and_gradients_equal_the_padded_batch(world, head, way, device):
     reference = gradients(model)
     model.to(device)
     sent = on_device("task", head, batch, torch.device(device))
-    loss = LossModule(model)(sent) / units(head, batch)
+    loss = LossModule(model)(sent) / training_of(head).units(batch)
     loss.backward()
     torch.testing.assert_close(loss.cpu(), wanted, atol=1e-6, rtol=1e-5)
     packed = gradients(model)
@@ -160,7 +161,7 @@ def test_cutting_a_batch_changes_nothing(world, rows, head, tokens):
     pool = world[1][head]
     module = LossModule(model_for(world[0], pool))
     batch = batch_of(pool, np.array(rows))
-    total = max(1, units(head, batch))
+    total = max(1, training_of(head).units(batch))
     with torch.no_grad():
         whole = module(on_device("task", head, batch, torch.device("cpu"))) / total
         parts = list(parts_by_tokens(batch, tokens))
@@ -176,6 +177,6 @@ def test_masked_positions_alone_reach_the_decoder(world):
     batch = batch_of(pool, np.arange(10))
     sent = on_device("task", "mlm", batch, torch.device("cpu"))
     hidden = model.encoder(sent.tokens)
-    scores = model.apply_head("task", hidden, sent.tokens, sent.gold["at"])
-    assert scores.shape == (units("mlm", batch), len(model.encoder.word_embeddings()))
+    scores = model.scores("task", sent.tokens, sent.gold["at"])
+    assert scores.shape == (training_of("mlm").units(batch), len(model.encoder.word_embeddings()))
     assert 0 < len(scores) < len(hidden) / 2

@@ -13,7 +13,8 @@ import torch
 
 from tests.training.worlds import FORMATS, LABELS, LABELS_OF, context, make_base, make_encoded, run_stage, tiny_config
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model import HeadSpec, load_model
+from xtreme_dag.heads import IGNORED, HeadSpec
+from xtreme_dag.heads.trained import load_model
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.study.train_recipe import TrainRecipe
@@ -21,9 +22,8 @@ from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.training.attending import Attending, attending
 from xtreme_dag.training.controls import shuffle_labels
 from xtreme_dag.training.loop import train
-from xtreme_dag.training.masking import IGNORED, masking_for
 from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice
-from xtreme_dag.training.pools import Part, Pool
+from xtreme_dag.training.pools import Part, Pool, masking_for
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.selection import Tracker, selection_pool
 from xtreme_dag.training.tables import SelectionTable, TrainingTable, training_table
@@ -179,8 +179,8 @@ def test_shuffled_gold_keeps_its_counts(world):
 
 def test_unlabelled_examples_are_refused(world, tmp_path):
     from tests.training.worlds import rows
+    from xtreme_dag.heads.encoding import encode
     from xtreme_dag.tables.canonical import SCHEMAS, write_table
-    from xtreme_dag.tables.encode.stage import encode
     from xtreme_dag.training.stages import target
 
     base, _ = world

@@ -119,7 +119,7 @@ def test_padding_and_the_first_two_positions_are_zero():
 def test_the_folder_is_a_model_folder(planted):
     from transformers import AutoModel, AutoTokenizer
 
-    from xtreme_dag.model.folder import load_model
+    from xtreme_dag.heads.trained import load_model
 
     encoder = AutoModel.from_pretrained(str(planted / "encoder"), add_pooling_layer=False)
     assert encoder.config.model_type == "xlm-roberta"
@@ -175,9 +175,9 @@ def test_it_learns_inference_in_seconds_and_transfers_as_its_kinship_says(tmp_pa
     """The demo's effect in small: 3,000 English examples, then the same test in related and unrelated languages."""
     import torch
 
-    from xtreme_dag.model.folder import load_model
+    from xtreme_dag.heads.encoding import encode
+    from xtreme_dag.heads.trained import load_model
     from xtreme_dag.tables.canonical import write_table
-    from xtreme_dag.tables.encode.stage import encode
     from xtreme_dag.tables.encoded import open_encoded
     from xtreme_dag.training.stages import target
 
@@ -211,7 +211,7 @@ def test_it_learns_inference_in_seconds_and_transfers_as_its_kinship_says(tmp_pa
         data = open_encoded(encoded("test", code, 150))
         with torch.no_grad():
             tokens = pack([np.asarray(ids) for ids in data.sequences["input_ids"].to_pylist()])
-            scores = trained.apply_head("nli", trained.encoder(tokens), tokens)
+            scores = trained.scores("nli", tokens)
         return float((scores.argmax(1).numpy() == data.examples["label"].to_numpy()).mean())
 
     english, near, far = accuracy("en"), accuracy("qaa"), accuracy("qak")

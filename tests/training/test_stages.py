@@ -19,7 +19,7 @@ from tests.training.worlds import (
     run_stage,
 )
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model import load_model
+from xtreme_dag.heads.trained import load_model
 from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.training.stages import intermediate, pretrain_text, target
 from xtreme_dag.training.tables import SelectionTable, TrainingTable

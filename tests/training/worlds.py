@@ -14,8 +14,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from xtreme_dag.core.context import StageContext
+from xtreme_dag.heads.encoding import encode
 from xtreme_dag.tables.canonical import SCHEMAS, write_table
-from xtreme_dag.tables.encode.stage import encode
 
 WORDS = 60
 LABELS = ["no", "yes"]

@@ -150,13 +150,14 @@ class Task:
     Attributes:
         name: the name of its dataset.
         head: one of `HEADS`.
-        metric: name of the official metric (`evaluation.scoring`).
+        metric: name of the metric that enters averages.
         group: the benchmark's group of tasks, one of `GROUPS`.
         train: what it is trained on, in English; None where it is not trained (bitext retrieval).
         select: what the checkpoint is chosen on, in English; None where nothing is chosen.
         test: what it is evaluated on.
         languages: benchmark -> the languages that it averages over.
         before: what it is trained on before `train`, in order (XCOPA: Social IQa, then COPA).
+        metrics: dotted names of metrics that it adds to those of its family (`scoring.columns.metric_at`).
     """
 
     name: str
@@ -168,6 +169,7 @@ class Task:
     test: TableRef
     languages: Mapping[str, tuple[str, ...]]
     before: tuple[TableRef, ...] = ()
+    metrics: tuple[str, ...] = ()
     notes: str = ""
 
 

@@ -271,7 +271,7 @@ class Executor:
                 )
                 answer = self._pool.call(request, listen, urgency)
             seconds = float(answer["seconds"])
-            code_digest, code_names = self.keys.code(stage.function)
+            code_digest, code_names = self.keys.code(*stage.roots)
             self.store.keep_code(code_digest, code_names)
             made = manifest(
                 stage,

@@ -38,6 +38,8 @@ class Stage:
         kind: one of `KINDS`.
         name: what people read, unique in its graph; a label, not in the key.
         function: dotted name, `package.module:function`.
+        code: further dotted names, of definitions that the function finds by its parameters instead of by name; their
+            code is in the key as the function's is.
         params: JSON values, all in the key.
         inputs: name -> where the input comes from; the key holds their digests.
         after: names of stages that must have succeeded first (contracts); not in the key.
@@ -50,6 +52,7 @@ class Stage:
     kind: str
     name: str
     function: str
+    code: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Source | Output] = field(default_factory=dict)
     after: tuple[str, ...] = ()
@@ -57,6 +60,11 @@ class Stage:
     options: Mapping[str, Any] = field(default_factory=dict)
     gate: bool = False
     labels: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Dotted names of all definitions that its code is followed from."""
+        return (self.function, *self.code)
 
     @property
     def parents(self) -> tuple[str, ...]:

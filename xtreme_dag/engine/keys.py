@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical, sha256_of, write_atomically
 from xtreme_dag.engine import fingerprint
+from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.graph import Stage
 
 
@@ -37,7 +39,7 @@ class Keys:
         self._bytes = self._code.content() if memo else ""
         self._digests = self._remembered()
         self._saved = dict(self._digests)
-        self._fingerprints: dict[str, tuple[str, dict[str, str]]] = {}
+        self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}
 
     @classmethod
     def of(cls, caches: Path) -> Keys:
@@ -61,32 +63,55 @@ class Keys:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def code_digest(self, function: str) -> str:
-        """Digest of the code that a stage function reaches."""
-        if function not in self._digests:
-            self._digests[function] = self.code(function)[0]
-        return self._digests[function]
+    def code_digest(self, *roots: str) -> str:
+        """Digest of the code that a stage's `roots` reach."""
+        if _outside(roots):  # the memo holds for the bytes of this project alone
+            return self.code(*roots)[0]
+        name = " ".join(roots)
+        if name not in self._digests:
+            self._digests[name] = self.code(*roots)[0]
+        return self._digests[name]
 
-    def code(self, function: str) -> tuple[str, Mapping[str, str]]:
-        """Digest and names of the code that a stage function reaches."""
-        if function not in self._fingerprints:
-            names = self._code.fingerprint(function)
-            self._fingerprints[function] = fingerprint.digest(names), names
-        return self._fingerprints[function]
+    def code(self, *roots: str) -> tuple[str, fingerprint.Fingerprint]:
+        """Digest and fingerprint of the code that a stage's `roots` reach."""
+        if roots not in self._fingerprints:
+            outside = _outside(roots)
+            names = dict(self._code.fingerprint(*(root for root in roots if root not in outside)))
+            names |= {name: (digest,) for root in outside for name, digest in _module_digest(root).items()}
+            self._fingerprints[roots] = fingerprint.digest(names), names
+        return self._fingerprints[roots]
 
     def identity(self, stage: Stage, inputs: Mapping[str, str]) -> dict[str, Any]:
-        """All that the key is made of: function, code, parameters, input digests, library versions."""
+        """What a manifest records: all that the key is made of, and the name of the function, which is not in it."""
         return {
             "function": stage.function,
-            "code": self.code_digest(stage.function),
+            "code": self.code_digest(*stage.roots),
             "params": stage.params,
             "inputs": dict(inputs),
             "libraries": {name: library_version(name) for name in stage.libraries},
         }
 
     def key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
-        """The key: sha256 of the identity's canonical JSON."""
-        return sha256_of(self.identity(stage, inputs))
+        """The key: sha256 of the canonical JSON of code, parameters, input digests and library versions."""
+        return sha256_of({name: each for name, each in self.identity(stage, inputs).items() if name != "function"})
+
+
+def _outside(roots: Sequence[str]) -> list[str]:
+    """Those roots that are not in the package of the first one, the stage function."""
+    package = roots[0].partition(".")[0]
+    return [root for root in roots if root.partition(".")[0] != package]
+
+
+def _module_digest(root: str) -> dict[str, str]:
+    """What stands for code outside the project: the bytes of its module."""
+    module = root.partition(":")[0]
+    try:
+        found = util.find_spec(module)
+    except ImportError:
+        found = None
+    if found is None or found.origin is None:
+        raise UserError(f"there is no module {module!r}", where=root, fix="install the package that has it")
+    return {module: file_digest(Path(found.origin))}
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

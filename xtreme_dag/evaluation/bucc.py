@@ -19,9 +19,8 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import overlap_f1, precision, recall
-from xtreme_dag.scoring.mining import accepted, best_threshold, statistics
+from xtreme_dag.scoring.columns import figures
+from xtreme_dag.scoring.mining import FAMILY, accepted, best_threshold, statistics
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.tables.predictions import rounded, rows_in_order, write_evaluation, write_parquet
@@ -109,8 +108,6 @@ def _write(
     for source, _, score in pairs:
         best.setdefault(source, score)
     right = statistics(sources, gold, given)
-    sums = column_sums(right)
-    metrics = {"f1": float(overlap_f1(sums)), "precision": float(precision(sums)), "recall": float(recall(sums))}
     wanted, found = _by_source(gold), _by_source(given)
     write_evaluation(
         context.out,
@@ -122,8 +119,8 @@ def _write(
         predictions=[" ".join(found.get(source, ())) for source in sources],
         scores=[best.get(source, 0.0) for source in sources],
         statistics=right,
-        metrics=metrics if gold else {},
-        primary="f1",
+        metrics=figures(FAMILY.metrics, right) if gold else {},
+        primary=FAMILY.primary,
         details=details,
     )
     columns = {

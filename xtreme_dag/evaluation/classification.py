@@ -36,8 +36,7 @@ def evaluate_classification(
     chosen, scores = np.zeros(len(table), np.int64), np.zeros(len(table))
 
     def classify(tokens: PackedTokens, _: Rows) -> tuple[Tensor, Tensor]:
-        scores: Tensor = model.heads[head](model.encoder.first_states(tokens))
-        best = scores.float().softmax(dim=-1).max(dim=-1)
+        best = model.scores(head, tokens).float().softmax(dim=-1).max(dim=-1)
         return best.indices, best.values
 
     for rows, (index, value) in infer(sequences_of([table]), classify, settings, progress=context.progress):
@@ -45,9 +44,7 @@ def evaluate_classification(
     write_labels(
         context.out,
         params,
-        ids=table.example_ids,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=rows_in_order(read_table(inputs["table"]), table.example_ids, params["task"])["label"].to_pylist(),
         predictions=[names[index] for index in chosen.tolist()],
         scores=scores,

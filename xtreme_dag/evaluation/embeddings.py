@@ -13,7 +13,8 @@ from torch import Tensor
 
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, states_of_layer
-from xtreme_dag.model import PackedTokens, TrainedModel
+from xtreme_dag.heads.trained import TrainedModel
+from xtreme_dag.model import PackedTokens
 from xtreme_dag.tables.encoded import EncodedTable
 
 POOLINGS = ("mean", "mean_without_special", "cls", "dual")
@@ -109,8 +110,7 @@ def embed(
 
     def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
         if head:
-            unit: Tensor = model.heads[head](model.encoder.first_states(tokens))
-            return unit.float()
+            return model.scores(head, tokens).float()
         if pooling == "cls":
             return states_of_layer(model.encoder, tokens, layer, firsts=True).float()
         states = states_of_layer(model.encoder, tokens, layer)

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.model import PackedTokens, TrainedModel, load_model, pack
+from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.model import PackedTokens, pack
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.tables.encoded import EncodedTable
@@ -92,7 +93,7 @@ def cached_model(folder: Path, device: torch.device, *, budget: int = CACHE_BYTE
     of equal content are one. Other folders are told apart by path and their files' names, sizes and times.
 
     Args:
-        folder: a model folder or base model, see `xtreme_dag.model.load_model`.
+        folder: a model folder or base model, see `load_model`.
         device: where its weights are.
         budget: bytes of parameters to keep.
     """
@@ -127,7 +128,7 @@ def head_name(model: TrainedModel, kind: str, task: str, labels: Sequence[str] =
 
     Args:
         model: the model.
-        kind: classification, multiple_choice, tagging, span, dual.
+        kind: name of the head in `xtreme_dag.heads.HEADS`.
         task: the task's name.
         labels: the task's labels, where it has some.
 

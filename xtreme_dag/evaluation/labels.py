@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from xtreme_dag.scoring.accuracy import statistics
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import accuracy
+from xtreme_dag.scoring.accuracy import FAMILY, statistics
+from xtreme_dag.scoring.columns import figures
+from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.tables.predictions import spread, write_evaluation
 
 
@@ -20,16 +20,13 @@ def write_labels(
     out: Path,
     params: Mapping[str, Any],
     *,
-    ids: Sequence[str],
-    languages: Sequence[str],
-    tokens: ArrayLike,
+    table: EncodedTable,
     gold: Sequence[str | None],
     predictions: Sequence[str],
     scores: ArrayLike,
     more: Mapping[str, pa.Array] | None = None,
-    details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Scores predictions that are right if they equal the gold outcome; arguments as in `write_evaluation`."""
+    """Scores predictions for the examples of a table, right if they equal the gold outcome; see `write_evaluation`."""
     known = np.array([label is not None for label in gold], dtype=bool)
     right = statistics(
         [label for label in gold if label is not None],
@@ -38,15 +35,14 @@ def write_labels(
     write_evaluation(
         out,
         params,
-        ids=ids,
-        languages=languages,
-        tokens=tokens,
+        ids=table.example_ids,
+        languages=table.languages,
+        tokens=table.example_lengths,
         gold=gold,
         predictions=predictions,
         scores=scores,
         statistics=spread(known, right),
-        metrics={"accuracy": float(accuracy(column_sums(right)))} if known.any() else {},
-        primary="accuracy",
+        metrics=figures(FAMILY.metrics, right) if known.any() else {},
+        primary=FAMILY.primary,
         more=more,
-        details=details,
     )

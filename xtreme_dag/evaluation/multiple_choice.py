@@ -40,8 +40,7 @@ def evaluate_multiple_choice(
     choices = np.zeros(len(table.lengths))
 
     def judge(tokens: PackedTokens, _: Rows) -> Tensor:
-        scored: Tensor = model.heads[head](model.encoder.first_states(tokens))
-        return scored.squeeze(-1).float()
+        return model.scores(head, tokens).float()
 
     for rows, value in infer(sequences_of([table]), judge, settings, progress=context.progress):
         choices[rows] = value.cpu().numpy()
@@ -54,9 +53,7 @@ def evaluate_multiple_choice(
     write_labels(
         context.out,
         params,
-        ids=table.example_ids,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=[None if label < 0 else str(label) for label in table.per_example("label").tolist()],
         predictions=predictions,
         scores=scores,

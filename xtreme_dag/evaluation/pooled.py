@@ -24,7 +24,7 @@ from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.ranks import right_ranks
 from xtreme_dag.evaluation.search import Neighbours, TopK
-from xtreme_dag.model import TrainedModel
+from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 from xtreme_dag.tables.predictions import rounded, rows_in_order, write_parquet

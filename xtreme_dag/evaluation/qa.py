@@ -24,15 +24,8 @@ from xtreme_dag.evaluation.span import (
 )
 from xtreme_dag.evaluation.spans import Answer
 from xtreme_dag.scoring import mlqa, squad, squad_v2
-from xtreme_dag.scoring.columns import FloatArray, column_sums
-from xtreme_dag.scoring.combine import (
-    answer_f1,
-    answer_score,
-    exact_match,
-    has_answer_exact_match,
-    has_answer_f1,
-    no_answer_accuracy,
-)
+from xtreme_dag.scoring.columns import FloatArray, figures
+from xtreme_dag.scoring.overlap import FAMILY as ANSWERS
 from xtreme_dag.tables.predictions import spread, write_evaluation
 
 # The codes that ISO 639-2 reserves for private use: the miniworld's languages.
@@ -79,13 +72,8 @@ def _write(params: Mapping[str, Any], context: StageContext, answers: Answers, s
     known = np.array([len(texts) > 0 for texts in gold], dtype=bool)
     rows = np.flatnonzero(known).tolist()
     right = scorer([gold[row] for row in rows], [_text(given[row]) for row in rows])
-    sums = column_sums(right)
-    metrics = {
-        "exact_match": float(exact_match(sums)),
-        "f1": float(answer_f1(sums)),
-        "em_f1_mean": float(answer_score(sums)),
-    }
-    return _finish(params, context, answers, given, spread(known, right), metrics if rows else {}, null=False)
+    metrics = figures(ANSWERS.metrics, right) if rows else {}
+    return _finish(params, context, answers, given, spread(known, right), metrics, null=False)
 
 
 def evaluate_span_squad_v2(
@@ -102,15 +90,7 @@ def evaluate_span_squad_v2(
     answers = answer_questions(params, inputs, context)
     given = chosen(answers, float((params.get("recipe") or {}).get("null_threshold") or 0.0))
     right = squad_v2.statistics(gold_answers(answers), [_text(answer) for answer in given])
-    sums = column_sums(right)
-    metrics = {
-        "exact_match": float(exact_match(sums)),
-        "f1": float(answer_f1(sums)),
-        "em_f1_mean": float(answer_score(sums)),
-        "has_answer_exact_match": float(has_answer_exact_match(sums)),
-        "has_answer_f1": float(has_answer_f1(sums)),
-        "no_answer_accuracy": float(no_answer_accuracy(sums)),
-    }
+    metrics = figures(squad_v2.FAMILY.metrics, right)
     return _finish(params, context, answers, given, right, metrics, null=True)
 
 
@@ -141,7 +121,7 @@ def _finish(
         scores=confidence(answers, given, null=null),
         statistics=statistics,
         metrics=metrics,
-        primary="em_f1_mean",
+        primary=ANSWERS.primary,
         more=answer_columns(answers, given),
     )
     return {"examples": len(answers.best), "tokens": int(answers.table.lengths.sum())}

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.pooled import DEPTH, ranked_rows
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import (
-    accuracy,
-    mean_average_precision,
-    mean_average_precision_uncut,
-    mean_reciprocal_rank,
-)
-from xtreme_dag.scoring.ranking import statistics, statistics_from_ranks
+from xtreme_dag.scoring.columns import figures
+from xtreme_dag.scoring.ranking import FAMILY, FAMILY_UNCUT, statistics, statistics_from_ranks
 from xtreme_dag.tables.predictions import write_evaluation
 
 FloatArray = NDArray[np.float64]
@@ -66,18 +60,16 @@ def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], conte
         "s_ap_cross": abroad["s_ap"],
         "s_own_language": _own_language(rows, language),
     }
-    sums = column_sums(columns)
     metrics = {
-        "map@20": float(mean_average_precision(sums)),
-        "mrr@20": float(mean_reciprocal_rank(sums)),
-        "accuracy@1": float(accuracy(sums)),
-        "map": float(mean_average_precision_uncut(sums)),
+        **figures(FAMILY_UNCUT.metrics, columns),
         "mono_map@20": _mean(more["s_ap_mono"]),
         "cross_map@20": _mean(more["s_ap_cross"]),
         "own_language@20": _mean(more["s_own_language"]),
     }
     tongues = pa.array([row["candidate_languages"][0] for row in rows], pa.string())
-    _write(params, context, rows, {**columns, **more}, metrics, "map@20", more={"prediction_language": tongues})
+    _write(
+        params, context, rows, {**columns, **more}, metrics, FAMILY_UNCUT.primary, more={"prediction_language": tongues}
+    )
     return {"examples": len(rows), "candidates": searched}
 
 
@@ -93,13 +85,7 @@ def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     """
     rows, searched = ranked_rows(params, inputs, context)
     columns = statistics([row["gold"] for row in rows], [row["candidates"] for row in rows], DEPTH)
-    sums = column_sums(columns)
-    metrics = {
-        "map@20": float(mean_average_precision(sums)),
-        "mrr@20": float(mean_reciprocal_rank(sums)),
-        "accuracy@1": float(accuracy(sums)),
-    }
-    _write(params, context, rows, columns, metrics, "map@20")
+    _write(params, context, rows, columns, figures(FAMILY.metrics, columns), FAMILY.primary)
     return {"examples": len(rows), "candidates": searched}
 
 

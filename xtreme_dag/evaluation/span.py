@@ -69,7 +69,7 @@ def answer_questions(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
 
     def find(tokens: PackedTokens, rows: Rows) -> WindowSpans:
         inside = offsets[sequences.tokens_of(rows), 0] >= 0
-        scores = model.apply_head(head, model.encoder(tokens), tokens).float()
+        scores = model.scores(head, tokens).float()
         return best_spans(
             scores[:, 0],
             scores[:, 1],

@@ -16,9 +16,8 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
 from xtreme_dag.model import PackedTokens
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import overlap_f1, precision, recall, token_accuracy
-from xtreme_dag.scoring.tagging import statistics
+from xtreme_dag.scoring.columns import figures
+from xtreme_dag.scoring.tagging import FAMILY, statistics
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 from xtreme_dag.tables.predictions import rows_in_order, spread, write_evaluation
@@ -47,8 +46,7 @@ def evaluate_tagging(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
         places = word_of_token[sequences.tokens_of(rows)]
         first = np.flatnonzero(places >= 0)
         at = torch.from_numpy(first).to(settings.device)
-        tagged: Tensor = model.heads[head](model.encoder(tokens, at))
-        best = tagged.float().softmax(dim=-1).max(dim=-1)
+        best = model.scores(head, tokens, at).float().softmax(dim=-1).max(dim=-1)
         return places[first], best.indices, best.values
 
     for _, (places, index, value) in infer(sequences, tag, settings, progress=context.progress):
@@ -87,13 +85,6 @@ def _write(
     known = np.array([row is not None and None not in row for row in gold], dtype=bool)
     rows = np.flatnonzero(known).tolist()
     right = statistics([gold[row] for row in rows], [predicted[row] for row in rows])
-    sums = column_sums(right)
-    metrics = {
-        "f1": float(overlap_f1(sums)),
-        "precision": float(precision(sums)),
-        "recall": float(recall(sums)),
-        "token_accuracy": float(token_accuracy(sums)),
-    }
     write_evaluation(
         context.out,
         params,
@@ -104,6 +95,6 @@ def _write(
         predictions=[" ".join(row) for row in predicted],
         scores=[float(scores[low:high].mean()) if high > low else 0.0 for low, high in pairwise(bounds)],
         statistics=spread(known, right),
-        metrics=metrics if rows else {},
-        primary="f1",
+        metrics=figures(FAMILY.metrics, right) if rows else {},
+        primary=FAMILY.primary,
     )

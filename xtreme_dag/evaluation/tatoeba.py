@@ -23,7 +23,7 @@ from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, embed
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.evaluation.search import Neighbours, top_k
-from xtreme_dag.model import TrainedModel
+from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.tables.encoded import EncodedTable, open_encoded
 from xtreme_dag.tables.predictions import write_json
 
@@ -60,9 +60,7 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     write_labels(
         context.out,
         params,
-        ids=names,
-        languages=table.languages,
-        tokens=table.example_lengths,
+        table=table,
         gold=names,
         predictions=[names[row] for row in found.rows[:, 0].tolist()],
         scores=found.cosines[:, 0],

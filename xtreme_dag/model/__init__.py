@@ -1,7 +1,5 @@
-"""Encoder, heads and packed attention. What the other rooms use is named here."""
+"""The encoder with packed attention, and the layers that heads are made of."""
 
-from xtreme_dag.model.folder import TrainedModel, load_model, load_tokenizer, save_model
-from xtreme_dag.model.heads import HeadSpec
 from xtreme_dag.model.packed import PackedTokens, pack
 
-__all__ = ["HeadSpec", "PackedTokens", "TrainedModel", "load_model", "load_tokenizer", "pack", "save_model"]
+__all__ = ["PackedTokens", "pack"]

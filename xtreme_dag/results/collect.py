@@ -14,6 +14,8 @@ from xtreme_dag.engine.store import Record, Store
 from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
 from xtreme_dag.study.file import Study
 
+_OF_MANIFEST = ("git_commit", "libraries", "host", "started", "seconds", "peak_memory_bytes", "figures")
+
 
 def study_facts(study: Study, tasks: Iterable[str]) -> StudyFacts:
     """A study as the database keeps it."""
@@ -35,14 +37,9 @@ def evaluation(stage: Stage, record: Record, home: Home) -> Evaluation:
     """One evaluation."""
     artifact = Store(home.store).artifact(record.digest)
     scores = _json(artifact / "scores.json", stage)
-    labels = stage.labels
     return Evaluation(
         stage_key=record.key,
-        condition=labels["condition"],
-        task=labels["task"],
-        language=labels["language"],
-        split=labels["split"],
-        seed=labels["seed"],
+        **{name: stage.labels[name] for name in ("condition", "task", "language", "split", "seed")},
         primary=scores["primary"],
         artifact=artifact,
         digest=record.digest,
@@ -54,10 +51,7 @@ def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcom
     outcome = _json(Store(home.store).artifact(record.digest) / "outcome.json", stage)
     broken = tuple(rule for rule in outcome["rules"] if not rule["ok"])
     return ContractOutcome(
-        dataset=outcome["dataset"],
-        language=outcome["language"],
-        split=outcome["split"],
-        ok=outcome["ok"],
+        **{name: outcome[name] for name in ("dataset", "language", "split", "ok")},
         rules=len(outcome["rules"]),
         violations=broken,
         digest=record.digest,
@@ -73,14 +67,8 @@ def stage_facts(stage: Stage, record: Record) -> StageFacts:
         name=stage.name,
         digest=record.digest,
         fingerprint=manifest["code"],
-        git_commit=manifest["git_commit"],
-        libraries=manifest["libraries"],
-        host=manifest["host"],
         device=manifest["options"].get("device", "cpu"),
-        started=manifest["started"],
-        seconds=manifest["seconds"],
-        peak_memory_bytes=manifest["peak_memory_bytes"],
-        figures=manifest["figures"],
+        **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
     )
 

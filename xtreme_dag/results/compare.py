@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES, Draws, draw, mean_of
 from xtreme_dag.results.effects import Comparison, Effect, corrected, effect_of
@@ -173,7 +174,9 @@ def _compare(
         if not paths:
             continue
         name = settings.metric or next(iter(next(iter(cells[one][task].values())).values()))[0]
-        measure = find_metric(name, columns_in(next(iter(next(iter(paths.values())).values()))), task)
+        columns = columns_in(next(iter(next(iter(paths.values())).values())))
+        listed = load_catalogue().tasks.get(task)
+        measure = find_metric(name, columns, task, listed.metrics if listed else ())
         leaves = read_leaves(paths, measure, kept)
         if len(leaves) < len(paths):
             notes.append(f"{task}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")

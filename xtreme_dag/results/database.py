@@ -6,7 +6,6 @@ holds a lock, changes a copy, and puts the copy in place by one rename. A reader
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +19,7 @@ import duckdb
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import sync_folder
+from xtreme_dag.core.locks import holder_of, try_lock, unlock
 
 if TYPE_CHECKING:
     from typing import Any
@@ -133,29 +133,20 @@ def locked(database: Path, *, wait_seconds: float = LOCK_SECONDS) -> Iterator[No
     Raises:
         UserError: another process has held it for `wait_seconds`.
     """
-    database.parent.mkdir(parents=True, exist_ok=True)
     path = database.with_name(database.name + ".lock")
     deadline = time.monotonic() + wait_seconds
-    with path.open("a+") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    file.seek(0)
-                    holder = file.read().strip() or "unknown"
-                    raise UserError(
-                        f"another process (pid {holder}) has been writing for {wait_seconds:.0f} s",
-                        where=str(database),
-                        fix="wait for it to end, or end it, and try again",
-                    ) from None
-                time.sleep(0.02)
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
+    while (handle := try_lock(path, "writing results")) is None:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{holder_of(path)} has been at it for {wait_seconds:.0f} s",
+                where=str(database),
+                fix="wait for it to end, or end it, and try again",
+            )
+        time.sleep(0.02)
+    try:
         yield
+    finally:
+        unlock(handle)
 
 
 def replace(database: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *, start_from: Path | None) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.results.inference import Spread, mcnemar, smallest_error, spread
-from xtreme_dag.results.pairs import Leaf, Metric, as_mean
+from xtreme_dag.results.pairs import Leaf, as_mean
 from xtreme_dag.results.resample import generator, resampled_sums, sums_of_kinds
+from xtreme_dag.scoring.columns import Metric
 
 if TYPE_CHECKING:
     import pyarrow as pa

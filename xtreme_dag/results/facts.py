@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 Json = Mapping[str, Any]
 
@@ -221,41 +224,23 @@ class Landing:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; `from_json` is the inverse."""
-        return {
-            "study": asdict(self.study),
-            "evaluations": [
-                asdict(evaluation) | {"artifact": evaluation.artifact.as_posix()} for evaluation in self.evaluations
-            ],
-            "contracts": [asdict(outcome) for outcome in self.contracts],
-            "stages": [asdict(stage) for stage in self.stages],
-            "history": [asdict(stage) for stage in self.history],
-            "origin": self.origin,
-        }
+        value: dict[str, Any] = _landings().dump_python(self, mode="json")
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Landing:
         """The landing that `to_json` wrote.
 
         Raises:
-            KeyError, TypeError: the value has not this form.
+            ValueError: the value has not this form; says in one line where.
         """
-        study = dict(value["study"])
-        return cls(
-            study=StudyFacts(
-                **study
-                | {
-                    "conditions": tuple(Condition(**row) for row in study["conditions"]),
-                    "languages": tuple(LanguageFacts(**row) for row in study["languages"]),
-                    "tasks": tuple(TaskFacts(**row) for row in study["tasks"]),
-                    "targets": tuple(study["targets"]),
-                    "seeds": tuple(study["seeds"]),
-                }
-            ),
-            evaluations=tuple(Evaluation(**row | {"artifact": Path(row["artifact"])}) for row in value["evaluations"]),
-            contracts=tuple(
-                ContractOutcome(**row | {"violations": tuple(row["violations"])}) for row in value["contracts"]
-            ),
-            stages=tuple(StageFacts(**row) for row in value["stages"]),
-            history=tuple(StageFacts(**row) for row in value["history"]),
-            origin=value["origin"],
-        )
+        try:
+            return _landings().validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'landing'}: {first['msg']}") from None
+
+
+@cache
+def _landings() -> TypeAdapter[Landing]:
+    return TypeAdapter(Landing)

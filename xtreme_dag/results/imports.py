@@ -101,5 +101,5 @@ def with_imports(
 def _read(path: Path) -> Landing:
     try:
         return Landing.from_json(json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise UserError(f"is not an import ({error})", where=str(path), fix="delete it and import again") from None

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import bdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -128,13 +128,8 @@ def mcnemar(gains: int, losses: int) -> float:
         gains: examples that only the condition got right.
         losses: examples that only the baseline got right.
     """
-    total = gains + losses
-    if total == 0:
-        return 1.0
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
-    upto = np.arange(min(gains, losses) + 1)
-    terms = logs[total] - logs[upto] - logs[total - upto] - total * np.log(2.0)
-    return float(min(1.0, 2.0 * np.exp(terms).sum()))
+    # `scipy.stats.binomtest` gives the same and takes half a second to import.
+    return float(min(1.0, 2.0 * bdtr(min(gains, losses), gains + losses, 0.5)))
 
 
 def student_quantile(probability: float, degrees: float) -> float:

@@ -127,7 +127,7 @@ def read_landings(home: Path) -> list[Landing]:
 def _read_landing(path: Path) -> Landing:
     try:
         return Landing.from_json(json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise UserError(
             f"is not a landing ({error})", where=str(path), fix="delete it and run its study again"
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,31 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.scoring.columns import Sums
-from xtreme_dag.scoring.combine import FAMILIES, Combiner
+from xtreme_dag.scoring.columns import Metric, Sums, metric_at
+from xtreme_dag.scoring.combine import FAMILIES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Run = tuple[str, int]
 """A condition and a seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """How a metric is computed from sums.
-
-    Attributes:
-        name: its name in `scores`.
-        columns: the sufficient statistics that it uses.
-        combine: from their sums and `n` to a figure of 0-100.
-        is_mean: whether it is the mean of what it is on each example (accuracy, answer F1), not a ratio of sums.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    combine: Combiner
-    is_mean: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,43 +49,25 @@ def _share(sums: Sums) -> NDArray[np.float64]:
     return 100.0 * sums["share"] / sums["n"]
 
 
-class _Recorder(dict[str, NDArray[np.float64]]):
-    """Sums of ones that remember which of them were asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def __missing__(self, name: str) -> NDArray[np.float64]:
-        if name not in self.asked:
-            self.asked.append(name)
-        return np.ones(())
-
-
-def find_metric(name: str, available: Sequence[str], task: str = "") -> Metric:
+def find_metric(name: str, available: Sequence[str], task: str = "", added: Iterable[str] = ()) -> Metric:
     """The metric of this name that the columns of a predictions file (of a task) allow.
 
+    Args:
+        name: its name in `scores`.
+        available: the columns.
+        task: for the error.
+        added: dotted names of the metrics that the task adds to those of its family.
+
     Raises:
-        UserError: no family of metrics has this name and only columns that are there.
+        UserError: no metric has this name and only columns that are there.
     """
-    for family in FAMILIES.values():
-        if name in family.metrics and set(family.columns) <= set(available):
-            recorder = _Recorder()
-            family.metrics[name](recorder)
-            used = tuple(column for column in recorder.asked if column != "n")
-            return Metric(
-                name=name, columns=used, combine=family.metrics[name], is_mean=_is_mean(family.metrics[name], used)
-            )
+    families = (family for family in FAMILIES.values() if set(family.columns) <= set(available))
+    metrics = [metric for family in families for metric in family.metrics] + list(map(metric_at, added))
+    for metric in metrics:
+        if metric.name == name and set(metric.columns) <= set(available):
+            return metric
     statistics = sorted(column for column in available if column.startswith("s_"))
     raise UserError(f"metric {name!r} cannot be computed from {', '.join(statistics) or 'no statistics'}", where=task)
-
-
-def _is_mean(combine: Combiner, columns: Sequence[str]) -> bool:
-    """Whether a part's figure, weighted by its size, adds up over parts; tried on two parts of unlike numbers."""
-    sizes = np.array([17.0, 29.0])
-    parts = {name: np.array([3.0, 7.0]) + place for place, name in enumerate(columns)} | {"n": sizes}
-    whole = {name: values.sum() for name, values in parts.items()}
-    return bool(np.isclose(combine(whole) * sizes.sum(), (combine(parts) * sizes).sum(), rtol=1e-9))
 
 
 def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:

@@ -18,37 +18,7 @@ from xtreme_dag.results.landing import rebuild, upgrade
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_REFUSED = frozenset(
-    [
-        "alter",
-        "attach",
-        "call",
-        "checkpoint",
-        "copy",
-        "create",
-        "deallocate",
-        "delete",
-        "detach",
-        "drop",
-        "execute",
-        "export",
-        "import",
-        "insert",
-        "install",
-        "load",
-        "merge",
-        "pragma",
-        "prepare",
-        "reset",
-        "set",
-        "truncate",
-        "update",
-        "use",
-        "vacuum",
-    ]
-)
-
-
+_QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)
 # Views that read the artifacts' rows.
 _OVER_ROWS = ("predictions", "by_length", "label_confusion")
 
@@ -80,8 +50,9 @@ def current_database(home: Path) -> Path:
 def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for reading, with the view `predictions` pointed at this home's artifacts.
 
-    Nothing outside the home's artifacts can be read, no extension loaded, no setting changed. DuckDB allows writing
-    files wherever it allows reading them, so `check_query` must see a user's SQL before this connection does.
+    The database is open for reading only, external access is closed but for the artifacts, and the settings are
+    locked: DuckDB then refuses by itself to write, attach, load or set. Only COPY is left, which may write wherever
+    reading is allowed: `run_query` refuses it.
 
     Args:
         home: the folder in which all state lives.
@@ -102,10 +73,8 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
         paths = [path for path in (root / row[0] for row in rows) if path.is_file()]
         if paths:
             connection.execute("SET VARIABLE prediction_files = ?", [[path.as_posix() for path in paths]])
-        origins = [
-            row[0] for row in connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
-        ]
-        homes = [root, *map(Path, origins)]
+        origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
+        homes = [root, *(Path(row[0]) for row in origins)]
         strangers = {path.parent for path in paths if not any(path.is_relative_to(home) for home in homes)}
         folders = sorted(path.as_posix() for path in {*(home / "store" for home in homes), *strangers})
         connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
@@ -127,21 +96,13 @@ def study_names(home: Path) -> list[str]:
 
 
 def check_query(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Refuses whatever is not a query.
-
-    The type of a statement does not tell: DuckDB runs `WITH x AS (COPY ... TO ...)` and `EXPLAIN ANALYZE COPY` as
-    queries. So every word that can write, load or set is refused wherever it stands unquoted.
+    """Refuses whatever is not a query, and COPY, which DuckDB also runs inside of one (`WITH x AS (COPY ... TO ...)`).
 
     Raises:
         UserError: the SQL is refused or cannot be parsed; one line says why.
     """
-    for word, kind in _tokens(sql):
-        if kind == duckdb.token_type.keyword and word.lower() in _REFUSED:
-            raise UserError(
-                f"{word.upper()} is refused: the results are read-only, only queries are run",
-                where="sql",
-                fix=f'if it is a name, quote it: "{word}"',
-            )
+    if any(word.lower() == "copy" for word in _keywords(sql)):
+        raise _refused("COPY", fix='if it is a name, quote it: "copy"')
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
@@ -149,14 +110,9 @@ def check_query(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     if not statements:
         raise UserError("is empty", where="sql", fix="for instance: SELECT * FROM leaderboard")
     for statement in statements:
-        if statement.type not in (
-            duckdb.StatementType.SELECT,
-            duckdb.StatementType.EXPLAIN,
-            duckdb.StatementType.MULTI,
-        ):
-            raise UserError(
-                f"{statement.type.name} is refused: the results are read-only, only queries are run", where="sql"
-            )
+        if statement.type not in _QUERIES:
+            word = statement.query.split()[0].upper()
+            raise _refused(word if word.isalpha() else statement.type.name)
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -170,16 +126,20 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         return connection.sql(sql).to_arrow_table()
     except duckdb.Error as error:
-        raise UserError(_one_line(error), where="sql") from None
+        forbidden = isinstance(error, duckdb.PermissionException) or "attached in read-only mode" in str(error)
+        raise UserError(f"{'is refused: ' if forbidden else ''}{_one_line(error)}", where="sql") from None
 
 
-def _tokens(sql: str) -> list[tuple[str, object]]:
-    """The words of a text as DuckDB's tokenizer cuts them (by byte offsets), each with its kind."""
+def _refused(word: str, fix: str = "") -> UserError:
+    return UserError(f"{word} is refused: the results are read-only, only queries are run", where="sql", fix=fix)
+
+
+def _keywords(sql: str) -> Iterator[str]:
+    """The keywords of a text as DuckDB's tokenizer cuts them (by byte offsets)."""
     raw, marks = sql.encode(errors="replace"), duckdb.tokenize(sql)
-    ends = [*(offset for offset, _ in marks[1:]), len(raw)]
-    return [
-        (raw[start:end].decode(errors="replace").strip(), kind) for (start, kind), end in zip(marks, ends, strict=False)
-    ]
+    for (start, kind), end in zip(marks, [*(offset for offset, _ in marks[1:]), len(raw)], strict=False):
+        if kind == duckdb.token_type.keyword:
+            yield raw[start:end].decode(errors="replace").strip()
 
 
 def _one_line(error: duckdb.Error) -> str:

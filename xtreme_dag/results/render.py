@@ -10,6 +10,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -56,7 +58,9 @@ def plain(value: Any) -> Any:
 def aligned(
     names: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] | None = None, count: bool = True
 ) -> str:
-    """Columns aligned for a terminal.
+    """Columns aligned for a terminal, whose wide characters (Chinese, Japanese, Korean) take two places each.
+
+    Never wrapped or coloured: what goes into a pipe is what is shown.
 
     Args:
         names: heads of the columns.
@@ -65,11 +69,15 @@ def aligned(
         count: end with the number of rows.
     """
     cells = [[_shown(value) for value in row] for row in rows]
-    widths = [max([len(name), *(len(row[index]) for row in cells)]) for index, name in enumerate(names)]
+    widths = [max([cell_len(name), *(cell_len(row[index]) for row in cells)]) for index, name in enumerate(names)]
     rightward = _numeric(names, rows) if right is None else right
 
     def line(values: Sequence[str]) -> str:
-        padded = (v.rjust(widths[i]) if i in rightward else v.ljust(widths[i]) for i, v in enumerate(values))
+        gaps = [" " * (width - cell_len(value)) for value, width in zip(values, widths, strict=True)]
+        padded = (
+            gap + value if i in rightward else value + gap
+            for i, (value, gap) in enumerate(zip(values, gaps, strict=True))
+        )
         return "  ".join(padded).rstrip()
 
     lines = [line(names), "  ".join("-" * width for width in widths).rstrip(), *map(line, cells)]

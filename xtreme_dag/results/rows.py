@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
-from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
+from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LanguageFacts, StageFacts
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,16 +75,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             for position, row in enumerate(study.conditions)
         ],
         "languages": [
-            name
-            | {
-                "language": row.code,
-                "name": row.name,
-                "family": row.family,
-                "script": row.script,
-                "seen_in_pretraining": row.seen_in_pretraining,
-                "kinship": row.kinship,
-            }
-            for row in sorted(study.languages, key=lambda row: row.code)
+            name | _fields(row, code="language") for row in sorted(study.languages, key=lambda row: row.code)
         ],
         "tasks": [
             name | {"task": row.name, "title": row.title, "group": row.group}
@@ -132,16 +124,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             for metric, value in sorted(scores["metrics"].items())
         ],
         "contracts": [
-            name
-            | {
-                "dataset": row.dataset,
-                "language": row.language,
-                "split": row.split,
-                "ok": row.ok,
-                "rules": row.rules,
-                "violations": canonical(list(row.violations)),
-                "digest": row.digest,
-            }
+            name | _fields(row) | {"violations": canonical(list(row.violations))}
             for row in sorted(landing.contracts, key=lambda row: (row.dataset, row.language, row.split))
         ],
     }
@@ -175,22 +158,18 @@ def _cell_row(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
-    return {
-        "stage_key": stage.key,
-        "kind": stage.kind,
-        "name": stage.name,
-        "digest": stage.digest,
-        "fingerprint": stage.fingerprint,
-        "git_commit": stage.git_commit,
+    row = _fields(stage, key="stage_key")
+    del row["inputs"]  # a table of their own
+    return row | {
         "libraries": canonical(stage.libraries),
-        "host": stage.host,
-        "device": stage.device,
-        "started": stage.started,
-        "seconds": stage.seconds,
-        "peak_memory_bytes": stage.peak_memory_bytes,
         "figures": canonical(stage.figures),
         "current": current,
     }
+
+
+def _fields(facts: LanguageFacts | ContractOutcome | StageFacts, **columns: str) -> dict[str, Any]:
+    """The fields of facts as a row; `columns` gives the columns that are named otherwise than their field."""
+    return {columns.get(field.name, field.name): getattr(facts, field.name) for field in fields(facts)}
 
 
 def _read_scores(artifact: Path, evaluation: Evaluation) -> dict[str, Any]:

@@ -11,14 +11,12 @@ import duckdb
 from xtreme_dag.results import database as files
 from xtreme_dag.results.published import device_rows, published_rows
 from xtreme_dag.results.rows import insert
+from xtreme_dag.scoring.combine import FAMILIES
 
 _LISTED = 500
-# What the view `predictions` always has, whatever tasks have landed, so that other views can name it: the statistics of
-# all families of metrics (`evaluation.scoring.combine`). Files may have more: offsets of answers, ...
-_STATISTICS = (
-    "s_correct", "s_tp", "s_pred", "s_gold", "s_tokens_correct", "s_tokens", "s_em", "s_f1", "s_answerable",
-    "s_em_answerable", "s_f1_answerable", "s_rr", "s_ap", "s_ap_full",
-)  # fmt: skip
+# What the view `predictions` always has, whatever tasks have landed, so that other views can name it. Files may have
+# more: offsets of answers, statistics of metrics that a task adds, ...
+_STATISTICS = dict.fromkeys(column for family in FAMILIES.values() for column in family.columns)
 _COLUMNS = (
     "study VARCHAR, condition VARCHAR, task VARCHAR, seed BIGINT, split VARCHAR, id VARCHAR, language VARCHAR, "
     "gold VARCHAR, prediction VARCHAR, score FLOAT, tokens INTEGER, "

@@ -200,6 +200,18 @@ LEFT JOIN (
     SELECT study, condition, task, 'avg', split, metric, avg(value) FROM scores GROUP BY ALL) o
 ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
 
+CREATE OR REPLACE MACRO leaderboard_by(metric_name) AS TABLE
+-- The conditions by one metric, primary or not: mean over languages, then seeds, then the tasks that have it.
+WITH by_seed AS (
+    SELECT study, condition, task, split, seed, avg(value) AS value FROM scores
+    WHERE metric = metric_name GROUP BY ALL),
+by_task AS (
+    SELECT study, condition, task, split, avg(value) AS value FROM by_seed GROUP BY ALL)
+SELECT study, condition, split, avg(value) AS average,
+       rank() OVER (PARTITION BY study, split ORDER BY avg(value) DESC) AS rank, string_agg(task, ' ' ORDER BY task) AS tasks
+FROM by_task GROUP BY study, condition, split
+ORDER BY study, split, average DESC, condition;
+
 CREATE OR REPLACE MACRO lineage(key) AS TABLE
 -- Everything that a stage hangs on: from a score to its model, data, code, commit and cost.
 WITH RECURSIVE up AS (

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.columns import Family, FloatArray, ratio
+
+FAMILY = Family(metrics=(ratio("accuracy", "s_correct"),), primary="accuracy")
 
 
 def statistics(gold: Sequence[object], predicted: Sequence[object]) -> dict[str, FloatArray]:

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.columns import OVERLAP, Family, FloatArray
+
+FAMILY = Family(metrics=OVERLAP, primary="f1")
 
 Pair = tuple[str, str]
 

@@ -1,8 +1,28 @@
-"""Token overlap of two answers, shared by the QA scorers."""
+"""Token overlap of two answers, and the metrics of answers: shared by the QA scorers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from xtreme_dag.scoring.columns import Family, FloatArray, Metric, Sums, ratio
+
+EXACT_MATCH = ratio("exact_match", "s_em")
+ANSWER_F1 = ratio("f1", "s_f1")
+
+
+def _answer_score(sums: Sums) -> FloatArray:
+    return (EXACT_MATCH.combine(sums) + ANSWER_F1.combine(sums)) / 2.0
+
+
+FAMILY = Family(
+    metrics=(
+        EXACT_MATCH,
+        ANSWER_F1,
+        # What QA tasks enter averages with.
+        Metric(name="em_f1_mean", columns=("s_em", "s_f1"), combine=_answer_score, is_mean=True),
+    ),
+    primary="em_f1_mean",
+)
 
 
 def common_tokens(first: Sequence[str], second: Sequence[str]) -> int:

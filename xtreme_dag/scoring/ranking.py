@@ -7,10 +7,16 @@ from collections.abc import Collection, Hashable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.columns import Family, FloatArray, ratio
 
 CUT_OFF = 20
 """XTREME-R evaluates the first 20 candidates (utils_mewslix.TOP_K; LAReQA's mAP@20)."""
+
+FAMILY = Family(
+    metrics=(ratio("map@20", "s_ap"), ratio("mrr@20", "s_rr"), ratio("accuracy@1", "s_correct")), primary="map@20"
+)
+FAMILY_UNCUT = Family(metrics=(*FAMILY.metrics, ratio("map", "s_ap_full")), primary=FAMILY.primary)
+"""With the average precision over all candidates, where all ranks are known."""
 
 
 def statistics(

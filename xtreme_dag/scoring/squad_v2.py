@@ -1,4 +1,4 @@
-"""SQuAD v2.0: answers that may be absent, and a threshold on the probability that there is none.
+"""SQuAD v2.0: answers that may be absent.
 
 The rules of evaluate-v2.0.py. They differ from v1.1 in two ways: gold answers that normalise to nothing are dropped,
 and an answer of no tokens scores exact match and F1 1 where the question has none.
@@ -11,9 +11,30 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.columns import Family, FloatArray, Metric, Sums, fraction, ratio
+from xtreme_dag.scoring.overlap import FAMILY as ANSWERS
 from xtreme_dag.scoring.overlap import token_f1
 from xtreme_dag.scoring.squad import tokens
+
+
+def _no_answer_accuracy(sums: Sums) -> FloatArray:
+    """Percentage of the unanswerable questions left unanswered (exact match and F1 are equal there)."""
+    return 100.0 * fraction(sums["s_em"] - sums["s_em_answerable"], sums["n"] - sums["s_answerable"])
+
+
+FAMILY = Family(
+    metrics=(
+        *ANSWERS.metrics,
+        ratio("has_answer_exact_match", "s_em_answerable", "s_answerable"),
+        ratio("has_answer_f1", "s_f1_answerable", "s_answerable"),
+        Metric(
+            name="no_answer_accuracy",
+            columns=("s_em", "s_em_answerable", "s_answerable"),
+            combine=_no_answer_accuracy,
+        ),
+    ),
+    primary=ANSWERS.primary,
+)
 
 
 def statistics(
@@ -55,36 +76,6 @@ def statistics(
         "s_em_answerable": em * answerable,
         "s_f1_answerable": f1 * answerable,
     }
-
-
-def best_threshold(
-    scores: ArrayLike, answerable: ArrayLike, predicted: Sequence[str], no_answer: ArrayLike
-) -> tuple[float, float]:
-    """The threshold that would have scored best, as the official script searches it: chosen on the scored data.
-
-    Questions are let through one by one by rising `no_answer`; where several have the same, the script also counts
-    states between them that no threshold can give. Take the threshold on dev data and apply it to others.
-
-    Args:
-        scores: `s_em` or `s_f1` at threshold infinity, (questions,).
-        answerable: `s_answerable`, (questions,).
-        predicted: the answers.
-        no_answer: the probability that there is none, (questions,).
-
-    Returns:
-        The best score (0-100) and its threshold (0.0 when no answer at all is best).
-    """
-    probability = np.asarray(no_answer, dtype=np.float64)
-    has_answer = np.asarray(answerable, dtype=np.float64) > 0
-    answered = np.array([bool(answer) for answer in predicted])
-    gain = np.where(has_answer, np.asarray(scores, dtype=np.float64), -answered.astype(np.float64))
-    order = np.argsort(probability, kind="stable")
-    running = np.cumsum(gain[order]) + np.count_nonzero(~has_answer)
-    none = float(np.count_nonzero(~has_answer))
-    if not len(running) or running.max() <= none:
-        return 100.0 * none / max(len(running), 1), 0.0
-    best = int(np.argmax(running))
-    return 100.0 * float(running[best]) / len(running), float(probability[order[best]])
 
 
 def _match(answer: str, golds: Sequence[str]) -> tuple[float, float]:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xtreme_dag.scoring.columns import FloatArray
+from xtreme_dag.scoring.columns import OVERLAP, Family, FloatArray, ratio
 from xtreme_dag.scoring.tagcodes import END_OF_SENTENCE, SENTENCES, TagCodes
+
+FAMILY = Family(metrics=(*OVERLAP, ratio("token_accuracy", "s_tokens_correct", "s_tokens")), primary="f1")
 
 _BYTE = 256
 _PREFIXES = "BIESO."

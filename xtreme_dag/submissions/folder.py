@@ -12,8 +12,8 @@ from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Format, Judge, Judged, Layout
 from xtreme_dag.scoring.averages import Listed, averages
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import values
+from xtreme_dag.scoring.columns import added, figures
+from xtreme_dag.scoring.combine import FAMILIES
 
 Cell = tuple[str, str]
 """A task and a language."""
@@ -31,12 +31,14 @@ class FolderTask:
         name: the task, and its folder.
         format: of its dataset.
         layout: of the format.
+        metrics: dotted names of the metrics that the task adds to its family.
         listed: languages and group.
     """
 
     name: str
     format: Format
     layout: Layout
+    metrics: tuple[str, ...]
     listed: Listed
 
     @property
@@ -66,8 +68,13 @@ def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
         task, format = catalogue.task(name), formats.get(catalogue.dataset(name).format)
         if format.layout is None:
             raise UserError(f"format {format.name} has no layout of files", where=f"task {name}")
-        listed = Listed(languages=task.languages[benchmark], group=task.group)
-        tasks[name] = FolderTask(name=name, format=format, layout=format.layout, listed=listed)
+        tasks[name] = FolderTask(
+            name=name,
+            format=format,
+            layout=format.layout,
+            metrics=task.metrics,
+            listed=Listed(languages=task.languages[benchmark], group=task.group),
+        )
     return tasks
 
 
@@ -96,21 +103,21 @@ def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> 
     """
     tasks = folder_tasks(benchmark)
     warnings = [*_unknown_folders(predictions, tasks, benchmark)]
-    figures: dict[str, dict[str, dict[str, float]]] = {}
+    scores: dict[str, dict[str, dict[str, float]]] = {}
     for task, language, judged in judge_tasks(tasks, predictions, labels, warnings):
-        sums = column_sums(judged.statistics)
-        metrics = {metric: float(value) for metric, value in values(task.family, sums).items()}
-        figures.setdefault(task.name, {})[language] = {m: v for m, v in metrics.items() if m not in _UNREPORTED}
+        found = figures(FAMILIES[task.family].metrics, judged.statistics)
+        found |= added(task.metrics, judged.gold, judged.predictions, judged.statistics)[1]
+        scores.setdefault(task.name, {})[language] = {m: v for m, v in found.items() if m not in _UNREPORTED}
         warnings += [f"{task.name}/{language}: {warning}" for warning in judged.warnings]
-    if not figures:
+    if not scores:
         raise UserError(
             f"no task of {benchmark} has both predictions and labels",
             where=f"{predictions}, {labels}",
             fix=_nearby((predictions, labels), tasks)
             or "the layout is <task>/test-<language>.tsv, .json or .jsonl; tasks: " + ", ".join(tasks),
         )
-    means = averages(figures, benchmark, {name: task.listed for name, task in tasks.items()})
-    return {"benchmark": benchmark, "tasks": figures, "averages": means, "warnings": warnings}
+    means = averages(scores, benchmark, {name: task.listed for name, task in tasks.items()})
+    return {"benchmark": benchmark, "tasks": scores, "averages": means, "warnings": warnings}
 
 
 def judge_tasks(

@@ -42,8 +42,8 @@ from xtreme_dag.results.imports import (
 )
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.stamp import forget_published
-from xtreme_dag.scoring.columns import column_sums
-from xtreme_dag.scoring.combine import FAMILIES, values
+from xtreme_dag.scoring.columns import figures, metric_at
+from xtreme_dag.scoring.combine import FAMILIES
 from xtreme_dag.study.conditions import NAME
 from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, test_tables, write_known_labels
 from xtreme_dag.submissions.folder import Cell, FolderTask, folder_files, folder_tasks
@@ -252,15 +252,15 @@ def _link_labels(labels: Path, tables: Iterable[Cell], files: Mapping[Cell, str]
 
 def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:
     """What `scores.json` of an evaluation says."""
-    family = folder_tasks(benchmark)[cell[0]].family
-    sums = column_sums({name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")})
+    task = folder_tasks(benchmark)[cell[0]]
+    columns = {name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")}
     return {
         "task": cell[0],
         "language": cell[1],
         "split": SPLIT,
         "n": rows.num_rows,
-        "metrics": {name: float(value) for name, value in values(family, sums).items()},
-        "primary": FAMILIES[family].primary,
+        "metrics": figures([*FAMILIES[task.family].metrics, *map(metric_at, task.metrics)], columns),
+        "primary": load_catalogue().task(cell[0]).metric,
         "benchmark": benchmark,
     }
 
@@ -272,7 +272,13 @@ def _commit(
     params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
     params["judged_by"] = _judged_by(folder_tasks(scores["benchmark"])[scores["task"]], keys)
     stage = Stage(
-        kind=KIND, name=f"{KIND}[{label}]", function=_JUDGE, params=params, inputs={}, libraries=("numpy", "pyarrow")
+        kind=KIND,
+        name=f"{KIND}[{label}]",
+        function=_JUDGE,
+        params=params,
+        code=load_catalogue().task(scores["task"]).metrics,
+        inputs={},
+        libraries=("numpy", "pyarrow"),
     )
     store, started = Store(home.ensure().store), datetime.now(UTC)
     key = keys.key(stage, part.inputs)
@@ -285,7 +291,7 @@ def _commit(
         (work / "out").mkdir(parents=True)
         write_parquet(part.rows, work / "out" / "predictions.parquet")
         write_json({name: value for name, value in scores.items() if name != "benchmark"}, work / "out" / "scores.json")
-        code, names = keys.code(_JUDGE)
+        code, names = keys.code(*stage.roots)
         store.keep_code(code, names)
         answer = {
             "figures": {"examples": scores["n"]},

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Judged
+from xtreme_dag.scoring.columns import added
 from xtreme_dag.submissions.folder import Cell, FolderTask, folder_tasks, judge_tasks
 from xtreme_dag.submissions.write import asked_rows
 
@@ -46,7 +47,7 @@ def read_submission(
         table = (canonical or {}).get(cell)
         warnings += [f"{where}: {warning}" for warning in judged.warnings]
         rows = judged if table is None else _identified(judged, task, table, where)
-        tables[cell] = _rows(rows, language)
+        tables[cell] = _rows(rows, language, task)
     if not tables:
         raise UserError(f"no task of {benchmark} has both predictions and labels", where=str(predictions))
     return tables, warnings
@@ -62,9 +63,10 @@ def _identified(judged: Judged, task: FolderTask, table: pa.Table, where: str) -
         raise UserError(error.what, where=where, fix=error.fix) from None
 
 
-def _rows(judged: Judged, language: str) -> pa.Table:
+def _rows(judged: Judged, language: str, task: FolderTask) -> pa.Table:
     texts = {"id": judged.ids, "gold": judged.gold, "prediction": judged.predictions}
     columns = {name: pa.array(map(_storable, column), pa.string()) for name, column in texts.items()}
+    more, _ = added(task.metrics, judged.gold, judged.predictions, judged.statistics)
     size = len(judged.ids)
     return pa.table(
         {
@@ -72,7 +74,7 @@ def _rows(judged: Judged, language: str) -> pa.Table:
             "language": pa.array([language] * size, pa.string()),
             **columns,
             "score": pa.array([math.nan] * size, pa.float32(), from_pandas=True),
-            **{name: pa.array(column, pa.float64()) for name, column in judged.statistics.items()},
+            **{name: pa.array(column, pa.float64()) for name, column in {**judged.statistics, **more}.items()},
         }
     )
 

@@ -18,8 +18,6 @@ import pyarrow as pa
 
 from xtreme_dag.core.errors import UserError
 
-HEADS = ("classification", "multiple_choice", "tagging", "span", "mlm", "dual", "embedding")
-
 Array = npt.NDArray[Any]
 
 

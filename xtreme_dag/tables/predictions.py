@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.scoring.columns import added
 
 # Scores come from single-precision sums whose last bits hang on the batch (relative differences around 1e-7). Rounded
 # to four decimals, all but about one in a thousand come out equal whatever the batch.
@@ -39,7 +40,8 @@ def write_evaluation(
 
     Args:
         out: the artifact's folder.
-        params: the stage's parameters: task, language, split.
+        params: the stage's parameters: task, language, split; `metrics`, dotted names of metrics that the task adds to
+            those given here (their columns are written too); `metric`, the primary one if not `primary`.
         ids: ids of the examples.
         languages: language of each example.
         tokens: tokens of each example, all its sequences together.
@@ -48,10 +50,16 @@ def write_evaluation(
         scores: confidence of each prediction, rounded to `SCORE_DECIMALS`.
         statistics: sufficient statistics, `s_*`, float64 (examples,); NaN where the gold outcome is not known.
         metrics: figures of 0-100 over the examples with a known outcome; none if there are no such examples.
-        primary: the metric that enters averages.
+        primary: the metric that enters averages if the task names none.
         more: further columns (character offsets of an answer, ...).
         details: further keys of `scores.json` (the threshold of bitext mining, ...).
     """
+    if params.get("metrics") and metrics:
+        known = np.array([outcome is not None for outcome in gold], dtype=bool)
+        rows = np.flatnonzero(known).tolist()
+        own = {name: column[known] for name, column in statistics.items()}
+        new, more_figures = added(params["metrics"], [gold[r] or "" for r in rows], [predictions[r] for r in rows], own)
+        statistics, metrics = {**statistics, **spread(known, new)}, {**metrics, **more_figures}
     columns: dict[str, pa.Array] = {
         "id": pa.array(ids, pa.string()),
         "language": pa.array(languages, pa.string()),
@@ -63,14 +71,14 @@ def write_evaluation(
         **(more or {}),
     }
     write_parquet(pa.table(columns), out / "predictions.parquet")
-    known = [column for column in statistics.values() if len(column)]
+    filled = [column for column in statistics.values() if len(column)]
     summary = {
         "task": params["task"],
         "language": params["language"],
         "split": params["split"],
-        "n": int(np.count_nonzero(~np.isnan(known[0]))) if known else 0,
+        "n": int(np.count_nonzero(~np.isnan(filled[0]))) if filled else 0,
         "metrics": {name: float(value) for name, value in metrics.items()},
-        "primary": primary,
+        "primary": params.get("metric", primary),
         **(details or {}),
     }
     write_json(summary, out / "scores.json")

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model.folder import TrainedModel, save_model
+from xtreme_dag.heads.trained import TrainedModel, save_model
 from xtreme_dag.tables.canonical import write_table
-from xtreme_dag.training.pools import Pool
+from xtreme_dag.training.pools import Pool, labelled
 from xtreme_dag.training.run import Outcome
 
 # Points of the loss curve that training.json shows; the digest covers every step.
@@ -82,10 +82,8 @@ def drawn(pools: Sequence[Pool]) -> pa.Table:
 
 def refuse_unlabelled(pool: Pool) -> Pool:
     """The pool, if every drawn example that needs a label has one."""
-    if pool.spec.kind not in ("classification", "multiple_choice"):
-        return pool
     for part in pool.parts:
-        missing = int((part.table.per_example("label")[part.rows] < 0).sum())
+        missing = int((~labelled(part.table, pool.spec.kind)[part.rows]).sum())
         if missing:
             raise UserError(
                 f"{missing:,} of {len(part.rows):,} drawn examples have no label",

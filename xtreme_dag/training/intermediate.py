@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.model.folder import TrainedModel, load_model
-from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.heads import HeadSpec, head_of
+from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.budget import (
     ITEMS,
     Sampling,
@@ -128,13 +128,13 @@ def draw_mixture(
 def intermediate_heads(model: TrainedModel, specs: Mapping[str, HeadSpec], seed: int, *, keep: bool) -> dict[str, str]:
     """Leaves the model with these heads.
 
-    A masked language modelling head belongs to the pretrained model and is kept where there is one; others are fresh,
-    unless `keep` asks for those of the same kind and labels.
+    A head over the vocabulary belongs to the pretrained model and is kept where there is one; others are fresh, unless
+    `keep` asks for those of the same kind and labels.
 
     Returns:
         Head -> where its weights are from: `fresh`, or the name of an earlier head.
     """
-    origin = {name: _fitting(model, spec) if keep or spec.kind == "mlm" else None for name, spec in specs.items()}
+    origin = {name: _fitting(model, spec, keep) for name, spec in specs.items()}
     weights = {name: model.heads[source].state_dict() for name, source in origin.items() if source is not None}
     model.drop_heads()
     for number, (name, spec) in enumerate(specs.items()):
@@ -142,13 +142,9 @@ def intermediate_heads(model: TrainedModel, specs: Mapping[str, HeadSpec], seed:
         if name in weights:
             head.load_state_dict(weights[name])
         else:
-            fresh_intermediate_head(head, seed, number)
+            # Tasks of one mixture start from different numbers.
+            initialise(head, INTERMEDIATE_HEAD_STD, seed * 1_000 + number)
     return {name: source or "fresh" for name, source in origin.items()}
-
-
-def fresh_intermediate_head(head: nn.Module, seed: int, number: int) -> None:
-    """An intermediate head before training; tasks of one mixture start from different numbers."""
-    initialise(head, INTERMEDIATE_HEAD_STD, seed * 1_000 + number)
 
 
 def shared_items(pools: Sequence[Pool]) -> int:
@@ -162,9 +158,10 @@ def shared_items(pools: Sequence[Pool]) -> int:
     return count
 
 
-def _fitting(model: TrainedModel, spec: HeadSpec) -> str | None:
-    """The first head of the model that is what the spec says."""
-    return next((name for name, there in model.specs.items() if there == spec), None)
+def _fitting(model: TrainedModel, spec: HeadSpec, keep: bool) -> str | None:
+    """The first head of the model that is what the spec says, if it is to be kept."""
+    fitting = (name for name, there in model.specs.items() if there == spec)
+    return next((name for name in fitting if keep or model.head(name).over_vocabulary), None)
 
 
 def _wanted(entry: Mapping[str, Any], inputs: Mapping[str, Path]) -> Wanted:
@@ -177,7 +174,7 @@ def _wanted(entry: Mapping[str, Any], inputs: Mapping[str, Path]) -> Wanted:
     kind = str(entry["head"])
     tables = tuple(_table(part, kind, inputs) for part in parts)
     # An open tag set (CCG) is what the encoded table found.
-    labels = entry.get("labels") or (_open_labels(name, tables) if kind == "tagging" else None)
+    labels = entry.get("labels") or (_open_labels(name, tables) if head_of(kind).open_set else None)
     spec = HeadSpec.from_json({"kind": kind, "labels": labels})
     shares = tuple(part.get("share") for part in parts)
     stated = {"rule": "shares"} if any(share is not None for share in shares) else {}

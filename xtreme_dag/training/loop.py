@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model.folder import TrainedModel, new_encoder
+from xtreme_dag.heads.trained import TrainedModel
+from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.training.attending import attending
@@ -263,7 +264,7 @@ class Trainer:
 
     def _trim(self) -> Trimmed | None:
         """Leaves unused embedding rows out, unless a head needs the whole vocabulary."""
-        whole = any(spec.kind == "mlm" for spec in self.model.specs.values())
+        whole = any(self.model.head(name).over_vocabulary for name in self.model.specs)
         if whole or not self.recipe.trim_vocabulary:
             return None
         pools: Sequence[Pool] = (*self.spec.pools, *self.spec.selection)

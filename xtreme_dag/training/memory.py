@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.heads.batches import HostBatch
 from xtreme_dag.model.memory import ran_out_of_memory
-from xtreme_dag.training.pools import HostBatch
 
 
 @dataclass(frozen=True, kw_only=True)

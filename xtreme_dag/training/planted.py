@@ -67,7 +67,7 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     Raises:
         UserError: an unknown parameter.
     """
-    from xtreme_dag.model.heads import HeadSpec
+    from xtreme_dag.heads import HeadSpec
     from xtreme_dag.study.train_recipe import TrainRecipe
     from xtreme_dag.training.artifact import write_artifact
     from xtreme_dag.training.loop import train
@@ -109,8 +109,10 @@ def planted(planting: Planting) -> Any:
     import torch
     from transformers import XLMRobertaConfig
 
-    from xtreme_dag.model.folder import TrainedModel, new_encoder
-    from xtreme_dag.model.heads import HeadSpec, initialise
+    from xtreme_dag.heads import HeadSpec
+    from xtreme_dag.heads.trained import TrainedModel
+    from xtreme_dag.model.folder import new_encoder
+    from xtreme_dag.model.layers import initialise
 
     size = planting.hidden_size
     words = word_embeddings(seed=planting.seed, size=size)
@@ -144,14 +146,13 @@ def planted(planting: Planting) -> Any:
             layer.weight.copy_(torch.eye(size))
         attention.output.dense.weight.copy_(-torch.eye(size))
     model = TrainedModel(encoder, {HEAD: HeadSpec(kind="mlm")})
-    initialise(model.heads[HEAD], HEAD_STD, planting.seed)
+    initialise(model.head(HEAD), HEAD_STD, planting.seed)
     return model
 
 
 def _part(planting: Planting, code: str, home: Path) -> Any:
     """One language's text, encoded."""
-    from xtreme_dag.tables.encode.parts import EncodeParams
-    from xtreme_dag.tables.encode.stage import encode_table
+    from xtreme_dag.heads.encoding import EncodeParams, encode_table
     from xtreme_dag.tables.encoded import EncodedTable
     from xtreme_dag.tables.tokenizer import load_tokenizer
     from xtreme_dag.training.pools import Part

@@ -1,85 +1,18 @@
-"""A task's pool of drawn examples, and batches of them on the host."""
+"""A task's pool of drawn examples, and batches of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from xtreme_dag.model.heads import HeadSpec
+from xtreme_dag.heads import HeadSpec, training_of
+from xtreme_dag.heads.batches import Array, HostBatch, Ints, Masking
 from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.training.tables import SelectionTable, TrainingTable
-
-Ints = npt.NDArray[np.int64]
-Array = npt.NDArray[Any]
-
-# Columns that a head's loss needs, by what they have one value of.
-_EXAMPLE_GOLD = {"classification": ("label",), "multiple_choice": ("label",)}
-_SEQUENCE_GOLD = {"span": ("start", "end"), "dual": ("side",)}
-_TOKEN_GOLD = {"tagging": ("labels",)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostBatch:
-    """Examples on the host, sequences end to end.
-
-    Attributes:
-        ids: int32 `[tokens]`.
-        types: int8 `[tokens]` or None.
-        lengths: int64 `[sequences]`.
-        per_example: sequences of each example, int64 `[examples]`.
-        example_gold: name -> one value per example.
-        sequence_gold: name -> one value per sequence.
-        token_gold: name -> one value per token.
-    """
-
-    ids: npt.NDArray[np.int32]
-    types: npt.NDArray[np.int8] | None
-    lengths: Ints
-    per_example: Ints
-    example_gold: dict[str, Array]
-    sequence_gold: dict[str, Array]
-    token_gold: dict[str, Array]
-
-    def __len__(self) -> int:
-        return len(self.per_example)
-
-    @cached_property
-    def sequence_bounds(self) -> Ints:
-        """Sequences of example `i` are `bounds[i]:bounds[i + 1]`."""
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.per_example)])
-
-    @cached_property
-    def token_bounds(self) -> Ints:
-        """Tokens of sequence `i` are `bounds[i]:bounds[i + 1]`."""
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
-
-    @cached_property
-    def tokens_per_example(self) -> Ints:
-        """Tokens of each example, all its sequences together."""
-        return np.diff(self.token_bounds[self.sequence_bounds])
-
-    def part(self, low: int, high: int) -> HostBatch:
-        """Examples `low` to `high`."""
-        sequences = slice(int(self.sequence_bounds[low]), int(self.sequence_bounds[high]))
-        tokens = slice(int(self.token_bounds[sequences.start]), int(self.token_bounds[sequences.stop]))
-        return HostBatch(
-            ids=self.ids[tokens],
-            types=None if self.types is None else self.types[tokens],
-            lengths=self.lengths[sequences],
-            per_example=self.per_example[low:high],
-            example_gold={name: column[low:high] for name, column in self.example_gold.items()},
-            sequence_gold={name: column[sequences] for name, column in self.sequence_gold.items()},
-            token_gold={name: column[tokens] for name, column in self.token_gold.items()},
-        )
-
-    def with_tokens(self, ids: npt.NDArray[np.int32], **gold: Array) -> HostBatch:
-        """The same examples with other token ids and further per-token gold (masked language modelling)."""
-        return replace(self, ids=ids, token_gold={**self.token_gold, **gold})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,57 +74,72 @@ class Pool:
         return np.concatenate([np.zeros(1, np.int64), np.cumsum([len(part.rows) for part in self.parts])[:-1]])
 
     @cached_property
-    def _token_gold(self) -> tuple[str, ...]:
-        """Per-token columns that the loss needs; text whose masks are given has them in `masked`."""
-        given = "masked" in self.parts[0].table.sequences.column_names
-        return ("masked",) if self.spec.kind == "mlm" and given else _TOKEN_GOLD.get(self.spec.kind, ())
+    def _names(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the gold columns that the head's loss needs, by level."""
+        there = {*self.parts[0].table.examples.column_names, *self.parts[0].table.sequences.column_names}
+        wanted = training_of(self.spec.kind).columns
+        return {level: tuple(name for name in names if name in there) for level, names in wanted.items()}
 
     @cached_property
-    def _columns(self) -> list[tuple[dict[str, Array], dict[str, Array], dict[str, Array]]]:
-        """Gold columns of each part: per example, per sequence, per token."""
+    def _columns(self) -> list[dict[str, dict[str, Array]]]:
+        """Gold columns of each part by level: `example`, `sequence`, `token`."""
         return [
-            (
-                {name: _gold(part, name, "example") for name in _EXAMPLE_GOLD.get(self.spec.kind, ())},
-                {name: _gold(part, name, "sequence") for name in _SEQUENCE_GOLD.get(self.spec.kind, ())},
-                {name: _gold(part, name, "token") for name in self._token_gold},
-            )
+            {level: {name: _gold(part, name, level) for name in names} for level, names in self._names.items()}
             for part in self.parts
         ]
+
+    def _slices(self, level: str, where: Sequence[tuple[int, int, int]]) -> dict[str, Array]:
+        """The gold columns of a level, at ranges of (part, first, end)."""
+        return {
+            name: _join([self._columns[number][level][name][low:high] for number, low, high in where])
+            for name in self._names.get(level, ())
+        }
 
     def batch(self, positions: Sequence[int] | Ints) -> HostBatch:
         """The examples at these positions, in this order."""
         positions = np.asarray(positions, dtype=np.int64)
         part_of = np.searchsorted(self._starts, positions, side="right") - 1
-        pieces: list[tuple[int, int, int, int, int]] = []
-        for position, number in zip(positions.tolist(), part_of.tolist(), strict=True):
-            table = self.parts[number].table
-            row = int(self.parts[number].rows[position - int(self._starts[number])])
-            low, high = int(table.first_sequence[row]), int(table.first_sequence[row + 1])
-            pieces.append((number, row, low, high, int(table.offsets[low])))
         tables = [part.table for part in self.parts]
-        ends = [int(tables[number].offsets[high]) for number, _, _, high, _ in pieces]
-        spans = [(number, start, end) for (number, _, _, _, start), end in zip(pieces, ends, strict=True)]
-        kinds = self._columns
+        # Ranges of (part, first, end): the examples' own rows, their sequences, their tokens.
+        rows = [
+            (number, row := int(self.parts[number].rows[position - int(self._starts[number])]), row + 1)
+            for position, number in zip(positions.tolist(), part_of.tolist(), strict=True)
+        ]
+        sequences = [
+            (number, int(tables[number].first_sequence[row]), int(tables[number].first_sequence[end]))
+            for number, row, end in rows
+        ]
+        tokens = [
+            (number, int(tables[number].offsets[low]), int(tables[number].offsets[high]))
+            for number, low, high in sequences
+        ]
         return HostBatch(
-            ids=_join([tables[number].ids[start:end] for number, start, end in spans]),
-            types=_join([tables[number].per_token("token_type_ids")[start:end] for number, start, end in spans])
+            ids=_join([tables[number].ids[low:high] for number, low, high in tokens]),
+            types=_join([tables[number].per_token("token_type_ids")[low:high] for number, low, high in tokens])
             if tables[0].has_type_ids
             else None,
-            lengths=_join([tables[number].lengths[low:high] for number, _, low, high, _ in pieces]),
-            per_example=np.array([high - low for _, _, low, high, _ in pieces], dtype=np.int64),
-            example_gold={
-                name: np.array([kinds[number][0][name][row] for number, row, _, _, _ in pieces])
-                for name in _EXAMPLE_GOLD.get(self.spec.kind, ())
-            },
-            sequence_gold={
-                name: _join([kinds[number][1][name][low:high] for number, _, low, high, _ in pieces])
-                for name in _SEQUENCE_GOLD.get(self.spec.kind, ())
-            },
-            token_gold={
-                name: _join([kinds[number][2][name][start:end] for number, start, end in spans])
-                for name in self._token_gold
-            },
+            lengths=_join([tables[number].lengths[low:high] for number, low, high in sequences]),
+            per_example=np.array([high - low for _, low, high in sequences], dtype=np.int64),
+            example_gold=self._slices("example", rows),
+            sequence_gold=self._slices("sequence", sequences),
+            token_gold=self._slices("token", tokens),
         )
+
+
+def labelled(table: EncodedTable, kind: str) -> npt.NDArray[np.bool_]:
+    """Which examples have the gold that a head needs of each: bool `[examples]`."""
+    known = np.ones(len(table), dtype=bool)
+    for name in training_of(kind).columns.get("example", ()):
+        column = table.per_example(name)
+        known &= ~np.isnan(column) if column.dtype.kind == "f" else column >= 0
+    return known
+
+
+def masking_for(pool: Pool, probability: float) -> Masking | None:
+    """What hides tokens of a pool's batches, where the head's gold is the text itself."""
+    masking = training_of(pool.spec.kind).masking
+    found: Masking | None = masking and masking(pool.parts[0].table.info, probability, pool.name)
+    return found
 
 
 def _gold(part: Part, name: str, level: str) -> Array:

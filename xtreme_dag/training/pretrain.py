@@ -14,12 +14,13 @@ import pyarrow as pa
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.formats import plain_text
-from xtreme_dag.model.folder import TrainedModel, new_encoder
-from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.encoding import EncodeParams, encode_table
+from xtreme_dag.heads.trained import TrainedModel
+from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.tables.canonical import read_table, schema_of
-from xtreme_dag.tables.encode.parts import EncodeParams
-from xtreme_dag.tables.encode.stage import encode_table
 from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.tables.tokenizer import load_tokenizer
 from xtreme_dag.training.artifact import write_artifact
@@ -69,7 +70,7 @@ def train_pretrain_text(
     parts = tuple(_part(name, table, home, max_length) for name, table in tables)
     pool = Pool(name=_HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
     model = TrainedModel(new_encoder(_config(shape, parts[0].table), seed), {_HEAD: pool.spec})
-    initialise(model.heads[_HEAD], _HEAD_STD, seed)
+    initialise(model.head(_HEAD), _HEAD_STD, seed)
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
         return {}

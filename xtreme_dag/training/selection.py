@@ -1,8 +1,7 @@
 """Model selection on English dev: the room's own counts, which no reported metric steers.
 
-Accuracy of each head's decisions: examples (classification, multiple choice), words (tagging), windows whose start and
-end are both right (span), queries whose own candidate is nearest (dual); for masked language modelling the negative
-loss. A repaired benchmark metric therefore retrains nothing.
+The share of each head's decisions that are right (`Training.right` over `Training.units`); for masked language modelling
+the negative loss. A repaired benchmark metric therefore retrains nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-from xtreme_dag.training.masking import masking_for
-from xtreme_dag.training.objectives import DeviceBatch, LossModule, on_device, ragged, units
-from xtreme_dag.training.pools import HostBatch, Part, Pool
+from xtreme_dag.heads import training_of
+from xtreme_dag.heads.batches import HostBatch
+from xtreme_dag.training.objectives import LossModule, joined, on_device
+from xtreme_dag.training.pools import Part, Pool, labelled, masking_for
 from xtreme_dag.training.tables import SelectionTable
 
 # Dev examples are scored in batches of at most this many tokens; the result does not depend on it.
@@ -61,9 +59,7 @@ class Tracker:
 
 def selection_pool(task: Pool, table: SelectionTable, dataset: str, examples: int) -> Pool:
     """The first `examples` labelled dev rows, for one task's head."""
-    rows = np.arange(len(table.table))
-    if task.spec.kind in ("classification", "multiple_choice"):
-        rows = rows[table.table.per_example("label") >= 0]
+    rows = np.flatnonzero(labelled(table.table, task.spec.kind))
     part = Part(source=table, dataset=dataset, language="en", rows=rows[:examples])
     return Pool(name=task.name, spec=task.spec, parts=(part,))
 
@@ -82,37 +78,23 @@ def look(
 
 def _figure(module: LossModule, pool: Pool, device: torch.device, remap: Any, probability: float) -> float:
     """One task's figure."""
-    kind = pool.spec.kind
+    training = training_of(pool.spec.kind)
+    masking = masking_for(pool, probability)
     batch = pool.batch(np.arange(len(pool)))
-    if kind == "mlm":
-        batch = masking_for(pool, probability).apply(batch, _MASK_SEED, 0)
-    total, right, vectors = 0, torch.zeros((), dtype=torch.float64, device=device), []
+    if masking is not None:
+        batch = masking.apply(batch, _MASK_SEED, 0)
+    right = torch.zeros((), dtype=torch.float64, device=device)
+    kept = []
     for part in parts_by_tokens(batch, _TOKENS):
-        sent = on_device(pool.name, kind, part, device, remap)
+        sent = on_device(pool.name, pool.spec.kind, part, device, remap)
         scores = module(sent, scores=True)
-        total += units(kind, part)
-        if kind == "dual":
-            vectors.append((scores[sent.gold["queries"]], scores[sent.gold["candidates"]]))
+        if training.pull is not None:
+            kept.append((scores, sent.gold))
         else:
-            right += _right(kind, scores, sent).double()
-    if kind == "dual":
-        queries, candidates = (torch.cat(side) for side in zip(*vectors, strict=True))
-        nearest = (queries @ candidates.T).argmax(dim=1)
-        right += (nearest == torch.arange(len(queries), device=device)).sum()
-    return float(right) / max(1, total)
-
-
-def _right(kind: str, scores: Tensor, batch: DeviceBatch) -> Tensor:
-    """How many of the head's decisions are right; for mlm the negative loss."""
-    gold = batch.gold
-    if kind == "mlm":
-        return -functional.cross_entropy(scores.float(), gold["label"], reduction="sum")
-    if kind == "multiple_choice":
-        return (ragged(scores, gold).argmax(dim=1) == gold["label"]).sum()
-    if kind == "span":
-        start = ragged(scores[:, 0], gold).argmax(dim=1) == gold["start"]
-        return (start & (ragged(scores[:, 1], gold).argmax(dim=1) == gold["end"])).sum()
-    return (scores.argmax(dim=1) == gold["label"]).sum()
+            right += training.right(scores, sent.gold).double()
+    if kept:
+        right += training.right(*joined(kept)).double()
+    return float(right) / max(1, training.units(batch))
 
 
 def parts_by_tokens(batch: HostBatch, tokens: int | None) -> Iterator[HostBatch]:

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from xtreme_dag.heads import Training, training_of
+from xtreme_dag.heads.batches import HostBatch, Masking
 from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.study.train_recipe import TrainRecipe
-from xtreme_dag.training.masking import Masking, masking_for
 from xtreme_dag.training.numerics import autocast, seed_part
-from xtreme_dag.training.objectives import DeviceBatch, LossModule, on_device, units
-from xtreme_dag.training.pools import HostBatch, Pool
+from xtreme_dag.training.objectives import DeviceBatch, LossModule, joined, on_device
+from xtreme_dag.training.pools import Pool, masking_for
 from xtreme_dag.training.processes import Processes
 from xtreme_dag.training.selection import parts_by_tokens
 from xtreme_dag.training.speed import Meter
@@ -70,9 +71,7 @@ class Stepper:
         self._recipe, self._seed, self._device, self._remap = recipe, seed, device, remap
         self._meter = meter
         self.micro_tokens = recipe.micro_batch_tokens
-        self._masks: list[Masking | None] = [
-            masking_for(pool, recipe.mlm_probability) if pool.spec.kind == "mlm" else None for pool in pools
-        ]
+        self._masks: list[Masking | None] = [masking_for(pool, recipe.mlm_probability) for pool in pools]
 
     def jobs(self, step: int) -> list[Job]:
         """This process's share of a step's batch, in micro-batches.
@@ -89,7 +88,7 @@ class Stepper:
             masking = self._masks[share.task]
             if masking is not None:
                 batch = masking.apply(batch, self._seed, step)
-            weight = len(batch) / examples / max(1, units(pool.spec.kind, batch))
+            weight = len(batch) / examples / max(1, self._training(share.task).units(batch))
             jobs += self._cut(share.task, batch, weight)
         return jobs
 
@@ -97,10 +96,10 @@ class Stepper:
         """This process's micro-batches of one task's examples; every process has the same number of them.
 
         A process that has fewer than others repeats an example with weight zero, so that all take part in every
-        exchange. A dual head's batch is not shared out, since its candidates belong together.
+        exchange. The batch of a loss over all of its examples (a dual head's) is not shared out.
         """
         world = self._processes.world
-        if self._pools[task].spec.kind == "dual":
+        if self._training(task).pull is not None:
             whole = self._processes.sharded
             parts = [batch] if whole else list(parts_by_tokens(batch, self.micro_tokens))
             return [Job(task=task, batch=part, weight=weight / world) for part in parts]
@@ -117,12 +116,12 @@ class Stepper:
         """Adds a step's gradients to the parameters; returns its mean loss, a scalar on the device."""
         runs: list[list[tuple[int, Job]]] = []
         for number, job in enumerate(jobs):
-            together = runs and self._kind(job) == "dual" and runs[-1][-1][1].task == job.task
+            together = runs and self._training(job.task).pull is not None and runs[-1][-1][1].task == job.task
             (runs[-1].append((number, job)) if together else runs.append([(number, job)]))
         loss = torch.zeros((), device=self._device)
         for number, run in enumerate(runs):
             last = number == len(runs) - 1
-            loss += self._cached_dual(step, run, last) if len(run) > 1 else self._single(step, *run[0], last)
+            loss += self._cached(step, run, last) if len(run) > 1 else self._single(step, *run[0], last)
         return self._processes.total(loss)
 
     def _single(self, step: int, number: int, job: Job, last: bool) -> Tensor:
@@ -135,30 +134,26 @@ class Stepper:
             self._processes.backward(loss)
         return loss.detach()
 
-    def _cached_dual(self, step: int, run: list[tuple[int, Job]], last: bool) -> Tensor:
-        """In-batch softmax over a batch that comes in parts (Gao et al. 2021, gradient caching).
+    def _cached(self, step: int, run: list[tuple[int, Job]], last: bool) -> Tensor:
+        """A loss over all examples of a batch that comes in parts (Gao et al. 2021, gradient caching).
 
-        All parts' vectors first, without gradients; then the loss's gradient with respect to them; then each part again
-        with the same random numbers, its vectors' gradient given.
+        All parts' scores first, without gradients; then the loss's gradient with respect to them; then each part again
+        with the same random numbers, its scores' gradient given.
         """
-        vectors: list[Tensor] = []
-        places: list[dict[str, Tensor]] = []
-        rows = 0
+        parts: list[tuple[Tensor, dict[str, Tensor]]] = []
         with torch.no_grad():
             for number, job in run:
                 seed_part(self._seed, step, self._processes.rank, number)
                 batch = self._send(job)
                 with autocast(self._device, self._recipe):
-                    vectors.append(self._module.vectors(batch))
-                places.append({name: where + rows for name, where in batch.gold.items()})
-                rows += len(vectors[-1])
-        leaf = torch.cat(vectors).requires_grad_(True)
-        gold = {name: torch.cat([part[name] for part in places]) for name in places[0]}
+                    parts.append((self._module(batch, scores=True), batch.gold))
+        scores, gold = joined(parts)
+        leaf = scores.requires_grad_(True)
         with self._syncing(False):
-            loss = self._module.dual_loss(self._pools[run[0][1].task].name, leaf, gold) * run[0][1].weight
+            loss = self._module.loss(self._pools[run[0][1].task].name, leaf, gold) * run[0][1].weight
             self._processes.backward(loss)
         if leaf.grad is None:
-            raise RuntimeError("the in-batch loss gave no gradient")
+            raise RuntimeError("the loss over the whole batch gave no gradient")
         low = 0
         for at, (number, job) in enumerate(run):
             seed_part(self._seed, step, self._processes.rank, number)
@@ -170,9 +165,9 @@ class Stepper:
             low += batch.tokens.sequences
         return loss.detach()
 
-    def _kind(self, job: Job) -> str:
-        """The head that a job is for."""
-        return self._pools[job.task].spec.kind
+    def _training(self, task: int) -> Training:
+        """How a task's head is trained."""
+        return training_of(self._pools[task].spec.kind)
 
     def _syncing(self, last: bool) -> Any:
         """Gradients are exchanged in the last backward pass of a step, and only there."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.model.folder import TrainedModel, load_model
-from xtreme_dag.model.heads import HeadSpec, initialise
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import refuse_unlabelled, write_artifact
 from xtreme_dag.training.loop import train
@@ -71,13 +71,9 @@ def target_head(model: TrainedModel, name: str, spec: HeadSpec, *, seed: int, ke
     if weights is not None:
         head.load_state_dict(weights)
         return fitting[0]
-    fresh_target_head(head, seed)
-    return "fresh"
-
-
-def fresh_target_head(head: nn.Module, seed: int) -> None:
-    """A target head before training; it depends on the seed alone, not on the condition."""
+    # It depends on the seed alone, not on the condition.
     initialise(head, TARGET_HEAD_STD, seed)
+    return "fresh"
 
 
 def _language(info: Mapping[str, Any]) -> str:

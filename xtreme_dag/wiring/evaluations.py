@@ -9,6 +9,7 @@ from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.heads import head_of
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.entry import RANK_POOL, entry
 from xtreme_dag.wiring.models import TENSORS
@@ -58,6 +59,7 @@ class Evaluations:
         dataset = self._catalogue.dataset(ref.dataset)
         facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
         where = language if ref == task.test else f"{language} {ref.split}"
+        head = head_of(task.head)
         encoded = self._encoded(task, ref, language)
         inputs: dict[str, Input] = {
             "model": model, "encoded": Output(stage=encoded.name), "table": encoded.inputs["table"],
@@ -68,16 +70,18 @@ class Evaluations:
             Stage(
                 kind="evaluate",
                 name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
-                function=entry(dataset.format, dataset.name),
+                function=entry(dataset.format, dataset.name, task.head),
+                code=(*head.score_code, *task.metrics),
                 params={
                     **facts,
                     "head": task.head,
                     "labels": list(dataset.labels),
                     "metric": task.metric,
+                    **({"metrics": list(task.metrics)} if task.metrics else {}),
                     "recipe": self._params(task),
                 },
                 inputs=inputs,
-                libraries=TENSORS,
+                libraries=(*TENSORS, *head.libraries),
                 labels={**facts, "condition": condition, "seed": seed},
             )
         )
@@ -133,6 +137,7 @@ class Evaluations:
                 kind="search",
                 name=name,
                 function=RANK_POOL,
+                code=head_of(task.head).score_code,
                 params={"task": task.name, "recipe": self._params(task)},
                 inputs=inputs,
                 libraries=TENSORS,

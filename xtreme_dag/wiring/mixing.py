@@ -9,11 +9,12 @@ from typing import Any
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.heads import HEADS, TEXT_HEAD, head_of, head_of_format
 from xtreme_dag.study.conditions import Component, Condition, Step
 from xtreme_dag.study.recipe import Recipe, checked_settings
 from xtreme_dag.wiring.derived import Derived
 from xtreme_dag.wiring.models import TENSORS
-from xtreme_dag.wiring.tables import HEAD_OF_FORMAT, Raw, Tables
+from xtreme_dag.wiring.tables import Raw, Tables
 
 _ENGLISH = "en"
 Input = Source | Output
@@ -62,8 +63,10 @@ class Mixing:
 
     def _spec(self, component: Component) -> Spec:
         dataset = self._catalogue.dataset(component.dataset)
-        head = "mlm" if component.objective else HEAD_OF_FORMAT.get(dataset.format, dataset.format)
-        return head, dataset.labels if head in ("classification", "tagging") else ()
+        head = head_of(TEXT_HEAD) if component.objective else head_of_format(dataset.format)
+        if head is None:  # no intermediate task; `_raw` says so
+            return dataset.format, ()
+        return head.name, dataset.labels if head.labels else ()
 
     def _step(self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str) -> Stage:
         assert step.budget is not None
@@ -73,6 +76,7 @@ class Mixing:
             **checked_settings(step.recipe, f"{where}.recipe"),
         }
         mixture = [self._task(group, step, inputs, where) for group in tasks_of(step)]
+        heads, controlled = [head_of(task["head"]) for task in mixture], step.control is not None
         if recipe.get("select_every"):
             for group in tasks_of(step):
                 self._select(group[0], inputs)
@@ -86,6 +90,7 @@ class Mixing:
                 kind="intermediate",
                 name=f"intermediate[{label} | seed {seed}]",
                 function="xtreme_dag.training.stages:intermediate",
+                code=tuple(dict.fromkeys(name for head in heads for name in head.train_code(control=controlled))),
                 params={
                     "seed": seed,
                     "mixture": mixture,
@@ -97,7 +102,7 @@ class Mixing:
                     **{key: value for key, value in optional.items() if value},
                 },
                 inputs=inputs,
-                libraries=TENSORS,
+                libraries=tuple(dict.fromkeys([*TENSORS, *(name for head in heads for name in head.libraries)])),
                 labels={"condition": condition, "seed": seed},
             )
         )
@@ -158,7 +163,7 @@ class Mixing:
             raise UserError(
                 f"{dataset.name} {component.split} is a test split: nothing may be trained on it", where=where
             )
-        if component.objective is None and dataset.format not in HEAD_OF_FORMAT:
+        if component.objective is None and head_of_format(dataset.format) is None:
             raise UserError(f"{dataset.name} ({dataset.format}) cannot be an intermediate task", where=where)
         if component.items_of is not None:
             self._catalogue.dataset(component.items_of)
@@ -178,8 +183,8 @@ class Mixing:
 
     def _select(self, component: Component, inputs: dict[str, Input]) -> None:
         """Adds English dev of a task with labels, for choosing the checkpoint."""
-        head, _ = self._spec(component)
-        if head == "mlm":
+        head = head_of(self._spec(component)[0])
+        if head.from_text:
             return
         dataset = self._catalogue.dataset(component.dataset)
         split = next((split.name for split in dataset.splits.values() if split.use == "select"), None)
@@ -190,8 +195,8 @@ class Mixing:
         raw = self._tables.canonical(ref, _ENGLISH)
         # An open label set is that of the training data.
         train = TableRef(dataset=dataset.name, split=component.split)
-        labels_of = self._tables.canonical(train, _ENGLISH) if head == "tagging" and not dataset.labels else None
-        stage = self._tables.encode(raw, head, dataset.name, self._tokenizer, labels_of=labels_of)
+        labels_of = self._tables.canonical(train, _ENGLISH) if head.open_set and not dataset.labels else None
+        stage = self._tables.encode(raw, head.name, dataset.name, self._tokenizer, labels_of=labels_of)
         inputs[f"select/{component.label}"] = Output(stage=stage.name)
 
 
@@ -205,12 +210,13 @@ def tasks_of(step: Step) -> list[list[Component]]:
 def recipe_groups(step: Step, specs: Sequence[Spec]) -> tuple[str, ...]:
     """The groups of a recipe's section `intermediate` that hold for a step.
 
-    One task: its head and its name. Several: `multi`, and `multi_mlm` over it if masked language modelling is one.
+    One task: its head and its name. Several: `multi`, and `multi_<head>` over it for each head whose gold is the text
+    itself (`multi_mlm`).
     """
     groups = tasks_of(step)
     if len(groups) == 1:
         return specs[0][0], groups[0][0].head_name
-    return ("multi", "multi_mlm") if any(head == "mlm" for head, _ in specs) else ("multi",)
+    return ("multi", *(f"multi_{head.name}" for head in HEADS.values() if head.from_text and head.name in dict(specs)))
 
 
 def _spelt(spec: Spec) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.heads import TEXT_HEAD, head_of
 from xtreme_dag.study.conditions import Pretrained
 from xtreme_dag.study.file import Model, Study
 from xtreme_dag.wiring.absent import absent
@@ -79,11 +80,18 @@ def tokenizer_of(base: Source | Output) -> Source | Output:
     return Output(stage=base.stage, part="tokenizer") if isinstance(base, Output) else base
 
 
+def _text_code() -> tuple[str, ...]:
+    """What pretraining runs of the head for text: its encoder and its training."""
+    head = head_of(TEXT_HEAD)
+    return (*head.encode_code, *head.train_code())
+
+
 def _planted(params: dict[str, Any]) -> Stage:
     return Stage(
         kind="pretrain",
         name="pretrain[planted]",
         function="xtreme_dag.training.planted:plant",
+        code=_text_code(),
         params=params,
         libraries=TENSORS,
     )
@@ -111,6 +119,7 @@ def _from_text(params: dict[str, Any], graph: Graph, tables: Tables, catalogue: 
         kind="pretrain",
         name="pretrain[text]",
         function="xtreme_dag.training.stages:pretrain_text",
+        code=_text_code(),
         params=params,
         inputs=inputs,
         after=tuple(after),

@@ -7,24 +7,16 @@ from pathlib import Path
 
 import xtreme_dag
 from xtreme_dag import formats
-from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split, TableRef
+from xtreme_dag.catalogue.sources import Located, open_source
 from xtreme_dag.catalogue.sources import Source as DataSource
-from xtreme_dag.catalogue.sources import open_source
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.heads import head_of, head_of_format
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.absent import NoSource, absent
 
-# The head that a dataset is trained with when it is an intermediate task.
-HEAD_OF_FORMAT = {
-    "pair_classification": "classification",
-    "multiple_choice": "multiple_choice",
-    "tagging": "tagging",
-    "span_qa": "span",
-    "plain_text": "mlm",
-    "parallel_text": "mlm",
-}
 # What a format says that the stage functions use, which look it up by name.
 _PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
@@ -52,6 +44,53 @@ def open_data(study: Study) -> DataSource:
             fix = "name it with --set data.folder=PATH; `xtreme-dag plan` lists what is missing and how to get it"
             raise UserError(error.what, where="data.folder", fix=fix) from None
     return open_source("hub", dict(data.hub or {}))
+
+
+def prepare_stage(dataset: Dataset, language: str, split: Split, located: Located, *, limit: int | None) -> Stage:
+    """The stage that makes a canonical table of raw files.
+
+    Args:
+        dataset: the catalogue's entry.
+        language: ISO code.
+        split: the catalogue's entry.
+        located: where its source has it.
+        limit: rows of a sample; None for all.
+    """
+    facts = {"dataset": dataset.name, "language": language, "split": split.name}
+    content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
+    declared = formats.get(dataset.format).facts(*_PREPARED)
+    return Stage(
+        kind="prepare",
+        name=f"prepare[{dataset.name} | {language} | {split.name}]",
+        function="xtreme_dag.data.prepare.prepare:prepare",
+        params={**located.params, **facts, **content, "declared": declared},
+        inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
+        libraries=_TABLES,
+        options=located.options,
+        labels={**facts, "use": split.use},
+    )
+
+
+def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
+    """The stage that holds a prepared table against its contract.
+
+    Args:
+        prepare: of `prepare_stage`.
+        contract: the ODCS file.
+        source: kind of the source of its raw files.
+    """
+    facts = {name: prepare.params[name] for name in ("dataset", "language", "split")}
+    declared = formats.get(prepare.params["format"]).facts(*_CHECKED)
+    return Stage(
+        kind="check",
+        name=prepare.name.replace("prepare[", "check[", 1),
+        function="xtreme_dag.contracts.check:check",
+        params={**facts, "source": source, "limit": prepare.params["limit"], "declared": declared},
+        inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
+        libraries=("great-expectations", "pyarrow"),
+        gate=True,
+        labels=facts,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,35 +169,10 @@ class Tables:
         if located.stand_in:
             self.stand_ins[label] = located.stand_in
         limit = self._study.data.limit.of(dataset.name, declared.use, split)
-        facts = {"dataset": dataset.name, "language": language, "split": split}
-        format = formats.get(dataset.format)
-        content = {"format": format.name, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
-        prepare = self._graph.add(
-            Stage(
-                kind="prepare",
-                name=f"prepare[{label}]",
-                function="xtreme_dag.data.prepare.prepare:prepare",
-                params={**located.params, **facts, **content, "declared": format.facts(*_PREPARED)},
-                inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
-                libraries=_TABLES,
-                options=located.options,
-                labels={**facts, "use": declared.use},
-            )
-        )
+        prepare = self._graph.add(prepare_stage(dataset, language, declared, located, limit=limit))
         contract = _CONTRACTS / f"{dataset.name}.odcs.yaml"
         if self._study.data.contracts and contract.is_file():
-            self._graph.add(
-                Stage(
-                    kind="check",
-                    name=f"check[{label}]",
-                    function="xtreme_dag.contracts.check:check",
-                    params={**facts, "source": self.source.kind, "limit": limit, "declared": format.facts(*_CHECKED)},
-                    inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
-                    libraries=("great-expectations", "pyarrow"),
-                    gate=True,
-                    labels=facts,
-                )
-            )
+            self._graph.add(check_stage(prepare, contract, source=self.source.kind))
         return prepare
 
     def gates(self, prepare: Stage) -> tuple[str, ...]:
@@ -216,7 +230,8 @@ class Tables:
             masked: which part of each sequence is masked, whole and always, for the objectives that have one.
         """
         label = [raw.dataset, raw.language, raw.split, *raw.made]
-        label += [head] if head != HEAD_OF_FORMAT.get(raw.format, head) else []
+        declared, usual = head_of(head), head_of_format(raw.format)
+        label += [head] if usual is not None and usual.name != head else []
         label += [f"{examples} examples"] if examples is not None else []
         inputs: dict[str, Source | Output] = {"table": Output(stage=raw.stage), "tokenizer": tokenizer}
         if labels_of is not None:
@@ -224,11 +239,12 @@ class Tables:
         stage = Stage(
             kind="encode",
             name=f"encode[{' | '.join(label)}]",
-            function="xtreme_dag.tables.encode.stage:encode",
+            function="xtreme_dag.heads.encoding:encode",
+            code=declared.encode_code,
             params={
                 "format": raw.format,
                 "head": head,
-                "labels": list(raw.labels) if head in ("classification", "tagging") else [],
+                "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),
                 "limit": examples,
                 "limit_seed": _LIMIT_SEED if examples is not None else None,
@@ -236,7 +252,7 @@ class Tables:
             },
             inputs=inputs,
             after=raw.gates,
-            libraries=_TOKENS,
+            libraries=(*_TOKENS, *declared.libraries),
             labels={"dataset": raw.dataset, "language": raw.language, "split": raw.split},
         )
         if stage.name in self._graph and self._graph[stage.name] != stage:

@@ -7,6 +7,7 @@ from typing import Any
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.heads import head_of
 from xtreme_dag.study.conditions import Condition, Translation
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.derived import Derived
@@ -82,9 +83,10 @@ class Targets:
             kind="target",
             name=f"target[{label} | {name} | seed {seed}]",
             function="xtreme_dag.training.stages:target",
+            code=head_of(task.head).train_code(),
             params=params,
             inputs=inputs,
-            libraries=TENSORS,
+            libraries=(*TENSORS, *head_of(task.head).libraries),
             labels={"condition": name, "seed": seed, "task": task.name},
         )
         return Output(stage=self._graph.add(stage).name)

@@ -1,4 +1,4 @@
-"""`xtreme-dag accept`: declares a code change cosmetic, so that the earlier artifact stands; recorded for ever."""
+"""`xtreme-dag accept`: let a stage's artifact stand although its code changed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home, home_option
-from xtreme_dag.engine.keys import changes
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.code_changes import code_changes
 from xtreme_dag.engine.ledger import CACHED, Ledger
 from xtreme_dag.engine.plan import STALE, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import opened, study_options
+from xtreme_dag.program.options import home_option, opened, study_options
 
 
 @click.command()
@@ -70,9 +70,9 @@ def _accept(planned: Planned, planner: Planner, home: Home, study: str, reason: 
         raise UserError(
             f"cannot be accepted: {why}", where=planned.stage.name, fix="only a change of code can; run it instead"
         )
-    code_digest, names = planner.keys.code(planned.stage.function)
+    code_digest, names = planner.keys.code(*planned.stage.roots)
     store.keep_code(code_digest, names)
-    differing = [name for name, _old, _new in changes(store.code(str(earlier.manifest["code"])), names)]
+    differing = code_changes(store.code(str(earlier.manifest["code"])), names)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     note = {"why": reason, "from_key": earlier.key, "code": differing, "time": moment}
     store.accept(planned.key, earlier, {"code": code_digest, "function": planned.stage.function, "accepted": note})

@@ -11,11 +11,11 @@ from xtreme_dag.catalogue.catalogue import Catalogue, load_catalogue
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import Plan
 from xtreme_dag.engine.store import Store
+from xtreme_dag.heads import head_of
 
-# What is assumed of a table that is not encoded yet: a sequence fills this share of the maximal length, and an
-# example of multiple choice has this many sequences. Estimates alone hang on it.
+# What is assumed of a table that is not encoded yet: a sequence fills this share of the maximal length. Estimates alone
+# depend on it.
 FILL = 0.5
-CHOICES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Sizes:
         if found is not None:
             info = json.loads(found.read_text(encoding="utf-8"))
             return Size(examples=info["examples"], mean=info["tokens"] / max(1, info["examples"]), counted=True)
-        sequences = CHOICES if stage.params["head"] == "multiple_choice" else 1
+        sequences = head_of(stage.params["head"]).sequences_per_example
         mean = sequences * int(stage.params.get("max_length", 128)) * FILL
         return Size(examples=self._least(self.rows(stage), stage.params.get("limit")), mean=mean)
 

@@ -1,0 +1,76 @@
+"""Sequences of two-sided tables: queries and candidates of a retrieval pool, a text and its translation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from xtreme_dag.heads.encoding import Encoded, EncodeParams, Int8, Ints, flatten, texts
+from xtreme_dag.tables.tokenizer import Flat, TextTokenizer
+
+PARALLEL = ("parallel", "parallel_text")
+
+
+def side_texts(table: pa.Table, table_format: str) -> list[str]:
+    """The text that is encoded for each row of a two-sided table.
+
+    A QA candidate is the answer sentence followed at once by its paragraph, a mention is written `mention: sentence`
+    (the inputs of XTREME-R's LAReQA and Mewsli-X runs), an entity is its description.
+    """
+    written = texts(table, "text")
+    if table_format == "bitext_mining":
+        return written
+    rows = zip(written, table["context"].to_pylist(), table["side"].to_pylist(), strict=True)
+    return [_side_text(text, context, side) for text, context, side in rows]
+
+
+def _side_text(text: str, context: str | None, side: str) -> str:
+    """One row of a two-sided table as one text."""
+    if not context or side == "question":
+        return text
+    if side == "candidate":
+        return (text + context).replace("\n", "")
+    return f"{text}: {context}" if side == "mention" else f"{text} {context}"
+
+
+def both_sides(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
+    """Two sequences per row of parallel text: the text (side 0) and its English (side 1)."""
+    foreign = tokenizer.encode(texts(table, "text"), None, params.max_length)
+    english = tokenizer.encode(texts(table, "english"), None, params.max_length)
+    return pairs(np.arange(table.num_rows), foreign, english)
+
+
+def pairs(rows: Ints, first: Flat, second: Flat) -> Encoded:
+    """Two sequences per example, in turn: `side` 0 of the first, 1 of the second."""
+    side = np.tile(np.array([0, 1], np.int8), len(rows))
+    return Encoded(
+        rows=rows,
+        example=np.repeat(np.arange(len(rows)), 2),
+        flat=merge(first, second, side),
+        sequences={"side": pa.array(side)},
+    )
+
+
+def merge(first: Flat, second: Flat, side: Int8) -> Flat:
+    """Sequences of both in the order that `side` (0 or 1 per sequence) gives, each keeping its own order."""
+    order = np.empty(len(side), dtype=np.int64)
+    order[side == 0] = np.arange(len(first.lengths))
+    order[side == 1] = len(first.lengths) + np.arange(len(second.lengths))
+    lengths = np.concatenate([first.lengths, second.lengths])
+    take = _tokens_of(lengths, order)
+    types = None
+    if first.type_ids is not None and second.type_ids is not None:
+        types = flatten([first.type_ids, second.type_ids], np.int8)[take]
+    return Flat(
+        ids=flatten([first.ids, second.ids], np.int32)[take],
+        lengths=lengths[order],
+        type_ids=types,
+        truncated=first.truncated + second.truncated,
+    )
+
+
+def _tokens_of(lengths: Ints, order: Ints) -> Ints:
+    """Positions in a flat array that put its rows (of these lengths) into another order."""
+    starts = (np.cumsum(lengths) - lengths)[order]
+    taken = lengths[order]
+    return np.repeat(starts - (np.cumsum(taken) - taken), taken) + np.arange(int(taken.sum()))

@@ -1,0 +1,169 @@
+"""Model folders: an encoder, its tokenizer and named heads, all in safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.heads import HEADS, HeadSpec, head_of, training_of
+from xtreme_dag.model.encoder import PackedEncoder
+from xtreme_dag.model.folder import encoder_folder, load_encoder, quiet
+from xtreme_dag.model.layers import HeadModule
+from xtreme_dag.model.packed import PackedTokens
+from xtreme_dag.tables.tokenizer import copy_tokenizer
+
+
+class TrainedModel(nn.Module):
+    """One encoder and its named heads.
+
+    Args:
+        encoder: the encoder.
+        specs: name -> what head.
+
+    Attributes:
+        encoder: hidden states of packed tokens: `model.encoder(tokens)`, `model.encoder.every_layer(tokens)`.
+        heads: name -> layers; `model.scores(name, tokens)` gives their scores.
+    """
+
+    def __init__(self, encoder: PackedEncoder, specs: Mapping[str, HeadSpec]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.specs: dict[str, HeadSpec] = {}
+        self.heads = nn.ModuleDict()
+        for name, spec in specs.items():
+            self.add_head(name, spec)
+
+    def add_head(self, name: str, spec: HeadSpec) -> HeadModule:
+        """Adds (or replaces) a head; its weights are not initialised yet."""
+        head = build_head(spec, self.encoder.config, self.encoder.word_embeddings())
+        self.specs[name], self.heads[name] = spec, head
+        return head
+
+    def drop_heads(self) -> None:
+        """Forgets all heads."""
+        self.specs.clear()
+        self.heads = nn.ModuleDict()
+
+    def head(self, name: str) -> HeadModule:
+        """The layers of a head.
+
+        Raises:
+            UserError: the model has no such head.
+        """
+        if name not in self.heads:
+            raise UserError(f"the model has no head {name!r}", fix=nearest(name, self.heads.keys()))
+        return cast(HeadModule, self.heads[name])
+
+    def scores(self, name: str, tokens: PackedTokens, at: Tensor | None = None) -> Tensor:
+        """Encoder and head in one, the last layer computed for no more tokens than the head reads.
+
+        Args:
+            name: which head.
+            tokens: the packed tokens.
+            at: int64 positions of the tokens to score, for heads that read chosen ones: the first pieces (tagging) or
+                the masked tokens (mlm); all tokens when None.
+
+        Returns:
+            classification `[sequences, classes]`; multiple_choice `[sequences]`, one score per choice;
+            tagging `[len(at), tags]`; span `[tokens, 2]`; mlm `[len(at), vocabulary]`; dual `[sequences, hidden]`.
+        """
+        head = self.head(name)
+        if head.reads == "first":
+            states = self.encoder.first_states(tokens)
+        else:
+            states = self.encoder(tokens) if head.reads == "every" else self.encoder(tokens, at)
+        return head.scores(states, self.encoder.word_embeddings())
+
+
+def build_head(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
+    """The uninitialised layers of a head for an encoder.
+
+    Args:
+        spec: what head.
+        config: the encoder's configuration.
+        embeddings: its input embedding table `[vocabulary, size]`.
+
+    Raises:
+        UserError: an unknown head, or no labels where it needs them.
+    """
+    if head_of(spec.kind).labels and len(spec.labels) < 2:
+        raise UserError(f"a {spec.kind} head needs at least two labels, it was given {list(spec.labels)}")
+    return cast(HeadModule, training_of(spec.kind).build(spec, config, embeddings))
+
+
+def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedModel:
+    """Loads a model folder, or a base model in Hugging Face's layout, in float32.
+
+    Args:
+        folder: an artifact with `encoder/` and heads, or a folder with `config.json` and `model.safetensors`.
+        device: where the weights go.
+
+    Returns:
+        The model in evaluation mode. A base model has the heads that its checkpoint has: the MLM head, or none.
+
+    Raises:
+        UserError: no model there, or only pickled weights.
+    """
+    from safetensors.torch import load_file
+
+    home = encoder_folder(folder)
+    model = TrainedModel(load_encoder(home), {})
+    listed = folder / "heads.json"
+    if listed.is_file():
+        entries = json.loads(listed.read_text(encoding="utf-8"))
+        # A bare encoder lists no heads and needs no file for them.
+        stored = load_file(str(folder / "heads.safetensors")) if entries else {}
+        for name, entry in entries.items():
+            head = model.add_head(name, HeadSpec.from_json(entry))
+            own = {key[len(name) + 1 :]: value for key, value in stored.items() if key.startswith(f"{name}.")}
+            head.load_state_dict(own)
+    else:
+        _adopt_published(model, home)
+    return model.to(device).eval()
+
+
+def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> None:
+    """Writes `encoder/`, `tokenizer/`, `heads.json` and `heads.safetensors`; equal weights give equal bytes.
+
+    Args:
+        model: what to write.
+        folder: where, created if missing.
+        tokenizer_from: the model or tokenizer folder whose tokenizer goes with it.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone: Any = model.encoder.backbone
+    with quiet():
+        backbone.save_pretrained(str(folder / "encoder"))
+    copy_tokenizer(tokenizer_from, folder / "tokenizer")
+    entries = {
+        name: {"kind": spec.kind, "labels": list(spec.labels), "hidden_size": model.encoder.hidden_size}
+        for name, spec in sorted(model.specs.items())
+    }
+    (folder / "heads.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    weights = {key: value.detach().cpu().contiguous() for key, value in sorted(model.heads.state_dict().items())}
+    save_file(weights, str(folder / "heads.safetensors"))
+
+
+def _adopt_published(model: TrainedModel, home: Path) -> None:
+    """Takes a pretrained model's own output layers from its checkpoint, for the heads whose layers are all there."""
+    from safetensors import safe_open
+
+    for kind, declared in HEADS.items():
+        if declared.training is None or declared.training.published is None:
+            continue
+        names = declared.training.published()
+        found: dict[str, Tensor] = {}
+        for path in sorted(home.glob("*.safetensors")):
+            with safe_open(str(path), framework="pt") as weights:
+                for key in sorted(set(weights.keys()) & set(names)):
+                    found[names[key]] = weights.get_tensor(key).float()
+        if len(found) == len(set(names.values())):
+            model.add_head(kind, HeadSpec(kind=kind)).load_state_dict(found)

@@ -1,1 +1,0 @@
-"""The `encode` stage: canonical tables become token ids, one encoder per head."""
