@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import resource
 import shutil
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.core.files import canonical, sha256_of, write_atomically
+from xtreme_dag.core.files import canonical, write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.digests import file_digest
@@ -46,7 +45,7 @@ from xtreme_dag.scoring.columns import figures, metric_at
 from xtreme_dag.scoring.combine import FAMILIES
 from xtreme_dag.study.conditions import NAME
 from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, test_tables, write_known_labels
-from xtreme_dag.submissions.folder import Cell, FolderTask, folder_files, folder_tasks
+from xtreme_dag.submissions.folder import Cell, folder_files, folder_tasks
 from xtreme_dag.submissions.read import read_submission
 from xtreme_dag.submissions.write import METADATA
 from xtreme_dag.tables.predictions import write_json, write_parquet
@@ -270,13 +269,14 @@ def _commit(
 ) -> tuple[Stage, Record]:
     """Makes an artifact of an evaluation, unless the store has it; its key hangs on table, predictions and judge."""
     params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
-    params["judged_by"] = _judged_by(folder_tasks(scores["benchmark"])[scores["task"]], keys)
+    task = folder_tasks(scores["benchmark"])[scores["task"]]
+    judges: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
     stage = Stage(
         kind=KIND,
         name=f"{KIND}[{label}]",
         function=_JUDGE,
         params=params,
-        code=load_catalogue().task(scores["task"]).metrics,
+        code=(*task.metrics, *(f"{judge.__module__}:{judge.__qualname__}" for judge in judges)),
         inputs={},
         libraries=("numpy", "pyarrow"),
     )
@@ -310,19 +310,6 @@ def _commit(
         record = store.commit(key, work / "out", made)
         shutil.rmtree(work, ignore_errors=True)
     return stage, record
-
-
-def _judged_by(task: FolderTask, keys: Keys) -> dict[str, str]:
-    """The functions of its format that judge a task -> digest of their code: the key of `_JUDGE` does not count them."""
-    functions: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
-    digests = {}
-    for function in functions:
-        name = f"{function.__module__}:{function.__qualname__}"
-        try:
-            digests[name] = keys.code_digest(name)
-        except KeyError:  # a format from outside this package
-            digests[name] = sha256_of(inspect.getsource(function))
-    return digests
 
 
 def _evaluation(home: Home, record: Record, scores: Mapping[str, Any], condition: str, seed: int) -> Evaluation:
