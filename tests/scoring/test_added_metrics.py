@@ -1,6 +1,7 @@
 """Metrics that a task adds to its family, from outside of the package: written, landed, compared, scored, in the key."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -60,9 +61,11 @@ def evaluate(folder, right, unknown=0):
     write_labels(
         folder,
         params,
-        ids=[str(row) for row in range(len(gold))],
-        languages=["de"] * len(gold),
-        tokens=np.ones(len(gold)),
+        table=SimpleNamespace(
+            example_ids=[str(row) for row in range(len(gold))],
+            languages=["de"] * len(gold),
+            example_lengths=np.ones(len(gold)),
+        ),
         gold=[None if row < unknown else label for row, label in enumerate(gold)],
         predictions=predicted,
         scores=np.ones(len(gold)),

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xtreme_dag import formats
-from xtreme_dag.core.errors import nearest
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import schema_of
@@ -121,15 +120,10 @@ def _check_labels(batch: pa.RecordBatch, format: Format, chunk: Chunk, at: Seque
     if pc.any(bad).as_py():
         spots = pc.indices_nonzero(bad)
         rows = (pc.list_parent_indices(labels).take(spots) if listed else spots).unique().to_pylist()
-        raise _wrong(single[spots[0].as_py()].as_py(), rows, batch, chunk, at, place)
-
-
-def _wrong(
-    label: Any, rows: Sequence[int], batch: pa.RecordBatch, chunk: Chunk, at: Sequence[int], place: Place
-) -> Exception:
-    what = f"label {label!r} is not in the label set, in {len(rows)} of {len(batch)} rows"
-    fix = nearest(str(label), place.labels)
-    return place.error(what, chunk.file, _line(at, rows[0]), ids=_first(batch, rows), fix=fix)
+        label = single[spots[0].as_py()].as_py()
+        what = f"label {label!r} is not in the label set, in {len(rows)} of {len(batch)} rows"
+        ids = _first(batch, rows)
+        raise place.error(what, chunk.file, _line(at, rows[0]), ids=ids, wrong=str(label), valid=place.labels)
 
 
 def _first(batch: pa.RecordBatch, rows: Sequence[int]) -> list[str]:

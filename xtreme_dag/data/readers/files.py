@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.errors import UserError, nearest
 
 BLOCK = 4 << 20  # bytes read at a time
 LONGEST_LINE = 16 << 20  # bytes; the longest line of a line-based release file is below 1 MiB
@@ -60,11 +60,22 @@ class Place:
     split: str
     labels: tuple[str, ...] = field(default=())
 
-    def error(self, what: str, file: Path, line: int = 0, *, ids: Sequence[str] = (), fix: str = "") -> UserError:
-        """A mistake in a file."""
+    def error(
+        self,
+        what: str,
+        file: Path,
+        line: int = 0,
+        *,
+        ids: Sequence[str] = (),
+        fix: str = "",
+        wrong: str = "",
+        valid: Sequence[str] = (),
+    ) -> UserError:
+        """A mistake in a file; for a value that is wrong where others are valid, the advice names the nearest of them."""
         at = f"{file.parent.name}/{file.name}" + (f", line {line}" if line else "")
         first = f" (first ids: {', '.join(ids)})" if ids else ""
-        return UserError(f"{what}{first}", where=f"{self.dataset}/{self.language}/{self.split}, {at}", fix=fix)
+        where = f"{self.dataset}/{self.language}/{self.split}, {at}"
+        return UserError(f"{what}{first}", where=where, fix=nearest(wrong, valid) if valid else fix)
 
 
 def blocks(path: Path, place: Place) -> Iterator[tuple[int, str]]:
