@@ -107,7 +107,7 @@ def test_it_is_compared_and_ranked(tmp_path):
     assert (one.overall.value, one.overall.baseline_value) == pytest.approx((expected["mixed"], expected["none"]))
     assert one.tasks[0].metric == "letters" and one.overall.verdict == "better"
     with reader(home) as connection:
-        ranked = connection.execute("SELECT condition, average, tasks FROM leaderboard_by('letters')").fetchall()
+        ranked = connection.execute("SELECT condition, average, tasks FROM by_metric('letters')").fetchall()
         assert ranked == [(name, pytest.approx(expected[name]), "xnli") for name in ("mixed", "none")]
         assert connection.execute("SELECT sum(s_letters) > 400 FROM predictions").fetchone() == (True,)
 

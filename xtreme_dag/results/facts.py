@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import write_atomically
 
 Json = Mapping[str, Any]
 
@@ -228,17 +232,34 @@ class Landing:
         return value
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Landing:
+    def from_json(cls, value: object) -> Landing:
         """The landing that `to_json` wrote.
 
         Raises:
-            ValueError: the value has not this form; says in one line where.
+            ValidationError: the value has not this form.
+        """
+        return _landings().validate_python(value)
+
+    def save(self, path: Path) -> None:
+        """Writes the landing as a JSON file, whole or not at all."""
+        text = json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
+        write_atomically(path, text + "\n")
+
+    @classmethod
+    def read(cls, path: Path, *, what: str, fix: str) -> Landing:
+        """The landing of a file that `save` wrote.
+
+        Raises:
+            UserError: it cannot be read; `what` names the kind of file and `fix` says what to do.
         """
         try:
-            return _landings().validate_python(value)
+            return cls.from_json(json.loads(path.read_bytes()))
         except ValidationError as error:
             first = error.errors()[0]
-            raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'landing'}: {first['msg']}") from None
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        except ValueError as error:
+            reason = str(error)
+        raise UserError(f"is not {what} ({reason})", where=str(path), fix=fix)
 
 
 @cache

@@ -6,15 +6,12 @@ landing. Deleting the file undoes the import when the study next lands.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.store import Store
@@ -53,8 +50,7 @@ def earlier(home: Home, study: str, condition: str) -> Landing | None:
 
 def keep(home: Home, imported: Landing) -> None:
     """Keeps an import; one of the same name is replaced."""
-    text = json.dumps(imported.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
-    write_atomically(import_path(home, imported.study.name, imported.study.conditions[0].name), text + "\n")
+    imported.save(import_path(home, imported.study.name, imported.study.conditions[0].name))
 
 
 def is_imported(condition: Condition) -> bool:
@@ -99,7 +95,4 @@ def with_imports(
 
 
 def _read(path: Path) -> Landing:
-    try:
-        return Landing.from_json(json.loads(path.read_bytes()))
-    except ValueError as error:
-        raise UserError(f"is not an import ({error})", where=str(path), fix="delete it and import again") from None
+    return Landing.read(path, what="an import", fix="delete it and import again")

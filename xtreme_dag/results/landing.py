@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace as with_changes
@@ -12,7 +11,7 @@ from urllib.parse import quote
 import duckdb
 
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.core.files import sha256_of, write_atomically
+from xtreme_dag.core.files import sha256_of
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
 from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LandingReport, StageFacts, StudyFacts
@@ -125,12 +124,7 @@ def read_landings(home: Path) -> list[Landing]:
 
 
 def _read_landing(path: Path) -> Landing:
-    try:
-        return Landing.from_json(json.loads(path.read_bytes()))
-    except ValueError as error:
-        raise UserError(
-            f"is not a landing ({error})", where=str(path), fix="delete it and run its study again"
-        ) from None
+    return Landing.read(path, what="a landing", fix="delete it and run its study again")
 
 
 def landing_path(home: Path, study: str) -> Path:
@@ -155,8 +149,7 @@ def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool =
     if save:
         for landing in landings:
             if landing.study.name in new:
-                text = json.dumps(landing.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
-                write_atomically(landing_path(root, landing.study.name), text + "\n")
+                landing.save(landing_path(root, landing.study.name))
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         for study, tables in new.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, WordCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory
@@ -83,22 +83,17 @@ class SqlCompleter(Completer):
         ).fetchall()
         words = {row[0]: "column" for row in columns} | {row[0]: "table" for row in tables}
         words |= {f"{row[0]}(": "macro" for row in macros} | dict.fromkeys(_KEYWORDS, "")
-        self._words = sorted(words.items())
-        self._values = sorted(row[0] for row in values)
+        self._words = WordCompleter(sorted(words), ignore_case=True, meta_dict=words)
+        found = sorted(row[0] for row in values)
+        self._values = WordCompleter(found, ignore_case=True, meta_dict=dict.fromkeys(found, "value"), sentence=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """Words that start with what is being typed; inside quotes the values that occur."""
         before = document.text_before_cursor
         if before.count("'") % 2:
-            typed = before.rsplit("'", 1)[1]
-            for value in self._values:
-                if value.lower().startswith(typed.lower()):
-                    yield Completion(value, start_position=-len(typed), display_meta="value")
-            return
+            return self._values.get_completions(Document(before.rsplit("'", 1)[1]), complete_event)
         typed = document.get_word_before_cursor()
-        for word, kind in self._words:
-            if typed and word.lower().startswith(typed.lower()) and word != typed:
-                yield Completion(word, start_position=-len(typed), display_meta=kind)
+        return self._words.get_completions(document, complete_event) if typed else ()
 
 
 def is_finished(connection: duckdb.DuckDBPyConnection, text: str) -> bool:

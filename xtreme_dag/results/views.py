@@ -16,12 +16,11 @@ from xtreme_dag.scoring.combine import FAMILIES
 _LISTED = 500
 # What the view `predictions` always has, whatever tasks have landed, so that other views can name it. Files may have
 # more: offsets of answers, statistics of metrics that a task adds, ...
-_STATISTICS = dict.fromkeys(column for family in FAMILIES.values() for column in family.columns)
-_COLUMNS = (
-    "study VARCHAR, condition VARCHAR, task VARCHAR, seed BIGINT, split VARCHAR, id VARCHAR, language VARCHAR, "
-    "gold VARCHAR, prediction VARCHAR, score FLOAT, tokens INTEGER, "
-    + ", ".join(f"{name} DOUBLE" for name in _STATISTICS)
-)
+_COLUMNS = {
+    **dict.fromkeys(("study", "condition", "task"), "VARCHAR"), "seed": "BIGINT",
+    **dict.fromkeys(("split", "id", "language", "gold", "prediction"), "VARCHAR"), "score": "FLOAT", "tokens": "INTEGER",
+    **{column: "DOUBLE" for family in FAMILIES.values() for column in family.columns},
+}  # fmt: skip
 
 
 def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
@@ -49,7 +48,8 @@ def predictions_view(paths: Iterable[str]) -> str:
     are right for any DuckDB client that is started in the home.
     """
     listed = sorted(set(paths))
-    known = f"CREATE OR REPLACE VIEW predictions AS SELECT * FROM (SELECT {_typed_nulls()}) WHERE false"
+    nulls = ", ".join(f"NULL::{kind} AS {name}" for name, kind in _COLUMNS.items())
+    known = f"CREATE OR REPLACE VIEW predictions AS SELECT * FROM (SELECT {nulls}) WHERE false"
     if not listed:
         return known
     if len(listed) > _LISTED:
@@ -61,11 +61,6 @@ FROM read_parquet(coalesce(getvariable('prediction_files'), {files_sql}), union_
 JOIN evaluations e
   ON p.filename = CASE WHEN starts_with(e.predictions, '/') THEN '' ELSE coalesce(getvariable('home') || '/', '') END
                   || e.predictions"""
-
-
-def _typed_nulls() -> str:
-    pairs = (column.split() for column in _COLUMNS.split(", "))
-    return ", ".join(f"NULL::{kind} AS {name}" for name, kind in pairs)
 
 
 def _text(value: str) -> str:

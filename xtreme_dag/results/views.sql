@@ -200,7 +200,7 @@ LEFT JOIN (
     SELECT study, condition, task, 'avg', split, metric, avg(value) FROM scores GROUP BY ALL) o
 ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
 
-CREATE OR REPLACE MACRO leaderboard_by(metric_name) AS TABLE
+CREATE OR REPLACE MACRO by_metric(metric_name) AS TABLE
 -- The conditions by one metric, primary or not: mean over languages, then seeds, then the tasks that have it.
 WITH by_seed AS (
     SELECT study, condition, task, split, seed, avg(value) AS value FROM scores

@@ -10,11 +10,10 @@ import re
 import string
 import unicodedata
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from functools import partial
 
 from xtreme_dag.scoring.columns import FloatArray
-from xtreme_dag.scoring.overlap import best_match
+from xtreme_dag.scoring.overlap import answer_statistics
 
 _ARTICLES: Mapping[str, re.Pattern[str] | None] = {
     # The official Arabic pattern has a second alternative that can never match (a line start after white space).
@@ -55,27 +54,13 @@ def tokens(text: str, language: str) -> list[str]:
 
 
 def statistics(gold: Sequence[Sequence[str]], predicted: Sequence[str | None], language: str) -> dict[str, FloatArray]:
-    """Scores answers against their gold answers.
+    """Scores answers against their gold answers in one of the seven languages, that of the context.
 
-    Args:
-        gold: the gold answers of each question, at least one each.
-        predicted: the answer of each question; None where there is none, which scores 0.
-        language: the language of the answers (that of the context).
-
-    Returns:
-        `s_em`, `s_f1` (questions,), 0-1.
+    See `answer_statistics`.
 
     Raises:
         ValueError: different lengths, a question without a gold answer, or a language that MLQA does not have.
     """
     if language not in _ARTICLES:
         raise ValueError(f"MLQA has no rules for language {language!r}, only for {', '.join(_ARTICLES)}")
-    if len(gold) != len(predicted):
-        raise ValueError(f"{len(predicted)} answers for {len(gold)} questions")
-    scores = np.zeros((len(gold), 2))
-    for row, (answers, answer) in enumerate(zip(gold, predicted, strict=True)):
-        if answer is not None:
-            scores[row] = best_match(
-                tokens(answer, language), [tokens(text, language) for text in dict.fromkeys(answers)]
-            )
-    return {"s_em": scores[:, 0].copy(), "s_f1": scores[:, 1].copy()}
+    return answer_statistics(gold, predicted, partial(tokens, language=language))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from xtreme_dag.scoring.columns import Family, FloatArray, Metric, Sums, ratio
 
@@ -47,6 +49,31 @@ def token_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
     precision = common / len(predicted)
     recall = common / len(gold)
     return 2.0 * precision * recall / (precision + recall)
+
+
+def answer_statistics(
+    gold: Sequence[Sequence[str]], predicted: Sequence[str | None], tokens: Callable[[str], list[str]]
+) -> dict[str, FloatArray]:
+    """Scores answers against their gold answers.
+
+    Args:
+        gold: the gold answers of each question, at least one each.
+        predicted: the answer of each question; None where there is none, which scores 0.
+        tokens: the normalised tokens of an answer, by the rules of the dataset.
+
+    Returns:
+        `s_em`, `s_f1` (questions,), 0-1.
+
+    Raises:
+        ValueError: different lengths, or a question without a gold answer.
+    """
+    if len(gold) != len(predicted):
+        raise ValueError(f"{len(predicted)} answers for {len(gold)} questions")
+    scores = np.zeros((len(gold), 2))
+    for row, (answers, answer) in enumerate(zip(gold, predicted, strict=True)):
+        if answer is not None:
+            scores[row] = best_match(tokens(answer), [tokens(text) for text in dict.fromkeys(answers)])
+    return {"s_em": scores[:, 0].copy(), "s_f1": scores[:, 1].copy()}
 
 
 def best_match(predicted: Sequence[str], golds: Sequence[Sequence[str]]) -> tuple[float, float]:

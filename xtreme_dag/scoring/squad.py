@@ -10,10 +10,8 @@ import re
 import string
 from collections.abc import Sequence
 
-import numpy as np
-
 from xtreme_dag.scoring.columns import FloatArray
-from xtreme_dag.scoring.overlap import best_match
+from xtreme_dag.scoring.overlap import answer_statistics
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -25,22 +23,5 @@ def tokens(text: str) -> list[str]:
 
 
 def statistics(gold: Sequence[Sequence[str]], predicted: Sequence[str | None]) -> dict[str, FloatArray]:
-    """Scores answers against their gold answers.
-
-    Args:
-        gold: the gold answers of each question, at least one each.
-        predicted: the answer of each question; None where there is none, which scores 0.
-
-    Returns:
-        `s_em`, `s_f1` (questions,), 0-1.
-
-    Raises:
-        ValueError: different lengths, or a question without a gold answer.
-    """
-    if len(gold) != len(predicted):
-        raise ValueError(f"{len(predicted)} answers for {len(gold)} questions")
-    scores = np.zeros((len(gold), 2))
-    for row, (answers, answer) in enumerate(zip(gold, predicted, strict=True)):
-        if answer is not None:
-            scores[row] = best_match(tokens(answer), [tokens(text) for text in dict.fromkeys(answers)])
-    return {"s_em": scores[:, 0].copy(), "s_f1": scores[:, 1].copy()}
+    """Scores answers against their gold answers; see `answer_statistics`."""
+    return answer_statistics(gold, predicted, tokens)
