@@ -22,7 +22,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor, Result
 from xtreme_dag.engine.graph import Output, Stage
-from xtreme_dag.engine.pool import WorkerPool
+from xtreme_dag.engine.pool import StageFailed, WorkerPool
 from xtreme_dag.wiring.tables import check_stage, prepare_stage
 
 _STUDY = "data check"  # under which the ledger has what a survey ran
@@ -159,7 +159,7 @@ class Survey:
         prepare = prepare_stage(dataset, language, split, located, limit=None)
         try:
             made = executor.execute(prepare, {}, _silent)
-        except UserError as error:
+        except (UserError, StageFailed) as error:
             table.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
                             "error": str(error)}]  # fmt: skip
             return table
