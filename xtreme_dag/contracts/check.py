@@ -1,4 +1,4 @@
-"""The stage that holds a canonical table against its contract."""
+"""The check stage: hold a canonical table against its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What measures share: the facts about a table, its columns a batch at a time, verdicts for every row."""
+"""Helpers of measures: the facts about a table, its columns a batch at a time, masks of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a contract: an Open Data Contract Standard file, and the rules in it."""
+"""Read a contract: an Open Data Contract Standard file, and the rules in it."""
 
 from __future__ import annotations
 
