@@ -47,7 +47,7 @@ def test_a_failure_stops_only_what_depends_on_it(toy, pool, function, reason):
     broken = Graph()
     for stage in graph:
         if stage.name == "encode[b]":
-            stage = Stage(kind="encode", name=stage.name, function=f"toy.functions:{function}", inputs=stage.inputs)
+            stage = Stage(of=stage.of, name=stage.name, function=f"toy.functions:{function}", inputs=stage.inputs)
         broken.add(stage)
     executor = toy.executor(pool)
     outcomes = run_local(broken, executor)

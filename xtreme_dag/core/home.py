@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import click
 
 from xtreme_dag.core.errors import UserError
 
@@ -91,18 +87,3 @@ class Home:
                 fix=f"name another with --home DIR or {VARIABLE}",
             ) from None
         return self
-
-
-def _to_home(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Home:
-    return Home.find(value)
-
-
-def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--home DIR` to a command, which receives `home: Home`."""
-    return click.option(
-        "--home",
-        metavar="DIR",
-        callback=_to_home,
-        expose_value=True,
-        help=f"Where all state is kept (default ${VARIABLE}, else ./{DEFAULT}).",
-    )(command)

@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
-
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.store import Record, Store, record_of
@@ -167,13 +165,3 @@ class Mirror:
             self._down = True
             self.trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
             return missing
-
-
-def mirror_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--mirror URL` to a command, which receives `mirror: str | None`."""
-    return click.option(
-        "--mirror",
-        metavar="URL",
-        envvar=VARIABLE,
-        help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${VARIABLE}).",
-    )(command)

@@ -34,6 +34,10 @@ class StageFailed(Exception):
         self.traceback = traceback
 
 
+class StageTimedOut(StageFailed):
+    """A stage took longer than it may."""
+
+
 class PoolClosed(Exception):
     """The run was stopped: no stage starts any more, and what was running did not fail of itself."""
 
@@ -134,7 +138,7 @@ class _Worker:
             if timer:
                 timer.cancel()
         if expired.is_set():
-            raise StageFailed(f"stopped after {request.timeout:.0f} s (time limit)")
+            raise StageTimedOut(f"stopped after {request.timeout:.0f} s (time limit)")
         raise StageFailed(f"its process died ({_death(self.process.wait())}); see {self.log}")
 
     @property

@@ -6,18 +6,17 @@ holds a lock, changes a copy, and puts the copy in place by one rename. A reader
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from xtreme_dag.core import locks
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import sync_folder
 
@@ -133,28 +132,16 @@ def locked(database: Path, *, wait_seconds: float = LOCK_SECONDS) -> Iterator[No
     Raises:
         UserError: another process has held it for `wait_seconds`.
     """
-    database.parent.mkdir(parents=True, exist_ok=True)
-    path = database.with_name(database.name + ".lock")
-    deadline = time.monotonic() + wait_seconds
-    with path.open("a+") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    file.seek(0)
-                    holder = file.read().strip() or "unknown"
-                    raise UserError(
-                        f"another process (pid {holder}) has been writing for {wait_seconds:.0f} s",
-                        where=str(database),
-                        fix="wait for it to end, or end it, and try again",
-                    ) from None
-                time.sleep(0.02)
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
+    with ExitStack() as held:
+        try:
+            path = database.with_name(database.name + ".lock")
+            held.enter_context(locks.locked(path, "landing", seconds=wait_seconds))
+        except TimeoutError as holder:
+            raise UserError(
+                f"{holder} has been writing for {wait_seconds:.0f} s",
+                where=str(database),
+                fix="wait for it to end, or end it, and try again",
+            ) from None
         yield
 
 

@@ -21,7 +21,7 @@ from xtreme_dag.core.files import canonical, write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.digests import file_digest
-from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.graph import Kind, Stage
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import DONE, Ledger
 from xtreme_dag.engine.provenance import manifest
@@ -273,7 +273,7 @@ def _commit(
     """Makes an artifact of an evaluation, unless the store has it; its key hangs on table, predictions and judge."""
     params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
     stage = Stage(
-        kind=KIND, name=f"{KIND}[{label}]", function=_JUDGE, params=params, inputs={}, libraries=("numpy", "pyarrow")
+        of=Kind(name=KIND, libraries=("numpy", "pyarrow")), name=f"{KIND}[{label}]", function=_JUDGE, params=params
     )
     store, started = Store(home.ensure().store), datetime.now(UTC)
     key = keys.key(stage, part.inputs)

@@ -11,7 +11,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.entry import RANK_POOL, entry
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
 from xtreme_dag.wiring.tables import Tables
 
 Input = Source | Output
@@ -66,7 +66,7 @@ class Evaluations:
         }  # fmt: skip
         return self._graph.add(
             Stage(
-                kind="evaluate",
+                of=EVALUATE,
                 name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
                 function=entry(dataset.format, dataset.name),
                 params={
@@ -77,7 +77,6 @@ class Evaluations:
                     "recipe": self._params(task),
                 },
                 inputs=inputs,
-                libraries=TENSORS,
                 labels={**facts, "condition": condition, "seed": seed},
             )
         )
@@ -132,12 +131,11 @@ class Evaluations:
             inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
         self._graph.add(
             Stage(
-                kind="search",
+                of=SEARCH,
                 name=name,
                 function=RANK_POOL,
                 params={"task": task.name, "recipe": self._params(task)},
                 inputs=inputs,
-                libraries=TENSORS,
                 labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
             )
         )

@@ -12,7 +12,7 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.conditions import Component, Condition, Step
 from xtreme_dag.study.recipe import Recipe, checked_settings
 from xtreme_dag.wiring.derived import Derived
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import INTERMEDIATE, devices_of
 from xtreme_dag.wiring.tables import HEAD_OF_FORMAT, Raw, Tables
 
 _ENGLISH = "en"
@@ -53,7 +53,7 @@ class Mixing:
         for number, step in enumerate(condition.steps):
             where = f"intermediate.{name}" + (f".then.{number - 1}" if number else "")
             label = name if not number else f"{name} > {number + 1}"
-            start = Output(stage=self._step(label, step, seed, start, where, condition=name).name)
+            start = Output(stage=self._step(label, step, seed, start, where, condition=name, number=number + 1).name)
         return start
 
     def specs(self, step: Step) -> list[Spec]:
@@ -65,7 +65,9 @@ class Mixing:
         head = "mlm" if component.objective else HEAD_OF_FORMAT.get(dataset.format, dataset.format)
         return head, dataset.labels if head in ("classification", "tagging") else ()
 
-    def _step(self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str) -> Stage:
+    def _step(
+        self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str, number: int
+    ) -> Stage:
         assert step.budget is not None
         inputs: dict[str, Input] = {"model": start}
         recipe = {
@@ -83,7 +85,7 @@ class Mixing:
         }
         return self._graph.add(
             Stage(
-                kind="intermediate",
+                of=INTERMEDIATE,
                 name=f"intermediate[{label} | seed {seed}]",
                 function="xtreme_dag.training.stages:intermediate",
                 params={
@@ -97,7 +99,8 @@ class Mixing:
                     **{key: value for key, value in optional.items() if value},
                 },
                 inputs=inputs,
-                libraries=TENSORS,
+                devices=devices_of({"recipe": recipe}),
+                step=number,
                 labels={"condition": condition, "seed": seed},
             )
         )

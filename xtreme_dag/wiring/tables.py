@@ -14,6 +14,7 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.absent import NoSource, absent
+from xtreme_dag.wiring.kinds import CHECK, ENCODE, PREPARE
 
 # The head that a dataset is trained with when it is an intermediate task.
 HEAD_OF_FORMAT = {
@@ -24,8 +25,6 @@ HEAD_OF_FORMAT = {
     "plain_text": "mlm",
     "parallel_text": "mlm",
 }
-_TABLES = ("pyarrow",)
-_TOKENS = ("pyarrow", "tokenizers", "transformers")
 _LIMIT_SEED = 0
 _CONTRACTS = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
 
@@ -121,7 +120,7 @@ class Tables:
             if not self._allowed:
                 raise
             facts = {"dataset": dataset.name, "language": language, "split": split}
-            stage, self.absent[f"prepare[{label}]"] = absent("prepare", f"prepare[{label}]", facts, error)
+            stage, self.absent[f"prepare[{label}]"] = absent(PREPARE, f"prepare[{label}]", facts, error)
             return self._graph.add(stage)
         if located.stand_in:
             self.stand_ins[label] = located.stand_in
@@ -130,12 +129,11 @@ class Tables:
         content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
         prepare = self._graph.add(
             Stage(
-                kind="prepare",
+                of=PREPARE,
                 name=f"prepare[{label}]",
                 function="xtreme_dag.data.prepare.prepare:prepare",
                 params={**located.params, **facts, **content},
                 inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
-                libraries=_TABLES,
                 options=located.options,
                 labels={**facts, "use": declared.use},
             )
@@ -144,22 +142,16 @@ class Tables:
         if self._study.data.contracts and contract.is_file():
             self._graph.add(
                 Stage(
-                    kind="check",
+                    of=CHECK,
                     name=f"check[{label}]",
                     function="xtreme_dag.contracts.check:check",
                     params={**facts, "source": self.source.kind, "limit": limit},
                     inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
-                    libraries=("great-expectations", "pyarrow"),
-                    gate=True,
+                    gates=prepare.name,
                     labels=facts,
                 )
             )
         return prepare
-
-    def gates(self, prepare: Stage) -> tuple[str, ...]:
-        """Names of the checks that must pass before a table is used."""
-        check = prepare.name.replace("prepare[", "check[", 1)
-        return (check,) if check in self._graph else ()
 
     def canonical(self, ref: TableRef, language: str) -> Raw:
         """Adds `prepare` of a table."""
@@ -172,7 +164,7 @@ class Tables:
             language=language,
             split=ref.split,
             labels=dataset.labels,
-            gates=self.gates(stage),
+            gates=self._graph.gates_of(stage.name),
         )
 
     def encoded(
@@ -217,7 +209,7 @@ class Tables:
         if labels_of is not None:
             inputs["labels"] = Output(stage=labels_of.stage)
         stage = Stage(
-            kind="encode",
+            of=ENCODE,
             name=f"encode[{' | '.join(label)}]",
             function="xtreme_dag.tables.encode.stage:encode",
             params={
@@ -231,7 +223,6 @@ class Tables:
             },
             inputs=inputs,
             after=raw.gates,
-            libraries=_TOKENS,
             labels={"dataset": raw.dataset, "language": raw.language, "split": raw.split},
         )
         if stage.name in self._graph and self._graph[stage.name] != stage:

@@ -10,7 +10,7 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.conditions import Condition, Translation
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.derived import Derived
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import TARGET, devices_of
 from xtreme_dag.wiring.tables import Raw, Tables
 
 Input = Source | Output
@@ -79,12 +79,12 @@ class Targets:
             **({"keep_head": True} if keep else {}),
         }  # fmt: skip
         stage = Stage(
-            kind="target",
+            of=TARGET,
             name=f"target[{label} | {name} | seed {seed}]",
             function="xtreme_dag.training.stages:target",
             params=params,
             inputs=inputs,
-            libraries=TENSORS,
+            devices=devices_of(params),
             labels={"condition": name, "seed": seed, "task": task.name},
         )
         return Output(stage=self._graph.add(stage).name)

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine.keys import changes
 from xtreme_dag.engine.ledger import CACHED, Ledger
 from xtreme_dag.engine.plan import STALE, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.shared import opened, study_options
+from xtreme_dag.program.options import home_option
 
 
 @click.command()

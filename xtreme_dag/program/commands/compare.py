@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.options import home_option
 
 if TYPE_CHECKING:
     from xtreme_dag.results.effects import Comparison, Effect

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 import xtreme_dag
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands import compare, run
+from xtreme_dag.program.options import home_option
 
 _STUDY = Path(xtreme_dag.__file__).parent.parent / "studies" / "demo.yaml"
 

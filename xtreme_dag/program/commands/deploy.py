@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.flows import ask_flows
 from xtreme_dag.program.commands.shared import json_option, machine_options, opened, print_json, study_options
+from xtreme_dag.program.options import home_option
 from xtreme_dag.program.server import configured_api
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 import click
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.keys import library_version
 from xtreme_dag.program.commands.shared import json_option, print_json
+from xtreme_dag.program.options import home_option
 from xtreme_dag.program.server import configured_api
 
 _LIBRARIES = (

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.shared import json_option, print_json
+from xtreme_dag.program.options import home_option
 
 EXAMPLE = """\b
 Examples:

@@ -7,11 +7,12 @@ import shutil
 import click
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import try_lock, unlock
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.shared import json_option, print_json
+from xtreme_dag.program.options import home_option
 
 
 @click.command()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.options import home_option
 
 EXAMPLE = """\b
 Examples:

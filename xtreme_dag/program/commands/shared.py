@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from xtreme_dag.engine.mirror import mirror_option
+from xtreme_dag.program.options import mirror_option
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 

@@ -6,9 +6,10 @@ import sys
 
 import click
 
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.shared import json_option, print_json
+from xtreme_dag.program.options import home_option
 
 
 @click.command()

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home, home_option
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Output, Source, Stage
 from xtreme_dag.engine.plan import CACHED, Plan, Planner, matching
 from xtreme_dag.engine.pool import Request
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.shared import json_option, opened, print_json, study_options
+from xtreme_dag.program.options import home_option
 
 _TRAINING = "xtreme_dag.training.stages:"
 
