@@ -101,7 +101,7 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     try:
         result = here.executor.execute(subject, _parents(upstream), watched, here.urgency[stage])
     except StageTimedOut as error:
-        raise TimeoutError(str(error)) from error
+        raise TimeoutError(str(error)) from None
     except PoolClosed:
         if (transaction := get_transaction()) is not None:
             transaction.write_on_commit = False  # there is nothing to remember under the stage's key
