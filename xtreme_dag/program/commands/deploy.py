@@ -11,6 +11,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.flows import ask_flows
 from xtreme_dag.program.commands.shared import json_option, machine_options, opened, print_json, study_options
+from xtreme_dag.program.health import server_health
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.server import configured_api
 
@@ -60,12 +61,17 @@ def command(
         "folder": str(Path.cwd()),
     }
     outcome = ask_flows("flows._deploy", request, home, api)
+    try:
+        health = server_health(api)
+    except UserError as error:
+        health = f"warning: {' '.join(str(error).split())}"
     if as_json:
-        print_json({**outcome, "api": api})
+        print_json({**outcome, "api": api, "health": health})
         return
     for name in outcome["deployments"]:
         click.echo(f"deployed {name}" + (f" ({cron}, {timezone})" if cron and name.startswith("study/") else ""))
     new = "new " if outcome["created"] else ""
-    click.echo(f"on {api}, {new}work pool {outcome['pool']} ({outcome['pool_type']})")
+    click.echo(f"on {health}")
+    click.echo(f"{new}work pool {outcome['pool']} ({outcome['pool_type']})")
     click.echo(f"a worker: prefect worker start --pool {outcome['pool']}")
     click.echo(f"a run:    prefect deployment run {outcome['deployments'][0]}")
