@@ -135,6 +135,28 @@ def test_comments_docstrings_and_formatting_invalidate_nothing(finished, file, o
     assert set(plan["summary"]) == {"cached"}
 
 
+def test_moved_renamed_and_reworded_code_invalidates_nothing(finished):
+    package = finished.folder / "xtreme_dag"
+    before = {path: path.read_text() for path in package.rglob("*.py")}
+    words = Counter(word for text in before.values() for word in set(re.findall(r"\w+", text)))
+    stages, moved = package / "training" / "stages.py", package / "training" / "moved_stages.py"
+    try:
+        for path, text in before.items():
+            anew = re.sub(r'UserError\((\s*f?)"', r'UserError(\1"Reworded: ', text)
+            anew = anew.replace("training.stages", "training.moved_stages")
+            for name in re.findall(r"^def (_[a-z]\w*)", text, re.MULTILINE) if "training" in path.parts else ():
+                if words[name] == 1 and not re.search(rf"[.'\"]{name}\b|\b{name}\b[=:]", text):
+                    anew = re.sub(rf"\b{name}\b", f"{name}_anew", anew)
+            path.write_text(anew)
+        stages.rename(moved)
+        plan = finished.plan()
+    finally:
+        moved.unlink()
+        for path, text in before.items():
+            path.write_text(text)
+    assert set(plan["summary"]) == {"cached"}
+
+
 def test_a_constant_of_target_training_makes_exactly_the_targets_stale(finished):
     with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.03"):
         found = by_status(finished.plan())

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import xtreme_dag
-from xtreme_dag.engine.fingerprint import CodeBase
+from xtreme_dag.engine.code_changes import code_changes
+from xtreme_dag.engine.fingerprint import CodeBase, digest
 from xtreme_dag.wiring.entry import FORMATS
 
 STAGES = [
@@ -97,7 +98,8 @@ def test_says_which_name_changed(project, file, old, new, changed):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     after = names(project)
-    assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == changed
+    assert code_changes(before, after) == sorted(f"{name} changed" for name in changed)
+    assert (digest(after) == digest(before)) == (not changed)
 
 
 def test_a_side_effect_of_a_module_counts_where_the_module_does(project):
@@ -106,6 +108,7 @@ def test_a_side_effect_of_a_module_counts_where_the_module_does(project):
     path.write_text(path.read_text() + "print('registered')\n")
     after = names(project)
     assert "proj.c.<module>" in after and "proj.c.<module>" not in before
+    assert code_changes(before, after) == ["proj.c.<module> added"]
 
 
 def test_no_such_function(project):

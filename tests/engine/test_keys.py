@@ -58,6 +58,15 @@ def test_parameters_inputs_libraries_and_function_are():
     assert keys.key(replace(STAGE, function="xtreme_dag.core.files:sha256_of"), {"t": "d"}) != key
 
 
+def test_the_name_of_the_function_is_recorded_and_not_in_the_key(tmp_path):
+    (tmp_path / "a.py").write_text("def one(params, inputs, context):\n    return 1\n")
+    (tmp_path / "b.py").write_text("def two(params, inputs, context):\n    return 1\n")
+    keys = Keys(CodeBase(tmp_path, "toy"))
+    one, two = replace(STAGE, function="toy.a:one"), replace(STAGE, function="toy.b:two")
+    assert keys.key(one, {}) == keys.key(two, {})
+    assert keys.identity(two, {})["function"] == "toy.b:two"
+
+
 def test_a_build_tag_is_not_a_version():
     assert "+" not in library_version("torch") and library_version("no-such-thing") == "absent"
 

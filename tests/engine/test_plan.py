@@ -1,6 +1,9 @@
 """The plan: it writes nothing, and says for each stage what changed."""
 
+from dataclasses import replace
+
 from xtreme_dag.engine.digests import list_files
+from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.local import run_local
 
@@ -41,6 +44,42 @@ def test_code_names_what_changed(toy, pool):
     )
 
 
+def test_moved_and_renamed_code_is_cached_and_a_changed_one_is_named_with_both_names(toy, pool):
+    run_local(toy.graph(loud=True), toy.executor(pool))
+    toy.edit("helpers.shout", "voices.call_out", "functions.py")
+    toy.edit("from toy import helpers", "from toy import helpers, voices", "functions.py")
+    (toy.package / "voices.py").write_text("def call_out(text):\n    return text.upper()\n")
+    toy.edit("ENDING", "LAST")
+    toy.edit("ENDING", "LAST", "functions.py")
+    assert toy.planner().plan(toy.graph(loud=True)).all_cached
+    (toy.package / "voices.py").write_text("def call_out(text):\n    return text.title()\n")
+    toy.edit('LAST = "."', 'LAST = "!"')
+    found = stale(toy.planner().plan(toy.graph(loud=True)))
+    assert found["prepare[a]"] == ("code toy.helpers.shout -> toy.voices.call_out changed",)
+    assert found["target[all]"] == ("code toy.helpers.ENDING -> toy.helpers.LAST changed",)
+
+
+def test_a_renamed_stage_function_is_cached_and_runs_under_its_new_name(toy, pool):
+    run_local(toy.graph(), toy.executor(pool))
+    toy.edit("def join", "def put_together", "functions.py")
+    renamed = Graph()
+    for stage in toy.graph():
+        function = stage.function.replace(":join", ":put_together")
+        renamed.add(replace(stage, function=function))
+    assert toy.planner().plan(renamed).all_cached
+    toy.edit('"+".join', '"-".join', "functions.py")
+    reason = "code toy.functions.join -> toy.functions.put_together changed"
+    assert stale(toy.planner().plan(renamed))["target[all]"] == (reason,)
+
+
+def test_reasons_where_the_earlier_code_is_not_kept(toy, pool):
+    run_local(toy.graph(), toy.executor(pool))
+    for path in (toy.home.store / "code").iterdir():
+        path.unlink()
+    toy.edit("text.strip()", "text.rstrip()")
+    assert stale(toy.planner().plan(toy.graph()))["target[all]"] == ("code changed, what it was is not kept",)
+
+
 def test_comments_docstrings_formatting_and_unused_code_do_not_count(toy, pool):
     run_local(toy.graph(loud=True), toy.executor(pool))
     toy.edit(
@@ -62,10 +101,6 @@ def test_content_of_an_input(toy, pool):
 def test_a_renamed_stage_is_found_by_its_key(toy, pool):
     run_local(toy.graph(), toy.executor(pool))
     graph = toy.graph()
-    from dataclasses import replace
-
-    from xtreme_dag.engine.graph import Graph
-
     renamed = Graph()
     for stage in graph:
         renamed.add(replace(stage, name="target[everything]") if stage.name == "target[all]" else stage)

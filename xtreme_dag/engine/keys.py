@@ -37,7 +37,7 @@ class Keys:
         self._bytes = self._code.content() if memo else ""
         self._digests = self._remembered()
         self._saved = dict(self._digests)
-        self._fingerprints: dict[str, tuple[str, dict[str, str]]] = {}
+        self._fingerprints: dict[str, tuple[str, fingerprint.Fingerprint]] = {}
 
     @classmethod
     def of(cls, caches: Path) -> Keys:
@@ -67,15 +67,15 @@ class Keys:
             self._digests[function] = self.code(function)[0]
         return self._digests[function]
 
-    def code(self, function: str) -> tuple[str, Mapping[str, str]]:
-        """Digest and names of the code that a stage function reaches."""
+    def code(self, function: str) -> tuple[str, fingerprint.Fingerprint]:
+        """Digest and fingerprint of the code that a stage function reaches."""
         if function not in self._fingerprints:
             names = self._code.fingerprint(function)
             self._fingerprints[function] = fingerprint.digest(names), names
         return self._fingerprints[function]
 
     def identity(self, stage: Stage, inputs: Mapping[str, str]) -> dict[str, Any]:
-        """All that the key is made of: function, code, parameters, input digests, library versions."""
+        """What a manifest records: all that the key is made of, and the name of the function, which is not in it."""
         return {
             "function": stage.function,
             "code": self.code_digest(stage.function),
@@ -85,8 +85,8 @@ class Keys:
         }
 
     def key(self, stage: Stage, inputs: Mapping[str, str]) -> str:
-        """The key: sha256 of the identity's canonical JSON."""
-        return sha256_of(self.identity(stage, inputs))
+        """The key: sha256 of the canonical JSON of code, parameters, input digests and library versions."""
+        return sha256_of({name: each for name, each in self.identity(stage, inputs).items() if name != "function"})
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.code_changes import code_changes
 from xtreme_dag.engine.digests import SourceDigests
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.engine.keys import Keys, changes
@@ -103,6 +104,7 @@ class Planner:
         self._last = ledger.last(study)
         self._typical = ledger.median_seconds()
         self._study = study
+        self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def plan(self, graph: Graph) -> Plan:
         """Status, key and reasons of every stage."""
@@ -193,12 +195,8 @@ class Planner:
             f"parameter {name.removeprefix('recipe.')} {_short(old)} -> {_short(new)}"
             for name, old, new in changes(before["params"], now["params"])
         ]
-        if earlier.manifest.get("function") != stage.function:
-            reasons.append(f"code function {earlier.manifest.get('function')} -> {stage.function}")
         if earlier.manifest.get("code") != now["code"]:
-            old_code, new_code = self.store.code(str(earlier.manifest.get("code"))), self.keys.code(stage.function)[1]
-            for name, old, new in changes(old_code, new_code):
-                reasons.append(f"code {name} {'added' if old is None else 'removed' if new is None else 'changed'}")
+            reasons += self._code_reasons(str(earlier.manifest.get("code")), stage.function)
         reasons += [
             f"library {name} {old} -> {new}" for name, old, new in changes(before["libraries"], now["libraries"])
         ]
@@ -210,6 +208,12 @@ class Planner:
         for name, old, new in changes(old_inputs, dict(inputs)):
             reasons.append(self._input_reason(stage, name, old, new))
         return reasons
+
+    def _code_reasons(self, before: str, function: str) -> tuple[str, ...]:
+        if (before, function) not in self._changed:
+            found = code_changes(self.store.code(before), self.keys.code(function)[1])
+            self._changed[before, function] = tuple(f"code {each}" for each in found)
+        return self._changed[before, function]
 
     @staticmethod
     def _input_reason(stage: Stage, name: str, old: Any, new: Any) -> str:

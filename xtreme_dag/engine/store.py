@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,15 +126,15 @@ class Store:
             if record is not None:
                 yield record
 
-    def code(self, digest: str) -> Mapping[str, str]:
-        """A code fingerprint by name; empty if it is not known here."""
+    def code(self, digest: str) -> Mapping[str, Sequence[str]]:
+        """A code fingerprint (see `fingerprint.Fingerprint`); empty if it is not known here."""
         try:
-            names: dict[str, str] = json.loads((self.root / "code" / f"{digest}.json").read_bytes())
+            names: dict[str, list[str]] = json.loads((self.root / "code" / f"{digest}.json").read_bytes())
             return names
         except (OSError, ValueError):
             return {}
 
-    def keep_code(self, digest: str, names: Mapping[str, str]) -> None:
+    def keep_code(self, digest: str, names: Mapping[str, Sequence[str]]) -> None:
         """Remembers a fingerprint, so that a later plan can say which name changed."""
         path = self.root / "code" / f"{digest}.json"
         if not path.exists():

@@ -1,153 +1,108 @@
-"""Syntax trees: what a piece of code says, and the names that it takes from around it."""
+"""Syntax trees: which nodes belong to a scope, and which names a scope binds."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-# Fields that say nothing about behaviour, or that only some Python versions have.
-_COSMETIC = frozenset({"type_comment", "kind", "type_params", "lineno", "col_offset", "end_lineno", "end_col_offset"})
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+# Module and member that a name is imported from; a member of None is the module itself.
+Target = tuple[str, str | None]
+_IDLE_TESTS = frozenset({"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"})
 
 
-def without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a body after its docstring, if it has one."""
-    if (
-        body
-        and isinstance(body[0], ast.Expr)
-        and isinstance(body[0].value, ast.Constant)
-        and isinstance(body[0].value.value, str)
-    ):
-        return body[1:]
-    return body
+@dataclass
+class Scope:
+    """The names that a function, class or comprehension binds, those of nested scopes left out.
+
+    Attributes:
+        names: bound by assignment, as a parameter, by a nested definition, ...
+        imports: bound by import statements.
+        outer: declared `global`: they are the module's.
+        of_class: a class body, whose names nested functions do not see.
+        nodes: the body of a function.
+    """
+
+    names: set[str] = field(default_factory=set)
+    imports: dict[str, set[tuple[str, str | None, int]]] = field(default_factory=dict)
+    outer: set[str] = field(default_factory=set)
+    of_class: bool = False
+    nodes: Sequence[ast.AST] = ()
 
 
-def normal_form(node: ast.AST) -> str:
-    """A text that is equal for trees that behave equally: no positions, docstrings or empty fields."""
-    parts = [type(node).__name__]
-    for name, value in ast.iter_fields(node):
-        if name in _COSMETIC or value is None or value == []:
-            continue
-        if name == "body" and isinstance(node, Definition):
-            value = without_docstring(value)
-        if isinstance(value, list):
-            text = ",".join(normal_form(item) if isinstance(item, ast.AST) else repr(item) for item in value)
-            parts.append(f"{name}=[{text}]")
-        else:
-            parts.append(f"{name}={normal_form(value) if isinstance(value, ast.AST) else repr(value)}")
-    return "(" + " ".join(parts) + ")"
+def nodes_of_scope(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The nodes that run in one scope, in no order; of a nested scope only the node that opens it.
+
+    A walrus in a comprehension binds outside of it, so those are given too.
+    """
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, Comprehension):
+            waiting.extend(inner for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+        elif not isinstance(node, ast.Lambda | Definition):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
-class FreeNames(ast.NodeVisitor):
-    """Collects the dotted names that a definition takes from its module: `a`, `a.b.c`."""
-
-    def __init__(self) -> None:
-        self.found: set[str] = set()
-        self.imports: dict[str, tuple[str, str | None, int]] = {}
-        self._scopes: list[set[str]] = []
-
-    def _is_local(self, name: str) -> bool:
-        return any(name in scope for scope in self._scopes)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        """A name that is read, and not bound around here."""
-        if isinstance(node.ctx, ast.Load) and not self._is_local(node.id):
-            self.found.add(node.id)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        """A dotted name, as one; what comes before the dots may be any expression."""
-        chain, inner = [node.attr], node.value
-        while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
-            inner = inner.value
-        if isinstance(inner, ast.Name):
-            if not self._is_local(inner.id):
-                self.found.add(".".join([inner.id, *reversed(chain)]))
-        else:
-            self.visit(inner)
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        """Constants name nothing."""
-
-    def _visit_import(self, node: ast.Import | ast.ImportFrom) -> None:
-        for local, target in imported(node):
-            self.imports[local] = target
-
-    visit_Import = _visit_import
-    visit_ImportFrom = _visit_import
-
-    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        arguments = node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        for default in [*arguments.defaults, *arguments.kw_defaults]:
-            if default is not None:
-                self.visit(default)
-        for argument in every:
-            if argument is not None and argument.annotation is not None:
-                self.visit(argument.annotation)
-        body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else [*without_docstring(node.body)]
-        if not isinstance(node, ast.Lambda):
-            for decorator in node.decorator_list:
-                self.visit(decorator)
-            if node.returns is not None:
-                self.visit(node.returns)
-        self._scopes.append({argument.arg for argument in every if argument is not None} | stored(body))
-        for statement in body:
-            self.visit(statement)
-        self._scopes.pop()
-
-    visit_FunctionDef = _visit_function
-    visit_AsyncFunctionDef = _visit_function
-    visit_Lambda = _visit_function
-
-    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        targets = {name for generator in node.generators for name in stored([generator.target])}
-        self._scopes.append(targets)
-        self.generic_visit(node)
-        self._scopes.pop()
-
-    visit_ListComp = _visit_comprehension
-    visit_SetComp = _visit_comprehension
-    visit_DictComp = _visit_comprehension
-    visit_GeneratorExp = _visit_comprehension
+def scope_of(nodes: Iterable[ast.AST], *, of_class: bool = False) -> Scope:
+    """What these nodes bind where they run."""
+    scope, enclosing = Scope(of_class=of_class), set()
+    for node in nodes_of_scope(nodes):
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                scope.names.add(node.id)
+        elif isinstance(node, Definition):
+            scope.names.add(node.name)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+            scope.names.update([node.name] if node.name else ())
+        elif isinstance(node, ast.MatchMapping):
+            scope.names.update([node.rest] if node.rest else ())
+        elif isinstance(node, ast.Global):
+            scope.outer.update(node.names)
+        elif isinstance(node, ast.Nonlocal):
+            enclosing.update(node.names)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for local, target in imported(node):
+                scope.imports.setdefault(local, set()).add(target)
+    scope.names -= scope.outer | enclosing
+    return scope
 
 
 def imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, tuple[str, str | None, int]]]:
     """(local name, (module, member or None, relative level)) for each name that an import binds."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield (
-                (alias.asname, (alias.name, None, 0))
-                if alias.asname
-                else (alias.name.split(".")[0], (alias.name.split(".")[0], None, 0))
-            )
-    else:
-        for alias in node.names:
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
             yield alias.asname or alias.name, (node.module or "", alias.name, node.level)
+        elif alias.asname:
+            yield alias.asname, (alias.name, None, 0)
+        else:
+            head = alias.name.split(".")[0]
+            yield head, (head, None, 0)
 
 
-def stored(nodes: list[ast.AST]) -> set[str]:
-    """Names bound in this scope, nested scopes left out (except the names of nested definitions)."""
-    names: set[str] = set()
-    outer: set[str] = set()
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, Definition):
-            names.add(node.name)
-            continue
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            names.add(node.name)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            outer.update(node.names)
-        elif isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
-    return names - outer
+def dotted(node: ast.expr) -> list[str] | None:
+    """The parts of a dotted name, `["a", "b", "c"]` for `a.b.c`; None for any other expression."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else None
 
 
-def is_type_checking(statement: ast.stmt) -> bool:
-    """Whether a statement is there for type checkers alone: it never runs."""
-    return isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)
+def is_idle(statement: ast.stmt) -> bool:
+    """Whether a statement does nothing when its module is imported: docstrings, bare constants, code for type checkers."""
+    if isinstance(statement, ast.If):
+        return not statement.orelse and ast.unparse(statement.test) in _IDLE_TESTS
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def has_effects(statement: ast.stmt) -> bool:
+    """Whether a statement may do more than bind names: it calls something for its effect, or changes an object."""
+    return any(
+        (isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant))
+        or (isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load))
+        for node in nodes_of_scope([statement])
+    )

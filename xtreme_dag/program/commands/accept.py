@@ -9,7 +9,7 @@ import click
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
-from xtreme_dag.engine.keys import changes
+from xtreme_dag.engine.code_changes import code_changes
 from xtreme_dag.engine.ledger import CACHED, Ledger
 from xtreme_dag.engine.plan import STALE, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
@@ -73,7 +73,7 @@ def _accept(planned: Planned, planner: Planner, home: Home, study: str, reason: 
         )
     code_digest, names = planner.keys.code(planned.stage.function)
     store.keep_code(code_digest, names)
-    differing = [name for name, _old, _new in changes(store.code(str(earlier.manifest["code"])), names)]
+    differing = code_changes(store.code(str(earlier.manifest["code"])), names)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     note = {"why": reason, "from_key": earlier.key, "code": differing, "time": moment}
     store.accept(planned.key, earlier, {"code": code_digest, "function": planned.stage.function, "accepted": note})

@@ -57,7 +57,7 @@ def command(
                     if name in manifest
                 },
                 "accepted": manifest.get("accepted"),
-                "code": dict(keys.code(planned.stage.function)[1]),
+                "code": {name: form for name, (form, *_) in keys.code(planned.stage.function)[1].items()},
             }
         )
     if as_json:
