@@ -1,30 +1,47 @@
-# Two commands for a newcomer: make demo, make test. Nothing else is needed but Python 3.11+ and a package index.
+# For a newcomer: make demo. For a change: make check, make quick; before it is handed in: make test.
+# Nothing else is needed but Python 3.11+ and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+CODE := xtreme_dag tasks flows tests bench
 
-.PHONY: demo test real setup clean
+.PHONY: setup demo real check quick test clean
 
-setup: $(STAMP)
-
-$(STAMP): pyproject.toml constraints.txt
+# The program alone; what only the real study needs; what only tests and checks need.
+$(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,real,s3,faiss]"
-	touch $(STAMP)
+	$(PIP) torch==2.13.0
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-real: $(VENV)/.installed
+	$(PIP) -e ".[real]"
+	touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(PIP) -e ".[dev,real,s3,faiss]"
+	touch $@
+
+setup: $(VENV)/.installed
 
 demo: setup
 	$(BIN)/xtreme-dag demo
 
-test: setup
-	$(BIN)/ruff check xtreme_dag tasks flows tests bench
-	$(BIN)/ruff format --check xtreme_dag tasks flows tests bench
-	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15
-
-real: setup
+real: $(VENV)/.installed-real
 	$(BIN)/xtreme-dag run studies/real_small.yaml
+
+check: $(VENV)/.installed-tests
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+# What a change most likely breaks, within 90 s: tests/quick.py chooses. BASE=COMMIT compares with that commit.
+quick: $(VENV)/.installed-tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.quick $(BASE)
+
+test: check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20
 
 clean:
 	rm -rf $(VENV) .xtreme-dag build *.egg-info

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.report.charts import label_sides
-from xtreme_dag.report.html import write_report
-from xtreme_dag.report.markup import duration, esc, inline_json, inline_script, interval, signed
+from xtreme_dag.report.content import read_content
+from xtreme_dag.report.figures import duration, interval, signed
+from xtreme_dag.report.html import inline_script, templates, write_page, write_report
 from xtreme_dag.results.landing import land, rebuild
 
 NASTY = "<script>window.hacked = true</script>"
@@ -169,13 +170,27 @@ def test_no_study_no_scores(written, tmp_path):
         write_report(home, "demo")
 
 
+def rendered(source, **values):
+    return templates().from_string(source).render(**values)
+
+
 @given(st.text())
 def test_escaped_text_has_no_markup(text):
-    assert not re.search(r"[<>\"']", esc(text)) and isinstance(esc(text).encode(), bytes)
+    assert not re.search(r"[<>\"']", rendered("{{ text }}", text=text))
 
 
-def test_half_a_surrogate_pair_becomes_a_replacement():
-    assert esc("a\ud83d b") == "a? b"
+def test_half_a_surrogate_pair_becomes_a_replacement(tmp_path):
+    home = tmp_path / "home"
+    made = make_study(home, conditions={"none": 0.5}, n=20, seeds=(1,), splits=("test",))
+    land(home, *made.arguments)
+    content = read_content(home, "demo")
+    broken = replace(content, study=content.study | {"question": "a\ud83d b <i>"})
+    assert "<h1>a? b &lt;i&gt;</h1>" in write_page(broken, tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_no_template_prints_text_unescaped(repository):
+    for path in (repository / "xtreme_dag" / "report" / "templates").glob("*.html"):
+        assert not re.search(r"\|\s*safe|autoescape|Markup", path.read_text()), path.name
 
 
 @given(
@@ -186,7 +201,7 @@ def test_half_a_surrogate_pair_becomes_a_replacement():
     )
 )
 def test_inline_json_reads_back_and_cannot_close_its_element(value):
-    text = inline_json(value)
+    text = rendered("{{ value | tojson }}", value=value)
     assert "<" not in text and ">" not in text and json.loads(text) == value
 
 
@@ -196,7 +211,16 @@ def test_scripts_cannot_close_their_element():
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, ""), (0.0, "0 s"), (119, "119 s"), (600, "10 min"), (7200, "2.0 h"), (90_000, "25.0 h")],
+    [
+        (None, ""),
+        (0.0, "0 s"),
+        (0.42, "0.4 s"),
+        (9.96, "10 s"),
+        (119, "119 s"),
+        (600, "10 min"),
+        (7200, "2.0 h"),
+        (90_000, "25.0 h"),
+    ],
 )
 def test_durations(seconds, said):
     assert duration(seconds) == said

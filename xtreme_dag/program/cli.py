@@ -1,41 +1,41 @@
-"""`xtreme-dag`: the program. A command's module is imported when the command is called, so `--help` is quick."""
+"""`xtreme-dag`: the program.
+
+A command is one module of `commands/`: its first line is its docstring, of the form "`xtreme-dag NAME`: what it does.",
+which the program's help shows, and it has a click command named `command`. It is imported when it is called, so `--help`
+is quick.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
+from xtreme_dag import __version__
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.processes import quick_start
 
-# name -> (module, what it does in a line), in the order in which a newcomer needs them
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "Run the embedded study and show what it finds."),
-    "plan": ("plan", "What a run of a study would do, and why."),
-    "run": ("run", "Run a study: whatever is not cached."),
-    "status": ("status", "What became of a study's stages."),
-    "why": ("why", "Why a stage is cached, stale or failed."),
-    "accept": ("accept", "Let a stage's artifact stand although its code changed."),
-    "sql": ("sql", "Ask the results in SQL."),
-    "compare": ("compare", "Compare conditions, with intervals."),
-    "report": ("report", "Write the HTML report of a study."),
-    "results": ("results", "Rebuild, migrate or merge the results database."),
-    "score": ("score", "Score predictions in the XTREME folder layout."),
-    "export": ("export", "Write a submission in the XTREME layout."),
-    "import": ("import_", "Land somebody else's predictions as a condition."),
-    "data": ("data", "What data there are; show and check them."),
-    "contracts": ("contracts", "Data contracts: list, compare, document."),
-    "audit": ("audit", "Prove that no test split reached training or selection."),
-    "verify": ("verify", "Re-hash the store; set damaged artifacts aside."),
-    "verify-resume": ("verify_resume", "Prove that a killed training stage ends with the same bytes."),
-    "gc": ("gc", "Remove what no study refers to any more."),
-    "deploy": ("deploy", "Put a study's flows on a Prefect server, with a schedule."),
-    "doctor": ("doctor", "What this machine has and lacks."),
-}
+_FOLDER = Path(__file__).parent / "commands"
+_FIRST_LINE = re.compile(r'"""`xtreme-dag ([a-z-]+)`: (.+?)\.?(?:""")?$')
+
+
+def _commands() -> dict[str, tuple[str, str]]:
+    """Name -> (module, what it does in a line) of each command, from the first lines of the files; imports none."""
+    found = {}
+    for path in sorted(_FOLDER.glob("*.py")):
+        with path.open(encoding="utf-8") as file:
+            said = _FIRST_LINE.match(file.readline().rstrip())
+        if said:
+            found[said[1]] = (path.stem, f"{said[2][0].upper()}{said[2][1:]}.")
+    return found
+
+
+COMMANDS = _commands()
 
 
 class _Program(click.Group):
@@ -73,13 +73,15 @@ class _Program(click.Group):
 
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.version_option(package_name="xtreme-dag")
+@click.version_option(__version__)
 def program(debug: bool) -> None:
     """Cross-lingual transfer studies as a DAG of cached stages, answered in SQL.
 
     \b
-    Example: xtreme-dag run studies/demo.yaml
-             xtreme-dag compare --study demo
+    First steps: xtreme-dag demo
+                 xtreme-dag plan studies/demo.yaml
+                 xtreme-dag run studies/demo.yaml
+                 xtreme-dag compare --study demo
     """
     if debug:
         os.environ["XTREME_DAG_DEBUG"] = "1"

@@ -1,36 +1,92 @@
-"""Options of commands that name a place: the home, and the mirror of the store."""
+"""Options that several commands share: the home, a study, the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from xtreme_dag.core import home
-from xtreme_dag.engine import mirror
+from xtreme_dag.core.home import DEFAULT, VARIABLE, Home
+from xtreme_dag.engine.mirror import VARIABLE as MIRROR
+
+if TYPE_CHECKING:
+    from xtreme_dag.study.file import Study
+    from xtreme_dag.wiring.build import Built
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+BENCHMARK = click.Choice(["xtreme", "xtreme-r"])
+
+# `home: Home`
+home_option = click.option(
+    "--home",
+    metavar="DIR",
+    callback=lambda _context, _option, value: Home.find(value),
+    help=f"Where all state is kept (default ${VARIABLE}, else ./{DEFAULT}).",
+)
+
+# `mirror: str | None`
+mirror_option = click.option(
+    "--mirror",
+    metavar="URL",
+    envvar=MIRROR,
+    help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${MIRROR}).",
+)
+
+# `force: tuple[str, ...]`
+force_option = click.option(
+    "--force", metavar="STAGE", multiple=True, help="Run it although it is cached: a name, a kind, or target[*]."
+)
+
+# `device: str`, `threads: int`
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a stage."
+)
 
 
-def _to_home(_context: click.Context, _parameter: click.Parameter, value: str | None) -> home.Home:
-    return home.Home.find(value)
-
-
-def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--home DIR` to a command, which receives `home: Home`."""
-    return click.option(
-        "--home",
-        metavar="DIR",
-        callback=_to_home,
-        expose_value=True,
-        help=f"Where all state is kept (default ${home.VARIABLE}, else ./{home.DEFAULT}).",
+def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the study file and `--set KEY=VALUE` to a command: `study_file: Path`, `overrides: tuple[str, ...]`."""
+    command = click.option(
+        "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a study key, dotted: seeds=[1,2]."
     )(command)
+    return click.argument("study_file", metavar="STUDY", type=click.Path(path_type=Path))(command)
 
 
-def mirror_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--mirror URL` to a command, which receives `mirror: str | None`."""
-    return click.option(
-        "--mirror",
-        metavar="URL",
-        envvar=mirror.VARIABLE,
-        help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${mirror.VARIABLE}).",
-    )(command)
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `mirror`."""
+    for option in (
+        mirror_option,
+        click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take."),
+        click.option(
+            "--cuda",
+            type=click.Choice(["graphs", "compile", "eager"]),
+            default="graphs",
+            show_default=True,
+            help="Layers on CUDA in training: recorded and replayed, compiled, or as they are.",
+        ),
+        device_option,
+        threads_option,
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            callback=lambda _context, _option, value: value or 0,
+            help="Stages side by side (default: one per core).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def opened(study_file: Path, overrides: tuple[str, ...]) -> tuple[Study, Built]:
+    """Reads a study and builds its graph.
+
+    Raises:
+        UserError: the file, a key, or the data are not as they should be.
+    """
+    from xtreme_dag.study.file import load_study
+    from xtreme_dag.wiring.build import build
+
+    study = load_study(study_file, overrides)
+    return study, build(study)

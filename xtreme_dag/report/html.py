@@ -1,31 +1,39 @@
-"""The report: one HTML file that opens offline."""
+"""The report: one HTML file that opens offline, made of the templates in `templates/`, one for each section.
+
+Whatever a template prints is escaped, except for what is `Markup`: other sections, style and scripts of ours.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from string import Template
+from typing import Any
 from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
-from xtreme_dag.report import evidence, sections
 from xtreme_dag.report.charts import charts
 from xtreme_dag.report.content import Content, read_content
+from xtreme_dag.report.figures import duration, interval, number, signed, size
 from xtreme_dag.report.heat import heat_data
-from xtreme_dag.report.markup import esc, inline_json, inline_script
+from xtreme_dag.report.view import described, kept_together, view, violation
+from xtreme_dag.results.wording import detail
 
 _ROOM = Path(__file__).parent
+# template -> what the page's navigation calls it
 _SECTIONS = {
-    "conditions": ("Conditions", sections.conditions),
-    "differences": ("Differences", sections.differences),
-    "languages": ("Languages", sections.languages),
-    "transfer": ("Transfer gap", sections.transfer),
-    "cost": ("Cost", sections.costs),
-    "published": ("Published", evidence.published),
-    "predictions": ("Predictions", evidence.predictions),
-    "contracts": ("Contracts", evidence.contracts),
-    "provenance": ("What was run", evidence.provenance),
+    "conditions": "Conditions",
+    "differences": "Differences",
+    "languages": "Languages",
+    "transfer": "Transfer gap",
+    "cost": "Cost",
+    "published": "Published",
+    "predictions": "Predictions",
+    "contracts": "Contracts",
+    "provenance": "What was run",
 }
 
 
@@ -50,28 +58,57 @@ def write_report(home: Path, study: str, out: Path | None = None, *, resamples: 
 
 def write_page(content: Content, path: Path) -> Path:
     """Writes what was read as a page; returns the file."""
-    write_atomically(path, page(content))
+    # half a surrogate pair, which a prediction can have, becomes a question mark
+    write_atomically(path, page(content).encode("utf-8", "replace"))
     return path
 
 
 def page(content: Content) -> str:
     """The report as HTML with everything in it: style, scripts, charts and data."""
-    made = {name: (title, make(content)) for name, (title, make) in _SECTIONS.items()}
-    nav = "".join(f'<a href="#{name}">{esc(title)}</a>' for name, (title, body) in made.items() if body)
-    study = content.study
-    return Template((_ROOM / "page.html").read_text(encoding="utf-8")).substitute(
-        title=esc(f"{study['study']}: {study['question']}"),
-        style=(_ROOM / "report.css").read_text(encoding="utf-8"),
-        nav=nav,
-        body=sections.answer(content) + "".join(body for _, body in made.values()),
-        footer=(
-            f"Made by xtreme-dag from the landing {esc(study['landing_digest'][:16])}. "
-            "The same results are in <code>results.duckdb</code>: <code>xtreme-dag sql</code>."
-        ),
-        data=inline_json({"specs": charts(content), "heat": heat_data(content)}),
+    make, values = templates(), view(content)
+    made = [(name, title, make.get_template(f"{name}.html").render(values)) for name, title in _SECTIONS.items()]
+    return make.get_template("page.html").render(
+        values,
+        sections=[(name, title, Markup(body)) for name, title, body in made if body.strip()],
+        style=Markup((_ROOM / "report.css").read_text(encoding="utf-8")),
+        data={"specs": charts(content), "heat": heat_data(content)},
         vega=inline_script(_vega()),
         script=inline_script((_ROOM / "report.js").read_text(encoding="utf-8")),
     )
+
+
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """The templates, with figures as filters; `tojson` writes what can stand inside a script element."""
+    made = Environment(
+        loader=PackageLoader("xtreme_dag.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
+    made.filters |= {
+        "number": number,
+        "signed": signed,
+        "duration": duration,
+        "size": size,
+        "thousands": _thousands,
+        "headline": kept_together,
+        "detail": detail,
+        "described": described,
+    }
+    made.globals |= {"interval": interval, "violation": violation}
+    return made
+
+
+def inline_script(source: str) -> Markup:
+    """JavaScript that can stand inside a script element."""
+    return Markup(source.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def _thousands(value: Any) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 @lru_cache(maxsize=1)

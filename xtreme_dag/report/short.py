@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.report.content import Content, read_content
-from xtreme_dag.report.markup import interval, number, signed
+from xtreme_dag.report.figures import interval, number, signed
 from xtreme_dag.results.render import markdown
 from xtreme_dag.results.wording import headline
 

@@ -1,4 +1,4 @@
-"""`xtreme-dag accept`: declares a code change cosmetic, so that the earlier artifact stands; recorded for ever."""
+"""`xtreme-dag accept`: let a stage's artifact stand although its code changed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from xtreme_dag.engine.code_changes import code_changes
 from xtreme_dag.engine.ledger import CACHED, Ledger
 from xtreme_dag.engine.plan import STALE, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import opened, study_options
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import home_option, opened, study_options
 
 
 @click.command()

@@ -1,14 +1,14 @@
-"""`xtreme-dag compare`: which condition won, and whether it is real."""
+"""`xtreme-dag compare`: compare conditions, with intervals."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers, table
 
 if TYPE_CHECKING:
     from xtreme_dag.results.effects import Comparison, Effect
@@ -33,7 +33,7 @@ Examples:
 @click.option("--resamples", type=click.IntRange(min=100), help="Default: what the study file says, or 2000.")
 @click.option("--confidence", type=click.FloatRange(0.5, 0.999), help="Default: what the study file says, or 0.95.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
-@click.option("--json", "as_json", is_flag=True, help="A list with one object per condition.")
+@answers
 @home_option
 def command(
     study: str | None,
@@ -47,9 +47,8 @@ def command(
     resamples: int | None,
     confidence: float | None,
     seed: int,
-    as_json: bool,
     home: Home,
-) -> None:
+) -> Answer:
     """Compare conditions with the baseline: differences in points, with intervals.
 
     Paired bootstrap over examples within language, seeds taken into account, p-values corrected after Holm over the
@@ -70,15 +69,13 @@ def command(
         confidence=confidence,
         seed=seed,
     )
-    if as_json:
-        click.echo(json.dumps([comparison.to_json() for comparison in found], ensure_ascii=False, indent=1))
-        return
-    click.echo("\n\n".join(_text(comparison, by_language) for comparison in found))
+    return Answer(
+        value=[comparison.to_json() for comparison in found],
+        text=["\n\n".join(_text(comparison, by_language) for comparison in found)],
+    )
 
 
 def _text(comparison: Comparison, by_language: bool) -> str:
-    from xtreme_dag.results.render import aligned
-
     exact = by_language and any(effect.mcnemar is not None for effect in comparison.languages)
     names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta"]
     names += [
@@ -97,9 +94,8 @@ def _text(comparison: Comparison, by_language: bool) -> str:
             rows += [_row(one, exact) for one in comparison.languages if one.task == effect.task]
     if len(comparison.tasks) > 1:
         rows.append(_row(comparison.overall, exact))
-    table = aligned(names, rows, right=range(3, len(names) - 1), count=False)
-    notes = "".join(f"note: {note}\n" for note in comparison.notes)
-    return f"{comparison.sentence}\n\n{table}{notes}".rstrip()
+    notes = [f"note: {note}" for note in comparison.notes]
+    return "\n".join([comparison.sentence, "", table(names, rows, right=range(3, len(names) - 1)), *notes])
 
 
 def _row(effect: Effect, exact: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""`xtreme-dag demo`: runs the embedded study and shows what it finds."""
+"""`xtreme-dag demo`: run the embedded study and show what it finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`xtreme-dag deploy`: a study on a Prefect server, where people start and schedule it."""
+"""`xtreme-dag deploy`: put a study's flows on a Prefect server, with a schedule."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import click
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.commands.flows import ask_flows
-from xtreme_dag.program.commands.shared import json_option, machine_options, opened, print_json, study_options
+from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.health import server_health
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import home_option, machine_options, opened, study_options
+from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import configured_api
 
 
@@ -24,7 +24,7 @@ from xtreme_dag.program.server import configured_api
 @click.option("--cron", help='When to run the whole study: "0 2 * * *". Default: no schedule.')
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron: Europe/Zurich.")
 @machine_options
-@json_option
+@answers
 @home_option
 def command(
     study_file: Path,
@@ -32,10 +32,9 @@ def command(
     pool: str,
     cron: str | None,
     timezone: str,
-    as_json: bool,
     home: Home,
     **machine: Any,
-) -> None:
+) -> Answer:
     """Put STUDY's flows on the configured Prefect server, where its UI can start and schedule them.
 
     \b
@@ -65,13 +64,15 @@ def command(
         health = server_health(api)
     except UserError as error:
         health = f"warning: {' '.join(str(error).split())}"
-    if as_json:
-        print_json({**outcome, "api": api, "health": health})
-        return
-    for name in outcome["deployments"]:
-        click.echo(f"deployed {name}" + (f" ({cron}, {timezone})" if cron and name.startswith("study/") else ""))
     new = "new " if outcome["created"] else ""
-    click.echo(f"on {health}")
-    click.echo(f"{new}work pool {outcome['pool']} ({outcome['pool_type']})")
-    click.echo(f"a worker: prefect worker start --pool {outcome['pool']}")
-    click.echo(f"a run:    prefect deployment run {outcome['deployments'][0]}")
+    when = f" ({cron}, {timezone})" if cron else ""
+    return Answer(
+        value={**outcome, "api": api, "health": health},
+        text=[
+            *(f"deployed {name}{when if name.startswith('study/') else ''}" for name in outcome["deployments"]),
+            f"on {health}",
+            f"{new}work pool {outcome['pool']} ({outcome['pool_type']})",
+            f"a worker: prefect worker start --pool {outcome['pool']}",
+            f"a run:    prefect deployment run {outcome['deployments'][0]}",
+        ],
+    )

@@ -1,11 +1,10 @@
-"""`xtreme-dag doctor`: what this machine has and lacks, before a long run finds out."""
+"""`xtreme-dag doctor`: what this machine has and lacks."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Callable
 
 import click
@@ -14,9 +13,9 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.keys import library_version
-from xtreme_dag.program.commands.shared import json_option, print_json
 from xtreme_dag.program.health import server_health
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import configured_api
 
 _LIBRARIES = (
@@ -34,22 +33,20 @@ _FREE_BYTES = 5_000_000_000
 
 
 @click.command()
-@json_option
+@answers
 @home_option
-def command(as_json: bool, home: Home) -> None:
+def command(home: Home) -> Answer:
     """Check Python, libraries, devices, disk, home and the Prefect API; exit 1 if a run could not work.
 
     \b
     Example: xtreme-dag doctor
     """
     checks = [_check(name, probe) for name, probe in _probes(home).items()]
-    if as_json:
-        print_json(checks)
-    else:
-        for check in checks:
-            click.echo(f"{'ok  ' if check['ok'] else 'LACK'} {check['name']:9} {check['found']}")
-    if not all(check["ok"] for check in checks):
-        sys.exit(1)
+    return Answer(
+        value=checks,
+        text=[f"{'ok  ' if check['ok'] else 'LACK'} {check['name']:9} {check['found']}" for check in checks],
+        ok=all(check["ok"] for check in checks),
+    )
 
 
 def _check(name: str, probe: Callable[[], str]) -> dict[str, object]:

@@ -1,14 +1,18 @@
-"""`xtreme-dag export`: a run of a study as a submission."""
+"""`xtreme-dag export`: write a submission in the XTREME layout."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.commands.shared import json_option, print_json
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import BENCHMARK, home_option
+from xtreme_dag.program.output import Answer, answers
+
+if TYPE_CHECKING:
+    from xtreme_dag.submissions.export import Exported
 
 EXAMPLE = """\b
 Examples:
@@ -16,7 +20,7 @@ Examples:
   xtreme-dag export --study real --condition mixed --seed 1 --out submission --labels labels
   xtreme-dag score --predictions submission --labels labels --benchmark xtreme-r
 """
-FOLDER = click.Path(file_okay=False, path_type=Path)
+_NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(epilog=EXAMPLE)
@@ -25,10 +29,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--seed", required=True, type=int, help="One of its seeds.")
 @click.option("--format", "form", type=click.Choice(["xtreme"]), default="xtreme", show_default=True,
               help="The layout: <task>/test-<language>.tsv|json|jsonl and metadata.json.")  # fmt: skip
-@click.option("--out", required=True, type=FOLDER, help="A new or empty folder.")
-@click.option("--benchmark", type=click.Choice(["xtreme", "xtreme-r"]), help="Default: the study's own.")
-@click.option("--labels", type=FOLDER, help="Write the labels of the test tables too, to score with.")
-@json_option
+@click.option("--out", required=True, type=_NEW_FOLDER, help="A new or empty folder.")
+@click.option("--benchmark", type=BENCHMARK, help="Default: the study's own.")
+@click.option("--labels", type=_NEW_FOLDER, help="Write the labels of the test tables too, to score with.")
+@answers
 @home_option
 def command(
     study: str,
@@ -38,9 +42,8 @@ def command(
     out: Path,
     benchmark: str | None,
     labels: Path | None,
-    as_json: bool,
     home: Home,
-) -> None:
+) -> Answer:
     """Write the test predictions of one run in the XTREME layout.
 
     Tasks and languages that the benchmark lists and the run does not have are named, on screen and in metadata.json.
@@ -48,33 +51,15 @@ def command(
     from xtreme_dag.submissions.export import export_submission
 
     done = export_submission(home, out, study=study, condition=condition, seed=seed, benchmark=benchmark, labels=labels)
-    if as_json:
-        print_json(
-            {
-                "out": str(out),
-                "format": form,
-                "benchmark": done.benchmark,
-                "files": done.files,
-                "examples": done.examples,
-                "missing": list(done.missing),
-                "left_out": list(done.left_out),
-                "warnings": list(done.warnings),
-            }
-        )
-        return
-    for warning in done.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{out}: {done.files} files of {done.benchmark}, {done.examples:,} predictions")
+    return Answer(value={**vars(done), "out": out, "format": form}, text=_lines(done, out), warnings=done.warnings)
+
+
+def _lines(done: Exported, out: Path) -> list[str]:
+    lines = [f"{out}: {done.files} files of {done.benchmark}, {done.examples:,} predictions"]
     if done.left_out:
-        click.echo(f"left out, {done.benchmark} does not list them: {', '.join(done.left_out)}")
-    for task, files in _by_task(done.missing).items():
-        click.echo(f"missing: {task}: {', '.join(files)}")
-
-
-def _by_task(missing: tuple[str, ...]) -> dict[str, list[str]]:
-    """`xnli/test-de.tsv` -> `de`, by task."""
-    found: dict[str, list[str]] = {}
-    for path in missing:
+        lines.append(f"left out, {done.benchmark} does not list them: {', '.join(done.left_out)}")
+    missing: dict[str, list[str]] = {}
+    for path in done.missing:  # xnli/test-de.tsv
         task, _, file = path.partition("/")
-        found.setdefault(task, []).append(file.removeprefix("test-").partition(".")[0])
-    return found
+        missing.setdefault(task, []).append(file.removeprefix("test-").partition(".")[0])
+    return [*lines, *(f"missing: {task}: {', '.join(languages)}" for task, languages in missing.items())]

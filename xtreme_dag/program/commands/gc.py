@@ -1,4 +1,4 @@
-"""`xtreme-dag gc`: removes records and artifacts that no study's last run refers to."""
+"""`xtreme-dag gc`: remove what no study refers to any more."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import try_lock, unlock
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import json_option, print_json
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
-@json_option
+@answers
 @home_option
-def command(dry_run: bool, as_json: bool, home: Home) -> None:
+def command(dry_run: bool, home: Home) -> Answer:
     """Remove what no study's last run refers to: old records, their artifacts, abandoned work.
 
     \b
@@ -39,23 +39,15 @@ def command(dry_run: bool, as_json: bool, home: Home) -> None:
                 shutil.rmtree(path, ignore_errors=True)
         except OSError as error:
             raise UserError(f"cannot be removed ({error.strerror})", where=str(error.filename)) from None
-    if as_json:
-        print_json(
-            {
-                "records": len(records),
-                "artifacts": len(artifacts),
-                "bytes": size,
-                "work": len(work),
-                "removed": not dry_run,
-            }
-        )
-        return
-    verb = "would remove" if dry_run else "removed"
-    click.echo(
-        f"{verb} {len(records)} records, {len(artifacts)} artifacts ({size / 1e6:.1f} MB), {len(work)} abandoned work folders"
+    counts = {"records": len(records), "artifacts": len(artifacts), "bytes": size, "work": len(work)}
+    return Answer(
+        value={**counts, "removed": not dry_run},
+        text=[
+            f"{'would remove' if dry_run else 'removed'} {len(records)} records, "
+            f"{len(artifacts)} artifacts ({size / 1e6:.1f} MB), {len(work)} abandoned work folders",
+            *(f"  {record.manifest['name']}  {record.key[:12]}" for record in records if dry_run),
+        ],
     )
-    for record in records if dry_run else ():
-        click.echo(f"  {record.manifest['name']}  {record.key[:12]}")
 
 
 def _abandoned(store: Store, key: str) -> bool:

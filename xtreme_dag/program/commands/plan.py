@@ -1,8 +1,9 @@
-"""`xtreme-dag plan`: what a run would do, and why. Writes nothing."""
+"""`xtreme-dag plan`: what a run of a study would do, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,8 +12,9 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import duration, json_option, print_json, study_options
-from xtreme_dag.program.options import home_option, mirror_option
+from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
+from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.report.figures import duration
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
@@ -27,12 +29,10 @@ _SHOWN = 40
 
 @click.command()
 @study_options
-@click.option(
-    "--force", "force", metavar="STAGE", multiple=True, help="As if the stage had to run: a name, a kind, or target[*]."
-)
+@force_option
 @click.option("--all", "everything", is_flag=True, help="List cached stages too.")
 @mirror_option
-@json_option
+@answers
 @home_option
 def command(
     study_file: Path,
@@ -40,9 +40,8 @@ def command(
     force: tuple[str, ...],
     everything: bool,
     mirror: str | None,
-    as_json: bool,
     home: Home,
-) -> None:
+) -> Answer:
     """Say for each stage of STUDY whether it is cached, stale, new, waiting or failed, and why.
 
     Then what each condition trains on, where a comparison differs in more than one factor, and what it would cost.
@@ -61,26 +60,24 @@ def command(
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
     estimate = cost(study, built.graph, plan, sizes, rows)
-    if as_json:
-        print_json(
-            {
-                "stages": [_entry(planned) for planned in plan.stages],
-                "summary": plan.summary(),
-                "outputs_current": current,
-                "missing": dict(built.absent),
-                "conditions": [row.to_json() for row in rows],
-                "warnings": [*warnings(study, rows), *lost_lines(built.graph, sizes)],
-                "cost": vars(estimate),
-            }
-        )
-        return
-    _print(plan, built, current, everything)
-    for line in condition_lines(rows, study.compare.baseline):
-        click.echo(line)
-    for line in (*warnings(study, rows), *lost_lines(built.graph, sizes)):
-        click.echo(f"warning: {line}")
-    if not plan.all_cached:
-        click.echo(estimate.in_words())
+    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes)]
+    return Answer(
+        value={
+            "stages": [_entry(planned) for planned in plan.stages],
+            "summary": plan.summary(),
+            "outputs_current": current,
+            "missing": dict(built.absent),
+            "conditions": [row.to_json() for row in rows],
+            "warnings": cautions,
+            "cost": vars(estimate),
+        },
+        text=[
+            *_lines(plan, built, current, everything),
+            *condition_lines(rows, study.compare.baseline),
+            *(f"warning: {line}" for line in cautions),
+            *([] if plan.all_cached else [estimate.in_words()]),
+        ],
+    )
 
 
 def made(
@@ -128,7 +125,7 @@ def _entry(planned: Planned) -> dict[str, object]:
     }
 
 
-def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
+def _lines(plan: Plan, built: Built, current: bool, everything: bool) -> Iterator[str]:
     # What is missing has a line for each dataset below: a table each would hide the rest.
     shown = [
         planned
@@ -140,22 +137,22 @@ def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
             f"; and {len(planned.reasons) - 3} more" if len(planned.reasons) > 3 else ""
         )
         time = f"  ~{duration(planned.expected_seconds)}" if planned.expected_seconds is not None else ""
-        click.echo(f"{planned.status:8} {planned.stage.name}{f'  ({reasons})' if reasons else ''}{time}")
+        yield f"{planned.status:8} {planned.stage.name}{f'  ({reasons})' if reasons else ''}{time}"
     if not everything and len(shown) > _SHOWN:
         kinds = Counter(planned.stage.kind for planned in shown[_SHOWN:])
-        click.echo(
+        yield (
             f"... and {len(shown) - _SHOWN} more ({', '.join(f'{count} {kind}' for kind, count in kinds.items())}); --all lists them"
         )
     for line in stand_in_lines(built.stand_ins):
-        click.echo(f"note: {line}")
+        yield f"note: {line}"
     for task, languages in built.missing.items() if not built.absent else ():
-        click.echo(f"note: {task}: the source lacks {' '.join(languages)}")
+        yield f"note: {task}: the source lacks {' '.join(languages)}"
     for note in built.notes:
-        click.echo(f"note: {note}")
+        yield f"note: {note}"
     if built.absent:
         for line in missing_lines(built.absent, built.graph):
-            click.echo(line)
-        click.echo(f"missing: {len(built.absent)} tables and models; nothing runs until they are there")
+            yield line
+        yield f"missing: {len(built.absent)} tables and models; nothing runs until they are there"
     known = [
         planned.expected_seconds
         for planned in plan.stages
@@ -163,6 +160,6 @@ def _print(plan: Plan, built: Built, current: bool, everything: bool) -> None:
     ]
     counts = ", ".join(f"{count} {status}" for status, count in plan.summary().items())
     work = f"; about {duration(sum(known))} of work, from earlier runs" if known else ""
-    click.echo(f"{len(plan.stages)} stages: {counts}{work}")
+    yield f"{len(plan.stages)} stages: {counts}{work}"
     if plan.all_cached:
-        click.echo("results and report are up to date" if current else "results and report will be written again")
+        yield "results and report are up to date" if current else "results and report will be written again"

@@ -1,14 +1,15 @@
-"""`xtreme-dag report`: the results as a page."""
+"""`xtreme-dag report`: write the HTML report of a study."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
 
 EXAMPLE = """\b
 Examples:
@@ -20,14 +21,13 @@ Examples:
 @click.command(epilog=EXAMPLE)
 @click.option("--study", help="The study; all of them by default.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file (default: reports/STUDY.html in the home).")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Study and file as a list of objects.")
+@answers
 @home_option
-def command(study: str | None, output: Path | None, as_json: bool, home: Home) -> None:
+def command(study: str | None, output: Path | None, home: Home) -> Answer:
     """Write the results as one HTML file that opens offline.
 
     The question and the answer, differences with intervals, languages, transfer gap, cost, contracts, provenance.
     """
-    from xtreme_dag.core.errors import UserError
     from xtreme_dag.report.html import write_report
     from xtreme_dag.results.query import study_names
 
@@ -35,8 +35,6 @@ def command(study: str | None, output: Path | None, as_json: bool, home: Home) -
     if output is not None and len(names) != 1:
         raise UserError(f"one file for {len(names)} studies", where="-o", fix="name a --study: " + ", ".join(names))
     written = {name: write_report(home.root, name, output) for name in names}
-    if as_json:
-        click.echo(json.dumps([{"study": name, "file": str(path)} for name, path in written.items()]))
-        return
-    for path in written.values():
-        click.echo(path)
+    return Answer(
+        value=[{"study": name, "file": path} for name, path in written.items()], text=map(str, written.values())
+    )

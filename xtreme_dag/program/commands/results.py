@@ -1,8 +1,7 @@
-"""`xtreme-dag results`: look after the results database."""
+"""`xtreme-dag results`: rebuild, migrate or merge the results database."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import FOLDER, home_option
+from xtreme_dag.program.output import Answer, answers
 
 if TYPE_CHECKING:
     from xtreme_dag.results.facts import LandingReport
@@ -28,43 +28,31 @@ def command() -> None:
 
 
 @command.command(epilog="Example: xtreme-dag results rebuild")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per study.")
+@answers
 @home_option
-def rebuild(as_json: bool, home: Home) -> None:
+def rebuild(home: Home) -> Answer:
     """Make results.duckdb again from the landings and the store; the same rows as before."""
     from xtreme_dag.results import landing
 
-    _print(landing.rebuild(home.root), as_json)
+    return _answer(landing.rebuild(home.root))
 
 
 @command.command(epilog="Example: xtreme-dag results add /mnt/box2/.xtreme-dag --label box2")
-@click.argument("other", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("other", type=FOLDER)
 @click.option("--label", help="Put before the studies' names, as LABEL:NAME.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per study.")
+@answers
 @home_option
-def add(other: Path, label: str | None, as_json: bool, home: Home) -> None:
+def add(other: Path, label: str | None, home: Home) -> Answer:
     """Land the studies of the home OTHER here too; its artifacts stay where they are."""
     from xtreme_dag.results import landing
 
-    _print(landing.add(home.root, other, label=label), as_json)
+    return _answer(landing.add(home.root, other, label=label))
 
 
-def _print(reports: Sequence[LandingReport], as_json: bool) -> None:
-    if as_json:
-        rows = [
-            {
-                "study": r.study,
-                "changed": r.changed,
-                "evaluations": r.evaluations,
-                "scores": r.scores,
-                "stages": r.stages,
-            }
-            for r in reports
-        ]
-        click.echo(json.dumps(rows))
-        return
-    for r in reports:
-        state = "landed" if r.changed else "unchanged"
-        click.echo(f"{r.study}: {state}, {r.evaluations} evaluations, {r.scores} scores, {r.stages} stages")
-    if not reports:
-        click.echo("no study has landed yet")
+def _answer(reports: Sequence[LandingReport]) -> Answer:
+    lines = [
+        f"{r.study}: {'landed' if r.changed else 'unchanged'}, "
+        f"{r.evaluations} evaluations, {r.scores} scores, {r.stages} stages"
+        for r in reports
+    ]
+    return Answer(value=[vars(r) for r in reports], text=lines or ["no study has landed yet"])

@@ -1,9 +1,11 @@
-"""`xtreme-dag run`: does what `plan` says, through Prefect; with nothing to do it starts nothing."""
+"""`xtreme-dag run`: run a study: whatever is not cached.
+
+Stages run through Prefect, as `plan` says; with nothing to do no server and no flow is started.
+"""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,12 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.flows import ask_flows
 from xtreme_dag.program.commands.plan import made
-from xtreme_dag.program.commands.shared import duration, json_option, machine_options, opened, print_json, study_options
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.flow_process import ask_flows
+from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
+from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.report.figures import duration
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 
@@ -28,19 +31,11 @@ _FULL_BYTES = 65_536
 
 @click.command()
 @study_options
-@click.option(
-    "--force",
-    "force",
-    metavar="STAGE",
-    multiple=True,
-    help="Run it although it is cached: a name, a kind, or target[*].",
-)
+@force_option
 @machine_options
-@json_option
+@answers
 @home_option
-def command(
-    study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], as_json: bool, home: Home, **machine: Any
-) -> None:
+def command(study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], home: Home, **machine: Any) -> Answer:
     """Run whatever of STUDY is not cached, land the results and write the report.
 
     \b
@@ -49,12 +44,11 @@ def command(
     """
     settings = {"overrides": list(overrides), "force": list(force), **machine}
     outcome = run_study(home, study_file, settings)
-    if as_json:
-        print_json({name: value for name, value in outcome.items() if name != "failed"})
-    else:
-        _print(outcome)
-    if outcome["stages"].get("failed") or outcome["stages"].get("not run"):
-        sys.exit(1)
+    return Answer(
+        value={name: value for name, value in outcome.items() if name != "failed"},
+        text=_lines(outcome),
+        ok=not outcome["stages"].get("failed") and not outcome["stages"].get("not run"),
+    )
 
 
 def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -101,15 +95,15 @@ def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dic
     }
 
 
-def _print(outcome: dict[str, Any]) -> None:
-    counts = outcome["stages"]
-    if not any(counts[name] for name in ("succeeded", "failed", "not run")):
-        click.echo(f"nothing to do: all {counts['cached']} stages are cached ({duration(outcome['seconds'])})")
+def _lines(outcome: dict[str, Any]) -> list[str]:
+    counts, took = outcome["stages"], duration(outcome["seconds"])
+    if any(counts[name] for name in ("succeeded", "failed", "not run")):
+        first = f"stages: {', '.join(f'{count} {name}' for name, count in counts.items())} in {took}"
     else:
-        click.echo(
-            f"stages: {', '.join(f'{count} {name}' for name, count in counts.items())} in {duration(outcome['seconds'])}"
-        )
-    for name, reason in outcome["failed"].items():
-        click.echo(f"failed: {name}: {reason}")
-    click.echo(f"results: {outcome['results']}")
-    click.echo(f"report:  {outcome['report']}")
+        first = f"nothing to do: all {counts['cached']} stages are cached ({took})"
+    return [
+        first,
+        *(f"failed: {name}: {reason}" for name, reason in outcome["failed"].items()),
+        f"results: {outcome['results']}",
+        f"report:  {outcome['report']}",
+    ]

@@ -1,28 +1,29 @@
-"""`xtreme-dag score`: score a submission in the XTREME folder layout."""
+"""`xtreme-dag score`: score predictions in the XTREME folder layout."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from xtreme_dag.program.options import BENCHMARK, FOLDER
+from xtreme_dag.program.output import Answer, answers
+
 EXAMPLE = """\b
 Examples:
   xtreme-dag score --predictions submission --labels labels
   xtreme-dag score --predictions submission --labels labels --benchmark xtreme-r --json
 """
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command(epilog=EXAMPLE)
 @click.option("--predictions", required=True, type=FOLDER, help="Folder with <task>/test-<language>.tsv|json|jsonl.")
 @click.option("--labels", required=True, type=FOLDER, help="Folder of the same layout with the labels.")
-@click.option("--benchmark", type=click.Choice(["xtreme", "xtreme-r"]), default="xtreme", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: tasks, averages, warnings.")
-def command(predictions: Path, labels: Path, benchmark: str, as_json: bool) -> None:
+@click.option("--benchmark", type=BENCHMARK, default="xtreme", show_default=True)
+@answers
+def command(predictions: Path, labels: Path, benchmark: str) -> Answer:
     """Score predictions exactly as the official XTREME scorers do.
 
     Figures are 0-100. Averages that lack a language or a task are marked partial. What the official scorer would pass
@@ -31,16 +32,11 @@ def command(predictions: Path, labels: Path, benchmark: str, as_json: bool) -> N
     from xtreme_dag.submissions.folder import score_folder
 
     report = score_folder(predictions, labels, benchmark)
-    if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False, indent=1))
-        return
-    for warning in report["warnings"]:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(render(report))
+    return Answer(value=report, text=_lines(report), warnings=report["warnings"])
 
 
-def render(report: Mapping[str, Any]) -> str:
-    """The report as text: a line per task and language, then the averages, partial ones with a star."""
+def _lines(report: Mapping[str, Any]) -> list[str]:
+    """A line per task and language, then the averages, partial ones with a star."""
     lines = []
     averages, partial = report["averages"], report["averages"]["partial"]
     for task, languages in report["tasks"].items():
@@ -63,4 +59,4 @@ def render(report: Mapping[str, Any]) -> str:
     if partial:
         lines.append("* partial:")
         lines += [f"  {name} lacks {', '.join(missing)}" for name, missing in partial.items()]
-    return "\n".join(lines)
+    return lines

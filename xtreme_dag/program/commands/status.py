@@ -1,29 +1,32 @@
-"""`xtreme-dag status`: what the ledger says of a study's stages. Reads only."""
+"""`xtreme-dag status`: what became of a study's stages."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import FAILED, NOT_RUN, Ledger
-from xtreme_dag.program.commands.shared import duration, json_option, print_json
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.report.figures import duration
 
 
 @click.command()
 @click.argument("study", required=False)
-@json_option
+@answers
 @home_option
-def command(study: str | None, as_json: bool, home: Home) -> None:
+def command(study: str | None, home: Home) -> Answer:
     """What became of the stages of STUDY (a study's name) in its last run; without STUDY, of all studies.
 
     \b
     Example: xtreme-dag status demo
     """
-    latest: dict[tuple[str, str], dict[str, object]] = {}
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in Ledger(home.ledger).entries():
         if "stage" in entry:
             latest[entry["study"], entry["stage"]] = entry
@@ -34,21 +37,20 @@ def command(study: str | None, as_json: bool, home: Home) -> None:
             fix=nearest(study, studies) if studies else "xtreme-dag run STUDY",
         )
     chosen = [entry for (name, _stage), entry in latest.items() if study in (None, name)]
-    if as_json:
-        print_json(chosen)
-        return
-    for name in [study] if study else studies:
-        own = [entry for entry in chosen if entry["study"] == name]
-        counts = Counter(str(entry["outcome"]) for entry in own)
-        seconds = sum(float(str(entry.get("seconds", 0))) for entry in own)
-        last = max(str(entry["time"]) for entry in own)
-        click.echo(
-            f"{name}: {len(own)} stages: {', '.join(f'{c} {o}' for o, c in counts.items())}; {duration(seconds)} of work; last {last}"
-        )
-        for entry in own:
-            if entry["outcome"] in (FAILED, NOT_RUN):
-                click.echo(
-                    f"  {entry['outcome']}: {entry['stage']}{': ' + str(entry['error']) if entry.get('error') else ''}"
-                )
-    if not studies:
-        click.echo(f"nothing has run in {home.root}")
+    lines = [line for name in ([study] if study else studies) for line in _lines(name, chosen)]
+    return Answer(value=chosen, text=lines or [f"nothing has run in {home.root}"])
+
+
+def _lines(study: str, entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    own = [entry for entry in entries if entry["study"] == study]
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in Counter(entry["outcome"] for entry in own).items())
+    seconds = duration(sum(entry.get("seconds", 0) for entry in own))
+    last = max(entry["time"] for entry in own)
+    return [
+        f"{study}: {len(own)} stages: {counts}; {seconds} of work; last {last}",
+        *(
+            f"  {entry['outcome']}: {entry['stage']}{': ' + entry['error'] if entry.get('error') else ''}"
+            for entry in own
+            if entry["outcome"] in (FAILED, NOT_RUN)
+        ),
+    ]

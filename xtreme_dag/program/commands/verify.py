@@ -1,4 +1,4 @@
-"""`xtreme-dag verify`: re-hashes every artifact; damaged ones are set aside and their stages run again."""
+"""`xtreme-dag verify`: re-hash the store; set damaged artifacts aside."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import click
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import json_option, print_json
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
 
 
 @click.command()
-@json_option
+@answers
 @home_option
-def command(as_json: bool, home: Home) -> None:
+def command(home: Home) -> Answer:
     """Re-hash every artifact in the store; exit 1 if any was damaged.
+
+    Damaged artifacts are set aside, and their stages run again.
 
     \b
     Example: xtreme-dag verify
@@ -25,9 +27,7 @@ def command(as_json: bool, home: Home) -> None:
     damaged: list[dict[str, object]] = []
     checked: set[str] = set()
     records = list(store.records())
-    with click.progressbar(
-        records, label="verifying", file=sys.stderr, hidden=as_json or not sys.stderr.isatty()
-    ) as bar:
+    with click.progressbar(records, label="verifying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for record in bar:
             bad = store.damaged_files(record) if record.digest not in checked else []
             checked.add(record.digest)
@@ -41,11 +41,11 @@ def command(as_json: bool, home: Home) -> None:
                         "set_aside": str(place or ""),
                     }
                 )
-    if as_json:
-        print_json({"records": len(records), "artifacts": len(checked), "damaged": damaged})
-    else:
-        for entry in damaged:
-            click.echo(f"damaged: {entry['stage']}: {entry['files']}; set aside, it will run again")
-        click.echo(f"{len(records)} records, {len(checked)} artifacts, {len(damaged)} damaged")
-    if damaged:
-        sys.exit(1)
+    return Answer(
+        value={"records": len(records), "artifacts": len(checked), "damaged": damaged},
+        text=[
+            *(f"damaged: {entry['stage']}: {entry['files']}; set aside, it will run again" for entry in damaged),
+            f"{len(records)} records, {len(checked)} artifacts, {len(damaged)} damaged",
+        ],
+        ok=not damaged,
+    )

@@ -1,8 +1,7 @@
-"""`xtreme-dag verify-resume`: proves that a killed training stage ends with the bytes of an unbroken one."""
+"""`xtreme-dag verify-resume`: prove that a killed training stage ends with the same bytes."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from xtreme_dag.engine.graph import Output, Source, Stage
 from xtreme_dag.engine.plan import CACHED, Plan, Planner, matching
 from xtreme_dag.engine.pool import Request
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import json_option, opened, print_json, study_options
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import home_option, opened, study_options, threads_option
+from xtreme_dag.program.output import Answer, answers, say
 
 _TRAINING = "xtreme_dag.training.stages:"
 
@@ -26,8 +25,8 @@ _TRAINING = "xtreme_dag.training.stages:"
 @click.option("--kills", type=click.IntRange(min=1), default=1, show_default=True, help="How often it is killed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the steps at which it is killed.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ... or auto.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
-@json_option
+@threads_option
+@answers
 @home_option
 def command(
     study_file: Path,
@@ -37,9 +36,8 @@ def command(
     seed: int,
     device: str,
     threads: int,
-    as_json: bool,
     home: Home,
-) -> None:
+) -> Answer:
     """Run a training stage of STUDY once unbroken and once killed and resumed; exit 1 unless the bytes are equal.
 
     The store is only read: what the stage needs must be in it. Nothing is committed.
@@ -68,34 +66,20 @@ def command(
             scratch=Path(folder),
             options={**stage.options, "device": device, "threads": threads},
         )
-        say = (lambda _: None) if as_json else (lambda line: click.echo(line, err=True))
         verdict = verify_resume(request, Path(folder) / "runs", kills=kills, seed=seed, say=say)
     stored = store.read(planned.key) if planned.status == CACHED else None
     as_stored = (
         None if stored is None else dict(verdict.files) == {key: value[0] for key, value in stored.files.items()}
     )
-    if as_json:
-        print_json(
-            {
-                "stage": stage.name,
-                "steps": verdict.steps,
-                "killed_after": verdict.killed_after,
-                "resumed": verdict.resumed,
-                "equal": verdict.equal,
-                "differing": verdict.differing,
-                "equal_to_stored": as_stored,
-            }
-        )
-    else:
-        for line in verdict.resumed:
-            click.echo(line)
-        killed = ", ".join(map(str, verdict.killed_after))
-        outcome = "the same bytes" if verdict.equal else f"OTHER bytes in {', '.join(verdict.differing)}"
-        click.echo(f"{stage.name}: {verdict.steps} steps, killed after {killed}: {outcome}")
-        if as_stored is not None:
-            click.echo("the artifact in the store has " + ("the same bytes too" if as_stored else "other bytes"))
-    if not verdict.equal:
-        sys.exit(1)
+    outcome = "the same bytes" if verdict.equal else f"OTHER bytes in {', '.join(verdict.differing)}"
+    lines = [
+        *verdict.resumed,
+        f"{stage.name}: {verdict.steps} steps, killed after {', '.join(map(str, verdict.killed_after))}: {outcome}",
+    ]
+    if as_stored is not None:
+        lines.append("the artifact in the store has " + ("the same bytes too" if as_stored else "other bytes"))
+    value = {"stage": stage.name, **vars(verdict), "equal": verdict.equal, "equal_to_stored": as_stored}
+    return Answer(value=value, text=lines, ok=verdict.equal)
 
 
 def _path(source: Source | Output, stage: Stage, plan: Plan, store: Store) -> Path:

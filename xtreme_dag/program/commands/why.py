@@ -1,8 +1,10 @@
-"""`xtreme-dag why`: one stage in full: status, reasons, what it reads, which code it reaches."""
+"""`xtreme-dag why`: why a stage is cached, stale or failed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,19 +13,18 @@ from xtreme_dag.engine.graph import Output, Source
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.plan import Planner, matching
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import duration, json_option, opened, print_json, study_options
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import home_option, opened, study_options
+from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.report.figures import duration
 
 
 @click.command()
 @study_options
 @click.argument("stage", metavar="STAGE")
 @click.option("--code", "show_code", is_flag=True, help="List every function, class and constant in its fingerprint.")
-@json_option
+@answers
 @home_option
-def command(
-    study_file: Path, overrides: tuple[str, ...], stage: str, show_code: bool, as_json: bool, home: Home
-) -> None:
+def command(study_file: Path, overrides: tuple[str, ...], stage: str, show_code: bool, home: Home) -> Answer:
     """Why a STAGE of STUDY is as it is: its status, what changed, what it hangs on, who made its artifact.
 
     \b
@@ -33,13 +34,13 @@ def command(
     names = matching(built.graph, [stage])
     plan = Planner(home, study.study).plan(built.graph)
     store, keys = Store(home.store), Keys()
-    answers = []
+    found = []
     for planned in plan.stages:
         if planned.stage.name not in names:
             continue
         record = store.read(planned.key) if planned.key else None
         manifest = record.manifest if record else {}
-        answers.append(
+        found.append(
             {
                 "name": planned.stage.name,
                 "status": planned.status,
@@ -57,34 +58,27 @@ def command(
                     if name in manifest
                 },
                 "accepted": manifest.get("accepted"),
-                "code": {name: form for name, (form, *_) in keys.code(planned.stage.function)[1].items()},
+                "code": dict(keys.code(planned.stage.function)[1]),
             }
         )
-    if as_json:
-        print_json(answers)
-        return
-    for answer in answers:
-        _print(answer, show_code)
+    return Answer(value=found, text=[line for one in found for line in _lines(one, show_code)])
 
 
-def _print(answer: dict[str, object], show_code: bool) -> None:
-    click.echo(f"{answer['name']}: {answer['status']}")
-    reasons, code, made = answer["reasons"], answer["code"], answer["made"]
-    assert isinstance(reasons, list) and isinstance(code, dict) and isinstance(made, dict)
-    for reason in reasons:
-        click.echo(f"  because  {reason}")
+def _lines(found: Mapping[str, Any], show_code: bool) -> list[str]:
+    made, code = found["made"], found["code"]
+    lines = [f"{found['name']}: {found['status']}", *(f"  because  {reason}" for reason in found["reasons"])]
     for name in ("key", "digest", "function", "params", "inputs", "after", "not_in_key"):
-        if answer[name]:
-            click.echo(f"  {name:10} {answer[name]}")
+        if found[name]:
+            lines.append(f"  {name:10} {found[name]}")
     if made:
-        click.echo(
-            f"  made       {made['started']} on {made['host']} in {duration(made['seconds'])}, commit {made['git_commit'][:12] or 'unknown'}"
+        commit = made["git_commit"][:12] or "unknown"
+        lines.append(
+            f"  made       {made['started']} on {made['host']} in {duration(made['seconds'])}, commit {commit}"
         )
-    if answer["accepted"]:
-        click.echo(f"  accepted   {answer['accepted']}")
-    click.echo(f"  code       {len(code)} names of the project{'' if show_code else ' (--code lists them)'}")
-    for name in code if show_code else ():
-        click.echo(f"             {name} {code[name]}")
+    if found["accepted"]:
+        lines.append(f"  accepted   {found['accepted']}")
+    lines.append(f"  code       {len(code)} names of the project{'' if show_code else ' (--code lists them)'}")
+    return [*lines, *(f"             {name} {code[name]}" for name in (code if show_code else ()))]
 
 
 def _origin(source: Source | Output) -> str:

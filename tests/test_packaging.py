@@ -1,0 +1,75 @@
+"""What a wheel holds, and that what a contributor is told is so."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+import yaml
+
+import xtreme_dag
+
+
+@pytest.fixture(scope="module")
+def wheel(repository, tmp_path_factory):
+    source, out = tmp_path_factory.mktemp("source") / "xtreme-dag", tmp_path_factory.mktemp("wheel")
+    source.mkdir()
+    for name in ("xtreme_dag", "tasks", "flows", "studies", "data_contracts"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(repository / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", out, source], check=True, capture_output=True)
+    (path,) = out.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(repository, wheel):
+    names = set(wheel.namelist())
+    files = {
+        path.relative_to(repository).as_posix()
+        for package in ("xtreme_dag", "tasks", "flows", "studies", "data_contracts")
+        for path in (repository / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
+    }
+    assert not files - names
+    assert {path.rpartition(".")[2] for path in files} >= {"py", "typed", "yaml", "sql", "csv", "html", "css", "js"}
+
+
+def test_the_wheel_has_its_licence_and_version(wheel):
+    (licence,) = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
+    assert "Apache License" in wheel.read(licence).decode()
+    (metadata,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+    text = wheel.read(metadata).decode()
+    assert f"\nVersion: {xtreme_dag.__version__}\n" in text and "\nLicense-Expression: Apache-2.0\n" in text
+
+
+def test_hooks_are_local_and_run_what_make_check_runs(repository):
+    (repo,) = yaml.safe_load((repository / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = {hook["entry"].split(" --")[0].removeprefix(".venv/bin/") for hook in repo["hooks"]}
+    assert repo["repo"] == "local" and entries == {"ruff check", "ruff format", "mypy"}
+    makefile = (repository / "Makefile").read_text()
+    assert all(f"$(BIN)/{entry}" in makefile for entry in entries)
+
+
+def test_every_dependency_has_its_reason(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    told = (repository / "docs" / "dependencies.md").read_text().lower()
+    names = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}
+    assert not {name for name in names if name not in told}
+
+
+def test_the_command_in_contributing_works(repository, tmp_path):
+    code = re.search(r"```python\n(.+?)```", (repository / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    copy = tmp_path / "xtreme_dag"
+    shutil.copytree(repository / "xtreme_dag", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "program" / "commands" / "languages.py").write_text(code)
+    command = [sys.executable, "-m", "xtreme_dag"]
+    listed = subprocess.run([*command, "languages"], cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert re.search(r"^de +German$", listed.stdout, re.M)
+    helped = subprocess.run([*command, "--help"], cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert "List the languages of the catalogue." in helped.stdout

@@ -1,0 +1,95 @@
+"""How commands print: one answer as JSON or as text, progress, aligned tables."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a command found, in both forms; see `answers`.
+
+    Attributes:
+        value: for programs: JSON values.
+        text: for people: lines, made only if they are printed.
+        warnings: lines for stderr, not printed with `--json`: `value` should have them too.
+        ok: whether the program ends with exit code 0; else with 1.
+    """
+
+    value: Any
+    text: Iterable[str] = ()
+    warnings: Iterable[str] = ()
+    ok: bool = True
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--json`: `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def answers(command: Callable[..., Answer]) -> Callable[..., Any]:
+    """Adds `--json` to a command that returns an `Answer`, prints the form that was asked for, and exits 1 if not ok."""
+
+    @json_option
+    @functools.wraps(command)
+    def printing(*, as_json: bool, **values: Any) -> None:
+        answer = command(**values)
+        if as_json:
+            print_json(answer.value)
+        else:
+            for warning in answer.warnings:
+                click.echo(f"warning: {warning}", err=True)
+            for line in answer.text:
+                click.echo(line)
+        if not answer.ok:
+            sys.exit(1)
+
+    return printing
+
+
+def say(line: str) -> None:
+    """Prints how far a command is on stderr, unless it was called with `--json`."""
+    if not click.get_current_context().params.get("as_json"):
+        click.echo(line, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Prints one JSON document; what JSON has no form for (paths, times) as text."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> str:
+    """Aligned columns under their heads.
+
+    On a terminal long cells are folded to its width; elsewhere nothing is folded, shortened or coloured.
+
+    Args:
+        heads: heads of the columns.
+        rows: the cells.
+        right: places of the columns that are aligned to the right.
+    """
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    ruled = Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
+    grid = Table(box=ruled, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for place, head in enumerate(heads):
+        grid.add_column(
+            Text(head), justify="right" if place in right else "left", overflow="fold", no_wrap=not terminal
+        )
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    console = Console(force_terminal=terminal, width=None if terminal else 1_000_000, highlight=False)
+    with console.capture() as printed:
+        console.print(grid)
+    return "\n".join(line.rstrip() for line in printed.get().splitlines())
