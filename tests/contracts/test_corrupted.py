@@ -21,10 +21,9 @@ from tests.contracts.corruptions import (
     target,
 )
 from tests.data import release_files as release
-from xtreme_dag.catalogue.catalogue import load_catalogue
+from tests.data.read_tables import surveyed
 from xtreme_dag.catalogue.sources import open_source
-from xtreme_dag.program.survey.survey import survey
-from xtreme_dag.program.survey.table_check import Table
+from xtreme_dag.program.survey.survey import Table
 
 # Dataset -> (makes it in a folder, language and split of the table that is damaged).
 DATASETS = {
@@ -57,7 +56,7 @@ CASES = [
 
 
 def found(folder: Path, dataset: str) -> dict[tuple[str, str], Table]:
-    tables = survey(load_catalogue(), open_source("folder", {"path": str(folder)}), datasets=[dataset])
+    tables = surveyed(folder, dataset)
     return {(table.language, table.split): table for table in tables}
 
 

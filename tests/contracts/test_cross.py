@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data import release_files as release
-from tests.data.read_tables import prepared, read_table
+from tests.data.read_tables import prepared, read_table, surveyed
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.sources import open_source
-from xtreme_dag.contracts.check import check
+from xtreme_dag.contracts.across import across
 from xtreme_dag.contracts.cross import (
     Sketch,
     across_languages,
@@ -24,9 +24,8 @@ from xtreme_dag.contracts.cross import (
     unseen,
     unseen_in_translation,
 )
-from xtreme_dag.contracts.odcs import contract_path
+from xtreme_dag.contracts.odcs import contract_path, read_contract
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.program.survey.survey import survey
 
 
 def sketched(language, ids, *, texts=None, labels=None):
@@ -104,26 +103,25 @@ def test_every_format_can_be_sketched(dataset):
     assert len(found.ids) == len(found.texts) == len(found.contents) == len(found.labels) > 0
 
 
-def test_the_check_stage_takes_references_if_given(tmp_path):
+def test_the_stage_across_tables_names_the_damaged_one(tmp_path):
     release.xquad(tmp_path / "raw")
     content = json.loads((tmp_path / "raw/xquad/xquad.de.json").read_text())
     del content["data"][0]["paragraphs"][0]["qas"][0]
     (tmp_path / "raw/xquad/xquad.de.json").write_text(json.dumps(content))
-    tables = {code: prepared(tmp_path / "raw", tmp_path / code, "xquad", code, "test") for code in ("de", "en", "ru")}
-    outcomes = {}
-    for given_references in (False, True):
-        out = tmp_path / f"check-{given_references}"
-        out.mkdir()
-        inputs = {"table": tables["de"], "contract": contract_path("xquad")}
-        if given_references:
-            inputs |= {"reference/en": tables["en"], "reference/ru": tables["ru"]}
-        params = {"dataset": "xquad", "language": "de", "split": "test", "source": "folder", "limit": None}
-        check(params, inputs, StageContext(out=out, scratch=out))
-        outcomes[given_references] = json.loads((out / "outcome.json").read_text())
-    assert "ids_parallel" not in {rule["rule"] for rule in outcomes[False]["rules"]}
-    found = [rule for rule in outcomes[True]["rules"] if rule["rule"] == "ids_parallel"]
-    assert [(rule["against"], rule["first_ids"]) for rule in found] == [("en", ["q0-0-0"]), ("ru", ["q0-0-0"])]
-    assert outcomes[True]["ok"] is False
+    codes = ("de", "en", "ru")
+    tables = {code: prepared(tmp_path / "raw", tmp_path / code, "xquad", code, "test") for code in codes}
+    contract = read_contract(contract_path("xquad"))
+    rules = {name: getattr(contract, name) for name in ("parallel", "same_labels", "overlap")}
+    params = {
+        "tables": [["xquad", code, "test", "test"] for code in codes],
+        "datasets": {"xquad": {"format": "span_qa", **rules}},
+    }
+    context = StageContext(out=tmp_path, scratch=tmp_path)
+    across(params, {f"xquad/{code}/test": path for code, path in tables.items()}, context)
+    found = json.loads((tmp_path / "findings.json").read_text())
+    assert set(found) == {"xquad/de/test"}
+    (rule,) = found["xquad/de/test"]
+    assert (rule["rule"], rule["against"], rule["first_ids"]) == ("ids_parallel", "en", ["q0-0-0"])
 
 
 def test_a_leak_through_translation_is_an_error(tmp_path):
@@ -131,7 +129,7 @@ def test_a_leak_through_translation_is_an_error(tmp_path):
     release.xquad(tmp_path, ("ru", "en"))
     translated = json.dumps(release.squad_json("es", 12), ensure_ascii=False)
     release.write(tmp_path / "squad_es/train-v1.1-es_small.json", translated)
-    tables = survey(load_catalogue(), open_source("folder", {"path": str(tmp_path)}), datasets=["xquad", "squad_es"])
+    tables = surveyed(tmp_path, "xquad", "squad_es")
     found = {
         (t.language, t.split): {rule["rule"]: rule for rule in t.violations} for t in tables if t.dataset == "xquad"
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tests.data.read_tables import surveyed
 from xtreme_dag.catalogue.catalogue import FOLDER as CATALOGUE
 from xtreme_dag.catalogue.catalogue import load_catalogue, read_catalogue
 from xtreme_dag.catalogue.sources import open_source
@@ -11,7 +12,6 @@ from xtreme_dag.contracts.lint import lint
 from xtreme_dag.contracts.measures import MEASURES
 from xtreme_dag.contracts.odcs import read_contract
 from xtreme_dag.data.prepare.prepare import canonical
-from xtreme_dag.program.survey.survey import survey
 
 
 def test_the_how_to_adds_a_dataset_with_two_files(repository, tmp_path, monkeypatch):
@@ -41,7 +41,7 @@ def test_the_how_to_adds_a_dataset_with_two_files(repository, tmp_path, monkeypa
     assert table["label"].to_pylist() == ["contradiction", "entailment", "neutral"]
 
     monkeypatch.setattr("xtreme_dag.contracts.odcs.FOLDER", tmp_path / "contracts")
-    (found,) = survey(catalogue, source, datasets=["weather_nli"])
+    (found,) = surveyed(tmp_path / "data", "weather_nli", catalogue=catalogue)
     assert found.violations == []
     assert len(found.rules) == 5
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data import release_files as release
-from tests.data.read_tables import changed, checked, every, good, prepared, verdicts
+from tests.data.read_tables import changed, checked, every, facts_of, good, prepared, verdicts
 from xtreme_dag.catalogue.catalogue import load_catalogue
-from xtreme_dag.contracts.engine import evaluate
+from xtreme_dag.contracts.counts import count
+from xtreme_dag.contracts.engine import judge
 from xtreme_dag.contracts.measures import MEASURES, iob2_legal
 from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, Rule, contract_path, read_contract, read_document
 from xtreme_dag.core.errors import UserError
@@ -120,9 +121,9 @@ def test_an_error_inside_a_check_is_not_a_pass():
     found, _ = verdicts(broken, "xquad")
     assert not found["answers_at_offset"]["ok"]
     assert "KeyError" in found["answers_at_offset"]["error"]
-    frame = good("xnli").drop_columns(["label"]).to_pandas()
+    unlabelled = good("xnli").drop_columns(["label"])
     rule = Rule(name="r", expectation="expect_column_values_to_not_be_null", kwargs={"column": "label"})
-    (verdict,) = evaluate([rule], frame)
+    (verdict,) = judge(count(unlabelled, [rule], facts_of(unlabelled, "xnli")))
     assert not verdict.ok
     assert "label" in verdict.error
 
@@ -130,7 +131,7 @@ def test_an_error_inside_a_check_is_not_a_pass():
 def test_an_expectation_that_is_not_run_is_named():
     rule = Rule(name="r", expectation="expect_column_values_to_be_uniqe", kwargs={"column": "id"})
     with pytest.raises(UserError, match="did you mean 'expect_column_values_to_be_unique'"):
-        evaluate([rule], good("xnli").to_pandas())
+        count(good("xnli"), [rule], facts_of(good("xnli"), "xnli"))
 
 
 LEGAL = st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), max_size=8)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data import release_files as release
-from tests.data.read_tables import every, good, prepared, read_table, read_with_counts, verdicts
+from tests.data.read_tables import every, good, prepared, read_table, read_with_counts, surveyed, verdicts
 from xtreme_dag.catalogue.catalogue import TableRef, load_catalogue
 from xtreme_dag.catalogue.sources import open_source
 from xtreme_dag.core.errors import UserError
@@ -277,15 +277,13 @@ def test_trap_translations_have_five_columns(tmp_path):
 
 def test_trap_translations_in_another_order_or_missing_are_a_violation(tmp_path):
     """Translated files whose rows were lost or moved (issues 37, 89, 92): labels or ids differ from the other languages'."""
-    from xtreme_dag.program.survey.survey import survey
-
     release.xnli(tmp_path)
     path = tmp_path / "xnli/dev-fr.tsv"
     lines = path.read_text().splitlines(keepends=True)
     found = {}
     for name, changed in (("moved", [*lines[1:], lines[0]]), ("missing", lines[1:])):
         path.write_text("".join(changed))
-        tables = survey(load_catalogue(), open_source("folder", {"path": str(tmp_path)}), datasets=["xnli"])
+        tables = surveyed(tmp_path, "xnli")
         found[name] = {rule["rule"] for table in tables if (table.language, table.split) == ("fr", "dev")
                        for rule in table.violations}  # fmt: skip
     assert "labels_parallel" in found["moved"]

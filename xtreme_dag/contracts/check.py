@@ -6,23 +6,21 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.contracts.columns import Facts, Rows, batches, values_at
-from xtreme_dag.contracts.cross import across_languages, sketch
-from xtreme_dag.contracts.engine import MOSTLY, Verdict
+from xtreme_dag.contracts.counts import MOSTLY, Count, count
+from xtreme_dag.contracts.engine import Verdict, judge
 from xtreme_dag.contracts.odcs import Contract, Rule, read_contract
-from xtreme_dag.contracts.questions import verdicts_of_many
 from xtreme_dag.contracts.whole import Whole
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.engine.gates import write_verdict
-from xtreme_dag.tables.canonical import ROW_GROUP, StoredTable, write_tables
+from xtreme_dag.tables.canonical import StoredTable, row_groups, write_tables
 
 FIRST = 5  # ids named for each rule
-REFERENCE = "reference/"
 
 
 def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -33,21 +31,14 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
 
     Args:
         params: `dataset`, `language`, `split`, `source` (kind), `limit` (rows or null).
-        inputs: `table`: the prepared folder; `contract`: the ODCS file. Optional, `reference/<language>`: prepared
-            folders of other languages of the split, to which the rules across languages then hold this one; without
-            them a changed row in one language's file checks that language alone again.
+        inputs: `table`: the prepared folder; `contract`: the ODCS file.
         context: the stage's surroundings.
 
     Returns:
         Number of rules and of violations, for the manifest.
     """
     table = StoredTable(inputs["table"])
-    counts = json.loads((inputs["table"] / "counts.json").read_text())
-    contract = read_contract(inputs["contract"])
-    known = facts(params, counts, contract)
-    outcome, broken = judge(table, contract, known, params)
-    outcome["rules"] += _against_references(table, contract, known, inputs)
-    outcome["ok"] = all(entry["ok"] or entry["severity"] != "error" for entry in outcome["rules"])
+    outcome, broken = judged(table, counted(inputs["table"], read_contract(inputs["contract"]), params), params)
     (context.out / "outcome.json").write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
     write_verdict(context.out, "" if outcome["ok"] else _said(outcome["rules"]))
     if broken:
@@ -61,22 +52,6 @@ def _said(rules: Iterable[Mapping[str, Any]]) -> str:
         f"{rule['rule']} ({rule['count']}: {', '.join(rule['first_ids'][:3])})" for rule in rules if not rule["ok"]
     ]
     return f"contract violated: {'; '.join(broken)}"
-
-
-def _against_references(
-    table: StoredTable, contract: Contract, known: Facts, inputs: Mapping[str, Path]
-) -> list[dict[str, Any]]:
-    """What the rules across languages find between a table and those that were given with it."""
-    folders = {name.removeprefix(REFERENCE): path for name, path in inputs.items() if name.startswith(REFERENCE)}
-    if not folders:
-        return []
-    own = known.language
-    sketches = {code: sketch(StoredTable(path), known.kind, code) for code, path in sorted(folders.items())}
-    sketches[own] = sketch(table, known.kind, own)
-    found = across_languages(
-        sketches, parallel=contract.parallel, same_labels=contract.same_labels, references=sorted(folders)
-    )
-    return found.get(own, [])
 
 
 def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contract) -> Facts:
@@ -94,39 +69,34 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
     )
 
 
-Case: TypeAlias = tuple[Whole, Facts, Mapping[str, Any]]  # a table, what is known about it, its parameters
-Judgement: TypeAlias = tuple[dict[str, Any], dict[str, Rows]]
+def counted(folder: Path, contract: Contract, params: Mapping[str, Any]) -> list[Count]:
+    """What is counted in a prepared table for each rule of a contract.
+
+    Args:
+        folder: the artifact of `prepare`.
+        contract: the dataset's.
+        params: `language`, `split`, `limit`; see `check`.
+    """
+    known = facts(params, json.loads((folder / "counts.json").read_text()), contract)
+    return count(StoredTable(folder), tolerant(contract, known.language), known)
 
 
-def judge(table: Whole, contract: Contract, known: Facts, params: Mapping[str, Any]) -> Judgement:
-    """Holds a table against the rules of a contract.
+def judged(table: Whole, counts: Sequence[Count], params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Rows]]:
+    """The outcome of a table, given what was counted in it.
 
     Returns:
         The outcome; and rule -> the rows that violate it, of the rules that stop what depends on the table.
     """
-    return judge_many(contract, [(table, known, params)])[0]
-
-
-def judge_many(contract: Contract, cases: Sequence[Case]) -> list[Judgement]:
-    """The same for several tables under one contract, which takes less time if they are small."""
-    rules = [tolerant(contract, known.language) for _, known, _ in cases]
-    asked = [(table, of_table, known) for (table, known, _), of_table in zip(cases, rules, strict=True)]
-    return [
-        _judgement(table, of_table, found, params)
-        for (table, _, params), of_table, found in zip(cases, rules, verdicts_of_many(asked), strict=True)
-    ]
-
-
-def _judgement(table: Whole, rules: Sequence[Rule], found: Sequence[Verdict], params: Mapping[str, Any]) -> Judgement:
-    entries = [_entry(rule, verdict, table) for rule, verdict in zip(rules, found, strict=True)]
+    verdicts = judge(counts)
+    entries = [_entry(verdict, table) for verdict in verdicts]
     outcome = {
         "ok": all(entry["ok"] or entry["severity"] != "error" for entry in entries),
         **{name: params[name] for name in ("dataset", "language", "split")},
         "rows": len(table),
         "rules": entries,
     }
-    stopping = [v for rule, v in zip(rules, found, strict=True) if rule.severity == "error" and not v.ok]
-    return outcome, {verdict.rule: verdict.rows for verdict in stopping if len(verdict.rows)}
+    stopping = [one.count for one in verdicts if one.count.rule.severity == "error" and not one.ok]
+    return outcome, {one.rule.name: one.rows for one in stopping if len(one.rows)}
 
 
 def tolerant(contract: Contract, language: str) -> list[Rule]:
@@ -146,7 +116,10 @@ def quarantine(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
         table: what was judged.
         broken: rule -> offending rows, ascending; in the order of the contract.
     """
-    held: list[pa.Table] = []
+    return row_groups(_offending(table, broken)) if broken else iter(())
+
+
+def _offending(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
     start = 0
     for batch in batches(table):
         named: dict[int, list[str]] = {}
@@ -155,23 +128,16 @@ def quarantine(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:
             for row in (rows[low:high] - start).tolist():
                 named.setdefault(row, []).append(rule)
         start += len(batch)
-        if named:
-            order = sorted(named)
-            offending = batch.take(pa.array(order, pa.int64()))
-            names = pa.array([named[row] for row in order], pa.list_(pa.string()))
-            held.append(offending.append_column("rules", names))
-        whole = pa.concat_tables(held).combine_chunks() if held else None
-        if whole is not None and len(whole) >= ROW_GROUP:
-            yield whole.slice(0, ROW_GROUP)
-            held = [whole.slice(ROW_GROUP)]
-    if sum(map(len, held)):
-        yield pa.concat_tables(held).combine_chunks()
+        order = sorted(named)
+        names = pa.array([named[row] for row in order], pa.list_(pa.string()))
+        yield batch.take(pa.array(order, pa.int64())).append_column("rules", names)
 
 
-def _entry(rule: Rule, verdict: Verdict, table: Whole) -> dict[str, Any]:
+def _entry(verdict: Verdict, table: Whole) -> dict[str, Any]:
+    rule, rows = verdict.count.rule, verdict.count.rows
     entry: dict[str, Any] = {"rule": rule.name, "ok": verdict.ok, "severity": rule.severity}
-    entry["count"] = len(verdict.rows) or int(not verdict.ok)
-    entry["first_ids"] = values_at(table, "id", verdict.rows[:FIRST])
+    entry["count"] = len(rows) or int(not verdict.ok)
+    entry["first_ids"] = values_at(table, "id", rows[:FIRST])
     if verdict.error:
         entry["error"] = verdict.error
     return entry

@@ -106,33 +106,32 @@ def unseen_in_translation(test: Sketch, train: Sketch) -> dict[str, Any]:
 
 
 def across_languages(
-    sketches: Mapping[str, Sketch], *, parallel: bool, same_labels: bool, references: Sequence[str] = ()
+    sketches: Mapping[str, Sketch], *, parallel: bool, same_labels: bool
 ) -> dict[str, list[dict[str, Any]]]:
-    """The rules between the languages of one split.
+    """The rules between the languages of one split: texts with every other language, ids and labels with one.
+
+    That is the language with which most others agree.
 
     Args:
         sketches: language -> sketch.
         parallel: the dataset has the same ids in every language.
         same_labels: and the same labels.
-        references: the languages to compare with; by default, the language whose ids most others share for ids and
-            labels, and every other one for texts.
 
     Returns:
         Language -> its findings that are not fine.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    pivots = list(references) or [_pivot(sketches)]
+    pivot = _pivot(sketches)
     # Texts of one language alone are in no pair of languages: most tables are seen not to be another's at a glance.
     every, times = np.unique(np.concatenate([np.unique(one.texts) for one in sketches.values()]), return_counts=True)
     shared = every[times > 1]
     for code, one in sketches.items():
         suspect = len(one.texts) > 0 and np.isin(one.texts, shared).mean() > SAME
         results = [texts_differ(one, other) for name, other in sketches.items() if suspect and name != code]
-        for pivot in pivots:
-            if parallel and pivot != code and pivot in sketches:
-                results.append(parallel_ids(one, sketches[pivot]))
-                if same_labels:
-                    results.append(parallel_labels(one, sketches[pivot]))
+        if parallel and pivot != code:
+            results.append(parallel_ids(one, sketches[pivot]))
+            if same_labels:
+                results.append(parallel_labels(one, sketches[pivot]))
         if bad := [result for result in results if not result["ok"]]:
             found[code] = bad
     return found

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.contracts.engine import expectation, quiet
-from xtreme_dag.contracts.odcs import Rule
+from xtreme_dag.contracts.counts import Count
+from xtreme_dag.contracts.engine import frame, in_memory, quiet, suite
 
 
-def build_data_docs(folder: Path, checked: Iterable[tuple[str, list[Rule], Any]]) -> Path:
-    """Validates tables once more under Great Expectations and lets it write its site.
+def build_data_docs(folder: Path, checked: Iterable[tuple[str, Sequence[Count]]]) -> Path:
+    """Judges tables once more under Great Expectations and lets it write its site.
 
     Args:
         folder: where the site goes.
-        checked: (name, rules, data frame) of each table.
+        checked: (name, counts) of each table; what could not be counted is left out.
 
     Returns:
         The index page.
     """
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context = in_memory()
     site: Any = {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
@@ -35,13 +33,13 @@ def build_data_docs(folder: Path, checked: Iterable[tuple[str, list[Rule], Any]]
     context.add_data_docs_site(site_name="contracts", site_config=site)
     source = context.data_sources.add_pandas("tables")
     with quiet():
-        for name, rules, frame in checked:
+        for name, every in checked:
+            counts = [count for count in every if not count.error]
             batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-            suite = context.suites.add(
-                gx.ExpectationSuite(name=name, expectations=[expectation(rule) for rule in rules])
+            definition = context.validation_definitions.add(
+                gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite(name, counts)))
             )
-            definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
             checkpoint = gx.Checkpoint(name=name, validation_definitions=[definition])
-            context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
+            context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame(counts)})
         context.build_data_docs(site_names=["contracts"])
     return folder / "index.html"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,8 @@ KINDS = ("documentation", "additive", "breaking")  # ascending
 BUMPS = {"documentation": "patch", "additive": "minor", "breaking": "major"}
 
 # Keys of a contract whose change promises neither more nor less about the data.
-_TOLD = {
-    "description",
-    "tags",
-    "authoritativeDefinitions",
-    "domain",
-    "team",
-    "support",
-    "roles",
-    "status",
-    "slaProperties",
-}
+_TOLD = {"description", "tags", "authoritativeDefinitions", "domain", "team", "support", "roles", "status",
+         "slaProperties"}  # fmt: skip
 _TOLD_PROPERTIES = {"citation", "hub"}
 _WEIGHTS = {"warning": 0, "error": 1}
 
@@ -44,17 +35,17 @@ class Difference:
 
     Attributes:
         changes: in the order of the contract.
-        kind: the gravest kind, or "" where nothing changed.
         old: version before.
         new: version after.
+        kind: the gravest kind, or "" where nothing changed.
         asked: `major`, `minor`, `patch` or "".
         given: what the version number does: `major`, `minor`, `patch`, "" (nothing) or `back`.
     """
 
     changes: tuple[Change, ...]
-    kind: str
     old: str
     new: str
+    kind: str
     asked: str
     given: str
 
@@ -73,10 +64,10 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
     be there, is breaking, and so are other published counts, another licence, label set, format or revision.
     """
     changes = [
-        *_top(old, new),
-        *_properties(_custom(old), _custom(new)),
-        *_columns(_table(old).get("properties", []), _table(new).get("properties", [])),
-        *_rules(_table(old).get("quality", []), _table(new).get("quality", [])),
+        *_changed(_top(old), _top(new), _top_kind),
+        *_changed(_custom(old), _custom(new), _property_kind),
+        *_named("column", _table(old).get("properties", []), _table(new).get("properties", []), _column_kind),
+        *_named("rule", _table(old).get("quality", []), _table(new).get("quality", []), _rule_kind),
     ]
     kind = max((change.kind for change in changes), key=KINDS.index, default="")
     versions = str(old.get("version", "")), str(new.get("version", ""))
@@ -86,65 +77,51 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
     )  # fmt: skip
 
 
-def _top(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    changes = []
-    for key in [*old, *(key for key in new if key not in old)]:
-        if key in ("version", "schema", "customProperties") or old.get(key) == new.get(key):
-            continue
-        kind = "documentation" if key in _TOLD else "breaking"
-        changes.append(Change(kind=kind, what=_told(key, old.get(key), new.get(key))))
-    return changes
+Kind = Callable[[str, Any, Any], str]  # key, value before, value after -> kind of the change
 
 
-def _properties(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    changes = []
-    for key in [*old, *(key for key in new if key not in old)]:
-        if old.get(key) == new.get(key):
-            continue
-        if key in _TOLD_PROPERTIES:
-            kind = "documentation"
-        elif key == "publishedRows":
-            kind = _counts(old.get(key) or {}, new.get(key) or {})
-        else:
-            kind = "additive" if key not in old else "breaking"
-        changes.append(Change(kind=kind, what=_told(key, old.get(key), new.get(key))))
-    return changes
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any], kind: Kind, prefix: str = "") -> list[Change]:
+    """The keys whose value differs, in the order of the old mapping and then of the new one."""
+    both = [(key, old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
+    return [
+        Change(kind=kind(key, was, now), what=_told(prefix + key, was, now)) for key, was, now in both if was != now
+    ]
 
 
-def _counts(old: Mapping[str, Mapping[str, int]], new: Mapping[str, Mapping[str, int]]) -> str:
-    kept = all(new.get(split, {}).get(code) == count for split, counts in old.items() for code, count in counts.items())
-    return "additive" if kept else "breaking"
-
-
-def _columns(old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]) -> list[Change]:
-    before, after = ({column["name"]: column for column in columns} for columns in (old, new))
-    changes = [Change(kind="breaking", what=f"column {name} removed") for name in before if name not in after]
-    changes += [Change(kind="additive", what=f"column {name} added") for name in after if name not in before]
+def _named(noun: str, old: list[Mapping[str, Any]], new: list[Mapping[str, Any]], kind: Kind) -> list[Change]:
+    """The entries that went, that came, and what changed in each of the others, by key."""
+    before, after = ({entry["name"]: entry for entry in entries} for entries in (old, new))
+    changes = [Change(kind="breaking", what=f"{noun} {name} removed") for name in before if name not in after]
+    changes += [Change(kind="additive", what=f"{noun} {name} added") for name in after if name not in before]
     for name in (name for name in before if name in after):
-        for key in sorted({*before[name], *after[name]}):
-            was, now = before[name].get(key), after[name].get(key)
-            if was == now:
-                continue
-            if key in ("description", "tags"):
-                kind = "documentation"
-            elif key in ("required", "unique") and now:
-                kind = "additive"
-            else:
-                kind = "breaking"
-            changes.append(Change(kind=kind, what=_told(f"column {name}.{key}", was, now)))
+        keys = sorted({*before[name], *after[name]})
+        was, now = ({key: entry.get(key) for key in keys} for entry in (before[name], after[name]))
+        changes += _changed(was, now, kind, f"{noun} {name}.")
     return changes
 
 
-def _rules(old: list[Mapping[str, Any]], new: list[Mapping[str, Any]]) -> list[Change]:
-    before, after = ({rule["name"]: rule for rule in rules} for rules in (old, new))
-    changes = [Change(kind="breaking", what=f"rule {name} removed") for name in before if name not in after]
-    changes += [Change(kind="additive", what=f"rule {name} added") for name in after if name not in before]
-    for name in (name for name in before if name in after):
-        for key in sorted({*before[name], *after[name]}):
-            was, now = before[name].get(key), after[name].get(key)
-            if was != now:
-                changes.append(Change(kind=_rule_kind(key, was, now), what=_told(f"rule {name}.{key}", was, now)))
-    return changes
+def _top(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key not in ("version", "schema", "customProperties")}
+
+
+def _top_kind(key: str, was: Any, now: Any) -> str:
+    return "documentation" if key in _TOLD else "breaking"
+
+
+def _property_kind(key: str, was: Any, now: Any) -> str:
+    if key in _TOLD_PROPERTIES:
+        return "documentation"
+    if key == "publishedRows":
+        counts = [(split, code, count) for split, by in (was or {}).items() for code, count in by.items()]
+        kept = all((now or {}).get(split, {}).get(code) == count for split, code, count in counts)
+        return "additive" if kept else "breaking"
+    return "additive" if was is None else "breaking"
+
+
+def _column_kind(key: str, was: Any, now: Any) -> str:
+    if key in ("description", "tags"):
+        return "documentation"
+    return "additive" if key in ("required", "unique") and now else "breaking"
 
 
 def _rule_kind(key: str, was: Any, now: Any) -> str:
@@ -161,12 +138,8 @@ def _rule_kind(key: str, was: Any, now: Any) -> str:
 
 def _tolerated(now: Any, was: Any) -> bool:
     """Whether a rule gives no language more room than before."""
-    before = _tolerance(was)
-    return all(share <= before.get(code, 0) for code, share in _tolerance(now).items())
-
-
-def _tolerance(properties: Any) -> Mapping[str, float]:
-    return next((entry["value"] for entry in properties or () if entry["property"] == "tolerance"), {})
+    after, before = (_custom({"customProperties": one or ()}).get("tolerance", {}) for one in (now, was))
+    return all(share <= before.get(code, 0) for code, share in after.items())
 
 
 def _tighter(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset
-from xtreme_dag.contracts.engine import EXPECTATIONS
+from xtreme_dag.contracts.counts import check_rule
 from xtreme_dag.contracts.measures import MEASURES
 from xtreme_dag.contracts.odcs import SUFFIX, read_contract, read_document
 from xtreme_dag.core.errors import UserError, nearest
@@ -43,10 +43,10 @@ def lint(path: Path, catalogue: Catalogue) -> list[str]:
     names = [rule.name for rule in contract.rules]
     wrong += [f"rule {name!r} is there twice" for name in sorted({name for name in names if names.count(name) > 1})]
     for rule in contract.rules:
-        if rule.expectation not in EXPECTATIONS:
-            wrong.append(
-                f"rule {rule.name}: no expectation {rule.expectation!r}; {nearest(rule.expectation, EXPECTATIONS)}"
-            )
+        try:
+            check_rule(rule)
+        except UserError as error:
+            wrong.append(f"{error.where}: {error.what}; {error.fix}")
         measured = str(rule.kwargs.get("column", "")).removeprefix("measure.")
         if measured != rule.kwargs.get("column", "") and measured not in MEASURES:
             wrong.append(f"rule {rule.name}: no measure {measured!r}; {nearest(measured, MEASURES)}")

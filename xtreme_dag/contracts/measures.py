@@ -6,7 +6,7 @@ language) is true for every row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,81 +24,7 @@ from xtreme_dag.contracts.whole import (
     script_fits,
 )
 
-MEASURES = (
-    "texts_given",
-    "labels_given",
-    "labels_vary",
-    "rows_as_published",
-    "script_fits",
-    "choices_given",
-    "choices_differ",
-    "tag_for_each_word",
-    "words_clean",
-    "words_given",
-    "iob2_legal",
-    "answers_given",
-    "answers_at_offset",
-    "english_unsorted",
-    "gold_in_pool",
-    "gold_given",
-    "distractors_present",
-    "sentence_in_context",
-)
 SEEN = r"[^\s\p{Z}]"  # a character that is no white space, of Unicode either
-
-
-def measure(name: str, table: Whole, facts: Facts) -> Test:
-    """What judges the rows of a table, any number of them at a time.
-
-    Args:
-        name: of the measure.
-        table: the whole canonical table, at which some measures must look first.
-        facts: about the table.
-
-    Returns:
-        Rows of the table -> a boolean for each.
-
-    Raises:
-        KeyError: no such measure, or a column is missing.
-    """
-    match name:
-        case "texts_given":
-            return texts_given
-        case "labels_given":
-            return lambda rows: labels_given(rows, facts)
-        case "labels_vary":
-            return labels_vary(table, facts)
-        case "rows_as_published":
-            return rows_as_published(facts)
-        case "script_fits":
-            return script_fits(table, facts)
-        case "choices_given":
-            return choices_given
-        case "choices_differ":
-            return choices_differ
-        case "tag_for_each_word":
-            return lambda rows: tag_for_each_word(rows, facts)
-        case "words_clean":
-            return words_clean
-        case "words_given":
-            return words_given
-        case "iob2_legal":
-            return iob2_legal
-        case "answers_given":
-            return lambda rows: answers_given(rows, facts)
-        case "answers_at_offset":
-            return answers_at_offset
-        case "english_unsorted":
-            return english_unsorted(table)
-        case "gold_in_pool":
-            return gold_in_pool(table)
-        case "gold_given":
-            return gold_given(table, facts)
-        case "distractors_present":
-            return distractors_present(table)
-        case "sentence_in_context":
-            return sentence_in_context
-    raise KeyError(name)
 
 
 def texts_given(table: pa.Table) -> pa.Array:
@@ -203,3 +129,26 @@ def _all(good: Sequence[pa.Array], table: pa.Table) -> pa.Array:
     for one in good:
         result = pc.and_(result, one)
     return result
+
+
+# Name -> what makes, of a whole table and the facts about it, what judges rows of it.
+MEASURES: Mapping[str, Callable[[Whole, Facts], Test]] = {
+    "texts_given": lambda _table, _facts: texts_given,
+    "labels_given": lambda _table, facts: lambda rows: labels_given(rows, facts),
+    "labels_vary": labels_vary,
+    "rows_as_published": lambda _table, facts: rows_as_published(facts),
+    "script_fits": script_fits,
+    "choices_given": lambda _table, _facts: choices_given,
+    "choices_differ": lambda _table, _facts: choices_differ,
+    "tag_for_each_word": lambda _table, facts: lambda rows: tag_for_each_word(rows, facts),
+    "words_clean": lambda _table, _facts: words_clean,
+    "words_given": lambda _table, _facts: words_given,
+    "iob2_legal": lambda _table, _facts: iob2_legal,
+    "answers_given": lambda _table, facts: lambda rows: answers_given(rows, facts),
+    "answers_at_offset": lambda _table, _facts: answers_at_offset,
+    "english_unsorted": lambda table, _facts: english_unsorted(table),
+    "gold_in_pool": lambda table, _facts: gold_in_pool(table),
+    "gold_given": gold_given,
+    "distractors_present": lambda table, _facts: distractors_present(table),
+    "sentence_in_context": lambda _table, _facts: sentence_in_context,
+}

@@ -24,7 +24,7 @@ class Rule:
     Attributes:
         name: its name in the contract.
         expectation: snake-case name of a Great Expectations expectation.
-        kwargs: its arguments. A column `measure.NAME` is computed by `measures.measure`.
+        kwargs: its arguments. A column `measure.NAME` is computed by that measure of `measures.MEASURES`.
         severity: `error` stops what depends on the table; `warning` is only reported.
         dimension: of data quality, in ODCS's words.
         description: for the outcome page.

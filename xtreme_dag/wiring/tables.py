@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xtreme_dag
-from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split, TableRef
+from xtreme_dag.catalogue.sources import Located, open_source
 from xtreme_dag.catalogue.sources import Source as DataSource
-from xtreme_dag.catalogue.sources import open_source
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.file import Study
@@ -47,6 +47,49 @@ def open_data(study: Study) -> DataSource:
             fix = "name it with --set data.folder=PATH; `xtreme-dag plan` lists what is missing and how to get it"
             raise UserError(error.what, where="data.folder", fix=fix) from None
     return open_source("hub", dict(data.hub or {}))
+
+
+def prepare_stage(dataset: Dataset, language: str, split: Split, located: Located, *, limit: int | None) -> Stage:
+    """The stage that makes a canonical table of raw files.
+
+    Args:
+        dataset: the catalogue's entry.
+        language: ISO code.
+        split: the catalogue's entry.
+        located: where its source has it.
+        limit: rows of a sample; None for all.
+    """
+    facts = {"dataset": dataset.name, "language": language, "split": split.name}
+    content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
+    return Stage(
+        of=PREPARE,
+        name=f"prepare[{dataset.name} | {language} | {split.name}]",
+        function="xtreme_dag.data.prepare.prepare:prepare",
+        params={**located.params, **facts, **content},
+        inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
+        options=located.options,
+        labels={**facts, "use": split.use},
+    )
+
+
+def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
+    """The stage that holds a prepared table against its contract.
+
+    Args:
+        prepare: of `prepare_stage`.
+        contract: the ODCS file.
+        source: kind of the source of its raw files.
+    """
+    facts = {name: prepare.params[name] for name in ("dataset", "language", "split")}
+    return Stage(
+        of=CHECK,
+        name=f"check[{' | '.join(facts.values())}]",
+        function="xtreme_dag.contracts.check:check",
+        params={**facts, "source": source, "limit": prepare.params["limit"]},
+        inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
+        gates=prepare.name,
+        labels=facts,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,32 +168,10 @@ class Tables:
         if located.stand_in:
             self.stand_ins[label] = located.stand_in
         limit = self._study.data.limit.of(dataset.name, declared.use, split)
-        facts = {"dataset": dataset.name, "language": language, "split": split}
-        content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
-        prepare = self._graph.add(
-            Stage(
-                of=PREPARE,
-                name=f"prepare[{label}]",
-                function="xtreme_dag.data.prepare.prepare:prepare",
-                params={**located.params, **facts, **content},
-                inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
-                options=located.options,
-                labels={**facts, "use": declared.use},
-            )
-        )
+        prepare = self._graph.add(prepare_stage(dataset, language, declared, located, limit=limit))
         contract = _CONTRACTS / f"{dataset.name}.odcs.yaml"
         if self._study.data.contracts and contract.is_file():
-            self._graph.add(
-                Stage(
-                    of=CHECK,
-                    name=f"check[{label}]",
-                    function="xtreme_dag.contracts.check:check",
-                    params={**facts, "source": self.source.kind, "limit": limit},
-                    inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
-                    gates=prepare.name,
-                    labels=facts,
-                )
-            )
+            self._graph.add(check_stage(prepare, contract, source=self.source.kind))
         return prepare
 
     def canonical(self, ref: TableRef, language: str) -> Raw:

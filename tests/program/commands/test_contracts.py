@@ -19,6 +19,12 @@ def call(*arguments: str):
     return CliRunner().invoke(command, [str(one) for one in arguments])
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """A home of its own: nothing is cached."""
+    monkeypatch.setenv("XTREME_DAG_HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 def weakened(tmp_path):
     """The contract of XNLI with its first rule turned into a warning."""

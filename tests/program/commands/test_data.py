@@ -16,6 +16,12 @@ def call(*arguments: str):
     return CliRunner().invoke(command, [str(one) for one in arguments], catch_exceptions=True)
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """A home of its own: nothing is cached."""
+    monkeypatch.setenv("XTREME_DAG_HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 def folder(tmp_path):
     release.xnli(tmp_path, ("de", "en"), train=False)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.sources import HELP, listening, opened, pinned_only, revision_option
+from xtreme_dag.program.options import home_option
 
 if TYPE_CHECKING:
     from xtreme_dag.contracts.diff import Difference
+    from xtreme_dag.program.survey.survey import Table
 
 EXAMPLE = """\b
 Examples:
@@ -99,14 +102,16 @@ def diff(old: Path | None, new: Path | None, base: str | None, study: Path | Non
     ask: major for breaking, minor for additive, patch for documentation.
     """
     from xtreme_dag.contracts.diff import compare
+    from xtreme_dag.contracts.odcs import SUFFIX
     from xtreme_dag.core.errors import UserError
 
     if (base is None) == (old is None or new is None):
         raise UserError("two files or folders, or --base", where="contracts diff", fix="see --help")
-    pairs = _of_commit(str(base)) if base is not None else _of_paths(Path(str(old)), Path(str(new)))
+    before, after = _of_commit(str(base)) if base is not None else _of_paths(Path(str(old)), Path(str(new)))
     found = []
-    for name, before, after in pairs:
-        difference = compare(before, after) if before and after else _whole(before, after)
+    for file in sorted({*before, *after}):
+        was, now, name = before.get(file), after.get(file), file.removesuffix(SUFFIX)
+        difference = compare(was, now) if was and now else _whole(was, now)
         if difference.changes:
             found.append((name, difference, _touched(study, name) if study else None))
     if as_json:
@@ -127,9 +132,10 @@ def diff(old: Path | None, new: Path | None, base: str | None, study: Path | Non
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
 @click.option("--data-docs", type=click.Path(file_okay=False, path_type=Path), help="Great Expectations' site as well, in this folder (its pages load styles from other hosts); needs --source.")  # fmt: skip
 @click.option("-o", "--output", default="contracts.html", show_default=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the page goes.")  # fmt: skip
+@home_option
 def docs(
     source: str | None, revisions: tuple[str, ...], outcomes: Path | None, names: tuple[str, ...],
-    data_docs: Path | None, output: Path,
+    data_docs: Path | None, output: Path, home: Home,
 ) -> None:  # fmt: skip
     """Write one offline HTML page of the contracts and, if asked, their outcomes."""
     from xtreme_dag.catalogue.catalogue import load_catalogue
@@ -137,18 +143,21 @@ def docs(
     from xtreme_dag.contracts.page import page
     from xtreme_dag.core.errors import UserError
     from xtreme_dag.program.commands.data_text import as_json_table
-    from xtreme_dag.program.survey.survey import frames, survey
+    from xtreme_dag.program.survey.survey import Survey, workers
 
     if data_docs is not None and source is None:
         raise UserError("--data-docs needs --source", where="contracts docs")
     catalogue = load_catalogue()
     wanted = [catalogue.dataset(name).name for name in names or catalogue.datasets]
+    checked: list[Table] = []
     tables: list[dict[str, Any]] = []
-    there = opened(source, revisions) if source is not None else None
-    if there is not None:
+    if source is not None:
+        there = opened(source, revisions)
         wanted = pinned_only(catalogue, there, names)
-        with listening() as listen:
-            tables = [as_json_table(table) for table in survey(catalogue, there, datasets=wanted, listen=listen)]
+        survey = Survey.of(catalogue, there, datasets=wanted)
+        with listening() as listen, workers(home, len(survey.wanted)) as executor:
+            checked = survey.run(executor, listen)
+        tables = [as_json_table(table) for table in checked]
     elif outcomes is not None:
         tables = [table for table in _outcomes(outcomes) if table["dataset"] in wanted]
     contracts = [(read_contract(contract_path(name)), read_document(contract_path(name))) for name in wanted]
@@ -161,10 +170,17 @@ def docs(
             f"cannot be written: {error.strerror}", where=str(output), fix="-o says where it goes"
         ) from None
     click.echo(str(output))
-    if data_docs is not None and there is not None:
+    if data_docs is not None:
+        from xtreme_dag.contracts.check import counted
         from xtreme_dag.contracts.datadocs import build_data_docs
 
-        click.echo(str(build_data_docs(data_docs, frames(catalogue, there, wanted))))
+        by_dataset = {contract.dataset: contract for contract, _ in contracts}
+        counts = (
+            (f"{one.dataset}_{one.split}_{one.language}", counted(one.folder, by_dataset[one.dataset], vars(one)))
+            for one in checked
+            if one.folder is not None
+        )
+        click.echo(str(build_data_docs(data_docs, counts)))
 
 
 def _outcomes(path: Path) -> list[dict[str, Any]]:
@@ -180,38 +196,34 @@ def _outcomes(path: Path) -> list[dict[str, Any]]:
     return tables
 
 
-def _of_paths(old: Path, new: Path) -> Iterator[tuple[str, Any, Any]]:
-    """(dataset, document before, document after) of two files or folders; None where one is missing.
+Documents = dict[str, Any]  # file name -> document
 
-    A file and a folder: the file and its namesake there.
-    """
-    from xtreme_dag.contracts.odcs import SUFFIX, read_document
+
+def _of_paths(old: Path, new: Path) -> tuple[Documents, Documents]:
+    """The contracts of two files or folders; of a file and a folder, the file and its namesake there."""
+    from xtreme_dag.contracts.odcs import read_document
 
     if old.is_file() and new.is_file():
-        yield new.name.removesuffix(SUFFIX), read_document(old), read_document(new)
-        return
-    before, after = (_contracts_of(one, other) for one, other in ((old, new), (new, old)))
-    for name in sorted({*before, *after}):
-        was, now = (read_document(paths[name]) if name in paths else None for paths in (before, after))
-        yield name.removesuffix(SUFFIX), was, now
+        return {new.name: read_document(old)}, {new.name: read_document(new)}
+    return _contracts_of(old, new), _contracts_of(new, old)
 
 
-def _contracts_of(path: Path, other: Path) -> dict[str, Path]:
-    """Name -> contract: of a folder those in it, or the one that a file on the other side is to be compared with."""
-    from xtreme_dag.contracts.odcs import SUFFIX
+def _contracts_of(path: Path, other: Path) -> Documents:
+    """The contracts in a folder, or the one that a file on the other side is to be compared with."""
+    from xtreme_dag.contracts.odcs import SUFFIX, read_document
     from xtreme_dag.core.errors import UserError
 
     if path.is_file():
-        return {path.name: path}
-    found = {one.name: one for one in path.glob(f"*{SUFFIX}") if other.is_dir() or one.name == other.name}
+        return {path.name: read_document(path)}
+    found = [one for one in path.glob(f"*{SUFFIX}") if other.is_dir() or one.name == other.name]
     if not found:
         what = f"no contract {other.name}" if other.is_file() else f"no contracts (*{SUFFIX})"
         raise UserError(f"{what} in it", where=str(path), fix="name a contract, or the folder that holds contracts")
-    return found
+    return {one.name: read_document(one) for one in found}
 
 
-def _of_commit(commit: str) -> Iterator[tuple[str, Any, Any]]:
-    """The same for the contracts of a git commit and those that are here."""
+def _of_commit(commit: str) -> tuple[Documents, Documents]:
+    """The contracts of a git commit and those that are here."""
     import subprocess
 
     from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, read_document
@@ -224,12 +236,9 @@ def _of_commit(commit: str) -> Iterator[tuple[str, Any, Any]]:
             raise UserError(done.stderr.strip().splitlines()[-1], where=f"git {arguments[0]}", fix="is it a commit?")
         return done.stdout
 
-    listed = git("ls-tree", "--name-only", commit, "./").split()
-    before = {Path(name).name for name in listed if name.endswith(SUFFIX)}
-    after = {path.name for path in FOLDER.glob(f"*{SUFFIX}")}
-    for name in sorted(before | after):
-        old = read_yaml(git("show", f"{commit}:./{name}")) if name in before else None
-        yield name.removesuffix(SUFFIX), old, read_document(FOLDER / name) if name in after else None
+    names = [name for name in git("ls-tree", "--name-only", commit, "./").split() if name.endswith(SUFFIX)]
+    before = {name: read_yaml(git("show", f"{commit}:./{name}")) for name in names}
+    return before, {path.name: read_document(path) for path in FOLDER.glob(f"*{SUFFIX}")}
 
 
 def _whole(before: Any, after: Any) -> Difference:
@@ -260,16 +269,9 @@ def _touched(study: Path, dataset: str) -> dict[str, list[str]]:
 
 
 def _as_json(name: str, difference: Difference, touched: dict[str, list[str]] | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "dataset": name,
-        "old": difference.old,
-        "new": difference.new,
-        "kind": difference.kind,
-        "asked": difference.asked,
-        "given": difference.given,
-        "enough": difference.enough,
-        "changes": [{"kind": change.kind, "what": change.what} for change in difference.changes],
-    }
+    told = asdict(difference)
+    changes = told.pop("changes")
+    entry = {"dataset": name, **told, "enough": difference.enough, "changes": changes}
     return entry if touched is None else entry | {"stages": touched}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.data_text import (
     as_json_table,
     listed,
@@ -18,6 +19,7 @@ from xtreme_dag.program.commands.data_text import (
     print_shown,
 )
 from xtreme_dag.program.commands.sources import listening, opened, pinned_only, source_options
+from xtreme_dag.program.options import home_option
 
 if TYPE_CHECKING:
     from xtreme_dag.catalogue.catalogue import Dataset
@@ -77,22 +79,15 @@ def show(
     from xtreme_dag.catalogue.catalogue import load_catalogue
     from xtreme_dag.data.prepare.prepare import canonical
     from xtreme_dag.tables.encode.lengths import length_percentiles, texts_of
+    from xtreme_dag.wiring.tables import prepare_stage
 
     entry, there = load_catalogue().dataset(dataset), opened(source, revisions)
     split = name or next(
         (one for one in entry.splits if language in there.languages(entry, one)), next(iter(entry.splits))
     )
     located = there.locate(entry, language, split)
-    params = {
-        **located.params,
-        "dataset": dataset,
-        "language": language,
-        "split": split,
-        "format": entry.format,
-        "labels": list(entry.labels),
-        "limit": limit,
-    }
-    table, counts = canonical(params, located.files, located.options)
+    prepare = prepare_stage(entry, language, entry.split(split), located, limit=limit)
+    table, counts = canonical(prepare.params, located.files, located.options)
     report = {
         "dataset": dataset,
         "language": language,
@@ -116,21 +111,25 @@ def show(
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
 @click.option("--language", "codes", multiple=True, help="Only this language; may be given more than once.")
 @json_option
+@home_option
 def check(
-    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], as_json: bool
+    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], as_json: bool, home: Home
 ) -> None:
     """Hold everything that a source has against its contracts, and tables against one another.
 
+    What did not change since the last check, or was prepared for a study, is not done again.
     Exit code 1 if a rule is violated or a file cannot be read; a warning does not count.
     """
     from xtreme_dag.catalogue.catalogue import load_catalogue
-    from xtreme_dag.program.survey.survey import survey
+    from xtreme_dag.program.survey.survey import Survey, workers
 
     catalogue, there = load_catalogue(), opened(source, revisions)
     wanted = pinned_only(catalogue, there, names)
     _known(codes, there, [catalogue.dataset(name) for name in wanted])
     with listening(quiet=as_json) as listen:
-        tables = survey(catalogue, there, datasets=wanted, languages=codes, listen=listen)
+        survey = Survey.of(catalogue, there, datasets=wanted, languages=codes)
+        with workers(home, len(survey.wanted)) as executor:
+            tables = survey.run(executor, listen)
     violated = [table for table in tables if table.violations]
     if as_json:
         print_json({"source": source, "ok": not violated, "tables": [as_json_table(table) for table in tables]})

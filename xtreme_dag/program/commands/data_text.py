@@ -14,7 +14,10 @@ from xtreme_dag.program.commands.sources import PIN
 if TYPE_CHECKING:
     from xtreme_dag.catalogue.catalogue import Dataset
     from xtreme_dag.catalogue.sources import Located, Source
-    from xtreme_dag.program.survey.table_check import Table
+    from xtreme_dag.program.survey.survey import Table
+
+# What `data check --json` prints of the counts of a table, besides rows and examples read.
+_COUNTS = ("format", "whole", "labelled", "script", "tokens", "sides", "parts", "repeated_ids")
 
 
 def listed(dataset: Dataset, source: Source) -> dict[str, Any]:
@@ -90,7 +93,7 @@ def as_json_table(table: Table) -> dict[str, Any]:
         "stand_in": table.stand_in,
         "notes": table.notes,
         "files": table.files,
-        "counts": {key: value for key, value in table.counts.items() if key not in ("labels", "rows", "read")},
+        "counts": {key: table.counts[key] for key in _COUNTS if key in table.counts},
         "rules": table.rules,
     }
 

@@ -1,136 +1,231 @@
-"""All contracts over all that a source has, without a study: what `data check` and `data ls` show."""
+"""All contracts over all that a source has, without a study: what `data check` and `contracts docs` show.
+
+Each table goes through the `prepare` and `check` stages of a study, in the engine's workers and with the home's store as
+cache; what the rules across tables find is the artifact of one more stage for each group of datasets.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split
 from xtreme_dag.catalogue.sources import Located, Source
-from xtreme_dag.contracts.check import facts, tolerant
-from xtreme_dag.contracts.cross import Sketch, across_languages, unseen, unseen_in_translation
-from xtreme_dag.contracts.odcs import Contract, Rule, contract_path, read_contract
-from xtreme_dag.contracts.questions import whole_frame
+from xtreme_dag.contracts.odcs import Contract, contract_path, read_contract
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.data.prepare.prepare import canonical
-from xtreme_dag.program.survey.abreast import abreast
-from xtreme_dag.program.survey.table_check import Table, check_tables, prepare_params, read_tables
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.graph import Output, Stage
+from xtreme_dag.engine.pool import WorkerPool
+from xtreme_dag.wiring.kinds import CHECK
+from xtreme_dag.wiring.tables import check_stage, prepare_stage
 
-_TABLES = 8  # in a call: Great Expectations is asked about several small ones at once
-# Loading it takes as long as it takes to check a few dozen small tables.
-_WORTH_A_PROCESS = 2
-_LOADS = ("great_expectations", "pandas", "xtreme_dag.program.survey.table_check")
+_STUDY = "data check"  # under which the ledger has what a survey ran
+# Each process has libraries and a table in memory (a few hundred megabytes), and loads Great Expectations (two seconds).
+_MOST_WORKERS = 8
+_TABLES_WORTH_A_WORKER = 16
+
+
+@dataclass(kw_only=True)
+class Table:
+    """What a survey found about one table.
+
+    Attributes:
+        dataset: its name.
+        language: ISO code.
+        split: its name.
+        use: `train`, `select` or `test`.
+        files: raw files, relative to the source's folder where it is one.
+        stand_in: what the table really is, or None.
+        notes: what is known to be amiss, in words.
+        counts: as `prepare` writes them; empty where it could not be read.
+        rules: outcome of every rule, of this table and across tables; a finding across tables has `against`.
+        folder: the artifact of `prepare`, or None where it could not be read.
+        prepared: name and key of the stage that made it, likewise.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    use: str
+    files: list[str]
+    stand_in: str | None
+    notes: list[str]
+    counts: dict[str, Any] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    folder: Path | None = None
+    prepared: tuple[str, str] | None = None
+
+    @property
+    def violations(self) -> list[dict[str, Any]]:
+        """Rules that are not satisfied and stop what depends on the table."""
+        return [rule for rule in self.rules if not rule["ok"] and rule["severity"] == "error"]
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        """Rules that are not satisfied, or only within a tolerance, and stop nothing."""
+        return [rule for rule in self.rules if rule["count"] and (rule["ok"] or rule["severity"] != "error")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """What is remembered of a checked table for the rules across tables."""
+class Survey:
+    """What is to be checked.
 
-    table: Table
-    split: Split
-    sketch: Sketch
+    Attributes:
+        contracts: dataset -> its contract.
+        formats: dataset -> its canonical format.
+        wanted: every table: dataset, split, language, where it is.
+        source: the source that has them.
+    """
+
+    contracts: Mapping[str, Contract]
+    formats: Mapping[str, str]
+    wanted: Sequence[tuple[Dataset, Split, str, Located]]
+    source: Source
+
+    @classmethod
+    def of(
+        cls, catalogue: Catalogue, source: Source, *, datasets: Sequence[str] = (), languages: Sequence[str] = ()
+    ) -> Survey:
+        """Every table that a source has, in the order of the catalogue.
+
+        Args:
+            catalogue: all datasets.
+            source: where the data are.
+            datasets: names of the datasets to check; all by default. Rules between datasets need both.
+            languages: languages to check; all by default.
+
+        Raises:
+            UserError: no such dataset, or a dataset without a contract.
+        """
+        entries = [catalogue.dataset(name) for name in datasets or catalogue.datasets]
+        wanted = [
+            (dataset, split, language, source.locate(dataset, language, split.name))
+            for dataset in entries
+            for split in dataset.splits.values()
+            for language in source.languages(dataset, split.name)
+            if not languages or language in languages
+        ]
+        contracts = {dataset.name: read_contract(contract_path(dataset.name)) for dataset in entries}
+        formats = {dataset.name: dataset.format for dataset in entries}
+        return cls(contracts=contracts, formats=formats, wanted=wanted, source=source)
+
+    def run(self, executor: Executor, listen: Callable[[str], None] = lambda words: None) -> list[Table]:
+        """Reads and checks the tables, as many side by side as the executor has workers.
+
+        A table that cannot be read, or that violates a rule, stops nothing but the rules across tables that need it.
+
+        Args:
+            executor: of a home.
+            listen: told in words how far it is.
+        """
+        listen(f"{len(self.wanted)} tables to check")
+        tables: list[Table] = []
+        threads = ThreadPoolExecutor(_MOST_WORKERS)
+        try:
+            for table in threads.map(lambda each: self._checked(executor, *each), self.wanted):
+                tables.append(table)
+                listen(
+                    f"{len(tables)} of {len(self.wanted)} tables checked: {table.dataset} {table.split} {table.language}"
+                )
+            listen("comparing the tables with one another")
+            for found in threads.map(lambda group: self._compared(executor, group), self._groups(tables)):
+                for table in tables:
+                    table.rules += found.get(f"{table.dataset}/{table.language}/{table.split}", ())
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)  # an interruption does not wait for what is being done
+        executor.sources.save()
+        executor.keys.save()
+        _tokenisations(tables)
+        return tables
+
+    def _checked(self, executor: Executor, dataset: Dataset, split: Split, language: str, located: Located) -> Table:
+        """A table held against its contract; for one that cannot be read, why."""
+        root = getattr(self.source, "path", None)
+        table = Table(
+            dataset=dataset.name,
+            language=language,
+            split=split.name,
+            use=split.use,
+            files=[str(path.relative_to(root)) if root else str(path) for path in located.files.values()],
+            stand_in=located.stand_in,
+            notes=[located.notes] if located.notes else [],
+        )
+        prepare = prepare_stage(dataset, language, split, located, limit=None)
+        try:
+            made = executor.execute(prepare, {}, _silent)
+        except UserError as error:
+            table.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
+                            "error": str(error)}]  # fmt: skip
+            return table
+        table.prepared = prepare.name, made.key
+        table.folder = executor.store.artifact(made.digest)
+        table.counts = json.loads((table.folder / "counts.json").read_text())
+        if table.counts.get("repeated_ids"):
+            table.notes.append(f"{table.counts['repeated_ids']} rows share their id in the file with another row")
+        check = check_stage(prepare, contract_path(dataset.name), source=self.source.kind)
+        judged = executor.execute(replace(check, gates=""), dict([table.prepared]), _silent)
+        table.rules = json.loads((executor.store.artifact(judged.digest) / "outcome.json").read_text())["rules"]
+        return table
+
+    def _groups(self, tables: Sequence[Table]) -> list[list[Table]]:
+        """The readable tables of each dataset, together with those of datasets that have ids of the same originals."""
+        groups: dict[str, list[Table]] = {}
+        for table in tables:
+            if table.prepared is not None:
+                originals = self.contracts[table.dataset].originals
+                groups.setdefault(f"originals {originals}" if originals else table.dataset, []).append(table)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def _compared(self, executor: Executor, group: Sequence[Table]) -> Mapping[str, list[dict[str, Any]]]:
+        """What the rules across tables find in a group."""
+        made = {f"{table.dataset}/{table.language}/{table.split}": table.prepared for table in group if table.prepared}
+        names = sorted({table.dataset for table in group})
+        stage = Stage(
+            of=CHECK,
+            name=f"check[across | {' '.join(names)}]",
+            function="xtreme_dag.contracts.across:across",
+            params={
+                "tables": [[table.dataset, table.language, table.split, table.use] for table in group],
+                "datasets": {
+                    name: {
+                        "format": self.formats[name],
+                        "parallel": self.contracts[name].parallel,
+                        "same_labels": self.contracts[name].same_labels,
+                        "overlap": self.contracts[name].overlap,
+                    }
+                    for name in names
+                },
+            },
+            inputs={name: Output(stage=stage, part="table.parquet") for name, (stage, _) in made.items()},
+        )
+        result = executor.execute(stage, dict(made.values()), _silent)
+        found: Mapping[str, list[dict[str, Any]]] = json.loads(
+            (executor.store.artifact(result.digest) / "findings.json").read_text()
+        )
+        return found
 
 
-def survey(
-    catalogue: Catalogue,
-    source: Source,
-    *,
-    datasets: Sequence[str] = (),
-    languages: Sequence[str] = (),
-    listen: Callable[[str], None] = lambda words: None,
-) -> list[Table]:
-    """Reads and checks every table that a source has.
-
-    A table that cannot be read, or that violates a rule, stops nothing but the rules across tables that need it.
-
-    Args:
-        catalogue: all datasets.
-        source: where the data are.
-        datasets: names of the datasets to check; all by default. Rules between datasets need both.
-        languages: languages to check; all by default.
-        listen: told in words how far it is.
+@contextmanager
+def workers(home: Home, tables: int) -> Iterator[Executor]:
+    """What runs a survey of some number of tables; the processes end with the block.
 
     Raises:
-        UserError: no such dataset, or a dataset without a contract.
+        UserError: the home cannot be written.
     """
-    contracts: dict[str, Contract] = {}
-    calls = []
-    for dataset in [catalogue.dataset(name) for name in datasets or catalogue.datasets]:
-        contracts[dataset.name] = read_contract(contract_path(dataset.name))
-        wanted = [
-            (language, split, located)
-            for split in dataset.splits.values()
-            for language, located in _located(dataset, split, source, languages)
-        ]
-        root = getattr(source, "path", None)
-        calls += [
-            (dataset, contracts[dataset.name], wanted[low : low + _TABLES], root)
-            for low in range(0, len(wanted), _TABLES)
-        ]
-    total = sum(len(wanted) for _, _, wanted, _ in calls)
-    listen(f"{total} tables to check")
-    tables: list[Table] = []
-    originals: dict[str, list[Kept]] = {}
-    answers = abreast(check_tables, calls, enough=_WORTH_A_PROCESS, loads=_LOADS, ahead=read_tables)
-    found = zip(calls, answers, strict=True)
-    for dataset, group in groupby(found, key=lambda one: one[0][0]):
-        contract = contracts[dataset.name]
-        kept: dict[str, dict[str, Kept]] = {}
-        for (_, _, wanted, _), checked in group:
-            for (language, split, _), (table, known) in zip(wanted, checked, strict=True):
-                tables.append(table)
-                listen(f"{len(tables)} of {total} tables checked: {dataset.name} {split.name} {language}")
-                if known is not None:
-                    kept.setdefault(split.name, {})[language] = Kept(table=table, split=split, sketch=known)
-        _across(kept, contract)
-        if contract.originals:
-            originals.setdefault(contract.originals, []).extend(one for by in kept.values() for one in by.values())
-    for translations in originals.values():
-        _translated(translations)
-    _tokenisations(tables)
-    return tables
+    size = max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0)), tables // _TABLES_WORTH_A_WORKER))
+    with WorkerPool(size, home.ensure().logs) as pool:
+        yield Executor(home, _STUDY, pool)
 
 
-def _located(dataset: Dataset, split: Split, source: Source, languages: Sequence[str]) -> Iterator[tuple[str, Located]]:
-    for language in source.languages(dataset, split.name):
-        if not languages or language in languages:
-            yield language, source.locate(dataset, language, split.name)
-
-
-def _across(kept: Mapping[str, Mapping[str, Kept]], contract: Contract) -> None:
-    """Rules between the languages of a split, and between the splits of a language."""
-    for by_language in kept.values():
-        sketches = {language: one.sketch for language, one in by_language.items()}
-        if len(sketches) > 1:
-            findings = across_languages(sketches, parallel=contract.parallel, same_labels=contract.same_labels)
-            for language, found in findings.items():
-                by_language[language].table.rules += found
-    for new in (one for by in kept.values() for one in by.values() if one.split.use != "train"):
-        for by_language in kept.values():
-            known = by_language.get(new.sketch.language)
-            if known is None:
-                continue
-            if known.split.use == "train":
-                _add(new, unseen(new.sketch, known.sketch, tolerance=contract.overlap), known)
-            elif (known.split.use, new.split.use) == ("select", "test"):
-                finding = unseen(new.sketch, known.sketch, tolerance=contract.overlap, rule="unseen_in_selection")
-                _add(new, finding, known)
-
-
-def _translated(group: Sequence[Kept]) -> None:
-    """Rules between datasets whose ids are those of the same originals: no test question is trained on in any language."""
-    for test in group:
-        for train in group:
-            if test.split.use == "test" and train.split.use == "train" and train.table.dataset != test.table.dataset:
-                _add(test, unseen_in_translation(test.sketch, train.sketch), train)
-
-
-def _add(test: Kept, finding: dict[str, Any], other: Kept) -> None:
-    if not finding["ok"]:
-        against = f"{other.table.dataset}/{other.table.language}/{other.table.split}"
-        test.table.rules.append({**finding, "against": against})
+def _silent(event: Mapping[str, Any]) -> None:
+    """Stages of a survey are short: that they end is progress enough."""
 
 
 def _tokenisations(tables: Sequence[Table]) -> None:
@@ -143,19 +238,3 @@ def _tokenisations(tables: Sequence[Table]) -> None:
         mine, theirs = table.counts["tokens"], other.counts["tokens"]
         if table.counts["rows"] == other.counts["rows"] and mine != theirs:
             table.notes.append(f"{mine} surface tokens where the dataset ud has {theirs} syntactic words")
-
-
-def frames(catalogue: Catalogue, source: Source, datasets: Sequence[str]) -> Iterator[tuple[str, list[Rule], Any]]:
-    """(name, rules, data frame) of every readable table, as Great Expectations gets to see it."""
-    for dataset in [catalogue.dataset(name) for name in datasets]:
-        contract = read_contract(contract_path(dataset.name))
-        for split in dataset.splits.values():
-            for language, located in _located(dataset, split, source, ()):
-                params = prepare_params(dataset, language, split, located)
-                try:
-                    rows, counts = canonical(params, located.files, located.options)
-                except UserError:
-                    continue
-                known = facts(params, counts, contract)
-                rules, frame = whole_frame(rows, tolerant(contract, language), known)
-                yield f"{dataset.name}_{split.name}_{language}", rules, frame
