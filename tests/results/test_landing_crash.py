@@ -106,7 +106,7 @@ def test_a_second_writer_waits_and_says_for_whom(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5)
     path = Home(home).results
     waiting = database.locked(path, wait_seconds=0.1)
-    expected = pytest.raises(UserError, match=rf"process {os.getpid()} \(landing\) has been writing")
+    expected = pytest.raises(UserError, match=rf"process {os.getpid()} \(writing results\)")
     with database.locked(path), expected, waiting:
         pass
     done = []

@@ -135,10 +135,10 @@ def locked(database: Path, *, wait_seconds: float = LOCK_SECONDS) -> Iterator[No
     with ExitStack() as held:
         try:
             path = database.with_name(database.name + ".lock")
-            held.enter_context(locks.locked(path, "landing", seconds=wait_seconds))
+            held.enter_context(locks.locked(path, "writing results", seconds=wait_seconds))
         except TimeoutError as holder:
             raise UserError(
-                f"{holder} has been writing for {wait_seconds:.0f} s",
+                f"{holder} has been at it for {wait_seconds:.0f} s",
                 where=str(database),
                 fix="wait for it to end, or end it, and try again",
             ) from None
