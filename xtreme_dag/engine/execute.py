@@ -120,8 +120,13 @@ class Executor:
         if key not in self._mirror.known():
             return
         with locked(self.store.lock_path(key), stage.name):
-            if self.store.intact(key) is None and self._mirror.pull(key, self.store, self.home.work / key / "pulled"):
-                listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
+            try:
+                if self.store.intact(key) is None and self._mirror.pull(
+                    key, self.store, self.home.work / key / "pulled"
+                ):
+                    listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
+            except OSError as error:
+                raise _disk_error(error, stage) from None
 
     def mirror_trouble(self) -> str:
         """What went wrong with the mirror in this run; empty if nothing did."""
@@ -225,12 +230,8 @@ class Executor:
         earlier = self.store.read(key)
         if earlier is not None and stage.name not in self._forced:
             damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
-            listen(
-                {
-                    "event": "log",
-                    "message": f"{stage.name}: damaged artifact set aside ({damaged or 'it was gone'}); it runs again",
-                }
-            )
+            told = f"{stage.name}: damaged artifact set aside ({damaged or 'it was gone'}); it runs again"
+            listen({"event": "log", "message": told})
         out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
         started = datetime.now(UTC)
         try:
