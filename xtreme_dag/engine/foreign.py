@@ -52,9 +52,7 @@ def checked_record(key: str, content: bytes) -> Record:
     for name in _MAPPINGS:
         _require(isinstance(manifest.get(name), dict), f"its {name} are no mapping")
     for name in _NUMBERS:
-        value = manifest.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        _require(number and 0 <= value < math.inf, f"its {name} are no number")
+        _require(_is_amount(manifest.get(name)), f"its {name} are no number")
     canonical([manifest["params"], manifest["libraries"], manifest["inputs"]])  # no NaN: they are compared
     for name, entry in manifest["inputs"].items():
         _require(isinstance(entry, dict) and isinstance(entry.get("digest"), str), f"its input {name!r} has no digest")
@@ -87,13 +85,17 @@ def _checked_files(value: Any) -> dict[str, tuple[str, int]]:
     for name, entry in value.items():
         _require(_is_inside(name), f"its file {name!r} does not lie inside the artifact")
         _require(isinstance(entry, list) and len(entry) == 2 and is_hash(entry[0]), f"its file {name!r} has no sha256")
-        size = entry[1]
-        _require(isinstance(size, int) and not isinstance(size, bool) and size >= 0, f"its file {name!r} has no size")
-        files[name] = (entry[0], size)
+        _require(isinstance(entry[1], int) and _is_amount(entry[1]), f"its file {name!r} has no size")
+        files[name] = (entry[0], entry[1])
     folders = {"/".join(name.split("/")[:depth]) for name in files for depth in range(1, name.count("/") + 1)}
     _require(not folders & files.keys(), "one of its files is a folder of others")
     _require(sum(size for _digest, size in files.values()) <= MAX_ARTIFACT_BYTES, "its files are too large")
     return files
+
+
+def _is_amount(value: object) -> bool:
+    """Whether a value is a number from zero on."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _is_inside(name: str) -> bool:

@@ -83,7 +83,8 @@ class Mirror:
         try:
             return checked_record(key, content)
         except ValueError as error:
-            return self._distrust(key, f"record {key[:16]} is damaged there: {error}")
+            self._distrust(key, f"record {key[:16]} is damaged there: {error}")
+            return None
 
     def _distrust(self, key: str, why: str) -> None:
         """Remembers that what the mirror has of a key is of no use; it is pushed anew when it was made here."""
@@ -110,7 +111,8 @@ class Mirror:
         try:
             for name, (digest, size) in record.files.items():
                 if not self._fetch(f"{source}/{name}", work / name, digest, size):
-                    return self._distrust(key, f"{name} of {record.manifest['name']} is damaged there")
+                    self._distrust(key, f"{name} of {record.manifest['name']} is damaged there")
+                    return None
             self._fetch_code(record.manifest["code"], store)
             manifest = {name: value for name, value in record.manifest.items() if name not in ("files", "digest")}
             return store.commit(key, work, manifest)

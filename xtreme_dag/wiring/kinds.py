@@ -9,7 +9,7 @@ from typing import Any
 from xtreme_dag.engine.graph import Figure, Kind
 
 _TENSORS = ("torch", "transformers", "numpy")
-_TRAINING_FIGURES = (
+_FIGURES = (
     Figure(name="loss", text="loss {:.4f}"),
     Figure(name="tokens_per_s", text="{:,.0f} tokens/s"),
     Figure(name="examples_per_s", text="{:,.1f} examples/s"),
@@ -31,80 +31,50 @@ class StageKind(Kind):
     trains: bool = False
 
 
+def _training(name: str, title: str, phase: str) -> StageKind:
+    """A kind whose artifact is a trained model."""
+    return StageKind(
+        name=name,
+        title=title,
+        libraries=_TENSORS,
+        device=True,
+        seconds=200.0,
+        figures=_FIGURES,
+        phase=phase,
+        trains=True,
+    )
+
+
 # Seconds are medians of `studies/real_small.yaml` on two cores.
 PREPARE = StageKind(
-    name="prepare",
-    title="Raw files of one dataset, language and split -> a canonical table.",
-    libraries=("pyarrow",),
-    seconds=0.1,
-    phase="prepare_data",
-)
+    name="prepare", title="Raw files of one dataset, language and split -> a canonical table.",
+    libraries=("pyarrow",), seconds=0.1, phase="prepare_data",
+)  # fmt: skip
 CHECK = StageKind(
-    name="check",
-    title="Holds one canonical table against its data contract.",
-    libraries=("great-expectations", "pyarrow"),
-    seconds=0.1,
-    phase="prepare_data",
-)
+    name="check", title="Holds one canonical table against its data contract.",
+    libraries=("great-expectations", "pyarrow"), seconds=0.1, phase="prepare_data",
+)  # fmt: skip
 ENCODE = StageKind(
-    name="encode",
-    title="Tokenises one canonical table.",
-    libraries=("pyarrow", "tokenizers", "transformers"),
-    seconds=0.1,
-    phase="prepare_data",
-)
-PRETRAIN = StageKind(
-    name="pretrain",
-    title="Makes the pretrained encoder where a study has no ready one.",
-    libraries=_TENSORS,
-    device=True,
-    seconds=200.0,
-    figures=_TRAINING_FIGURES,
-    phase="train_intermediate",
-    trains=True,
-)
+    name="encode", title="Tokenises one canonical table.",
+    libraries=("pyarrow", "tokenizers", "transformers"), seconds=0.1, phase="prepare_data",
+)  # fmt: skip
+PRETRAIN = _training("pretrain", "Makes the pretrained encoder where a study has no ready one.", "train_intermediate")
 TRANSLATE = StageKind(
     name="translate", title="Translates one canonical table.", libraries=("pyarrow",), device=True, seconds=10.0
 )
-INTERMEDIATE = StageKind(
-    name="intermediate",
-    title="Intermediate training of one condition and seed.",
-    libraries=_TENSORS,
-    device=True,
-    seconds=200.0,
-    figures=_TRAINING_FIGURES,
-    phase="train_intermediate",
-    trains=True,
-)
-TARGET = StageKind(
-    name="target",
-    title="Target training of one task, condition and seed, in English.",
-    libraries=_TENSORS,
-    device=True,
-    seconds=200.0,
-    figures=_TRAINING_FIGURES,
-    phase="train_target",
-    trains=True,
-)
+INTERMEDIATE = _training("intermediate", "Intermediate training of one condition and seed.", "train_intermediate")
+TARGET = _training("target", "Target training of one task, condition and seed, in English.", "train_target")
 SEARCH = StageKind(
-    name="search",
-    title="One search of a multilingual pool for the queries of all languages.",
-    libraries=_TENSORS,
-    device=True,
-    seconds=10.0,
-)
+    name="search", title="One search of a multilingual pool for the queries of all languages.",
+    libraries=_TENSORS, device=True, seconds=10.0,
+)  # fmt: skip
 EVALUATE = StageKind(
-    name="evaluate",
-    title="Zero-shot evaluation of one model, task and language.",
-    libraries=_TENSORS,
-    device=True,
-    seconds=4.0,
-    phase="evaluate",
-)
+    name="evaluate", title="Zero-shot evaluation of one model, task and language.",
+    libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
+)  # fmt: skip
 
-KINDS: Mapping[str, StageKind] = {
-    kind.name: kind for kind in (PREPARE, CHECK, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
-}
+_ALL = (PREPARE, CHECK, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
+KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
 
 
 def kinds_of(phase: str) -> frozenset[str]:
