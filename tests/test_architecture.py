@@ -38,7 +38,7 @@ def test_every_room_is_on_a_floor(repository):
 
 def test_every_import_is_of_something_that_is_there(repository, edges):
     """Else an import of a module that has moved would count as none."""
-    assert sum(map(len, edges.values())) > 800
+    assert sum(map(len, edges.values())) > 500
     for module, path in floors.modules(repository).items():
         for name in re.findall(r"^ *(?:from|import) ((?:xtreme_dag|tasks|flows)\.[\w.]+)", path.read_text(), re.M):
             assert name in edges, f"{module} imports {name}"

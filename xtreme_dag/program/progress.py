@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -15,71 +14,52 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 _LINE_SECONDS = 10.0
 
 
-class Display:
+class Display(Progress):
     """Listens to the events of a run.
 
     Args:
         total: number of stages.
-        quiet: shows nothing but what is logged.
+        quiet: shows nothing but what failed.
     """
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        console = Console(stderr=True, highlight=False)
+        figures = TextColumn("[dim]{task.fields[figures]}")
+        super().__init__(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), figures,
+            console=console, transient=True, disable=quiet or not console.is_terminal,
+        )  # fmt: skip
         self._total = total
-        self._live = self.console.is_terminal and not quiet
         self._quiet = quiet
-        self._guard = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rows: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[figures]}"),
-            console=self.console,
-            transient=True,
-            disable=not self._live,
-        )
-        self._all = self._progress.add_task("stages", total=total, figures="")
-
-    def __enter__(self) -> Display:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._progress.stop()
+        self._all = self.add_task("stages", total=total, figures="")
 
     def listen(self, event: Mapping[str, Any]) -> None:
         """Takes one event: started, progress, log, finished, failed or not run."""
-        with self._guard:
+        with self._lock:
             kind, stage = event["event"], event.get("stage", "")
-            if kind == "started" and self._live:
-                self._rows[stage] = self._progress.add_task(f"  {stage}", total=None, figures="")
+            if kind == "started" and not self.disable:
+                self._rows[stage] = self.add_task(f"  {stage}", total=None, figures="")
             elif kind == "progress" and stage in self._rows:
-                self._progress.update(
-                    self._rows[stage], completed=event["done"], total=event["total"], figures=_figures(event)
-                )
+                self.update(self._rows[stage], completed=event["done"], total=event["total"], figures=_figures(event))
             elif kind == "log" and not self._quiet:
                 self.console.print(f"{event['message']}", markup=False)
             elif kind in ("finished", "failed", "not run"):
                 self._finish(kind, stage, event)
 
     def _finish(self, kind: str, stage: str, event: Mapping[str, Any]) -> None:
-        outcome = "cached" if event.get("cached") else kind
-        self._counts[outcome] += 1
+        self._counts["cached" if event.get("cached") else kind] += 1
         if stage in self._rows:
-            self._progress.remove_task(self._rows.pop(stage))
-        self._progress.advance(self._all)
-        self._progress.update(self._all, figures=self._tally())
+            self.remove_task(self._rows.pop(stage))
+        self.update(self._all, advance=1, figures=self._tally())
         if kind == "failed":
             self.console.print(f"failed: {stage}: {event.get('message', '')}", markup=False, style="red")
-        elif not self._live and not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
+        elif self.disable and not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self.console.print(
-                f"{sum(self._counts.values())} of {self._total} stages: {self._tally()}; last {stage}", markup=False
-            )
+            done = sum(self._counts.values())
+            self.console.print(f"{done} of {self._total} stages: {self._tally()}; last {stage}", markup=False)
 
     def _tally(self) -> str:
         return ", ".join(f"{count} {outcome}" for outcome, count in sorted(self._counts.items()))

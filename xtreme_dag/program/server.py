@@ -28,7 +28,7 @@ from xtreme_dag.core.locks import locked
 
 # A first start runs the migrations: 18 s on two idle cores (facts of the stack), several times that on busy ones.
 _START_SECONDS = 180.0
-_RECORD_SECONDS = 180.0
+_RECORD_SECONDS = 15.0
 _IDLE_SECONDS = 5.0
 
 QUIET: Mapping[str, str] = {
@@ -85,25 +85,19 @@ def server(home: Home, say: Callable[[str], None]) -> Iterator[str]:
 
 
 def wait_recorded(api: str, flow_run: str, tasks: int) -> int:
-    """Waits until the server has recorded a flow run's task runs; returns how many it has."""
-    question = json.dumps(
-        {
-            "flow_runs": {"id": {"any_": [flow_run]}},
-            "task_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}},
-        }
-    )
-    end = time.monotonic() + _RECORD_SECONDS
-    count, last_change = -1, time.monotonic()
-    while time.monotonic() < end:
-        seen = int(_ask(f"{api}/task_runs/count", question) or 0)
-        if seen >= tasks:
-            return seen
+    """Waits until the server has recorded a flow run's task runs, or records no more; returns how many it has."""
+    question = {
+        "flow_runs": {"id": {"any_": [flow_run]}},
+        "task_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}},
+    }
+    count, end = 0, time.monotonic() + _RECORD_SECONDS
+    while count < tasks and time.monotonic() < end:
+        seen = int(_ask(f"{api}/task_runs/count", json.dumps(question)) or 0)
         if seen != count:
-            count, last_change = seen, time.monotonic()
-        elif time.monotonic() - last_change > _IDLE_SECONDS * 3:
-            break
-        time.sleep(0.25)
-    return max(count, 0)
+            count, end = seen, time.monotonic() + _RECORD_SECONDS
+        if count < tasks:
+            time.sleep(0.25)
+    return count
 
 
 def _users_lock(home: Home) -> Path:

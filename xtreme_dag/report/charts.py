@@ -7,12 +7,11 @@ dark and paper.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import altair as alt
 
 from xtreme_dag.report.content import Content
-
-if TYPE_CHECKING:
-    import altair as alt
 
 Spec = dict[str, Any]
 _VERDICTS = ["better", "worse", "not decided"]
@@ -21,27 +20,24 @@ _SHAPES = ["triangle-up", "triangle-down", "circle"]
 _WORDS = {"better": "better", "worse": "worse", "open": "not decided"}
 _HUES = ["up", "down", "plain"]
 _HUE_COLOURS = ["var(--better)", "var(--worse)", "var(--accent)"]
+_LEGEND = alt.Legend(orient="top")
+_HEADER = alt.Header(labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=6)
 ALL_TASKS = "all tasks"
 
 
 def charts(content: Content) -> dict[str, Spec]:
     """Name of a chart -> specification; only those that there is something to show for."""
-    specs: dict[str, Spec] = {}
-    if content.comparisons:
-        specs["forest"] = forest(content)
-    if content.cells:
-        specs["heat"] = heat(content)
-    if content.gaps:
-        specs["gap"] = gap(content)
-    if len(content.comparisons) > 0 and len(content.costs) > 1:
-        specs["cost"] = cost(content)
-    return specs
+    wanted = {
+        forest: content.comparisons,
+        heat: content.cells,
+        gap: content.gaps,
+        cost: content.comparisons and content.costs[1:],
+    }
+    return {make.__name__: make(content) for make, rows in wanted.items() if rows}
 
 
 def forest(content: Content) -> Spec:
     """Differences to the baseline with their intervals: one panel per condition, one line per task."""
-    import altair as alt
-
     rows = [
         {
             "condition": comparison.condition,
@@ -63,7 +59,8 @@ def forest(content: Content) -> Spec:
         alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
         alt.Tooltip("p:Q", format=".4f", title="p (Holm)"), alt.Tooltip("verdict:N"),
     ]  # fmt: skip
-    base = alt.Chart().encode(y=y, color=_verdict_colour(alt), tooltip=tooltip)
+    colour = alt.Color("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_COLOURS), legend=_LEGEND)
+    base = alt.Chart().encode(y=y, color=colour, tooltip=tooltip)
     zero = alt.Chart().mark_rule(color="var(--muted)", strokeDash=[3, 3]).encode(x=alt.datum(0))
     lines = base.mark_rule(strokeWidth=2.5).encode(
         x=alt.X("low:Q", title=f"points over {content.study['baseline']}"), x2="high:Q"
@@ -71,15 +68,13 @@ def forest(content: Content) -> Spec:
     points = base.mark_point(filled=True, opacity=1).encode(
         x="delta:Q",
         size=alt.Size("size:Q", scale=None),
-        shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_SHAPES), legend=_legend(alt)),
+        shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_SHAPES), legend=_LEGEND),
     )
     return _spec(
         alt.layer(zero, lines, points, data=_values(rows))
         .properties(width=260, height=alt.Step(26))
         .facet(
-            facet=alt.Facet(
-                "condition:N", sort=[c.condition for c in content.comparisons], title=None, header=_header(alt)
-            ),
+            facet=alt.Facet("condition:N", sort=[c.condition for c in content.comparisons], title=None, header=_HEADER),
             columns=3,
             spacing=28,
         ),
@@ -90,8 +85,6 @@ def forest(content: Content) -> Spec:
 
 def heat(content: Content) -> Spec:
     """Language x condition; the page's script fills in the rows that the filters leave, and their order."""
-    import altair as alt
-
     order = [row["condition"] for row in content.conditions]
     x = alt.X(
         "condition:N",
@@ -122,14 +115,13 @@ def heat(content: Content) -> Spec:
 
 def gap(content: Content) -> Spec:
     """For each task and condition the source language and the mean of the others, joined by a line."""
-    import altair as alt
-
     rows = [
         {
             "condition": row["condition"],
             "task": row["task"],
             "source": round(row["source_value"], 3),
             "others": round(row["transfer_value"], 3),
+            "middle": (round(row["source_value"], 3) + round(row["transfer_value"], 3)) / 2,
             "gap": round(row["gap"], 3),
             "languages": row["languages"],
         }
@@ -156,15 +148,9 @@ def gap(content: Content) -> Spec:
         x=alt.X("middle:Q", scale=scale), text=alt.Text("gap:Q", format="+.1f")
     )
     return _spec(
-        alt.layer(
-            line,
-            others,
-            english,
-            text,
-            data=_values([row | {"middle": (row["source"] + row["others"]) / 2} for row in rows]),
-        )
+        alt.layer(line, others, english, text, data=_values(rows))
         .properties(width=260, height=alt.Step(30))
-        .facet(facet=alt.Facet("task:N", title=None, header=_header(alt)), columns=3, spacing=28)
+        .facet(facet=alt.Facet("task:N", title=None, header=_HEADER), columns=3, spacing=28)
         .resolve_scale(x="independent"),
         "Transfer gap: the source language (ring) against the mean of the other languages (dot)",
         panels=len({row["task"] for row in rows}),
@@ -173,8 +159,6 @@ def gap(content: Content) -> Spec:
 
 def cost(content: Content) -> Spec:
     """What a condition needs against what it gains."""
-    import altair as alt
-
     unit, field = cost_unit(content.costs)
     verdicts = {one.condition: _WORDS[one.overall.verdict] for one in content.comparisons}
     rows = [
@@ -258,28 +242,12 @@ def cost_unit(costs: Sequence[dict[str, Any]]) -> tuple[tuple[str, float], str]:
     return (f"{kind} seconds", 1.0), field
 
 
-def _verdict_colour(alt: Any) -> Any:
-    return alt.Color("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_COLOURS), legend=_legend(alt))
-
-
-def _legend(alt: Any) -> Any:
-    return alt.Legend(orient="top")
-
-
 def _values(rows: Sequence[Mapping[str, Any]]) -> Any:
-    import altair as alt
-
     return alt.InlineData(values=[dict(row) for row in rows])
-
-
-def _header(alt: Any) -> Any:
-    return alt.Header(labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=6)
 
 
 def _spec(chart: alt.TopLevelMixin, description: str, *, panels: int = 1) -> Spec:
     """The chart as JSON values, with what it shows for who cannot see it, and its number of panels."""
-    import altair as alt
-
     with alt.data_transformers.enable(consolidate_datasets=False):
         spec: Spec = chart.to_dict(validate=True)
     spec.pop("config", None)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 SHOWN_CONDITIONS = 40
+_GAIN = ("gain", "low", "high")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,19 +95,12 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
     effects = {(c.condition, e.task, e.language): e for c in comparisons for e in c.languages}
     for row in chosen["cells"]:
         effect = effects.get((row["condition"], row["task"], row["language"]))
-        known = effect is not None
-        row |= {
-            "delta": effect.delta if effect else None,
-            "low": effect.low if effect else None,
-            "high": effect.high if effect else None,
-            "verdict": effect.verdict if effect else ("baseline" if not known else "open"),
-        }
+        row["verdict"] = effect.verdict if effect else "baseline"
+        row |= {name: getattr(effect, name, None) for name in ("delta", "low", "high")}
     overall = {one.condition: one.overall for one in comparisons}
     for row in chosen["costs"]:
         gain = overall.get(row["condition"])
-        row |= (
-            {"gain": gain.delta, "low": gain.low, "high": gain.high} if gain else {"gain": 0.0, "low": 0.0, "high": 0.0}
-        )
+        row |= {"gain": gain.delta, "low": gain.low, "high": gain.high} if gain else dict.fromkeys(_GAIN, 0.0)
     return Content(
         study=about,
         split=split,

@@ -23,23 +23,11 @@ def heat_data(content: Content) -> dict[str, Any]:
 
 
 def _row(cell: dict[str, Any]) -> dict[str, Any]:
-    def short(value: float | None) -> float | None:
-        return None if value is None else round(value, 2)
-
     name, code = cell["name"], cell["language"]
-    return {
-        "task": cell["task"],
-        "label": name if name == code else f"{name} ({code})",
-        "family": cell["family"],
-        "script": cell["script"],
-        "kinship": short(cell["kinship"]),
-        "condition": cell["condition"],
-        "value": short(cell["value"]),
-        "delta": short(cell["delta"]),
-        "low": short(cell["low"]),
-        "high": short(cell["high"]),
-        "verdict": cell["verdict"],
-    }
+    kept = {key: cell[key] for key in ("task", "family", "script", "condition", "verdict")}
+    figures = {key: cell[key] for key in ("kinship", "value", "delta", "low", "high")}
+    rounded = {key: None if value is None else round(value, 2) for key, value in figures.items()}
+    return {**kept, **rounded, "label": name if name == code else f"{name} ({code})"}
 
 
 def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -47,17 +35,13 @@ def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["label"], row["condition"]), []).append(row)
+    unknown = {"task": MEAN, "low": None, "high": None, "verdict": "open"}
     return [
-        group[0]
-        | {
-            "task": MEAN,
-            "value": round(sum(row["value"] for row in group) / len(group), 2),
-            "delta": None
-            if any(row["delta"] is None for row in group)
-            else round(sum(row["delta"] for row in group) / len(group), 2),
-            "low": None,
-            "high": None,
-            "verdict": "open",
-        }
+        group[0] | unknown | {"value": _mean(group, "value"), "delta": _mean(group, "delta")}
         for group in groups.values()
     ]
+
+
+def _mean(rows: list[dict[str, Any]], name: str) -> float | None:
+    values = [row[name] for row in rows]
+    return None if None in values else round(sum(values) / len(values), 2)

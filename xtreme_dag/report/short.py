@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from xtreme_dag.report.content import Content, read_content
+from xtreme_dag.report.content import Content
 from xtreme_dag.report.figures import interval, number, signed
 from xtreme_dag.results.render import markdown
 from xtreme_dag.results.wording import headline
@@ -23,20 +22,6 @@ class Short:
 
     markdown: str
     table: list[dict[str, Any]]
-
-
-def short_report(home: Path, study: str, *, resamples: int | None = None) -> Short:
-    """The short form of a study's report.
-
-    Args:
-        home: the folder in which all state lives.
-        study: name of the study.
-        resamples: number of resamples; what the study file says by default.
-
-    Raises:
-        UserError: as `write_report`.
-    """
-    return short_form(read_content(Path(home), study, resamples=resamples))
 
 
 def short_form(content: Content) -> Short:

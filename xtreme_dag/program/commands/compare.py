@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,7 +27,7 @@ Examples:
 @click.option("--baseline", help="The condition to compare with (default: the study's baseline).")
 @click.option("--condition", "conditions", multiple=True, help="Only this condition; may be given again.")
 @click.option("--task", "tasks", multiple=True, help="Only this task; may be given again.")
-@click.option("--language", "codes", multiple=True, help="Only this language; may be given again.")
+@click.option("--language", "languages", multiple=True, help="Only this language; may be given again.")
 @click.option("--languages", "by_language", is_flag=True, help="One line per task and language too.")
 @click.option("--split", default="test", show_default=True, help="The split to compare on.")
 @click.option("--metric", help="A metric instead of each task's primary one.")
@@ -35,20 +36,7 @@ Examples:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @answers
 @home_option
-def command(
-    study: str | None,
-    baseline: str | None,
-    conditions: tuple[str, ...],
-    tasks: tuple[str, ...],
-    codes: tuple[str, ...],
-    by_language: bool,
-    split: str,
-    metric: str | None,
-    resamples: int | None,
-    confidence: float | None,
-    seed: int,
-    home: Home,
-) -> Answer:
+def command(by_language: bool, home: Home, **question: Any) -> Answer:
     """Compare conditions with the baseline: differences in points, with intervals.
 
     Paired bootstrap over examples within language, seeds taken into account, p-values corrected after Holm over the
@@ -56,19 +44,9 @@ def command(
     """
     from xtreme_dag.results.compare import compare_conditions
 
-    found = compare_conditions(
-        home.root,
-        study=study,
-        baseline=baseline,
-        conditions=conditions or None,
-        tasks=tasks or None,
-        languages=codes or None,
-        split=split,
-        metric=metric,
-        resamples=resamples,
-        confidence=confidence,
-        seed=seed,
-    )
+    # an option that may be given again and was not asks for all
+    asked: dict[str, Any] = {name: None if value == () else value for name, value in question.items()}
+    found = compare_conditions(home.root, **asked)
     return Answer(
         value=[comparison.to_json() for comparison in found],
         text=["\n\n".join(_text(comparison, by_language) for comparison in found)],
@@ -76,42 +54,34 @@ def command(
 
 
 def _text(comparison: Comparison, by_language: bool) -> str:
-    exact = by_language and any(effect.mcnemar is not None for effect in comparison.languages)
-    names = ["task", "language", "metric", comparison.baseline, comparison.condition, "delta"]
-    names += [
-        f"{comparison.confidence:.0%} interval",
-        "p",
-        "p Holm",
-        *(["McNemar"] if exact else []),
-        "needed",
-        "n",
-        "",
-    ]
-    rows: list[list[str]] = []
+    effects = []
     for effect in comparison.tasks:
-        rows.append(_row(effect, exact))
-        if by_language:
-            rows += [_row(one, exact) for one in comparison.languages if one.task == effect.task]
+        effects += [effect, *(one for one in comparison.languages if by_language and one.task == effect.task)]
     if len(comparison.tasks) > 1:
-        rows.append(_row(comparison.overall, exact))
+        effects.append(comparison.overall)
+    exact = by_language and any(effect.mcnemar is not None for effect in comparison.languages)
+    columns = _columns(comparison, exact)
+    rows = [[cell(effect) for _head, cell in columns] for effect in effects]
+    figures = range(3, len(columns) - 1)
     notes = [f"note: {note}" for note in comparison.notes]
-    return "\n".join([comparison.sentence, "", table(names, rows, right=range(3, len(names) - 1)), *notes])
+    return "\n".join([comparison.sentence, "", table([head for head, _cell in columns], rows, right=figures), *notes])
 
 
-def _row(effect: Effect, exact: bool) -> list[str]:
-    mcnemar = ["" if effect.mcnemar is None else f"{effect.mcnemar:.4f}"] if exact else []
+def _columns(comparison: Comparison, exact: bool) -> list[tuple[str, Callable[[Effect], str]]]:
+    """Head of each column, and its cell; exact: with McNemar's test."""
+    mcnemar = ("McNemar", lambda effect: "" if effect.mcnemar is None else f"{effect.mcnemar:.4f}")
     return [
-        effect.task or "all tasks",
-        effect.language or "all",
-        effect.metric,
-        f"{effect.baseline_value:.2f}",
-        f"{effect.value:.2f}",
-        f"{effect.delta:+.2f}",
-        f"[{effect.low:+.2f}, {effect.high:+.2f}]",
-        f"{effect.p:.4f}",
-        f"{effect.p_corrected:.4f}",
-        *mcnemar,
-        f"{effect.detectable:.2f}",
-        f"{effect.n:,}",
-        "" if effect.verdict == "open" else effect.verdict,
+        ("task", lambda effect: effect.task or "all tasks"),
+        ("language", lambda effect: effect.language or "all"),
+        ("metric", lambda effect: effect.metric),
+        (comparison.baseline, lambda effect: f"{effect.baseline_value:.2f}"),
+        (comparison.condition, lambda effect: f"{effect.value:.2f}"),
+        ("delta", lambda effect: f"{effect.delta:+.2f}"),
+        (f"{comparison.confidence:.0%} interval", lambda effect: f"[{effect.low:+.2f}, {effect.high:+.2f}]"),
+        ("p", lambda effect: f"{effect.p:.4f}"),
+        ("p Holm", lambda effect: f"{effect.p_corrected:.4f}"),
+        *([mcnemar] if exact else []),
+        ("needed", lambda effect: f"{effect.detectable:.2f}"),
+        ("n", lambda effect: f"{effect.n:,}"),
+        ("", lambda effect: "" if effect.verdict == "open" else effect.verdict),
     ]

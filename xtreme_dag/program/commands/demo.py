@@ -23,7 +23,7 @@ _QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     (
         "Inference, in the languages of the mix: it must beat English alone",
-        {"conditions": ("mixed",), "tasks": ("xnli",), "codes": ("qad", "qaf", "qag"), "by_language": True},
+        {"conditions": ("mixed",), "tasks": ("xnli",), "languages": ("qad", "qaf", "qag"), "by_language": True},
     ),
     ("All tasks, against english", {}),
 )
@@ -38,16 +38,7 @@ def command(context: click.Context, home: Home) -> None:
     \b
     Example: xtreme-dag demo
     """
-    settings = {
-        "overrides": [],
-        "force": [],
-        "workers": 0,
-        "threads": 1,
-        "device": "cpu",
-        "timeout": None,
-        "mirror": None,
-    }
-    outcome = run.run_study(home, _STUDY, settings)
+    outcome = run.run_study(home, _STUDY, device="cpu")
     for title, question in _QUESTIONS:
         click.echo(f"\n== {title}\n")
         context.invoke(compare.command, home=home, study="demo", **question)

@@ -19,16 +19,8 @@ from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import configured_api
 
 _LIBRARIES = (
-    "prefect",
-    "fastapi",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "datasets",
-    "pyarrow",
-    "duckdb",
-    "great-expectations",
-)
+    "prefect", "fastapi", "torch", "transformers", "tokenizers", "datasets", "pyarrow", "duckdb", "great-expectations",
+)  # fmt: skip
 _FREE_BYTES = 5_000_000_000
 
 

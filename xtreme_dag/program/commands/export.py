@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,23 +34,14 @@ _NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--labels", type=_NEW_FOLDER, help="Write the labels of the test tables too, to score with.")
 @answers
 @home_option
-def command(
-    study: str,
-    condition: str,
-    seed: int,
-    form: str,
-    out: Path,
-    benchmark: str | None,
-    labels: Path | None,
-    home: Home,
-) -> Answer:
+def command(form: str, out: Path, home: Home, **chosen: Any) -> Answer:
     """Write the test predictions of one run in the XTREME layout.
 
     Tasks and languages that the benchmark lists and the run does not have are named, on screen and in metadata.json.
     """
     from xtreme_dag.submissions.export import export_submission
 
-    done = export_submission(home, out, study=study, condition=condition, seed=seed, benchmark=benchmark, labels=labels)
+    done = export_submission(home, out, **chosen)
     return Answer(value={**vars(done), "out": out, "format": form}, text=_lines(done, out), warnings=done.warnings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,22 +31,14 @@ Examples:
 )
 @answers
 @home_option
-def command(
-    name: str,
-    folder: Path,
-    study: str,
-    labels: Path | None,
-    benchmark: str | None,
-    seed: int | None,
-    home: Home,
-) -> Answer:
+def command(folder: Path, home: Home, **chosen: Any) -> Answer:
     """Land the predictions in DIR (XTREME layout) as condition NAME of a study, example by example.
 
     `compare`, `sql` and the report then see it; later runs of the study keep it.
     """
     from xtreme_dag.submissions.incoming import import_submission
 
-    done = import_submission(home, folder, study=study, name=name, labels=labels, benchmark=benchmark, seed=seed)
+    done = import_submission(home, folder, **chosen)
     value = dict(vars(done))
     value["scores"] = value.pop("figures")
     lines = [f"{cell:24}{figure:8.2f}" for cell, figure in done.figures.items()]

@@ -42,8 +42,7 @@ def command(study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...]
     Example: xtreme-dag run studies/demo.yaml
              xtreme-dag run studies/demo.yaml --force "target[xnli | mixed | seed 1]"
     """
-    settings = {"overrides": list(overrides), "force": list(force), **machine}
-    outcome = run_study(home, study_file, settings)
+    outcome = run_study(home, study_file, overrides, force, **machine)
     return Answer(
         value={name: value for name, value in outcome.items() if name != "failed"},
         text=_lines(outcome),
@@ -51,19 +50,37 @@ def command(study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...]
     )
 
 
-def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def run_study(
+    home: Home,
+    study_file: Path,
+    overrides: tuple[str, ...] = (),
+    force: tuple[str, ...] = (),
+    *,
+    device: str = "auto",
+    mirror: str | None = None,
+    **machine: Any,
+) -> dict[str, Any]:
     """Runs a study in a child process that drives Prefect; returns what it did.
+
+    Args:
+        home: whose state.
+        study_file: the study.
+        overrides: of its keys, each KEY=VALUE.
+        force: patterns of stages to run although they are cached.
+        device: what to compute on.
+        mirror: URL of a mirror of the store.
+        machine: other fields of `flows._drive.Settings`.
 
     Raises:
         UserError: the study, the home or the machine is not as it should be.
     """
     started = time.monotonic()
-    study, built = opened(study_file, tuple(settings["overrides"]))
+    study, built = opened(study_file, overrides)
     home.ensure()
-    find_devices(settings["device"])
-    plan, current = made(home, study, built, tuple(settings["force"]), remember=True)
+    find_devices(device)
+    plan, current = made(home, study, built, force, remember=True)
     if plan.all_cached and current:
-        elsewhere = Mirror.find(settings["mirror"])
+        elsewhere = Mirror.find(mirror)
         if elsewhere is not None:
             elsewhere.push_all(Store(home.store), (planned.key for planned in plan.stages))
             if elsewhere.trouble:
@@ -71,6 +88,7 @@ def run_study(home: Home, study_file: Path, settings: dict[str, Any]) -> dict[st
         return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
+            settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
             request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
             outcome = ask_flows("flows.study", request, home, api)
             wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))

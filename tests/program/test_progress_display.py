@@ -1,0 +1,54 @@
+"""Progress on the terminal and, in lines, without one."""
+
+from xtreme_dag.program import progress
+from xtreme_dag.program.progress import Display
+
+EVENTS = [
+    {"event": "started", "stage": "a"},
+    {"event": "progress", "stage": "a", "done": 1, "total": 2, "loss": 0.25},
+    {"event": "log", "stage": "a", "message": "[a] resumed"},
+    {"event": "finished", "stage": "a", "cached": True},
+    {"event": "failed", "stage": "b", "message": "no"},
+    {"event": "not run", "stage": "c"},
+]
+
+
+def shown(capsys, monkeypatch, *, quiet=False, seconds=0.0):
+    monkeypatch.setattr(progress, "_LINE_SECONDS", seconds)
+    with Display(3, quiet=quiet) as display:
+        for event in EVENTS:
+            display.listen(event)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [line.rstrip() for line in captured.err.splitlines() if line.strip()]
+
+
+def test_lines_without_a_terminal(capsys, monkeypatch):
+    lines = shown(capsys, monkeypatch)
+    assert lines == [
+        "[a] resumed",
+        "1 of 3 stages: 1 cached; last a",
+        "failed: b: no",
+        "3 of 3 stages: 1 cached, 1 failed, 1 not run; last c",
+    ]
+    assert shown(capsys, monkeypatch, seconds=60) == ["[a] resumed", "failed: b: no"]
+
+
+def test_quiet_tells_failures_only(capsys, monkeypatch):
+    assert shown(capsys, monkeypatch, quiet=True) == ["failed: b: no"]
+
+
+def test_a_terminal_has_a_row_for_each_running_stage(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Display(3) as display:
+        display.listen(EVENTS[0])
+        display.listen(EVENTS[1])
+        display.refresh()
+        assert {task.description: task.completed for task in display.tasks} == {"stages": 0, "  a": 1}
+        display.listen(EVENTS[3])
+        assert [(task.description, task.completed, task.fields["figures"]) for task in display.tasks] == [
+            ("stages", 1, "1 cached")
+        ]
+    assert "loss 0.25" in capsys.readouterr().err
