@@ -3,7 +3,7 @@
     python -m bench.prepare [--rows 500000 2000000] [--runs 3]
 
 Prints JSON. The peer in the same run is pyarrow's CSV reader over the same file, which parses and does nothing else.
-Memory is the peak of a fresh process less what it had before it started, the table included. It should hang on nothing
+Memory is the peak of a fresh process less what it had before it started, the table included. It should depend on nothing
 but the formats: neither stage holds the table, so the target is that a row adds (next to) nothing.
 """
 

@@ -21,9 +21,7 @@ from xtreme_dag.contracts.odcs import Rule
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.tables.canonical import ROW_GROUP, write_tables
 
-NOTHING = Facts(
-    kind="plain_text", language="de", read=0, published=None, whole=False, labelled=True, script=None, limited=False
-)
+NOTHING = Facts(kind="plain_text", language="de", read=0, published=None, whole=False, labelled=True, script=None)
 
 
 @pytest.fixture

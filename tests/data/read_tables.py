@@ -81,7 +81,7 @@ def facts_of(table: pa.Table, dataset: str, language: str = "en", **given: Any) 
     script = getattr(languages().get(language), "script", None)
     return Facts(
         **{"kind": kind, "language": language, "read": len(table), "published": None, "whole": False,
-           "labelled": True, "script": script, "limited": False, **given}
+           "labelled": True, "script": script, **given}
     )  # fmt: skip
 
 

@@ -14,7 +14,9 @@ import pytest
 
 from tests.data import release_files as release
 from tests.data.read_tables import surveyed
+from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.ledger import DONE, Ledger
+from xtreme_dag.engine.pool import StageFailed
 
 
 def started(home):
@@ -57,3 +59,20 @@ def test_a_changed_file_is_checked_again_and_no_other(tmp_path):
     assert surveyed(tmp_path, "xquad") != first
     again = ran(tmp_path)[len(before) :]
     assert sorted(again) == ["check[across | xquad]", "check[xquad | de | test]", "prepare[xquad | de | test]"]
+
+
+def test_a_table_whose_worker_dies_is_named_and_stops_no_other(tmp_path, monkeypatch):
+    release.xquad(tmp_path, ("de", "en"))
+    execute = Executor.execute
+
+    def dying(self, stage, *rest):
+        if stage.name == "prepare[xquad | de | test]":
+            raise StageFailed("its process died (SIGKILL: probably out of memory)")
+        return execute(self, stage, *rest)
+
+    monkeypatch.setattr(Executor, "execute", dying)
+    found = {table.language: table for table in surveyed(tmp_path, "xquad")}
+    (violation,) = found["de"].violations
+    assert (violation["rule"], "out of memory" in violation["error"]) == ("readable", True)
+    assert "readable" not in {rule["rule"] for rule in found["en"].rules}
+    assert len(found["en"].rules) > 5

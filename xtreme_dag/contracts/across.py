@@ -1,4 +1,4 @@
-"""The stage that holds the tables of a dataset, and of those that translate the same originals, against one another."""
+"""The check stage across tables: compare the tables of a dataset, and of those with the same originals, pairwise."""
 
 from __future__ import annotations
 

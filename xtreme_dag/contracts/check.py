@@ -1,4 +1,4 @@
-"""The stage that holds a canonical table against its contract."""
+"""The check stage: hold a canonical table against its contract."""
 
 from __future__ import annotations
 
@@ -64,7 +64,6 @@ def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contra
         whole=counts["whole"],
         labelled=counts["labelled"],
         script=counts["script"],
-        limited=params.get("limit") is not None,
         parts=tuple(counts.get("parts", ())),
     )
 

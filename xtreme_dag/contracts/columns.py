@@ -1,4 +1,4 @@
-"""What measures share: the facts about a table, its columns a batch at a time, verdicts for every row."""
+"""Helpers of measures: the facts about a table, its columns a batch at a time, masks of rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class Facts:
         whole: the files are the published ones (no stand-in, nothing generated).
         labelled: the labels are not held back by the release.
         script: what the language is written in, a name of `languages.csv`; None where that is not known.
-        limited: only a sample of the rows is here.
         parts: of a union, the datasets that its ids begin with.
     """
 
@@ -40,7 +39,6 @@ class Facts:
     whole: bool
     labelled: bool
     script: str | None
-    limited: bool
     parts: tuple[str, ...] = ()
 
 

@@ -125,7 +125,7 @@ class _Tally:
             self._error = f"{type(error).__name__}: {error}"
 
     def begin(self, table: Whole, known: Facts) -> None:
-        """Counts what hangs on the whole table; else finds out what the rule is about."""
+        """Counts what depends on the whole table at once; else prepares the values that the rule is about."""
         if self._rule.expectation == ROW_COUNT:
             self._judged = len(table)
             return

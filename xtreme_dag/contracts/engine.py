@@ -1,4 +1,4 @@
-"""Great Expectations judges what was counted: one row a table with a column a rule, one expectation a rule.
+"""Judge the counts of a table with Great Expectations: one row with a column for each rule, one expectation a rule.
 
 A context that is reloaded from files silently drops expectations that it cannot import, and an expectation that raises
 is reported as a mere failure: so the context is in memory, the number of results is asserted, and an error is told apart

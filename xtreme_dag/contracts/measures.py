@@ -1,4 +1,4 @@
-"""Row by row: does an example satisfy what no general tool knows about? True is good.
+"""Measures: row-wise tests of examples that no general tool has, such as legal IOB2 tags. True is good.
 
 A measure that does not apply to a table (labels of a split whose labels are held back, the script of an invented
 language) is true for every row.

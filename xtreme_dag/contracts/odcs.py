@@ -1,4 +1,4 @@
-"""Reading a contract: an Open Data Contract Standard file, and the rules in it."""
+"""Read a contract: an Open Data Contract Standard file, and the rules in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ class Rule:
         expectation: snake-case name of a Great Expectations expectation.
         kwargs: its arguments. A column `measure.NAME` is computed by that measure of `measures.MEASURES`.
         severity: `error` stops what depends on the table; `warning` is only reported.
-        dimension: of data quality, in ODCS's words.
         description: for the outcome page.
         tolerance: language -> share of rows that may break the rule; known defects of a release.
     """
@@ -35,7 +34,6 @@ class Rule:
     expectation: str
     kwargs: Mapping[str, Any]
     severity: str = "error"
-    dimension: str = ""
     description: str = ""
     tolerance: Mapping[str, float] = field(default_factory=dict)
 
@@ -147,7 +145,6 @@ def _rule(quality: Any, path: Path) -> Rule:
         expectation=implementation["type"],
         kwargs=implementation["kwargs"],
         severity=quality.severity or "error",
-        dimension=quality.dimension or "",
         description=quality.description or "",
         tolerance=next((item.value for item in quality.customProperties or () if item.property == "tolerance"), {}),
     )

@@ -31,4 +31,4 @@ def page(
         for contract, document in contracts
     ]
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, keep_trailing_newline=True)
-    return templates.get_template("page.html.j2").render(sections=sections, tables=tables, title=title)
+    return templates.get_template("page.html").render(sections=sections, tables=tables, title=title)

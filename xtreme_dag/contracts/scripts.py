@@ -1,4 +1,4 @@
-"""Which letters a language is written in."""
+"""Regular expressions of the scripts that languages are written in, and a test of texts against them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures that hang on the whole table. Each looks at it once, a batch at a time, and returns what judges rows.
+"""Measures of rows that need a first pass over the whole table, a batch at a time; each returns a test of rows.
 
 So none of them needs memory that grows with the table.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import click
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.sources import HELP, listening, opened, pinned_only, revision_option
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
 
 if TYPE_CHECKING:
     from xtreme_dag.contracts.diff import Difference
@@ -24,7 +25,6 @@ Examples:
   xtreme-dag contracts docs --source folder:download -o contracts.html
 """
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 _FILE = click.Path(exists=True, path_type=Path)
 
 
@@ -34,34 +34,30 @@ def command() -> None:
 
 
 @command.command(name="ls", epilog="Example: xtreme-dag contracts ls --json")
-@_JSON
-def list_command(as_json: bool) -> None:
+@answers
+def list_command() -> Answer:
     """The contracts, their versions and rules."""
     from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, read_contract
 
     found = [read_contract(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
-    if as_json:
-        _print_json(
-            [
-                {
-                    "dataset": contract.dataset,
-                    "version": contract.version,
-                    "status": contract.status,
-                    "rules": [{"rule": rule.name, "severity": rule.severity} for rule in contract.rules],
-                }
-                for contract in found
-            ]
-        )
-        return
+    value = [
+        {
+            "dataset": contract.dataset,
+            "version": contract.version,
+            "status": contract.status,
+            "rules": [{"rule": rule.name, "severity": rule.severity} for rule in contract.rules],
+        }
+        for contract in found
+    ]
     width = max((len(contract.dataset) for contract in found), default=0)
-    for contract in found:
-        click.echo(f"{contract.dataset.ljust(width)}  {contract.version}  {', '.join(r.name for r in contract.rules)}")
+    text = [f"{one.dataset.ljust(width)}  {one.version}  {', '.join(r.name for r in one.rules)}" for one in found]
+    return Answer(value=value, text=text)
 
 
 @command.command(epilog="Example: xtreme-dag contracts lint data_contracts/xnli.odcs.yaml")
 @click.argument("files", nargs=-1, type=_FILE)
-@_JSON
-def lint(files: tuple[Path, ...], as_json: bool) -> None:
+@answers
+def lint(files: tuple[Path, ...]) -> Answer:
     """Check contract files (all by default) against the standard's JSON Schema and the catalogue.
 
     Exit code 1 if something is wrong.
@@ -74,17 +70,11 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
     paths = list(files) or sorted(FOLDER.glob(f"*{SUFFIX}"))
     found = {path.name: check(path, catalogue) for path in paths}
     missing = [] if files else [name for name in catalogue.datasets if f"{name}{SUFFIX}" not in found]
-    if as_json:
-        _print_json({"ok": not missing and not any(found.values()), "files": found, "without_contract": missing})
-    else:
-        for name, wrong in found.items():
-            for one in wrong:
-                click.echo(f"{name}: {one}")
-        for name in missing:
-            click.echo(f"dataset {name} has no contract")
-        click.echo(f"{len(found)} contracts, {sum(map(len, found.values())) + len(missing)} mistakes")
-    if missing or any(found.values()):
-        sys.exit(1)
+    ok = not missing and not any(found.values())
+    text = [f"{name}: {one}" for name, wrong in found.items() for one in wrong]
+    text += [f"dataset {name} has no contract" for name in missing]
+    text.append(f"{len(found)} contracts, {len(text)} mistakes")
+    return Answer(value={"ok": ok, "files": found, "without_contract": missing}, text=text, ok=ok)
 
 
 @command.command(epilog="Example: xtreme-dag contracts diff old/xnli.odcs.yaml data_contracts/xnli.odcs.yaml")
@@ -94,8 +84,8 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
     "--base", metavar="COMMIT", help="Compare all contracts with those of a git commit, instead of two files."
 )
 @click.option("--study", type=_FILE, help="Say which stages of this study the change touches.")
-@_JSON
-def diff(old: Path | None, new: Path | None, base: str | None, study: Path | None, as_json: bool) -> None:
+@answers
+def diff(old: Path | None, new: Path | None, base: str | None, study: Path | None) -> Answer:
     """What changed between two versions of a contract: breaking, additive or documentation.
 
     OLD and NEW are files, or folders of contracts. Exit code 1 if a version number does not go up by what its changes
@@ -114,15 +104,11 @@ def diff(old: Path | None, new: Path | None, base: str | None, study: Path | Non
         difference = compare(was, now) if was and now else _whole(was, now)
         if difference.changes:
             found.append((name, difference, _touched(study, name) if study else None))
-    if as_json:
-        _print_json([_as_json(name, difference, touched) for name, difference, touched in found])
-    else:
-        for name, difference, touched in found:
-            _print_difference(name, difference, touched)
-        if not found:
-            click.echo("no changes")
-    if not all(difference.enough for _, difference, _ in found):
-        sys.exit(1)
+    return Answer(
+        value=[_as_json(*one) for one in found],
+        text=[line for one in found for line in _difference_text(*one)] or ["no changes"],
+        ok=all(difference.enough for _, difference, _ in found),
+    )
 
 
 @command.command(epilog="Example: xtreme-dag contracts docs --source folder:download -o contracts.html")
@@ -275,21 +261,14 @@ def _as_json(name: str, difference: Difference, touched: dict[str, list[str]] | 
     return entry if touched is None else entry | {"stages": touched}
 
 
-def _print_difference(name: str, difference: Difference, touched: dict[str, list[str]] | None) -> None:
-    click.echo(f"{name}: {difference.kind}")
+def _difference_text(name: str, difference: Difference, touched: dict[str, list[str]] | None) -> Iterator[str]:
+    yield f"{name}: {difference.kind}"
     for change in difference.changes:
-        click.echo(f"  {change.kind.ljust(13)}  {change.what}")
+        yield f"  {change.kind.ljust(13)}  {change.what}"
     asked = f"asks for a {difference.asked} version bump" if difference.asked else "any version will do"
     verdict = "enough" if difference.enough else "NOT ENOUGH"
-    click.echo(f"  {asked}; {difference.old or '-'} -> {difference.new or '-'}: {verdict}")
+    yield f"  {asked}; {difference.old or '-'} -> {difference.new or '-'}: {verdict}"
     if touched is not None:
-        click.echo(f"  runs again: {', '.join(touched['runs_again']) or 'nothing'}")
-        click.echo(f"  then only if a verdict changes: {len(touched['waits'])} stages")
-        for stage in touched["waits"]:
-            click.echo(f"    {stage}")
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+        yield f"  runs again: {', '.join(touched['runs_again']) or 'nothing'}"
+        yield f"  then only if a verdict changes: {len(touched['waits'])} stages"
+        yield from (f"    {stage}" for stage in touched["waits"])

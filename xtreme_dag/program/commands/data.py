@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.commands.data_text import (
-    as_json_table,
-    listed,
-    print_checked,
-    print_json,
-    print_listed,
-    print_shown,
-)
+from xtreme_dag.program.commands.data_text import as_json_table, checked_text, listed, listed_text, shown_text
 from xtreme_dag.program.commands.sources import listening, opened, pinned_only, source_options
 from xtreme_dag.program.options import home_option
+from xtreme_dag.program.output import Answer, answers
 
 if TYPE_CHECKING:
     from xtreme_dag.catalogue.catalogue import Dataset
@@ -34,11 +27,6 @@ Examples:
 """
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--json`: `as_json: bool`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
-
-
 @click.group(name="data", epilog=EXAMPLE)
 def command() -> None:
     """What data there are; show and check them."""
@@ -47,17 +35,14 @@ def command() -> None:
 @command.command(name="ls", epilog="Example: xtreme-dag data ls --source folder:download --dataset xnli")
 @source_options
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
-@json_option
-def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> None:
+@answers
+def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...]) -> Answer:
     """What is in the catalogue, what a source has, what is missing and how to get it."""
     from xtreme_dag.catalogue.catalogue import load_catalogue
 
     catalogue, there = load_catalogue(), opened(source, revisions)
     found = [listed(catalogue.dataset(name), there) for name in names or catalogue.datasets]
-    if as_json:
-        print_json({"source": source, "datasets": found})
-    else:
-        print_listed(found, detailed=bool(names))
+    return Answer(value={"source": source, "datasets": found}, text=listed_text(found, detailed=bool(names)))
 
 
 @command.command(epilog="Example: xtreme-dag data show xquad de --source folder:download --tokenizer my-xlmr")
@@ -70,11 +55,11 @@ def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...]
 @click.option("--limit", type=click.IntRange(min=1), help="Take a sample of this many rows.")
 @click.option("--tokenizer", type=click.Path(exists=True, path_type=Path), help="Folder of a tokenizer or a model.")
 @source_options
-@json_option
+@answers
 def show(
     dataset: str, language: str, name: str | None, shown: int, limit: int | None, tokenizer: Path | None, source: str,
-    revisions: tuple[str, ...], as_json: bool,
-) -> None:  # fmt: skip
+    revisions: tuple[str, ...],
+) -> Answer:  # fmt: skip
     """First rows, counts, and how long the texts are (in characters, or in tokens of a tokenizer)."""
     from xtreme_dag.catalogue.catalogue import load_catalogue
     from xtreme_dag.data.prepare.prepare import canonical
@@ -100,21 +85,18 @@ def show(
         "length": length_percentiles(texts_of(table), tokenizer),
         "rows": table.slice(0, shown).to_pylist(),
     }
-    if as_json:
-        print_json(report)
-    else:
-        print_shown(entry, report)
+    return Answer(value=report, text=shown_text(entry, report))
 
 
 @command.command(epilog="Example: xtreme-dag data check --source folder:download --dataset xnli --language de")
 @source_options
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
 @click.option("--language", "codes", multiple=True, help="Only this language; may be given more than once.")
-@json_option
 @home_option
+@answers
 def check(
-    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], as_json: bool, home: Home
-) -> None:
+    source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], home: Home
+) -> Answer:
     """Hold everything that a source has against its contracts, and tables against one another.
 
     What did not change since the last check, or was prepared for a study, is not done again.
@@ -126,21 +108,17 @@ def check(
     catalogue, there = load_catalogue(), opened(source, revisions)
     wanted = pinned_only(catalogue, there, names)
     _known(codes, there, [catalogue.dataset(name) for name in wanted])
-    with listening(quiet=as_json) as listen:
+    with listening() as listen:
         survey = Survey.of(catalogue, there, datasets=wanted, languages=codes)
         with workers(home, len(survey.wanted)) as executor:
             tables = survey.run(executor, listen)
-    violated = [table for table in tables if table.violations]
-    if as_json:
-        print_json({"source": source, "ok": not violated, "tables": [as_json_table(table) for table in tables]})
-    else:
-        print_checked(tables)
+    ok = not any(table.violations for table in tables)
+    value = {"source": source, "ok": ok, "tables": [as_json_table(table) for table in tables]}
     if not tables:
         of = f"{', '.join(names)}" if names else "the catalogue"
         inside = f" in {', '.join(codes)}" if codes else ""
         click.echo(f"{source} has no tables of {of}{inside}; see xtreme-dag data ls --source {source}", err=True)
-    if violated or not tables:
-        sys.exit(1)
+    return Answer(value=value, text=checked_text(tables), ok=ok and bool(tables))
 
 
 def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) -> None:
@@ -158,8 +136,8 @@ def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) ->
 
 @command.command(epilog="Example: xtreme-dag data revisions --dataset xnli --dataset mnli")
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
-@json_option
-def revisions(names: tuple[str, ...], as_json: bool) -> None:
+@answers
+def revisions(names: tuple[str, ...]) -> Answer:
     """Ask the hub at which commits its datasets are now, as lines for a study file.
 
     Nothing else is fetched. A study keeps the commits that it was written with, so its data cannot change under it.
@@ -170,16 +148,11 @@ def revisions(names: tuple[str, ...], as_json: bool) -> None:
 
     catalogue = load_catalogue()
     found, refused = current_revisions([catalogue.dataset(name) for name in names or catalogue.datasets])
-    if as_json:
-        print_json({"revisions": found, "refused": refused})
-    elif found:
-        click.echo("data:\n  hub:\n    revisions:")
-        for name, commit in found.items():
-            click.echo(f'      {name}: "{commit}"')
     for name, why in refused.items():
         click.echo(f"{name}: {why}", err=True)
     for name in names:
         if name not in found and name not in refused:
             click.echo(f"{name}: not on the hub; {catalogue.dataset(name).get}", err=True)
-    if refused or any(name not in found for name in names):
-        sys.exit(1)
+    lines = ["data:\n  hub:\n    revisions:", *(f'      {name}: "{commit}"' for name, commit in found.items())]
+    ok = not refused and all(name in found for name in names)
+    return Answer(value={"revisions": found, "refused": refused}, text=lines if found else (), ok=ok)

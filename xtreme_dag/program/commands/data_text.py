@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.program.commands.sources import PIN
+from xtreme_dag.program.output import table
 
 if TYPE_CHECKING:
     from xtreme_dag.catalogue.catalogue import Dataset
@@ -58,9 +57,9 @@ def _located(dataset: Dataset, source: Source, split: str, here: Sequence[str]) 
         return [], error.what
 
 
-def print_listed(found: Sequence[dict[str, Any]], *, detailed: bool) -> None:
+def listed_text(found: Sequence[dict[str, Any]], *, detailed: bool) -> Iterator[str]:
     """The table of `data ls`; if detailed, with what each dataset is and the languages that are missing."""
-    rows = [("dataset", "format", "split", "use", "languages", "what is here")]
+    rows = []
     for entry in found:
         for split in entry["splits"]:
             here = f"{len(split['here'])} of {len(split['here']) + len(split['missing'])}"
@@ -68,16 +67,16 @@ def print_listed(found: Sequence[dict[str, Any]], *, detailed: bool) -> None:
             stand_in = f"stand-in: {split['stand_in']}" if split["stand_in"] else ""
             said = split["wanting"] or stand_in or split["notes"] or get
             rows.append((entry["dataset"], entry["format"], split["split"], split["use"], here, said))
-    click.echo(_aligned(rows))
+    yield table(("dataset", "format", "split", "use", "languages", "what is here"), rows)
     if any(split["wanting"] for entry in found for split in entry["splits"]):
-        click.echo(f"\n{PIN}")
+        yield f"\n{PIN}"
     for entry in found if detailed else ():
-        click.echo(f"\n{entry['dataset']}: {entry['title']}; licence: {entry['licence']}")
+        yield f"\n{entry['dataset']}: {entry['title']}; licence: {entry['licence']}"
         for split in entry["splits"]:
             if split["missing"]:
-                click.echo(f"missing in {entry['dataset']} {split['split']}: {' '.join(split['missing'])}")
+                yield f"missing in {entry['dataset']} {split['split']}: {' '.join(split['missing'])}"
         if any(split["missing"] for split in entry["splits"]):
-            click.echo(f"to get it: {entry['get']}")
+            yield f"to get it: {entry['get']}"
 
 
 def as_json_table(table: Table) -> dict[str, Any]:
@@ -98,19 +97,19 @@ def as_json_table(table: Table) -> dict[str, Any]:
     }
 
 
-def print_checked(tables: Sequence[Table]) -> None:
+def checked_text(tables: Sequence[Table]) -> Iterator[str]:
     """The table of `data check`, and a last line that sums it up."""
-    rows = [("dataset", "language", "split", "rows", "read", "verdict", "")]
-    for table in tables:
-        verdict = "VIOLATED" if table.violations else "ok"
-        said = [_said(rule) for rule in (*table.violations, *table.warnings)]
-        said += [f"stand-in: {table.stand_in}"] if table.stand_in else []
-        counts = (str(table.counts.get("rows", "-")), str(table.counts.get("read", "-")))
-        rows.append((table.dataset, table.language, table.split, *counts, verdict, "; ".join([*said, *table.notes])))
-    click.echo(_aligned(rows))
-    violated = sum(bool(table.violations) for table in tables)
-    rules = sum(len(table.rules) for table in tables)
-    click.echo(f"\n{len(tables)} tables, {rules} rules evaluated, {violated} tables violate their contract")
+    rows = []
+    for one in tables:
+        verdict = "VIOLATED" if one.violations else "ok"
+        said = [_said(rule) for rule in (*one.violations, *one.warnings)]
+        said += [f"stand-in: {one.stand_in}"] if one.stand_in else []
+        counts = (str(one.counts.get("rows", "-")), str(one.counts.get("read", "-")))
+        rows.append((one.dataset, one.language, one.split, *counts, verdict, "; ".join([*said, *one.notes])))
+    yield table(("dataset", "language", "split", "rows", "read", "verdict", ""), rows)
+    violated = sum(bool(one.violations) for one in tables)
+    rules = sum(len(one.rules) for one in tables)
+    yield f"\n{len(tables)} tables, {rules} rules evaluated, {violated} tables violate their contract"
 
 
 def _said(rule: dict[str, Any]) -> str:
@@ -122,38 +121,24 @@ def _said(rule: dict[str, Any]) -> str:
     return f"{weight}{rule['rule']}: {rule['count']}{against}{ids}"
 
 
-def print_shown(dataset: Dataset, report: dict[str, Any]) -> None:
+def shown_text(dataset: Dataset, report: dict[str, Any]) -> Iterator[str]:
     """What `data show` found."""
-    click.echo(f"{dataset.title}\n{dataset.name} {report['language']} {report['split']}, {dataset.format}")
+    yield f"{dataset.title}\n{dataset.name} {report['language']} {report['split']}, {dataset.format}"
     if report["other_splits"]:
-        click.echo(f"other splits (--split): {' '.join(report['other_splits'])}")
+        yield f"other splits (--split): {' '.join(report['other_splits'])}"
     for name in ("stand_in", "notes"):
         if report[name]:
-            click.echo(f"{name.replace('_', '-')}: {report[name]}")
+            yield f"{name.replace('_', '-')}: {report[name]}"
     counts = report["counts"]
-    click.echo(f"rows: {counts['rows']} (examples in the files: {counts['read']})")
+    yield f"rows: {counts['rows']} (examples in the files: {counts['read']})"
     for name in ("labels", "tokens", "sides", "repeated_ids"):
         if name in counts:
-            click.echo(f"{name}: {json.dumps(counts[name], ensure_ascii=False)}")
-    click.echo(f"length in {report['unit']}: " + ", ".join(f"{key} {value}" for key, value in report["length"].items()))
+            yield f"{name}: {json.dumps(counts[name], ensure_ascii=False)}"
+    yield f"length in {report['unit']}: " + ", ".join(f"{key} {value}" for key, value in report["length"].items())
     for row in report["rows"]:
-        click.echo("\n" + "\n".join(f"  {key}: {_short(value)}" for key, value in row.items()))
+        yield "\n" + "\n".join(f"  {key}: {_short(value)}" for key, value in row.items())
 
 
 def _short(value: Any) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 300 else text[:297] + "..."
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A table as text; the last column is not padded."""
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    )
-
-
-def print_json(value: Any) -> None:
-    """One JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1))

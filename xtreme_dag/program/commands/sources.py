@@ -95,9 +95,9 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
 
 
 @contextmanager
-def listening(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """What is told how far something is: it stands on a terminal's last line until all is done."""
-    if quiet or not sys.stderr.isatty():
+def listening() -> Iterator[Callable[[str], None]]:
+    """What is told how far something is: it stands on a terminal's last line until all is done; not with `--json`."""
+    if click.get_current_context().params.get("as_json") or not sys.stderr.isatty():
         yield lambda words: None
         return
     try:

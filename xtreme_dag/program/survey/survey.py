@@ -20,14 +20,14 @@ from xtreme_dag.catalogue.sources import Located, Source
 from xtreme_dag.contracts.odcs import Contract, contract_path, read_contract
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
-from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.execute import Executor, Result
 from xtreme_dag.engine.graph import Output, Stage
-from xtreme_dag.engine.pool import WorkerPool
+from xtreme_dag.engine.pool import StageFailed, WorkerPool
 from xtreme_dag.wiring.kinds import CHECK
 from xtreme_dag.wiring.tables import check_stage, prepare_stage
 
 _STUDY = "data check"  # under which the ledger has what a survey ran
-# Each process has libraries and a table in memory (a few hundred megabytes), and loads Great Expectations (two seconds).
+# Each process has libraries and a table in memory (a few hundred megabytes), and loads Great Expectations (two CPU seconds).
 _MOST_WORKERS = 8
 _TABLES_WORTH_A_WORKER = 16
 
@@ -160,18 +160,18 @@ class Survey:
         prepare = prepare_stage(dataset, language, split, located, limit=None)
         try:
             made = executor.execute(prepare, {}, _silent)
-        except UserError as error:
+        except (UserError, StageFailed) as error:
             table.rules = [{"rule": "readable", "ok": False, "severity": "error", "count": 1, "first_ids": [],
                             "error": str(error)}]  # fmt: skip
             return table
         table.prepared = prepare.name, made.key
         table.folder = executor.store.artifact(made.digest)
-        table.counts = json.loads((table.folder / "counts.json").read_text())
+        table.counts = _json(executor, made, "counts.json")
         if table.counts.get("repeated_ids"):
             table.notes.append(f"{table.counts['repeated_ids']} rows share their id in the file with another row")
         check = check_stage(prepare, contract_path(dataset.name), source=self.source.kind)
         judged = executor.execute(replace(check, gates=""), dict([table.prepared]), _silent)
-        table.rules = json.loads((executor.store.artifact(judged.digest) / "outcome.json").read_text())["rules"]
+        table.rules = _json(executor, judged, "outcome.json")["rules"]
         return table
 
     def _groups(self, tables: Sequence[Table]) -> list[list[Table]]:
@@ -193,23 +193,17 @@ class Survey:
             function="xtreme_dag.contracts.across:across",
             params={
                 "tables": [[table.dataset, table.language, table.split, table.use] for table in group],
-                "datasets": {
-                    name: {
-                        "format": self.formats[name],
-                        "parallel": self.contracts[name].parallel,
-                        "same_labels": self.contracts[name].same_labels,
-                        "overlap": self.contracts[name].overlap,
-                    }
-                    for name in names
-                },
+                "datasets": {name: {"format": self.formats[name], **self._between(name)} for name in names},
             },
             inputs={name: Output(stage=stage, part="table.parquet") for name, (stage, _) in made.items()},
         )
         result = executor.execute(stage, dict(made.values()), _silent)
-        found: Mapping[str, list[dict[str, Any]]] = json.loads(
-            (executor.store.artifact(result.digest) / "findings.json").read_text()
-        )
+        found: Mapping[str, list[dict[str, Any]]] = _json(executor, result, "findings.json")
         return found
+
+    def _between(self, dataset: str) -> dict[str, Any]:
+        """What a contract says of the tables of its dataset among themselves."""
+        return {name: getattr(self.contracts[dataset], name) for name in ("parallel", "same_labels", "overlap")}
 
 
 @contextmanager
@@ -222,6 +216,11 @@ def workers(home: Home, tables: int) -> Iterator[Executor]:
     size = max(1, min(_MOST_WORKERS, len(os.sched_getaffinity(0)), tables // _TABLES_WORTH_A_WORKER))
     with WorkerPool(size, home.ensure().logs) as pool:
         yield Executor(home, _STUDY, pool)
+
+
+def _json(executor: Executor, result: Result, name: str) -> Any:
+    """A JSON file of an artifact."""
+    return json.loads((executor.store.artifact(result.digest) / name).read_text(encoding="utf-8"))
 
 
 def _silent(event: Mapping[str, Any]) -> None:
