@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.gates import write_verdict
 from xtreme_dag.engine.graph import Output
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import CACHED, Ledger
@@ -122,6 +123,7 @@ def write_artifact(stage, key: str, out: Path) -> None:
     if stage.kind == "check":
         facts = {name: stage.params[name] for name in ("dataset", "language", "split")}
         (out / "outcome.json").write_text(json.dumps({"ok": True, **facts, "rules": []}))
+        write_verdict(out)
     if stage.kind == "evaluate":
         labels = stage.labels
         scores = {name: labels[name] for name in ("task", "language", "split")}

@@ -19,7 +19,10 @@ from prefect.workers.process import ProcessWorker
 
 from flows._drive import Settings
 
-FLOWS = ("study", "prepare_data", "train_intermediate", "train_target", "evaluate")
+FLOWS = (
+    "study.study",
+    *(f"phases.{name}" for name in ("prepare_data", "train_intermediate", "train_target", "evaluate")),
+)
 
 
 def deploy(request: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +39,9 @@ def deploy(request: dict[str, Any]) -> dict[str, Any]:
     with get_client(sync_client=True) as client:
         pool, created = _pool(client, request["pool"])
     found = []
-    for name in FLOWS:
-        flow: Any = load_flow_from_entrypoint(f"flows.{name}.{name}")
+    for entry in FLOWS:
+        flow: Any = load_flow_from_entrypoint(f"flows.{entry}")
+        name = flow.name
         scheduled = name == "study" and request["cron"]
         deployment: RunnerDeployment = flow.to_deployment(
             name=request["study"],

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
+from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +28,6 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.execute import Executor
-from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import matching
@@ -33,6 +36,9 @@ from xtreme_dag.program.progress import Display
 from xtreme_dag.results.stamp import is_published, mark_published, publication, report_path
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
+from xtreme_dag.wiring.kinds import EVALUATE
+
+_RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
 
 class Settings(BaseModel):
@@ -57,7 +63,19 @@ def runner() -> TaskRunner[PrefectFuture[Any]]:
     return threads
 
 
-def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dict[str, Any]:
+def run_name() -> str:
+    """The name of the current flow run: flow and study; a name that somebody typed stays.
+
+    Without brackets, which Prefect's own tables take for markup.
+    """
+    context = FlowRunContext.get()
+    assert context is not None and context.flow_run is not None and context.flow is not None
+    if not _RANDOM_NAME.fullmatch(context.flow_run.name):
+        return context.flow_run.name
+    return f"{context.flow.name} {Path(str((context.parameters or {})['study_file'])).stem}"
+
+
+def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset()) -> dict[str, Any] | State[Any]:
     """Runs a study's stages, lands the results and writes the report.
 
     Args:
@@ -66,7 +84,8 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
         kinds: only stages of these kinds and what they need; empty for the whole study.
 
     Returns:
-        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`.
+        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`; with a stage that failed
+        as the data of the state `Failed`, in which the flow run then ends.
 
     Raises:
         UserError: the study or the machine is not as it should be.
@@ -75,7 +94,7 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
     study = load_study(Path(study_file), settings.overrides)
     home = Home.find(settings.home).ensure()
     built = build(study)
-    graph = _part(built.graph, set(kinds))
+    graph = built.graph.part({stage.name for stage in built.graph if stage.kind in kinds}) if kinds else built.graph
     forced = frozenset(matching(graph, settings.force)) if settings.force else frozenset()
     devices = find_devices(settings.device)
     mirror = Mirror.find(settings.mirror)
@@ -87,7 +106,7 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
             with Session(graph, executor, display.listen) as session:
                 outcomes = run_graph(session)
-                if not kinds or "evaluate" in kinds:
+                if not kinds or EVALUATE.name in kinds:
                     _publish(session, study, built)
                 executor.push_found()
                 if trouble := executor.mirror_trouble():
@@ -99,24 +118,21 @@ def drive(study_file: str, settings: Settings, kinds: Iterable[str] = ()) -> dic
     counts = Counter(outcomes.values())
     rows = [{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)]
     show_table("outcome", study.study, rows, f"Stages of {study.study}")
-    return {
+    outcome = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {name: executor.failure(graph[name]) for name, outcome in outcomes.items() if outcome == FAILED},
         "results": str(home.results),
         "report": str(report_path(home, study)),
         "seconds": round(time.monotonic() - started, 2),
     }
+    return Failed(message=_failure(outcome), data=outcome) if counts[FAILED] else outcome
 
 
-def _part(graph: Graph, kinds: set[str]) -> Graph:
-    if not kinds:
-        return graph
-    needed = graph.ancestors({stage.name for stage in graph if stage.kind in kinds})
-    part = Graph()
-    for stage in graph:
-        if stage.name in needed:
-            part.add(stage)
-    return part
+def _failure(outcome: Mapping[str, Any]) -> str:
+    """What went wrong in a run, in a line."""
+    name, reason = next(iter(outcome["failed"].items()))
+    left = f", {outcome['stages'][NOT_RUN]} not run" if outcome["stages"][NOT_RUN] else ""
+    return f"{outcome['stages'][FAILED]} failed{left}: {name}: {reason}"
 
 
 def _publish(session: Session, study: Study, built: Built) -> None:
@@ -126,12 +142,12 @@ def _publish(session: Session, study: Study, built: Built) -> None:
         name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
     }
     identity = publication(study, artifacts, executor.keys)
-    evaluated = any(session.graph[name].kind == "evaluate" for name in executor.known)
+    evaluated = any(session.graph[name].of is EVALUATE for name in executor.known)
     if not evaluated or is_published(executor.home, study, identity):
         return
     try:
-        land.with_options(task_run_name=f"land[{study.study}]")(session.id, study, built)
-        report.with_options(task_run_name=f"report[{study.study}]")(session.id, study)
+        land.with_options(task_run_name=f"land {study.study}")(session.id, study, built)
+        report.with_options(task_run_name=f"report {study.study}")(session.id, study)
     except UserError as error:
         get_run_logger().error("%s", error)
         raise

@@ -10,37 +10,16 @@ from uuid import UUID
 
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.tasks import Task
 
 from tasks._cache import reference
-from tasks._cached import report_cached
 from tasks._stage import Session, configured
-from tasks.check import check
-from tasks.encode import encode
-from tasks.evaluate import evaluate
-from tasks.intermediate import intermediate
-from tasks.prepare import prepare
-from tasks.pretrain import pretrain
-from tasks.search import search
-from tasks.target import target
-from tasks.translate import translate
+from tasks._untouched import report_cached, report_not_run
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.priority import Agenda
 
 # Threads that wait for workers; how much runs side by side is the worker pool's to say.
 AT_ONCE = 32
-TASKS: Mapping[str, Task[..., Any]] = {
-    "prepare": prepare,
-    "check": check,
-    "encode": encode,
-    "pretrain": pretrain,
-    "translate": translate,
-    "intermediate": intermediate,
-    "target": target,
-    "search": search,
-    "evaluate": evaluate,
-}
 
 
 def run_graph(session: Session) -> dict[str, str]:
@@ -49,23 +28,47 @@ def run_graph(session: Session) -> dict[str, str]:
     Returns:
         Stage name -> `succeeded`, `cached`, `failed` or `not run`.
     """
-    outcomes, done = _cached_from_the_start(session)
-    agenda = Agenda(session.graph, session.urgency, outcomes)
+    graph = session.graph
+    outcomes, done, runs = _cached_from_the_start(session)
+    agenda = Agenda(graph, session.urgency, outcomes)
     futures: dict[str, PrefectFuture[Any]] = {}
+    causes: dict[str, str] = {}
     finished: SimpleQueue[str] = SimpleQueue()
     running = 0
     while agenda or running:
         # Submitted when what it needs is settled: a task that waits for others would hold a thread of the runner.
         while agenda and running < AT_ONCE:
-            stage = session.graph[agenda.take()]
+            stage = graph[agenda.take()]
+            cause = next((causes[parent] for parent in stage.parents if parent in causes), "")
+            if cause:
+                causes[stage.name], outcomes[stage.name] = cause, NOT_RUN
+                runs[stage.name] = report_not_run(_flow_run(), stage, f"needs {cause}", runs)
+                session.executor.not_run(stage)
+                session.listen({"event": "not run", "stage": stage.name})
+                agenda.settle(stage.name)
+                continue
             futures[stage.name] = _submitted(session, stage, done, futures)
+            runs[stage.name] = futures[stage.name].task_run_id
             futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
             running += 1
+        if not running:
+            break
         name = finished.get()
         running -= 1
-        outcomes[name] = _outcome(session, session.graph[name], futures[name])
+        outcomes[name] = _outcome(session, graph[name], futures[name])
+        if outcomes[name] == FAILED:
+            causes[name] = (
+                f"{name}, which failed: {session.executor.failure(graph[name]) or futures[name].state.message}"
+            )
         agenda.settle(name)
-    return {stage.name: outcomes[stage.name] for stage in session.graph}
+    return {stage.name: outcomes[stage.name] for stage in graph}
+
+
+def _flow_run() -> UUID:
+    """Id of the current flow run."""
+    context = FlowRunContext.get()
+    assert context is not None and context.flow_run is not None
+    return context.flow_run.id
 
 
 def _tell(finished: SimpleQueue[str], name: str, _future: PrefectFuture[Any]) -> None:
@@ -77,7 +80,7 @@ def _submitted(
 ) -> PrefectFuture[Any]:
     """A stage as a task run, with the references of what it needs, or the futures that hold them."""
     made = dict.fromkeys(source.stage for source in stage.inputs.values() if isinstance(source, Output))
-    return configured(TASKS[stage.kind], session, stage).submit(
+    return configured(session, stage).submit(
         session.id,
         stage.name,
         {name: done.get(name) or futures[name] for name in made},
@@ -85,10 +88,9 @@ def _submitted(
     )
 
 
-def _cached_from_the_start(session: Session) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Stages that are cached with all that they need: recorded at once, and their references."""
-    context = FlowRunContext.get()
-    assert context is not None and context.flow_run is not None
+def _cached_from_the_start(session: Session) -> tuple[dict[str, str], dict[str, dict[str, str]], dict[str, UUID]]:
+    """Stages that are cached with all that they need: recorded at once; their references, and their task runs."""
+    flow_run = _flow_run()
     outcomes: dict[str, str] = {}
     done: dict[str, dict[str, str]] = {}
     runs: dict[str, UUID] = {}
@@ -99,11 +101,11 @@ def _cached_from_the_start(session: Session) -> tuple[dict[str, str], dict[str, 
         if record is None:
             continue
         done[stage.name] = reference(record)
-        runs[stage.name] = report_cached(context.flow_run.id, stage, record, runs)
+        runs[stage.name] = report_cached(flow_run, stage, record, runs)
         outcomes[stage.name] = CACHED
         session.executor.found(stage, record)
         session.listen({"event": "finished", "stage": stage.name, "cached": True, "seconds": 0.0})
-    return outcomes, done
+    return outcomes, done, runs
 
 
 def _outcome(session: Session, stage: Stage, future: PrefectFuture[Any]) -> str:
@@ -119,10 +121,6 @@ def _outcome(session: Session, stage: Stage, future: PrefectFuture[Any]) -> str:
         session.executor.found(stage, record)
         session.listen({"event": "finished", "stage": stage.name, "cached": True, "seconds": 0.0})
         return CACHED
-    if state.name == "NotReady":
-        session.executor.not_run(stage)
-        session.listen({"event": "not run", "stage": stage.name})
-        return NOT_RUN
     session.listen(
         {"event": "failed", "stage": stage.name, "message": session.executor.failure(stage) or state.message}
     )

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from flows._drive import Settings, drive, runner
+from flows._drive import Settings, drive, run_name, runner
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 
 
 @flow(
     name="study",
-    flow_run_name="study[{study_file}]",
+    flow_run_name=run_name,
     task_runner=runner(),
     persist_result=False,
 )
-def study(study_file: str = "studies/demo.yaml", settings: Settings = Settings()) -> dict[str, Any]:
+def study(study_file: str = "studies/demo.yaml", settings: Settings = Settings()) -> dict[str, Any] | State[Any]:
     """Runs a whole study: data, intermediate training, target training, evaluation, landing, report.
 
     Args:
@@ -37,14 +38,14 @@ def _main(request: dict[str, Any]) -> None:
     """Runs the flow for `xtreme-dag run` and writes what it did, or the user's mistake, where it is asked to."""
     try:
         state = study(request["study_file"], Settings(**request["settings"]), return_state=True)
-        outcome = state.result(raise_on_failure=False)
+        outcome: Any = state.result(raise_on_failure=False)
         if isinstance(outcome, BaseException):
             raise outcome
         flow_run = str(state.state_details.flow_run_id)
         answer = {
             **outcome,
             "flow_run": flow_run,
-            "task_runs": sum(outcome["stages"].values()) - outcome["stages"]["not run"],
+            "task_runs": sum(outcome["stages"].values()),
         }
     except KeyboardInterrupt:
         sys.exit(130)  # whoever interrupted knows why

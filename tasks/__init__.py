@@ -1,1 +1,1 @@
-"""One cached Prefect task per kind of stage, each a thin wrapper over `xtreme_dag.engine.execute`."""
+"""Prefect tasks: one per kind of stage, cached by the engine's store, and those that land and report."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ from prefect.locking.protocol import LockManager
 from prefect.serializers import JSONSerializer
 
 from xtreme_dag.core.files import write_atomically
-from xtreme_dag.core.locks import try_lock, unlock
-from xtreme_dag.engine.execute import verdict
+from xtreme_dag.core.locks import try_lock, unlock, wait_for
+from xtreme_dag.engine.gates import why_closed
 from xtreme_dag.engine.store import Record, Store
 
-_POLL_SECONDS = 0.1
 _KEY_LENGTH = 64  # hexadecimal digits of a sha256
 
 
@@ -53,7 +51,7 @@ class StoreKeys(LocalFileSystem):
         record = Store(Path(self.store)).intact(key)
         if record is None:
             raise ValueError(f"no artifact for key {key}")
-        if self.gate and not verdict(Store(Path(self.store)).artifact(record.digest))["ok"]:
+        if self.gate and why_closed(Store(Path(self.store)).artifact(record.digest)):
             raise ValueError(f"the verdict under key {key} is negative: the task must say so again")
         result = Path(self.results) / key
         content = json.dumps(reference(record))
@@ -104,11 +102,9 @@ class FlockManager(LockManager):
         """Takes the lock of a key, waiting up to `acquire_timeout` seconds (None: for ever)."""
         if self.is_lock_holder(key, holder):
             return True
-        end = None if acquire_timeout is None else time.monotonic() + acquire_timeout
-        while (handle := try_lock(self._path(key), holder)) is None:
-            if end is not None and time.monotonic() > end:
-                return False
-            time.sleep(_POLL_SECONDS)
+        handle = wait_for(lambda: try_lock(self._path(key), holder), seconds=acquire_timeout)
+        if handle is None:
+            return False
         with self._guard:
             self._held[key] = (holder, handle)
         return True
@@ -148,12 +144,7 @@ class FlockManager(LockManager):
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
         """Waits until nobody holds the lock of a key; False when `timeout` seconds passed before."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while self.is_locked(key):
-            if end is not None and time.monotonic() > end:
-                return False
-            time.sleep(_POLL_SECONDS)
-        return True
+        return wait_for(lambda: None if self.is_locked(key) else True, seconds=timeout) is not None
 
     async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
         """Asynchronous form of `wait_for_lock`."""

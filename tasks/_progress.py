@@ -1,4 +1,4 @@
-"""A training stage's progress in Prefect: a progress artifact and log lines with loss, tokens/s, MFU and memory."""
+"""A stage's progress in Prefect: a progress artifact, and log lines with the figures that its kind declares."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks._artifacts import artifact_key
+from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.pool import Listener
 
 # A busy server should not be asked more often than a person looks.
 _SECONDS = 5.0
 
 
-class TrainingProgress:
-    """Shows what a training stage reports in its task run; other events only pass through.
+class StageProgress:
+    """Shows what a stage reports in its task run; other events only pass through.
 
     Args:
-        stage: name of the stage.
+        study: name of the study.
+        stage: the stage; nothing is shown of one whose kind declares no figures.
         listen: receives every event, too.
         seconds: the least time between two updates; the first and the last report are always shown.
     """
 
-    def __init__(self, stage: str, listen: Listener, seconds: float = _SECONDS) -> None:
-        self._stage, self._listen, self._seconds = stage, listen, seconds
+    def __init__(self, study: str, stage: Stage, listen: Listener, seconds: float = _SECONDS) -> None:
+        self._study, self._stage, self._listen, self._seconds = study, stage, listen, seconds
         self._artifact: UUID | None = None
         self._shown = float("-inf")
         self._broken = False
@@ -37,38 +39,29 @@ class TrainingProgress:
         self._listen(event)
         if event["event"] == "log":
             get_run_logger().info("%s", event["message"])
-        if event["event"] != "progress" or "tokens_per_s" not in event or self._broken:
+        if event["event"] != "progress" or self._broken:
+            return
+        figures = [figure.written(event[figure.name]) for figure in self._stage.of.figures if figure.name in event]
+        if not figures:
             return
         now = time.monotonic()
         if now - self._shown < self._seconds and event["done"] < event["total"]:
             return
         self._shown = now
-        line = figures_line(event)
+        line = ", ".join([f"step {event['done']} of {event['total']}", *figures])
         get_run_logger().info("%s", line)
         try:
             self._show(100.0 * event["done"] / event["total"], line)
-        except Exception as error:  # the cockpit may fail in many ways, and none of them is a reason to stop training
+        except Exception as error:  # the cockpit may fail in many ways, and none of them is a reason to stop the stage
             self._broken = True
             get_run_logger().warning("progress is no longer shown: %s: %s", type(error).__name__, error)
 
     def _show(self, percent: float, line: str) -> None:
         """Makes the artifact, or brings it up to date."""
-        description = f"{self._stage}: {line}"
+        description = f"{self._stage.name}: {line}"
         if self._artifact is None:
-            key = artifact_key(self._stage)
+            key = artifact_key(self._study, self._stage.name)
             # the type is that of both ways of calling it; a task run is not asynchronous
             self._artifact = cast(UUID, create_progress_artifact(percent, key=key, description=description))
         else:
             update_progress_artifact(self._artifact, percent, description=description)
-
-
-def figures_line(event: Mapping[str, Any]) -> str:
-    """Step, loss and speed of a progress event in words."""
-    parts = [f"step {event['done']} of {event['total']}"]
-    if "loss" in event:
-        parts.append(f"loss {event['loss']:.4f}")
-    parts.append(f"{event['tokens_per_s']:,.0f} tokens/s")
-    parts.append(f"{event['examples_per_s']:,.1f} examples/s")
-    parts.append(f"MFU {100 * event['mfu']:.1f} %")
-    parts.append(f"{event['memory_mb']:,.0f} MB")
-    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""What all stage tasks share: the run they belong to, and the call that does the work."""
+"""One cached Prefect task per kind of stage, made from its declaration, and the run that they belong to."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from prefect import task
 from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
+from prefect.states import Cancelled
 from prefect.tasks import Task
-from prefect.transactions import IsolationLevel
+from prefect.transactions import IsolationLevel, get_transaction
 
 from tasks._cache import FlockManager, StoreKeys, reference
-from tasks._progress import TrainingProgress
+from tasks._progress import StageProgress
 from xtreme_dag.engine.execute import Executor
-from xtreme_dag.engine.graph import Graph, Stage
-from xtreme_dag.engine.pool import Listener
+from xtreme_dag.engine.graph import Graph, Kind, Stage
+from xtreme_dag.engine.pool import Listener, PoolClosed, StageTimedOut
+from xtreme_dag.wiring.kinds import KINDS
 
-# Kinds of stages that report loss and speed.
-TRAINING = frozenset({"pretrain", "intermediate", "target"})
 _SESSIONS: dict[str, Session] = {}
 _GUARD = threading.Lock()
 
@@ -72,13 +74,21 @@ class StageKey(CachePolicy):
         return key
 
 
-def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str] | State[Any]:
     """Runs one stage of a session and returns a reference to its artifact.
 
     Args:
         session: id of the `Session`.
         stage: name of the stage.
         upstream: name -> reference of the stages that it needs.
+
+    Returns:
+        The reference, or the state `Cancelled` if the run was stopped meanwhile.
+
+    Raises:
+        UserError: see `Executor.execute`.
+        StageFailed: see there.
+        TimeoutError: it took longer than it may; Prefect then calls the state `TimedOut`.
     """
     here = _SESSIONS[session]
     subject = here.graph[stage]
@@ -87,8 +97,15 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
         here.listen({**event, "stage": stage})
 
     here.listen({"event": "started", "stage": stage})
-    watched = TrainingProgress(stage, listen) if subject.kind in TRAINING else listen
-    result = here.executor.execute(subject, _parents(upstream), watched, here.urgency[stage])
+    watched = StageProgress(here.executor.study, subject, listen) if subject.of.figures else listen
+    try:
+        result = here.executor.execute(subject, _parents(upstream), watched, here.urgency[stage])
+    except StageTimedOut as error:
+        raise TimeoutError(str(error)) from None
+    except PoolClosed:
+        if (transaction := get_transaction()) is not None:
+            transaction.write_on_commit = False  # there is nothing to remember under the stage's key
+        return Cancelled(message="the run was stopped before this stage was done")
     record = here.executor.store.intact(result.key)
     if record is None:
         raise RuntimeError(f"{stage}: its artifact is not in the store after its commit")
@@ -96,15 +113,29 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     return reference(record)
 
 
-def configured(task: Task[..., Any], session: Session, stage: Stage) -> Task[..., Any]:
-    """A kind's task, named and cached for one stage of a session."""
+def _task(kind: Kind) -> Task[..., Any]:
+    """The task of a kind."""
+
+    def stage_task(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str] | State[Any]:
+        return run_stage(session, stage, upstream)
+
+    stage_task.__name__ = stage_task.__qualname__ = kind.name
+    stage_task.__doc__ = kind.title
+    return task(name=kind.name)(stage_task)
+
+
+TASKS: Mapping[str, Task[..., Any]] = {name: _task(kind) for name, kind in KINDS.items()}
+
+
+def configured(session: Session, stage: Stage) -> Task[..., Any]:
+    """The task of a stage's kind, named and cached for this stage of a session."""
     home = session.executor.home
     policy = StageKey().configure(
-        key_storage=StoreKeys(store=str(home.store), results=str(home.prefect / "results"), gate=stage.gate),
+        key_storage=StoreKeys(store=str(home.store), results=str(home.prefect / "results"), gate=bool(stage.gates)),
         lock_manager=FlockManager(home.store / "locks"),
         isolation_level=IsolationLevel.SERIALIZABLE,
     )
-    return task.with_options(
+    return TASKS[stage.kind].with_options(
         task_run_name=stage.name,
         cache_policy=policy,
         persist_result=True,
@@ -113,5 +144,5 @@ def configured(task: Task[..., Any], session: Session, stage: Stage) -> Task[...
         cache_result_in_memory=False,
         refresh_cache=session.executor.is_forced(stage),
         # No tags: Prefect asks its server for a concurrency slot per tag and task, and a busy server fails the run.
-        # Devices are leased by `stages.devices` instead.
+        # Devices are leased by `engine.devices` instead.
     )

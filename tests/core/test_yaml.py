@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from xtreme_dag.core.yaml import _Loader, read_yaml
+from xtreme_dag.core.yaml import _loader, read_yaml
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1E-5", "1e-05", "1.e-5", "1.0e-5", ".1e-4", "+1e-5", "0.00001"])
@@ -47,5 +47,5 @@ def test_a_text_makes_no_object_and_calls_nothing(text):
 
 
 def test_what_can_be_made_of_a_text_is_what_pyyamls_safe_loader_makes():
-    assert _Loader.yaml_constructors == yaml.SafeLoader.yaml_constructors
-    assert _Loader.yaml_multi_constructors == yaml.SafeLoader.yaml_multi_constructors == {}
+    assert _loader().yaml_constructors == yaml.SafeLoader.yaml_constructors
+    assert _loader().yaml_multi_constructors == yaml.SafeLoader.yaml_multi_constructors == {}

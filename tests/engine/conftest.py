@@ -9,10 +9,13 @@ import pytest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.fingerprint import CodeBase
-from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.graph import Graph, Kind, Output, Source, Stage
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.plan import Planner
 from xtreme_dag.engine.pool import WorkerPool
+
+PREPARE, CHECK, ENCODE = (Kind(name=name) for name in ("prepare", "check", "encode"))
+TARGET = Kind(name="target", device=True)
 
 FUNCTIONS = '''
 """Stage functions of a toy."""
@@ -32,11 +35,9 @@ def join(params, inputs, context):
     return {"parts": len(parts)}
 
 def judge(params, inputs, context):
-    import json
+    from xtreme_dag.engine.gates import write_verdict
     text = (inputs["table"] / "text.txt").read_text()
-    ok = "bad" not in text
-    rules = [{"rule": "no bad words", "ok": ok, "count": int(not ok), "first_ids": [] if ok else ["1"]}]
-    (context.out / "outcome.json").write_text(json.dumps({"ok": ok, "rules": rules}))
+    write_verdict(context.out, "no bad words (1: 1)" if "bad" in text else "")
 
 def die(params, inputs, context):
     os.kill(os.getpid(), 9)
@@ -94,7 +95,7 @@ class Toy:
         for name, path in self.raw.items():
             graph.add(
                 Stage(
-                    kind="prepare",
+                    of=PREPARE,
                     name=f"prepare[{name}]",
                     function="toy.functions:read",
                     params={"loud": loud},
@@ -104,16 +105,16 @@ class Toy:
             after: tuple[str, ...] = ()
             if gate:
                 check = Stage(
-                    kind="check",
+                    of=CHECK,
                     name=f"check[{name}]",
                     function="toy.functions:judge",
                     inputs={"table": Output(stage=f"prepare[{name}]")},
-                    gate=True,
+                    gates=f"prepare[{name}]",
                 )
                 after = (graph.add(check).name,)
             graph.add(
                 Stage(
-                    kind="encode",
+                    of=ENCODE,
                     name=f"encode[{name}]",
                     function="toy.functions:join",
                     params={"log": str(self.log), "name": name, "sleep": sleep},
@@ -123,7 +124,7 @@ class Toy:
             )
         graph.add(
             Stage(
-                kind="target",
+                of=TARGET,
                 name="target[all]",
                 function="toy.functions:join",
                 params={"log": str(self.log), "name": "all"},

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from xtreme_dag.core.files import canonical
 from xtreme_dag.engine import fingerprint
 from xtreme_dag.engine.fingerprint import CodeBase
-from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.graph import Kind, Stage
 from xtreme_dag.engine.keys import Keys, changes, library_version
 
 STAGE = Stage(
-    kind="encode",
+    of=Kind(name="encode", libraries=("pyarrow",)),
     name="encode[x]",
     function="xtreme_dag.core.files:canonical",
     params={"b": 1, "a": [1.5, "é", None], "c": {"y": 1, "x": 2}},
-    libraries=("pyarrow",),
 )
 SCRIPT = """
 from tests_key import STAGE
@@ -29,7 +28,7 @@ print(Keys().key(STAGE, {"t": "d", "a": "e"}))
 
 
 def test_same_key_in_every_process(tmp_path):
-    text = f"from xtreme_dag.engine.graph import Stage\nSTAGE = {STAGE!r}\n"
+    text = f"from xtreme_dag.engine.graph import Kind, Stage\nSTAGE = {STAGE!r}\n"
     (tmp_path / "tests_key.py").write_text(text)
     keys = set()
     for seed in ("0", "1", "12345"):
@@ -54,7 +53,8 @@ def test_parameters_inputs_libraries_and_function_are():
     key = keys.key(STAGE, {"t": "d"})
     assert keys.key(replace(STAGE, params={**STAGE.params, "b": 2}), {"t": "d"}) != key
     assert keys.key(STAGE, {"t": "e"}) != key
-    assert keys.key(replace(STAGE, libraries=()), {"t": "d"}) != key
+    assert keys.key(replace(STAGE, of=Kind(name="encode")), {"t": "d"}) != key
+    assert keys.key(replace(STAGE, more_libraries=("numpy",)), {"t": "d"}) != key
     assert keys.key(replace(STAGE, function="xtreme_dag.core.files:sha256_of"), {"t": "d"}) != key
 
 

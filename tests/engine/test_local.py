@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from tests.engine.conftest import ENCODE
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Stage
 from xtreme_dag.engine.local import run_local
@@ -47,7 +48,7 @@ def test_a_failure_stops_only_what_depends_on_it(toy, pool, function, reason):
     broken = Graph()
     for stage in graph:
         if stage.name == "encode[b]":
-            stage = Stage(kind="encode", name=stage.name, function=f"toy.functions:{function}", inputs=stage.inputs)
+            stage = Stage(of=stage.of, name=stage.name, function=f"toy.functions:{function}", inputs=stage.inputs)
         broken.add(stage)
     executor = toy.executor(pool)
     outcomes = run_local(broken, executor)
@@ -123,3 +124,16 @@ def test_a_missing_raw_file_is_said_in_words(toy, pool):
     toy.raw["a"].unlink()
     with pytest.raises(UserError, match="cannot be read"):
         toy.planner().plan(toy.graph())
+
+
+def test_a_time_out_costs_no_stage_that_comes_after(toy):
+    """The worker that was killed never gets another stage, however soon one waits for it."""
+    graph = Graph()
+    for number in range(12):
+        params = {"log": str(toy.log), "name": str(number), "sleep": 30.0 if number % 2 == 0 else 0.0}
+        graph.add(Stage(of=ENCODE, name=str(number), function="toy.functions:join", params=params))
+    with WorkerPool(1, toy.home.logs) as pool:
+        executor = toy.executor(pool, options={"timeout": 1.0})
+        outcomes = run_local(graph, executor)
+    assert [outcomes[str(number)] for number in range(12)] == ["failed", "succeeded"] * 6
+    assert all("time limit" in executor.failure(stage) for stage in graph if outcomes[stage.name] == "failed")

@@ -1,13 +1,17 @@
 """A mirror of the store: what one machine made, another pulls; nothing of it is trusted unseen."""
 
+import json
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import fsspec
 import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.digests import tree_digest
+from xtreme_dag.engine.foreign import checked_code, checked_record
 from xtreme_dag.engine.local import run_local
 from xtreme_dag.engine.mirror import Mirror
 
@@ -114,3 +118,121 @@ def test_a_mirror_that_is_down_costs_a_warning(toy, pool, monkeypatch):
 def test_a_url_that_fsspec_does_not_know():
     with pytest.raises(UserError, match="mirror nosuch"):
         Mirror("nosuch://x/y")
+
+
+def record_path(url, key):
+    return f"{fsspec.core.url_to_fs(url)[1]}/records/{key[:2]}/{key}.json"
+
+
+def with_files(record, files):
+    """The record with other files, and the digest that they would have."""
+    return {**record, "files": files, "digest": tree_digest({name: tuple(entry) for name, entry in files.items()})}
+
+
+SHA = "ab" * 32
+CRAFTED = {
+    "a file above the artifact": lambda r: with_files(r, {"../../../../escaped": [SHA, 3]}),
+    "a file above it, later in the path": lambda r: with_files(r, {"a/../../../escaped": [SHA, 3]}),
+    "an absolute file": lambda r: with_files(r, {"/tmp/escaped": [SHA, 3]}),
+    "a file of another system's path": lambda r: with_files(r, {"..\\escaped": [SHA, 3]}),
+    "a file named dot": lambda r: with_files(r, {"./text.txt": [SHA, 3]}),
+    "a file without a name": lambda r: with_files(r, {"": [SHA, 3]}),
+    "a file with an empty part": lambda r: with_files(r, {"a//text.txt": [SHA, 3]}),
+    "a file with a NUL": lambda r: with_files(r, {"text\0.txt": [SHA, 3]}),
+    "a file with a control character": lambda r: with_files(r, {"text\x1b[2J.txt": [SHA, 3]}),
+    "a file with a long name": lambda r: with_files(r, {"x" * 300: [SHA, 3]}),
+    "a file that is a folder of another": lambda r: with_files(r, {"a": [SHA, 3], "a/b": [SHA, 3]}),
+    "half a surrogate pair": lambda r: {**r, "files": {"\ud800.txt": [SHA, 3]}},
+    "a digest that is not the files'": lambda r: {**r, "digest": SHA},
+    "a digest that is a path": lambda r: {**r, "digest": "../../../../tmp"},
+    "files that are a list": lambda r: {**r, "files": [["text.txt", SHA, 3]]},
+    "a file without a digest": lambda r: {**r, "files": {"text.txt": [None, 3]}},
+    "a size below zero": lambda r: with_files(r, {"text.txt": [SHA, -1]}),
+    "a size that is none": lambda r: with_files(r, {"text.txt": [SHA, True]}),
+    "a size beyond every disk": lambda r: with_files(r, {"text.txt": [SHA, 10**18]}),
+    "another key": lambda r: {**r, "key": SHA},
+    "code that is a path": lambda r: {**r, "code": "../../../../etc/passwd"},
+    "no code": lambda r: {name: value for name, value in r.items() if name != "code"},
+    "inputs that are none": lambda r: {**r, "inputs": {"table": "x"}},
+    "seconds without end": lambda r: {**r, "seconds": float("inf")},
+    "a name that moves the cursor": lambda r: {**r, "name": "\x1b[2Jencode[b]"},
+    "another schema": lambda r: {**r, "schema": 99},
+    "a list": lambda r: [r],
+    "nothing": lambda r: None,
+    "a moment that is none": lambda r: {**r, "started": "yesterday"},
+}
+RAW = {"deep brackets": b"[" * 200_000, "no JSON": b"\xff\xfe", "no bytes": b"", "a long number": b"9" * 10_000}
+
+
+@pytest.fixture
+def crafted(toy, pool, tmp_path, other):
+    """Puts the record of `encode[b]` on a mirror in another form; gives what a run of another machine then does."""
+    url = str(tmp_path / "mirror")
+    run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
+    key = toy.planner().plan(toy.graph()).by_name["encode[b]"].key
+    path = Path(record_path(url, key))
+    good = json.loads(path.read_text())
+
+    def run(content):
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content(good)).encode())
+        mirror = Mirror(url)
+        plan = toy.planner(home=other, mirror=mirror).plan(toy.graph())
+        assert plan.by_name["encode[b]"].status == "new", plan.by_name["encode[b]"]
+        mirror = Mirror(url)
+        outcomes = run_local(toy.graph(), toy.executor(pool, home=other, mirror=mirror))
+        return outcomes, mirror.trouble, key
+
+    return run
+
+
+@pytest.mark.parametrize("shape", [*CRAFTED, *RAW])
+def test_a_crafted_record_costs_a_warning_and_writes_nothing_outside(crafted, shape, tmp_path, other):
+    before = {path for path in tmp_path.rglob("*") if other.root not in path.parents}
+    outcomes, trouble, key = crafted(CRAFTED.get(shape) or RAW[shape])
+    assert outcomes["encode[b]"] == "succeeded"
+    assert Counter(outcomes.values()) == {"cached": 6, "succeeded": 1}
+    assert f"record {key[:16]} is damaged there: " in trouble and trouble.isprintable()
+    after = {path for path in tmp_path.rglob("*") if other.root not in path.parents}
+    assert {path for path in after - before if (tmp_path / "mirror") not in path.parents} <= {tmp_path / "log.txt"}
+    assert not Path("/tmp/escaped").exists() and not list(other.root.rglob("*escaped*"))
+    # What was made here instead has mended the mirror.
+    assert Mirror(str(tmp_path / "mirror")).read(key) is not None
+
+
+def test_a_link_on_a_shared_folder_is_not_followed(toy, pool, tmp_path, other):
+    url = str(tmp_path / "mirror")
+    run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
+    planned = toy.planner().plan(toy.graph()).by_name
+    there = Path(url) / "objects" / planned["encode[a]"].digest[:2] / planned["encode[a]"].digest / "text.txt"
+    kept = tmp_path / "kept.txt"
+    there.rename(kept)
+    there.symlink_to(kept)
+    record = Path(record_path(url, planned["encode[c]"].key))
+    record.rename(tmp_path / "record.json")
+    record.symlink_to(tmp_path / "record.json")
+    outcomes = run_local(toy.graph(), toy.executor(pool, home=other, mirror=Mirror(url)))
+    assert {name for name, outcome in outcomes.items() if outcome == "succeeded"} == {"encode[a]", "encode[c]"}
+
+
+CODE = {"empty": b"{}", "list": b"[]", "number": b'{"a": 1}', "other": b'{"a": ["b", "c"]}', "null": b"null", **RAW}
+
+
+@pytest.mark.parametrize("shape", CODE)
+def test_damaged_code_costs_a_warning(toy, pool, tmp_path, other, shape):
+    url = str(tmp_path / "mirror")
+    run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
+    for path in (Path(url) / "code").iterdir():
+        path.write_bytes(CODE[shape])
+    mirror = Mirror(url)
+    outcomes = run_local(toy.graph(), toy.executor(pool, home=other, mirror=mirror))
+    assert set(outcomes.values()) == {"cached"} and "is damaged there" in mirror.trouble
+    assert not (other.store / "code").exists()
+
+
+def test_what_a_store_writes_is_taken(toy, pool):
+    run_local(toy.graph(gate=True), toy.executor(pool))
+    store = toy.planner().store
+    for record in store.records():
+        assert checked_record(record.key, store.record_path(record.key).read_bytes()) == record
+        code = store.root / "code" / f"{record.manifest['code']}.json"
+        assert checked_code(record.manifest["code"], code.read_bytes()) == dict(store.code(record.manifest["code"]))

@@ -189,7 +189,7 @@ CASES = {
             "@dataclass\nclass Row:\n    kind: Kind\n@twice\ndef work(x, by=STEP):\n    y: int = x\n    return y * by\n"
             "def stage(row: Row, n: int) -> int:\n    return work(Row(n))\n"
         },
-        [("m.py", "y: int", "y: float"), ("m.py", "n: int) -> int", "n: float) -> None")],
+        [("m.py", "y: int", "y: float"), ("m.py", "row: Row, n: int) -> int", "row, n)")],
         [
             ("m.py", "return f\n", "return lambda *a: f(*a)\n", ["m.twice changed"]),
             ("m.py", "@twice\n", "", ["m.twice removed", "m.work changed"]),

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtreme_dag.engine.graph import KINDS, Graph, Stage
+from xtreme_dag.engine.graph import Graph, Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, Ledger
 from xtreme_dag.engine.pool import Turns
-from xtreme_dag.engine.priority import TYPICAL, Agenda, urgency
+from xtreme_dag.engine.priority import Agenda, urgency
+from xtreme_dag.wiring.kinds import KINDS
 
 CHAINS = {"short": 1, "long": 3}
 
 
 def stage(kind: str, name: str, *after: str) -> Stage:
-    return Stage(kind=kind, name=name, function="a:b", after=after)
+    return Stage(of=KINDS[kind], name=name, function="a:b", after=after)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def graphs(draw) -> Graph:
     graph = Graph()
     for number in range(draw(st.integers(1, 12))):
         parents = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
-        graph.add(stage(draw(st.sampled_from(KINDS)), str(number), *map(str, sorted(parents))))
+        graph.add(stage(draw(st.sampled_from(sorted(KINDS))), str(number), *map(str, sorted(parents))))
     return graph
 
 
@@ -85,7 +86,7 @@ def test_urgency_is_the_longest_chain(graph):
 
     def longest(name: str) -> float:
         children = [row.name for row in graph if name in row.parents]
-        return TYPICAL[graph[name].kind] + max(map(longest, children), default=0.0)
+        return graph[name].of.seconds + max(map(longest, children), default=0.0)
 
     assert found == {row.name: pytest.approx(longest(row.name)) for row in graph}
 
@@ -95,10 +96,6 @@ def test_a_child_that_is_not_settled_waits(chains):
     assert {agenda.take(), agenda.take()} == {"short 0", "long 0"} and not agenda
     agenda.settle("short 0")
     assert {agenda.take(), agenda.take()} == {"short 0 de", "short 0 fr"} and not agenda
-
-
-def test_every_kind_has_a_typical_time():
-    assert set(TYPICAL) == set(KINDS)
 
 
 def test_places_go_to_the_most_urgent_then_to_who_came_first():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -73,16 +74,39 @@ def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place
 def test_a_worker_runs_it(place, repository, prefect_api):
     assert deploy(place, repository, prefect_api).returncode == 0
     row = there(prefect_api)["prepare_data"]
-    run = httpx.post(f"{prefect_api}/deployments/{row['id']}/create_flow_run", json={}).raise_for_status().json()
+    run = (
+        httpx.post(f"{prefect_api}/deployments/{row['id']}/create_flow_run", json={"name": "for Ann"})
+        .raise_for_status()
+        .json()
+    )
     done = call(
         place, repository, prefect_api, "prefect", "worker", "start", "--pool", "xtreme-dag", "--run-once"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    state = httpx.get(f"{prefect_api}/flow_runs/{run['id']}").json()["state"]
-    assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), done.stdout + done.stderr
+    run = httpx.get(f"{prefect_api}/flow_runs/{run['id']}").json()
+    assert (run["state"]["type"], run["state"]["name"]) == ("COMPLETED", "Completed"), done.stdout + done.stderr
+    assert run["name"] == "for Ann"  # a typed name stays
     plan = call(place, repository, prefect_api, "xtreme_dag", "plan", "study.yaml", "--home", "home", "--json")
     status = {stage["kind"]: stage["status"] for stage in json.loads(plan.stdout)["stages"]}
     assert (status["prepare"], status["encode"], status["target"]) == ("cached", "cached", "new")
+
+
+def test_a_schedule_makes_a_run_and_a_worker_runs_it(place, repository, prefect_api):
+    """The scheduler's statements are the ones that fail with SQLAlchemy 2.1."""
+    done = deploy(place, repository, prefect_api, "--pool", "on-schedule", "--cron", "* * * * *")
+    assert done.returncode == 0, done.stderr
+    row = there(prefect_api)["study"]
+    asked = {"flow_runs": {"deployment_id": {"any_": [row["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+    end = time.monotonic() + 60
+    while not (runs := httpx.post(f"{prefect_api}/flow_runs/filter", json=asked).json()) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert runs and all(run["auto_scheduled"] for run in runs)
+    worker = ["worker", "start", "--pool", "on-schedule", "--run-once", "--limit", "1", "--prefetch-seconds", "70"]
+    done = call(place, repository, prefect_api, "prefect", *worker)
+    assert done.returncode == 0, done.stderr
+    state = httpx.get(f"{prefect_api}/flow_runs/{runs[0]['id']}").json()["state"]
+    assert state["type"] == "COMPLETED", state["message"]
+    httpx.patch(f"{prefect_api}/deployments/{row['id']}", json={"paused": True}).raise_for_status()
 
 
 @pytest.mark.parametrize(

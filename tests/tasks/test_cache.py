@@ -1,6 +1,5 @@
 """The half-public contracts of Prefect that the cache adapter leans on, against a real server."""
 
-import json
 import threading
 
 import pytest
@@ -10,6 +9,7 @@ from prefect.transactions import IsolationLevel
 
 from tasks._cache import FlockManager, StoreKeys, reference
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.gates import write_verdict
 from xtreme_dag.engine.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -94,7 +94,7 @@ def test_a_negative_verdict_is_no_hit(tmp_path):
     store = Store(tmp_path / "store")
     out = tmp_path / "out"
     out.mkdir()
-    (out / "outcome.json").write_text(json.dumps({"ok": False, "rules": []}))
+    write_verdict(out, "no")
     store.commit(KEY, out, {})
     results = str(tmp_path / "results")
     assert StoreKeys(store=str(store.root), results=results).read_path(KEY)

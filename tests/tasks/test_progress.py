@@ -13,7 +13,9 @@ from prefect.context import TaskRunContext
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks._progress import TrainingProgress, figures_line
+from tasks._progress import StageProgress
+from xtreme_dag.engine.graph import Stage
+from xtreme_dag.wiring.kinds import TARGET
 
 pytestmark = pytest.mark.xdist_group("prefect")
 STAGE = "target[xnli | mixed | seed 1]"
@@ -24,13 +26,17 @@ def report(done, **more):
             "mfu": 0.123, "memory_mb": 512.0, **more}  # fmt: skip
 
 
+def line(done):
+    return f"step {done} of 40, loss 0.5000, 1,234 tokens/s, 30.2 examples/s, MFU 12.3 %, 512 MB"
+
+
 def watched(events, seconds, stage=STAGE):
     """What the listener heard, the task run and its log, after a task passed these events on."""
     heard, run = [], []
 
     @task(name="target")
     def work():
-        watch = TrainingProgress(stage, heard.append, seconds=seconds)
+        watch = StageProgress("small", Stage(of=TARGET, name=stage, function="a:b"), heard.append, seconds=seconds)
         for event in events:
             watch(event)
         run.append(TaskRunContext.get().task_run.id)
@@ -53,10 +59,10 @@ def test_a_training_stage_leaves_a_progress_artifact_and_log_lines(prefect_api):
         ours = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[run]))
         [found] = client.read_artifacts(artifact_filter=ours)
     assert heard == events
-    assert (found.key, found.type, found.data) == ("target-xnli-mixed-seed-1", "progress", 100.0)
+    assert (found.key, found.type, found.data) == ("small-target-xnli-mixed-seed-1", "progress", 100.0)
     last = "step 40 of 40, loss 0.2500, 1,234 tokens/s, 30.2 examples/s, MFU 12.3 %, 512 MB"
     assert found.description == f"{STAGE}: {last}"
-    assert {"resumed at step 8 of 40", figures_line(report(10)), last} <= set(lines)
+    assert {"resumed at step 8 of 40", line(10), last} <= set(lines)
 
 
 def test_a_busy_server_is_asked_seldom(prefect_api):
@@ -65,7 +71,7 @@ def test_a_busy_server_is_asked_seldom(prefect_api):
         heard, _, lines = watched(events, 3600.0, "target[seldom]")
     assert heard == events
     shown = [line for line in lines if line.startswith("step")]
-    assert shown == [figures_line(events[0]), figures_line(events[-1])]
+    assert shown == [line(1), line(40)]
 
 
 def test_a_server_that_refuses_stops_nothing(prefect_api):
@@ -74,7 +80,7 @@ def test_a_server_that_refuses_stops_nothing(prefect_api):
     def events():
         yield report(10)
         with get_client(sync_client=True) as client:
-            name = ArtifactFilter(key=ArtifactFilterKey(any_=["target-refused"]))
+            name = ArtifactFilter(key=ArtifactFilterKey(any_=["small-target-refused"]))
             for artifact in client.read_artifacts(artifact_filter=name):
                 client.delete_artifact(artifact.id)
         yield from (report(20), report(30))

@@ -6,12 +6,11 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from flows._graph import TASKS
 from tests.evaluation.families import FAMILY
 from tests.wiring.small_studies import LANGUAGES, small
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.graph import KINDS, Output
+from xtreme_dag.engine.graph import Output
 from xtreme_dag.scoring.combine import FAMILIES, values
 from xtreme_dag.wiring.build import build
 
@@ -23,10 +22,6 @@ def study(targets, **evaluate):
 
 def scores(bench, name):
     return json.loads((bench.artifact(name) / "scores.json").read_text())
-
-
-def test_every_kind_of_stage_has_a_task():
-    assert set(TASKS) == set(KINDS)
 
 
 def test_the_threshold_of_bitext_mining_comes_from_dev(bench):

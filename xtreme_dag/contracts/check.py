@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,16 @@ from xtreme_dag.contracts.engine import Verdict, judge
 from xtreme_dag.contracts.odcs import Contract, Rule, read_contract
 from xtreme_dag.contracts.whole import Whole
 from xtreme_dag.core.context import StageContext
+from xtreme_dag.engine.gates import write_verdict
 from xtreme_dag.tables.canonical import StoredTable, row_groups, write_tables
 
 FIRST = 5  # ids named for each rule
 
 
 def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
-    """Writes `outcome.json`, and `quarantine.parquet` with the offending rows if there are any.
+    """Writes `outcome.json`, the gate's verdict, and `quarantine.parquet` with the offending rows if there are any.
 
-    It does not raise on a violation: `ok` is false, and the stages room stops what comes after. The outcome names
+    It does not raise on a violation: the verdict is negative, and the engine stops what comes after. The outcome names
     neither the contract's version nor its text, so an edited contract with the same verdict gives the same bytes.
 
     Args:
@@ -39,9 +40,18 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     table = StoredTable(inputs["table"])
     outcome, broken = judged(table, counted(inputs["table"], read_contract(inputs["contract"]), params), params)
     (context.out / "outcome.json").write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
+    write_verdict(context.out, "" if outcome["ok"] else _said(outcome["rules"]))
     if broken:
         write_tables(quarantine(table, broken), context.out / "quarantine.parquet")
     return {"rules": len(outcome["rules"]), "violations": sum(not rule["ok"] for rule in outcome["rules"])}
+
+
+def _said(rules: Iterable[Mapping[str, Any]]) -> str:
+    """The rules that do not hold, each with its count and its first ids, in a line."""
+    broken = [
+        f"{rule['rule']} ({rule['count']}: {', '.join(rule['first_ids'][:3])})" for rule in rules if not rule["ok"]
+    ]
+    return f"contract violated: {'; '.join(broken)}"
 
 
 def facts(params: Mapping[str, Any], counts: Mapping[str, Any], contract: Contract) -> Facts:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-_POLL_SECONDS = 0.1
+T = TypeVar("T")
+_POLL_SECONDS = 0.05
 
 
 def try_lock(path: Path, holder: str) -> int | None:
@@ -41,21 +43,48 @@ def holder_of(path: Path) -> str:
         return "another process"
 
 
+def wait_for(
+    attempt: Callable[[], T | None], waiting: Callable[[], object] | None = None, seconds: float | None = None
+) -> T | None:
+    """Repeats an attempt until it gives something.
+
+    Args:
+        attempt: gives None while what it wants is not to be had.
+        waiting: called once, if the first attempt gives nothing.
+        seconds: how long to try; None for ever.
+
+    Returns:
+        What the attempt gave; None when time is up.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    found = attempt()
+    if found is None and waiting is not None:
+        waiting()
+    while found is None and (end is None or time.monotonic() < end):
+        time.sleep(_POLL_SECONDS)
+        found = attempt()
+    return found
+
+
 @contextmanager
-def locked(path: Path, holder: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def locked(
+    path: Path, holder: str, waiting: Callable[[str], None] | None = None, seconds: float | None = None
+) -> Iterator[None]:
     """Holds a lock; while another process has it, waits and says once for whom.
 
     Args:
         path: the lock file.
         holder: what to write into it for others to read.
         waiting: called once with the present holder if the lock is not free.
+        seconds: how long to wait; None for ever.
+
+    Raises:
+        TimeoutError: time is up; its message is who holds the lock.
     """
-    handle = try_lock(path, holder)
-    if handle is None and waiting is not None:
-        waiting(holder_of(path))
-    while handle is None:
-        time.sleep(_POLL_SECONDS)
-        handle = try_lock(path, holder)
+    tell = None if waiting is None else lambda: waiting(holder_of(path))
+    handle = wait_for(lambda: try_lock(path, holder), tell, seconds)
+    if handle is None:
+        raise TimeoutError(holder_of(path))
     try:
         yield
     finally:

@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
-import yaml
-
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML has it: ten times as fast
 _BOOL = "tag:yaml.org,2002:bool"
 _FLOAT = "tag:yaml.org,2002:float"
 
 
-class _Loader(_BASE):  # type: ignore[misc]
-    """Scalars as in the core schema of YAML 1.2.
+@cache
+def _loader() -> Any:
+    """A loader of scalars as in the core schema of YAML 1.2, made when the first text is read.
 
     PyYAML reads YAML 1.1, where a number needs a point and a signed exponent (the learning rate 1e-5 was a text) and
     on, off, yes and no are booleans.
     """
+    import yaml
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own attribute)
-        letter: [(tag, pattern) for tag, pattern in found if tag != _BOOL]
-        for letter, found in _BASE.yaml_implicit_resolvers.items()
-    }
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML has it: ten times as fast
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """A mapping whose keys all differ."""
-        seen: set[str] = set()
-        for key in (key for key, _value in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    class Loader(base):  # type: ignore[misc]  # its base is known when it runs only
+        """PyYAML's safe loader: texts, numbers, lists and mappings, never an object or a call."""
 
+        yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own attribute)
+            letter: [(tag, pattern) for tag, pattern in found if tag != _BOOL]
+            for letter, found in base.yaml_implicit_resolvers.items()
+        }
 
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver(
-    _FLOAT, re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            """A mapping whose keys all differ."""
+            seen: set[str] = set()
+            for key in (key for key, _value in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    Loader.add_implicit_resolver(_BOOL, re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+    Loader.add_implicit_resolver(
+        _FLOAT, re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+    )
+    return Loader
 
 
 def read_yaml(text: str) -> Any:
@@ -48,5 +53,6 @@ def read_yaml(text: str) -> Any:
     Raises:
         yaml.YAMLError: it is not YAML, or a mapping has a key twice.
     """
-    # _Loader is PyYAML's safe loader with other scalars: texts, numbers, lists and mappings, never an object or a call
-    return yaml.load(text, Loader=_Loader)
+    import yaml
+
+    return yaml.load(text, Loader=_loader())

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.locks import holder_of, try_lock, unlock
-
-# The kinds whose functions compute with tensors.
-_KINDS = frozenset({"pretrain", "translate", "intermediate", "target", "search", "evaluate"})
-_POLL_SECONDS = 0.2
+from xtreme_dag.core.locks import holder_of, try_lock, unlock, wait_for
 
 
 def find_devices(wanted: str) -> tuple[str, ...]:
@@ -51,41 +46,34 @@ class Devices:
         self._locks = locks
 
     @contextmanager
-    def lease(self, kind: str, holder: str, waiting: Callable[[str], None], count: int = 1) -> Iterator[str]:
-        """Devices for a stage of this kind, held until the block ends; their names with commas between.
+    def lease(self, count: int, holder: str, waiting: Callable[[str], None]) -> Iterator[str]:
+        """Devices for a stage, held until the block ends; their names with commas between.
 
         Args:
-            kind: of the stage.
+            count: how many it needs; 0 if it computes on none. All or none are taken, so two stages cannot wait for
+                each other.
             holder: who asks, for those that wait.
             waiting: told once who holds the devices, if they are not free.
-            count: how many it needs. All or none are taken, so two stages cannot wait for each other.
 
         Raises:
             UserError: there are fewer.
         """
-        if kind not in _KINDS or self._names == ("cpu",):
+        if count == 0 or self._names == ("cpu",):
             yield "cpu"
             return
         if count > len(self._names):
             raise UserError(
-                f"the recipe asks for {count} devices and there are {len(self._names)}: {', '.join(self._names)}",
+                f"asks for {count} devices and there are {len(self._names)}: {', '.join(self._names)}",
                 where=holder,
-                fix="lower recipe.devices",
+                fix="lower the number of devices in its parameters",
             )
-        said = False
-        while True:
-            held = self._take(holder, count)
-            if held is not None:
-                try:
-                    yield ",".join(held)
-                finally:
-                    for handle in held.values():
-                        unlock(handle)
-                return
-            if not said:
-                waiting(holder_of(self._lock(self._names[0])))
-                said = True
-            time.sleep(_POLL_SECONDS)
+        held = wait_for(lambda: self._take(holder, count), lambda: waiting(holder_of(self._lock(self._names[0]))))
+        assert held is not None
+        try:
+            yield ",".join(held)
+        finally:
+            for handle in held.values():
+                unlock(handle)
 
     def _take(self, holder: str, count: int) -> dict[str, int] | None:
         """Name -> lock handle of that many free devices, or None, and then nothing is held."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import platform
 import shutil
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from xtreme_dag.core.locks import locked
 from xtreme_dag.engine import ledger as log
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import SourceDigests
+from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import Ledger
@@ -43,10 +43,6 @@ class Result:
     digest: str
     cached: bool
     seconds: float
-
-
-class ContractViolated(UserError):
-    """A gate's verdict is negative: what comes after it must not run."""
 
 
 class Executor:
@@ -124,8 +120,13 @@ class Executor:
         if key not in self._mirror.known():
             return
         with locked(self.store.lock_path(key), stage.name):
-            if self.store.intact(key) is None and self._mirror.pull(key, self.store, self.home.work / key / "pulled"):
-                listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
+            try:
+                if self.store.intact(key) is None and self._mirror.pull(
+                    key, self.store, self.home.work / key / "pulled"
+                ):
+                    listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
+            except OSError as error:
+                raise _disk_error(error, stage) from None
 
     def mirror_trouble(self) -> str:
         """What went wrong with the mirror in this run; empty if nothing did."""
@@ -139,7 +140,7 @@ class Executor:
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
         record = self.lookup(stage, self.key(stage, parents))
-        if record is not None and stage.gate and not verdict(self.store.artifact(record.digest))["ok"]:
+        if record is not None and stage.gates and why_closed(self.store.artifact(record.digest)):
             return None
         return record
 
@@ -157,7 +158,7 @@ class Executor:
             urgency: of the stages that wait for a worker, the one with most goes first.
 
         Raises:
-            UserError: something that the user can mend; `ContractViolated` for a negative verdict.
+            UserError: something that the user can mend; `GateClosed` for a negative verdict.
             StageFailed: the stage function failed.
         """
         key = ""
@@ -213,20 +214,9 @@ class Executor:
         self.ledger.append([{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}])
 
     def _judge(self, stage: Stage, record: Record) -> None:
-        if not stage.gate:
-            return
-        outcome = verdict(self.store.artifact(record.digest))
-        if not outcome["ok"]:
-            broken = [
-                f"{rule['rule']} ({rule['count']}: {', '.join(rule['first_ids'][:3])})"
-                for rule in outcome["rules"]
-                if not rule["ok"]
-            ]
-            raise ContractViolated(
-                f"contract violated: {'; '.join(broken)}",
-                where=stage.name,
-                fix=f"rows: {self.store.artifact(record.digest)}",
-            )
+        folder = self.store.artifact(record.digest)
+        if stage.gates and (why := why_closed(folder)):
+            raise GateClosed(why, where=stage.name, fix=f"see {folder}")
 
     def _run(
         self,
@@ -240,12 +230,8 @@ class Executor:
         earlier = self.store.read(key)
         if earlier is not None and stage.name not in self._forced:
             damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
-            listen(
-                {
-                    "event": "log",
-                    "message": f"{stage.name}: damaged artifact set aside ({damaged or 'it was gone'}); it runs again",
-                }
-            )
+            told = f"{stage.name}: damaged artifact set aside ({damaged or 'it was gone'}); it runs again"
+            listen({"event": "log", "message": told})
         out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
         started = datetime.now(UTC)
         try:
@@ -256,9 +242,7 @@ class Executor:
             def waiting(holder: str) -> None:
                 listen({"event": "log", "message": f"{stage.name}: waiting for a device, held by {holder}"})
 
-            # Only a training stage has a recipe that may ask for several devices.
-            count = int((stage.params.get("recipe") or {}).get("devices", 1))
-            with self._devices.lease(stage.kind, stage.name, waiting, count) as device:
+            with self._devices.lease(stage.devices if stage.of.device else 0, stage.name, waiting) as device:
                 options = {**self._options, **stage.options, "device": device}
                 request = Request(
                     function=stage.function,
@@ -306,12 +290,6 @@ def _reason(error: UserError | StageFailed, stage: Stage) -> str:
         return str(error).splitlines()[0]
     place = "" if error.where in ("", stage.name) else f"{error.where}: "
     return f"{place}{error.what}" + (f" ({error.fix})" if error.fix else "")
-
-
-def verdict(artifact: Path) -> Mapping[str, Any]:
-    """The verdict that a gate wrote: `ok`, and the rules with their counts and first offending ids."""
-    outcome: Mapping[str, Any] = json.loads((artifact / "outcome.json").read_text())
-    return outcome
 
 
 def _disk_error(error: OSError, stage: Stage) -> UserError:

@@ -7,7 +7,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KINDS = ("prepare", "check", "encode", "pretrain", "translate", "intermediate", "target", "search", "evaluate")
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure of a running stage's progress that people should see.
+
+    Attributes:
+        name: of the value in a progress event.
+        text: how it is written: `loss {:.4f}`.
+        times: what the value is multiplied with first.
+    """
+
+    name: str
+    text: str
+    times: float = 1.0
+
+    def written(self, value: float) -> str:
+        """The value in words."""
+        return self.text.format(value * self.times)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What stages of one sort have in common; a project declares each of its kinds once.
+
+    Attributes:
+        name: what people read, and what manifests and the ledger keep.
+        title: what such a stage does, in a line.
+        libraries: distributions whose version can change the result; in the key of each stage.
+        device: whether it computes on a device (a GPU where there is one), which is then leased.
+        seconds: what one usually takes, for the order of stages that never ran; only how they compare matters.
+        figures: what people should see of its progress beside how far it is.
+    """
+
+    name: str
+    title: str = ""
+    libraries: tuple[str, ...] = ()
+    device: bool = False
+    seconds: float = 1.0
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,31 +73,46 @@ class Stage:
     """One pure function call.
 
     Attributes:
-        kind: one of `KINDS`.
+        of: its kind.
         name: what people read, unique in its graph; a label, not in the key.
         function: dotted name, `package.module:function`.
         code: further dotted names, of definitions that the function finds by its parameters instead of by name; their
             code is in the key as the function's is.
         params: JSON values, all in the key.
         inputs: name -> where the input comes from; the key holds their digests.
-        after: names of stages that must have succeeded first (contracts); not in the key.
-        libraries: distributions whose version can change the result; in the key.
-        options: settings that cannot change the result (device, threads, batch sizes of inference); not in the key.
-        gate: the artifact holds a verdict (`outcome.json`, key `ok`); a negative one stops what comes `after` it.
-        labels: what the stage stands for (condition, task, language, seed, ...), for landing; not in the key.
+        after: names of stages that must have succeeded first (gates); not in the key.
+        more_libraries: as `Kind.libraries`, of this stage alone.
+        options: settings that cannot change the result (threads, batch sizes of inference); not in the key.
+        devices: how many devices it computes on, if its kind computes on one.
+        gates: name of the stage whose artifact it judges; its own artifact is then a verdict (see `engine.gates`), and
+            a negative one stops what comes `after` it. Empty if it is no gate.
+        step: its number in a chain of like stages, of which each continues the one before.
+        labels: what the stage stands for (a condition, a language, a seed, ...), for readers; not in the key.
     """
 
-    kind: str
+    of: Kind
     name: str
     function: str
     code: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Source | Output] = field(default_factory=dict)
     after: tuple[str, ...] = ()
-    libraries: tuple[str, ...] = ()
+    more_libraries: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    gate: bool = False
+    devices: int = 1
+    gates: str = ""
+    step: int = 1
     labels: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """Name of its kind."""
+        return self.of.name
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions whose version can change the result; in the key."""
+        return (*self.of.libraries, *self.more_libraries)
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -78,12 +131,14 @@ class Graph:
 
     def __init__(self) -> None:
         self._stages: dict[str, Stage] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._gates: dict[str, list[str]] = {}
 
     def add(self, stage: Stage) -> Stage:
         """Adds a stage; adding the same stage again changes nothing.
 
         Raises:
-            ValueError: another stage has this name, a parent is missing, or the kind is unknown.
+            ValueError: another stage has this name, another kind has its kind's, or a parent is missing.
         """
         present = self._stages.get(stage.name)
         if present is not None:
@@ -91,9 +146,11 @@ class Graph:
                 raise ValueError(f"two different stages are named {stage.name!r}")
             return present
         missing = [parent for parent in stage.parents if parent not in self._stages]
-        if missing or stage.kind not in KINDS:
-            raise ValueError(f"{stage.name}: unknown kind {stage.kind!r} or parents {missing} not added before it")
+        if missing or self._kinds.setdefault(stage.kind, stage.of) != stage.of:
+            raise ValueError(f"{stage.name}: a second kind {stage.kind!r}, or parents {missing} not added before it")
         self._stages[stage.name] = stage
+        if stage.gates:
+            self._gates.setdefault(stage.gates, []).append(stage.name)
         return stage
 
     def __getitem__(self, name: str) -> Stage:
@@ -107,6 +164,18 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self._stages)
+
+    def gates_of(self, name: str) -> tuple[str, ...]:
+        """Names of the gates that must pass before a stage's artifact is used."""
+        return tuple(self._gates.get(name, ()))
+
+    def part(self, names: set[str]) -> Graph:
+        """The named stages and all that they need, as a graph."""
+        needed, part = self.ancestors(names), Graph()
+        for stage in self:
+            if stage.name in needed:
+                part.add(stage)
+        return part
 
     def ancestors(self, names: set[str]) -> set[str]:
         """The named stages and all that they need, directly or not."""

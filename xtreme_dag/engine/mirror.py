@@ -1,24 +1,23 @@
 """A mirror of the store at an fsspec URL (`s3://`, `gs://`, a shared folder): hits are pulled, commits pushed.
 
-The mirror has the layout of the store. What is pulled is hashed before it counts, a record is pushed after all that it
-names, and pushing twice is harmless: so no lock spans machines, and half an upload is a miss. A mirror that cannot be
-reached costs a warning, never a run.
+The mirror has the layout of the store. Nothing of it is believed: records are checked (`engine.foreign`) and files are
+hashed before they count. A record is pushed after all that it names, and pushing twice is harmless: so no lock spans
+machines, and half an upload is a miss. A mirror that is damaged or cannot be reached costs a warning, never a run.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.digests import file_digest
-from xtreme_dag.engine.store import Record, Store, record_of
+from xtreme_dag.engine.foreign import MAX_JSON_BYTES, checked_code, checked_record, is_hash
+from xtreme_dag.engine.store import Record, Store
 
 VARIABLE = "XTREME_DAG_MIRROR"
 _BUCKETS = frozenset({"s3", "gs", "gcs", "abfs", "az", "oci", "oss"})
@@ -63,16 +62,34 @@ class Mirror:
         """Keys of all records that are there: one listing a run, later what this run pushed too."""
         with self._guard:
             if self._keys is None:
-                found = self._try(lambda: self._files.find(f"{self._root}/records"), missing=[])
-                self._keys = {Path(path).stem for path in found if path.endswith(".json")}
+                found = self._try(lambda: self._files.find(f"{self._root}/records", detail=True), missing={})
+                names = {Path(path).name: entry for path, entry in found.items()}
+                self._keys = {
+                    name.removesuffix(".json")
+                    for name, entry in names.items()
+                    if name.endswith(".json")
+                    and is_hash(name.removesuffix(".json"))
+                    and _is_plain(entry, MAX_JSON_BYTES)
+                }
             return self._keys
 
     def read(self, key: str) -> Record | None:
-        """The record of a key, or None if the mirror has none that can be read."""
-        if key not in self.known():
+        """The record of a key, or None if the mirror has none that holds together (`trouble` then says why)."""
+        if key not in self.known() or key in self._damaged:
             return None
         content = self._try(lambda: self._files.cat_file(f"{self._root}/records/{key[:2]}/{key}.json"), missing=None)
-        return None if content is None else record_of(key, content)
+        if content is None:
+            return None
+        try:
+            return checked_record(key, content)
+        except ValueError as error:
+            self._distrust(key, f"record {key[:16]} is damaged there: {error}")
+            return None
+
+    def _distrust(self, key: str, why: str) -> None:
+        """Remembers that what the mirror has of a key is of no use; it is pushed anew when it was made here."""
+        self._damaged.add(key)
+        self.trouble = self.trouble or why
 
     def pull(self, key: str, store: Store, work: Path) -> Record | None:
         """Brings the artifact of a key into the store.
@@ -90,24 +107,41 @@ class Mirror:
             return None
         source = f"{self._root}/objects/{record.digest[:2]}/{record.digest}"
         shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
         try:
-            for name, (digest, _size) in record.files.items():
-                target = work / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self._try(partial(self._files.get_file, f"{source}/{name}", str(target)), missing=None)
-                if not target.is_file() or file_digest(target) != digest:
-                    self._damaged.add(key)
-                    self.trouble = self.trouble or f"{name} of {record.manifest.get('name', key)} is damaged there"
+            for name, (digest, size) in record.files.items():
+                if not self._fetch(f"{source}/{name}", work / name, digest, size):
+                    self._distrust(key, f"{name} of {record.manifest['name']} is damaged there")
                     return None
-            work.mkdir(parents=True, exist_ok=True)
-            code = str(record.manifest.get("code", ""))
-            names = self._try(lambda: self._files.cat_file(f"{self._root}/code/{code}.json"), missing=None)
-            if names is not None:
-                store.keep_code(code, json.loads(names))
+            self._fetch_code(record.manifest["code"], store)
             manifest = {name: value for name, value in record.manifest.items() if name not in ("files", "digest")}
             return store.commit(key, work, manifest)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _fetch(self, source: str, target: Path, digest: str, size: int) -> bool:
+        """Brings one file; whether it is what its record says. Nothing is transferred that has another size."""
+        entry = self._try(lambda: self._files.info(source), missing=None)
+        if entry is None or not _is_plain(entry, size) or entry["size"] != size:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._try(lambda: self._files.get_file(source, str(target)), missing=None)
+        return target.is_file() and target.stat().st_size == size and file_digest(target) == digest
+
+    def _fetch_code(self, digest: str, store: Store) -> None:
+        """Brings a code fingerprint, without which a later plan says less; one that is damaged is left there."""
+        path = f"{self._root}/code/{digest}.json"
+        entry = self._try(lambda: self._files.info(path), missing=None)
+        if entry is None:
+            return
+        try:
+            if not _is_plain(entry, MAX_JSON_BYTES):
+                raise ValueError("it is too large, or no file")
+            content = self._try(lambda: self._files.cat_file(path), missing=None)
+            if content is not None:
+                store.keep_code(digest, checked_code(digest, content))
+        except ValueError as error:
+            self.trouble = self.trouble or f"code {digest[:16]} is damaged there: {error}"
 
     def push(self, store: Store, record: Record) -> None:
         """Copies a record and what it names to the mirror, unless it is there."""
@@ -165,3 +199,9 @@ class Mirror:
             self._down = True
             self.trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
             return missing
+
+
+def _is_plain(entry: Mapping[str, Any], most: int) -> bool:
+    """Whether what a listing says is a file of at most so many bytes, and no link."""
+    size = entry.get("size")
+    return entry.get("type") == "file" and not entry.get("islink") and isinstance(size, int) and size <= most

@@ -32,18 +32,7 @@ from xtreme_dag.engine.syntax import Scope, Target, dotted, imported, is_idle, s
 
 _COSMETIC = frozenset({"type_comment", "kind", "type_params", "ctx"})
 # Decorators under which nobody reads a function's annotations.
-_PLAIN = frozenset(
-    (
-        "property",
-        "staticmethod",
-        "classmethod",
-        "abstractmethod",
-        "cache",
-        "lru_cache",
-        "cached_property",
-        "contextmanager",
-    )
-)
+_PLAIN = {"property", "staticmethod", "classmethod", "abstractmethod", "cache", "lru_cache", "cached_property"}
 _NAMES_READ = frozenset({"__name__", "__qualname__"})
 
 
@@ -77,7 +66,7 @@ class NormalForm:
         parts = [type(node).__name__]
         for name in node._fields:
             value = shown[name] if name in shown else getattr(node, name, None)
-            if value is None or value == [] or name in _COSMETIC:
+            if value in (None, "", []) or name in _COSMETIC:
                 continue
             if name in shown:
                 text = shown[name]
@@ -177,13 +166,10 @@ class NormalForm:
     # Definitions and scopes.
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-        names = [
-            (dotted(each.func if isinstance(each, ast.Call) else each) or [""])[-1] for each in node.decorator_list
-        ]
-        annotated, self._annotated = self._annotated, not _PLAIN.issuperset(names)
+        decorators = [dotted(each.func if isinstance(each, ast.Call) else each) for each in node.decorator_list]
+        annotated, self._annotated = self._annotated, any(not each or each[-1] not in _PLAIN for each in decorators)
         shown = {"name": self._bound(node.name), "args": self._show(node.args)}
-        if node.returns is not None:
-            shown["returns"] = self._show(node.returns) if self._annotated else ""
+        shown["returns"] = self._show(node.returns) if node.returns and self._annotated else ""
         shown["decorator_list"] = self._listed(node.decorator_list)
         self._annotated = annotated
         return self._plain(node, **shown, body=self._inside(node.args, node.body))

@@ -219,8 +219,6 @@ class Planner:
     def _input_reason(stage: Stage, name: str, old: Any, new: Any) -> str:
         source = stage.inputs.get(name)
         what = name if source is None else source.stage if isinstance(source, Output) else source.path.name
-        if name == "contract":
-            return f"contract {what} changed"
         verb = "added" if old is None else "removed" if new is None else "content changed"
         return f"input {what} {verb}"
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -32,6 +32,10 @@ class StageFailed(Exception):
     def __init__(self, message: str, traceback: str = "") -> None:
         super().__init__(message)
         self.traceback = traceback
+
+
+class StageTimedOut(StageFailed):
+    """A stage took longer than it may."""
 
 
 class PoolClosed(Exception):
@@ -134,7 +138,8 @@ class _Worker:
             if timer:
                 timer.cancel()
         if expired.is_set():
-            raise StageFailed(f"stopped after {request.timeout:.0f} s (time limit)")
+            self.process.wait()  # or it would count as alive for a moment, and be given the next stage
+            raise StageTimedOut(f"stopped after {request.timeout:.0f} s (time limit)")
         raise StageFailed(f"its process died ({_death(self.process.wait())}); see {self.log}")
 
     @property
@@ -148,6 +153,13 @@ class _Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+    def close_pipes(self) -> None:
+        """Closes both pipes of a process that nobody reads from."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def _raise(event: Mapping[str, Any]) -> None:
@@ -221,8 +233,11 @@ class WorkerPool:
                     raise PoolClosed from None
                 raise
             finally:
-                if worker.alive:
-                    self._free.put(worker)
+                with self._guard:
+                    if worker.alive and not self._closed:
+                        self._free.put(worker)
+                    else:
+                        worker.close_pipes()
 
     def _take(self) -> _Worker:
         while not self._closed:
@@ -248,12 +263,9 @@ class WorkerPool:
             worker.kill()
         for worker in self._all:
             worker.process.wait()
-            for pipe in (worker.process.stdin, worker.process.stdout):
-                if pipe is not None:
-                    try:
-                        pipe.close()
-                    except BrokenPipeError:
-                        continue
+        # The others are being read: whoever reads one sees its end, and closes it.
+        while not self._free.empty():
+            self._free.get_nowait().close_pipes()
 
     def __enter__(self) -> WorkerPool:
         return self

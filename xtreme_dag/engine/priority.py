@@ -14,24 +14,21 @@ from collections.abc import Iterable, Mapping
 
 from xtreme_dag.engine.graph import Graph
 
-# Seconds of a kind that never ran; only how they compare matters. Medians of `studies/real_small.yaml` on two cores.
-TYPICAL = {"prepare": 0.1, "check": 0.1, "encode": 0.1, "pretrain": 200.0, "translate": 10.0,
-           "intermediate": 200.0, "target": 200.0, "search": 10.0, "evaluate": 4.0}  # fmt: skip
-
 
 def urgency(graph: Graph, taken: Mapping[str, float]) -> dict[str, float]:
     """Seconds of the longest chain of stages that begins with each stage.
 
     Args:
         graph: the stages.
-        taken: stage name -> seconds that it took before. Others count as the median of their kind, or `TYPICAL`; so
-            do stages that nothing waits for: their order does not matter, and stages of one model stay together.
+        taken: stage name -> seconds that it took before. Others count as the median of their kind, or what
+            the kind says; so do stages that nothing waits for: their order does not matter, and stages of one model stay together.
     """
     of_kind: dict[str, list[float]] = defaultdict(list)
     for stage in graph:
         if stage.name in taken:
             of_kind[stage.kind].append(taken[stage.name])
-    usual = {**TYPICAL, **{kind: statistics.median(seconds) for kind, seconds in of_kind.items()}}
+    usual = {stage.kind: stage.of.seconds for stage in graph}
+    usual |= {kind: statistics.median(seconds) for kind, seconds in of_kind.items()}
     after: dict[str, float] = {}
     found: dict[str, float] = {}
     for stage in reversed(list(graph)):

@@ -7,11 +7,11 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import xtreme_dag
 from xtreme_dag.engine.graph import Output, Stage
 
 
@@ -31,7 +31,7 @@ def manifest(
         stage: the stage.
         study: for which it ran.
         identity: what its key was made of, see `Keys.identity`.
-        inputs: input -> its digest, and whence it came, see `described`.
+        inputs: input -> its digest and origin, see `described`.
         options: what could not change the result: device, threads, limits.
         started: when.
         answer: of the worker: `figures`, `seconds`, `peak_memory_bytes`.
@@ -44,7 +44,7 @@ def manifest(
         "inputs": {name: dict(told) for name, told in inputs.items()},
         "options": dict(options),
         "figures": answer["figures"],
-        "git_commit": git_commit(),
+        "git_commit": git_commit(stage.function.partition(".")[0].partition(":")[0]),
         "host": platform.node(),
         "python": platform.python_version(),
         "started": started.isoformat(timespec="seconds"),
@@ -64,17 +64,18 @@ def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, st
     found: dict[str, dict[str, str]] = {}
     for name, source in stage.inputs.items():
         if isinstance(source, Output):
-            whence = {"stage": source.stage, "key": parents[source.stage], "part": source.part}
+            origin = {"stage": source.stage, "key": parents[source.stage], "part": source.part}
         else:
-            whence = {"source": source.path.name}
-        found[name] = {"digest": digests[name], **whence}
+            origin = {"source": source.path.name}
+        found[name] = {"digest": digests[name], **origin}
     return found
 
 
-@lru_cache(maxsize=1)
-def git_commit() -> str:
-    """The commit of this checkout, with `+` when files differ from it; elsewhere what `XTREME_DAG_COMMIT` says."""
-    root = Path(xtreme_dag.__file__).parent.parent
+@cache
+def git_commit(package: str) -> str:
+    """The commit of a package's checkout, with `+` when files differ from it; elsewhere what `XTREME_DAG_COMMIT` says."""
+    spec = find_spec(package)
+    root = Path(spec.origin).parent.parent if spec is not None and spec.origin else Path()
 
     def ask(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)

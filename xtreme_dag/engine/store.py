@@ -22,7 +22,7 @@ from typing import Any
 from xtreme_dag.core.files import sha256_of, sync_folder, write_atomically
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
 
-_SCHEMA = 1
+SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ class Store:
             files[name] = file_digest(path), path.stat().st_size
         digest = tree_digest(files)
         whole = {
-            "schema": _SCHEMA,
+            "schema": SCHEMA,
             "key": key,
             "digest": digest,
             "files": {n: list(f) for n, f in files.items()},

@@ -23,8 +23,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import psutil
-
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.processes import quick_start
@@ -62,7 +60,7 @@ def main() -> None:
 def _tidied(floor: int) -> int:
     """Collects garbage once the process has grown; returns the new floor, in bytes.
 
-    Models, tables and their buffers hang in cycles of few objects, so Python's own collector, which counts objects,
+    Large buffers hang in cycles of few objects, so Python's own collector, which counts objects,
     waits for hours. A collection takes a tenth of a second: too long for every stage of a study of small ones.
     """
     if (now := _resident()) < floor + _GROWTH_BYTES:
@@ -80,8 +78,11 @@ def _give_back() -> None:
 
 
 def _resident() -> int:
-    """Resident memory of this process, in bytes."""
-    return int(psutil.Process().memory_info().rss)
+    """Resident memory of this process, in bytes; where that is not known, its peak."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return _peak()
 
 
 def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> None:

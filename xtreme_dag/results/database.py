@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from xtreme_dag.core import locks
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import sync_folder
-from xtreme_dag.core.locks import holder_of, try_lock, unlock
 
 if TYPE_CHECKING:
     from typing import Any
@@ -133,20 +132,17 @@ def locked(database: Path, *, wait_seconds: float = LOCK_SECONDS) -> Iterator[No
     Raises:
         UserError: another process has held it for `wait_seconds`.
     """
-    path = database.with_name(database.name + ".lock")
-    deadline = time.monotonic() + wait_seconds
-    while (handle := try_lock(path, "writing results")) is None:
-        if time.monotonic() > deadline:
+    with ExitStack() as held:
+        try:
+            path = database.with_name(database.name + ".lock")
+            held.enter_context(locks.locked(path, "writing results", seconds=wait_seconds))
+        except TimeoutError as holder:
             raise UserError(
-                f"{holder_of(path)} has been at it for {wait_seconds:.0f} s",
+                f"{holder} has been at it for {wait_seconds:.0f} s",
                 where=str(database),
                 fix="wait for it to end, or end it, and try again",
-            )
-        time.sleep(0.02)
-    try:
+            ) from None
         yield
-    finally:
-        unlock(handle)
 
 
 def replace(database: Path, change: Callable[[duckdb.DuckDBPyConnection], None], *, start_from: Path | None) -> None:

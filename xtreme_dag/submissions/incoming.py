@@ -20,7 +20,7 @@ from xtreme_dag.core.files import canonical, write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.digests import file_digest
-from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.graph import Kind, Stage
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import DONE, Ledger
 from xtreme_dag.engine.provenance import manifest
@@ -272,13 +272,11 @@ def _commit(
     task = folder_tasks(scores["benchmark"])[scores["task"]]
     judges: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
     stage = Stage(
-        kind=KIND,
+        of=Kind(name=KIND, libraries=("numpy", "pyarrow")),
         name=f"{KIND}[{label}]",
         function=_JUDGE,
         params=params,
         code=(*task.metrics, *(f"{judge.__module__}:{judge.__qualname__}" for judge in judges)),
-        inputs={},
-        libraries=("numpy", "pyarrow"),
     )
     store, started = Store(home.ensure().store), datetime.now(UTC)
     key = keys.key(stage, part.inputs)

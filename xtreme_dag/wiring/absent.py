@@ -10,7 +10,7 @@ from xtreme_dag.catalogue.catalogue import Dataset
 from xtreme_dag.catalogue.sources import Located
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.graph import Kind, Stage
 
 
 class NoSource:
@@ -36,11 +36,11 @@ class NoSource:
         return ()
 
 
-def absent(kind: str, name: str, facts: Mapping[str, Any], error: UserError) -> tuple[Stage, str]:
+def absent(kind: Kind, name: str, facts: Mapping[str, Any], error: UserError) -> tuple[Stage, str]:
     """A stage that stands for a missing table or model, and the reason in a line."""
     reason = f"{error.what}; {error.fix}" if error.fix else error.what
     function = "xtreme_dag.wiring.absent:refuse"
-    return Stage(kind=kind, name=name, function=function, params={**facts, "absent": reason}, labels=facts), reason
+    return Stage(of=kind, name=name, function=function, params={**facts, "absent": reason}, labels=facts), reason
 
 
 def refuse(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Record, Store
+from xtreme_dag.wiring.kinds import KINDS, PREPARE
 
-_MODELS = frozenset({"pretrain", "intermediate", "target"})
+_MODELS = frozenset(name for name, kind in KINDS.items() if kind.trains)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def audit(home: Home) -> Audit:
         if missing:
             unknown.append(f"{model.manifest['name']}: {len(missing)} of its inputs are not in the store")
         for ancestor in lineage:
-            if ancestor.manifest["kind"] != "prepare":
+            if ancestor.manifest["kind"] != PREPARE.name:
                 continue
             tables.add(ancestor.key)
             if _use(ancestor.manifest["params"]) == "test":

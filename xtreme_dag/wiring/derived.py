@@ -10,6 +10,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.formats import parallel_text, plain_text
 from xtreme_dag.study.conditions import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
+from xtreme_dag.wiring.kinds import PREPARE, TRANSLATE
 from xtreme_dag.wiring.tables import Raw, Tables
 
 _ENGLISH = "en"
@@ -55,24 +56,24 @@ class Derived:
         english = self._tables.canonical(ref, _ENGLISH)
         inputs: dict[str, Source | Output] = {"table": Output(stage=english.stage)}
         settings: dict[str, object] = {"by": translation.by, "rows": translation.rows}
-        libraries: tuple[str, ...] = ("pyarrow",)
+        libraries: tuple[str, ...] = ()
         pretrained = translation.model_of(language)
         if pretrained is not None:
             inputs["model"] = self._model_of(pretrained)
             settings |= {"beams": translation.beams, "max_length": translation.max_length}
             settings |= {"code": translation.codes.get(language)}
-            libraries = ("pyarrow", "torch", "transformers", "tokenizers")
+            libraries = ("torch", "transformers", "tokenizers")
         made = f"translated by {translation.by}"
         facts = {"dataset": dataset.name, "language": language, "split": ref.split}
         name = f"translate[{dataset.name} | {language} | {ref.split} | {translation.by}]"
         stage = Stage(
-            kind="translate",
+            of=TRANSLATE,
             name=name,
             function=f"xtreme_dag.data.derive.translate:translate_by_{translation.by}",
             params={**facts, "format": format.name, "declared": format.facts("columns", "translation"), **settings},
             inputs=inputs,
             after=english.gates,
-            libraries=libraries,
+            more_libraries=libraries,
             labels=facts,
         )
         if name in self._graph and self._graph[name] != stage:
@@ -120,13 +121,12 @@ class Derived:
         seed = f" seed {objective.seed}" if objective.seed else ""
         made = f"{objective.name}{size}{seed}"
         stage = Stage(
-            kind="prepare",
+            of=PREPARE,
             name=f"prepare[{dataset.name} | {language} | {ref.split} | {made}]",
             function="xtreme_dag.data.derive.objectives:make_text",
             params=params,
             inputs=inputs,
             after=gates,
-            libraries=("pyarrow",),
             labels=facts,
         )
         return Raw(

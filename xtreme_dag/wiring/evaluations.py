@@ -12,7 +12,7 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.heads import head_of
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.entry import RANK_POOL, entry
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
 from xtreme_dag.wiring.tables import Tables
 
 Input = Source | Output
@@ -68,7 +68,7 @@ class Evaluations:
         }  # fmt: skip
         return self._graph.add(
             Stage(
-                kind="evaluate",
+                of=EVALUATE,
                 name=f"evaluate[{task.name} | {where} | {condition} | seed {seed}]",
                 function=entry(dataset.format, dataset.name, task.head),
                 code=(*head.score_code, *task.metrics),
@@ -81,7 +81,7 @@ class Evaluations:
                     "recipe": self._params(task),
                 },
                 inputs=inputs,
-                libraries=(*TENSORS, *head.libraries),
+                more_libraries=head.libraries,
                 labels={**facts, "condition": condition, "seed": seed},
             )
         )
@@ -134,13 +134,12 @@ class Evaluations:
             inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
         self._graph.add(
             Stage(
-                kind="search",
+                of=SEARCH,
                 name=name,
                 function=RANK_POOL,
                 code=head_of(task.head).score_code,
                 params={"task": task.name, "recipe": self._params(task)},
                 inputs=inputs,
-                libraries=TENSORS,
                 labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
             )
         )

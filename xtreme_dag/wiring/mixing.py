@@ -13,7 +13,7 @@ from xtreme_dag.heads import HEADS, TEXT_HEAD, head_of, head_of_format
 from xtreme_dag.study.conditions import Component, Condition, Step
 from xtreme_dag.study.recipe import Recipe, checked_settings
 from xtreme_dag.wiring.derived import Derived
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import INTERMEDIATE, devices_of
 from xtreme_dag.wiring.tables import Raw, Tables
 
 _ENGLISH = "en"
@@ -54,7 +54,7 @@ class Mixing:
         for number, step in enumerate(condition.steps):
             where = f"intermediate.{name}" + (f".then.{number - 1}" if number else "")
             label = name if not number else f"{name} > {number + 1}"
-            start = Output(stage=self._step(label, step, seed, start, where, condition=name).name)
+            start = Output(stage=self._step(label, step, seed, start, where, condition=name, number=number + 1).name)
         return start
 
     def specs(self, step: Step) -> list[Spec]:
@@ -68,7 +68,9 @@ class Mixing:
             return dataset.format, ()
         return head.name, dataset.labels if head.labels else ()
 
-    def _step(self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str) -> Stage:
+    def _step(
+        self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str, number: int
+    ) -> Stage:
         assert step.budget is not None
         inputs: dict[str, Input] = {"model": start}
         recipe = {
@@ -87,7 +89,7 @@ class Mixing:
         }
         return self._graph.add(
             Stage(
-                kind="intermediate",
+                of=INTERMEDIATE,
                 name=f"intermediate[{label} | seed {seed}]",
                 function="xtreme_dag.training.stages:intermediate",
                 code=tuple(dict.fromkeys(name for head in heads for name in head.train_code(control=controlled))),
@@ -102,7 +104,9 @@ class Mixing:
                     **{key: value for key, value in optional.items() if value},
                 },
                 inputs=inputs,
-                libraries=tuple(dict.fromkeys([*TENSORS, *(name for head in heads for name in head.libraries)])),
+                more_libraries=tuple(dict.fromkeys(name for head in heads for name in head.libraries)),
+                devices=devices_of({"recipe": recipe}),
+                step=number,
                 labels={"condition": condition, "seed": seed},
             )
         )

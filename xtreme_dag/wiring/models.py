@@ -14,9 +14,8 @@ from xtreme_dag.heads import TEXT_HEAD, head_of
 from xtreme_dag.study.conditions import Pretrained
 from xtreme_dag.study.file import Model, Study
 from xtreme_dag.wiring.absent import absent
+from xtreme_dag.wiring.kinds import PRETRAIN, devices_of
 from xtreme_dag.wiring.tables import Tables
-
-TENSORS = ("torch", "transformers", "numpy")
 
 
 class Models:
@@ -51,7 +50,7 @@ class Models:
         except UserError as error:
             if not self._allowed:
                 raise
-            stage, reason = absent("pretrain", f"pretrain[{name}]", {"model": name}, error)
+            stage, reason = absent(PRETRAIN, f"pretrain[{name}]", {"model": name}, error)
             self.absent[stage.name] = reason
             return Output(stage=self._graph.add(stage).name)
 
@@ -88,12 +87,12 @@ def _text_code() -> tuple[str, ...]:
 
 def _planted(params: dict[str, Any]) -> Stage:
     return Stage(
-        kind="pretrain",
+        of=PRETRAIN,
         name="pretrain[planted]",
         function="xtreme_dag.training.planted:plant",
         code=_text_code(),
         params=params,
-        libraries=TENSORS,
+        devices=devices_of(params),
     )
 
 
@@ -112,18 +111,19 @@ def _from_text(params: dict[str, Any], graph: Graph, tables: Tables, catalogue: 
             for language in languages:
                 prepare = tables.prepared(dataset, language, split)
                 inputs[f"text/{name}/{language}"] = Output(stage=prepare.name)
-                after += tables.gates(prepare)
+                after += graph.gates_of(prepare.name)
     if not inputs:
         raise UserError("names no text", where="model.pretrain", fix="example: text: {xnli: {train: [en, de]}}")
     return Stage(
-        kind="pretrain",
+        of=PRETRAIN,
         name="pretrain[text]",
         function="xtreme_dag.training.stages:pretrain_text",
         code=_text_code(),
         params=params,
         inputs=inputs,
         after=tuple(after),
-        libraries=(*TENSORS, "tokenizers"),
+        more_libraries=("tokenizers",),
+        devices=devices_of(params),
     )
 
 

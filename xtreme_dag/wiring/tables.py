@@ -16,12 +16,11 @@ from xtreme_dag.heads import head_of, head_of_format
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.absent import NoSource, absent
+from xtreme_dag.wiring.kinds import CHECK, ENCODE, PREPARE
 
 # What a format says that the stage functions use, which look it up by name.
 _PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
-_TABLES = ("pyarrow",)
-_TOKENS = ("pyarrow", "tokenizers", "transformers")
 _LIMIT_SEED = 0
 _CONTRACTS = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
 
@@ -60,12 +59,11 @@ def prepare_stage(dataset: Dataset, language: str, split: Split, located: Locate
     content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
     declared = formats.get(dataset.format).facts(*_PREPARED)
     return Stage(
-        kind="prepare",
+        of=PREPARE,
         name=f"prepare[{dataset.name} | {language} | {split.name}]",
         function="xtreme_dag.data.prepare.prepare:prepare",
         params={**located.params, **facts, **content, "declared": declared},
         inputs={name: Source(path=path) for name, path in sorted(located.files.items())},
-        libraries=_TABLES,
         options=located.options,
         labels={**facts, "use": split.use},
     )
@@ -82,13 +80,12 @@ def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
     facts = {name: prepare.params[name] for name in ("dataset", "language", "split")}
     declared = formats.get(prepare.params["format"]).facts(*_CHECKED)
     return Stage(
-        kind="check",
-        name=prepare.name.replace("prepare[", "check[", 1),
+        of=CHECK,
+        name=f"check[{' | '.join(facts.values())}]",
         function="xtreme_dag.contracts.check:check",
         params={**facts, "source": source, "limit": prepare.params["limit"], "declared": declared},
         inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
-        libraries=("great-expectations", "pyarrow"),
-        gate=True,
+        gates=prepare.name,
         labels=facts,
     )
 
@@ -164,7 +161,7 @@ class Tables:
             if not self._allowed:
                 raise
             facts = {"dataset": dataset.name, "language": language, "split": split}
-            stage, self.absent[f"prepare[{label}]"] = absent("prepare", f"prepare[{label}]", facts, error)
+            stage, self.absent[f"prepare[{label}]"] = absent(PREPARE, f"prepare[{label}]", facts, error)
             return self._graph.add(stage)
         if located.stand_in:
             self.stand_ins[label] = located.stand_in
@@ -174,11 +171,6 @@ class Tables:
         if self._study.data.contracts and contract.is_file():
             self._graph.add(check_stage(prepare, contract, source=self.source.kind))
         return prepare
-
-    def gates(self, prepare: Stage) -> tuple[str, ...]:
-        """Names of the checks that must pass before a table is used."""
-        check = prepare.name.replace("prepare[", "check[", 1)
-        return (check,) if check in self._graph else ()
 
     def canonical(self, ref: TableRef, language: str) -> Raw:
         """Adds `prepare` of a table."""
@@ -191,7 +183,7 @@ class Tables:
             language=language,
             split=ref.split,
             labels=dataset.labels,
-            gates=self.gates(stage),
+            gates=self._graph.gates_of(stage.name),
         )
 
     def encoded(
@@ -237,7 +229,7 @@ class Tables:
         if labels_of is not None:
             inputs["labels"] = Output(stage=labels_of.stage)
         stage = Stage(
-            kind="encode",
+            of=ENCODE,
             name=f"encode[{' | '.join(label)}]",
             function="xtreme_dag.heads.encoding:encode",
             code=declared.encode_code,
@@ -252,7 +244,7 @@ class Tables:
             },
             inputs=inputs,
             after=raw.gates,
-            libraries=(*_TOKENS, *declared.libraries),
+            more_libraries=declared.libraries,
             labels={"dataset": raw.dataset, "language": raw.language, "split": raw.split},
         )
         if stage.name in self._graph and self._graph[stage.name] != stage:

@@ -11,7 +11,7 @@ from xtreme_dag.heads import head_of
 from xtreme_dag.study.conditions import Condition, Translation
 from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.derived import Derived
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import TARGET, devices_of
 from xtreme_dag.wiring.tables import Raw, Tables
 
 Input = Source | Output
@@ -80,13 +80,14 @@ class Targets:
             **({"keep_head": True} if keep else {}),
         }  # fmt: skip
         stage = Stage(
-            kind="target",
+            of=TARGET,
             name=f"target[{label} | {name} | seed {seed}]",
             function="xtreme_dag.training.stages:target",
             code=head_of(task.head).train_code(),
             params=params,
             inputs=inputs,
-            libraries=(*TENSORS, *head_of(task.head).libraries),
+            more_libraries=head_of(task.head).libraries,
+            devices=devices_of(params),
             labels={"condition": name, "seed": seed, "task": task.name},
         )
         return Output(stage=self._graph.add(stage).name)

@@ -22,7 +22,7 @@ from xtreme_dag.study.file import load_study
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.entry import entry
-from xtreme_dag.wiring.models import TENSORS
+from xtreme_dag.wiring.kinds import EVALUATE
 from xtreme_dag.wiring.tables import Tables
 
 ROWS = 20
@@ -49,12 +49,11 @@ def add_pooled(study, built):
             own = {"encoded": inputs[f"encoded:{language}"], "table": inputs[f"table:{language}"]}
             built.graph.add(
                 Stage(
-                    kind="evaluate",
+                    of=EVALUATE,
                     name=f"evaluate[{name} | {language} | none | seed 1]",
                     function=entry(catalogue.dataset(name).format, name),
                     params={**facts, "head": task.head, "labels": [], "recipe": {"pooling": "mean", "layer": 0}},
                     inputs={"model": Output(stage=base.name), **inputs, **own},
-                    libraries=TENSORS,
                     labels={**facts, "condition": "none", "seed": 1},
                 )
             )

@@ -10,6 +10,7 @@ import click
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.flow_process import ask_flows
+from xtreme_dag.program.health import server_health
 from xtreme_dag.program.options import home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import configured_api
@@ -59,13 +60,18 @@ def command(
         "folder": str(Path.cwd()),
     }
     outcome = ask_flows("flows._deploy", request, home, api)
+    try:
+        health = server_health(api)
+    except UserError as error:
+        health = f"warning: {' '.join(str(error).split())}"
     new = "new " if outcome["created"] else ""
     when = f" ({cron}, {timezone})" if cron else ""
     return Answer(
-        value={**outcome, "api": api},
+        value={**outcome, "api": api, "health": health},
         text=[
             *(f"deployed {name}{when if name.startswith('study/') else ''}" for name in outcome["deployments"]),
-            f"on {api}, {new}work pool {outcome['pool']} ({outcome['pool_type']})",
+            f"on {health}",
+            f"{new}work pool {outcome['pool']} ({outcome['pool_type']})",
             f"a worker: prefect worker start --pool {outcome['pool']}",
             f"a run:    prefect deployment run {outcome['deployments'][0]}",
         ],

@@ -13,6 +13,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.keys import library_version
+from xtreme_dag.program.health import server_health
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import configured_api
@@ -71,11 +72,15 @@ def _probes(home: Home) -> dict[str, Callable[[], str]]:
             raise UserError(f"{free / 1e9:.1f} GB free at {place}", fix="a study of base models wants 5 GB or more")
         return f"{free / 1e9:.0f} GB free at {place}"
 
+    def prefect() -> str:
+        api = configured_api()
+        return server_health(api) if api else "no API configured: a run starts a local server in the home"
+
     return {
         "python": python,
         "libraries": libraries,
         "devices": lambda: ", ".join(find_devices("auto")),
         "home": lambda: str(home.ensure().root),
         "disk": disk,
-        "prefect": lambda: configured_api() or "no API configured: a run starts a local server in the home",
+        "prefect": prefect,
     }

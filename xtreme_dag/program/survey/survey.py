@@ -23,6 +23,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor, Result
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.engine.pool import StageFailed, WorkerPool
+from xtreme_dag.wiring.kinds import CHECK
 from xtreme_dag.wiring.tables import check_stage, prepare_stage
 
 _STUDY = "data check"  # under which the ledger has what a survey ran
@@ -169,7 +170,7 @@ class Survey:
         if table.counts.get("repeated_ids"):
             table.notes.append(f"{table.counts['repeated_ids']} rows share their id in the file with another row")
         check = check_stage(prepare, contract_path(dataset.name), source=self.source.kind)
-        judged = executor.execute(replace(check, gate=False), dict([table.prepared]), _silent)
+        judged = executor.execute(replace(check, gates=""), dict([table.prepared]), _silent)
         table.rules = _json(executor, judged, "outcome.json")["rules"]
         return table
 
@@ -187,7 +188,7 @@ class Survey:
         made = {f"{table.dataset}/{table.language}/{table.split}": table.prepared for table in group if table.prepared}
         names = sorted({table.dataset for table in group})
         stage = Stage(
-            kind="check",
+            of=CHECK,
             name=f"check[across | {' '.join(names)}]",
             function="xtreme_dag.contracts.across:across",
             params={
@@ -195,7 +196,6 @@ class Survey:
                 "datasets": {name: {"format": self.formats[name], **self._between(name)} for name in names},
             },
             inputs={name: Output(stage=stage, part="table.parquet") for name, (stage, _) in made.items()},
-            libraries=("pyarrow",),
         )
         result = executor.execute(stage, dict(made.values()), _silent)
         found: Mapping[str, list[dict[str, Any]]] = _json(executor, result, "findings.json")

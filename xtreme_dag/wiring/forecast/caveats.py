@@ -10,6 +10,7 @@ from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.kinds import TRANSLATE
 
 # A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
 UNEVEN = 1.25
@@ -89,7 +90,7 @@ def _same_tasks(study: Study, name: str, other: str) -> bool:
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
     """What the translations that were made have lost, and why."""
     for stage in graph:
-        report = sizes.artifact(stage.name, "translation.json") if stage.kind == "translate" else None
+        report = sizes.artifact(stage.name, "translation.json") if stage.of is TRANSLATE else None
         if report is None:
             continue
         made = json.loads(report.read_text(encoding="utf-8"))

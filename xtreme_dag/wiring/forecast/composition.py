@@ -18,6 +18,7 @@ from xtreme_dag.study.file import Study
 from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.wiring.forecast.sizes import Size, Sizes
+from xtreme_dag.wiring.kinds import INTERMEDIATE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]
     baseline = study.intermediate[study.compare.baseline]
     rows = []
     for name, condition in study.intermediate.items():
-        stages = [stage for stage in graph if stage.kind == "intermediate" and stage.labels["condition"] == name
+        stages = [stage for stage in graph if stage.of is INTERMEDIATE and stage.labels["condition"] == name
                   and stage.labels["seed"] == study.seeds[0]]  # fmt: skip
         trained = [_trained(stage, sizes) or _foreseen(stage, sizes) for stage in stages]
         parts = tuple(part for number, (each, _, _) in enumerate(trained, 1) for part in _numbered(each, number))

@@ -23,6 +23,7 @@ from xtreme_dag.study.file import Study
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.wiring.forecast.composition import Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE
 
 TRAIN_OPERATIONS = 6
 READ_OPERATIONS = 2
@@ -91,19 +92,19 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
             continue
         seen.add(same[stage.name])
         tokens: int | None = 0
-        if stage.kind == "intermediate":
+        if stage.of is INTERMEDIATE:
             tokens = _drawn(stage, by_condition[stage.labels["condition"]], sizes)
             trained += tokens or 0
-        elif stage.kind == "target":
+        elif stage.of is TARGET:
             tokens = _passes(stage, sizes)
             trained += tokens or 0
-        elif stage.kind in ("search", "evaluate") and "ranked" not in stage.inputs:
+        elif stage.of in (SEARCH, EVALUATE) and "ranked" not in stage.inputs:
             # What was searched in a pool of all languages was read there.
-            encoded = [made for name, made in stage.inputs.items() if name.partition(":")[0] == "encoded"]
-            counts = [sizes.of(made.stage).tokens if isinstance(made, Output) else None for made in encoded]
+            read_by = [made.stage for made in stage.inputs.values() if isinstance(made, Output)]
+            counts = [sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE]
             tokens = None if None in counts else sum(count or 0 for count in counts)
             read += tokens or 0
-        elif stage.kind == "translate":
+        elif stage.of is TRANSLATE:
             translations += stage.params.get("by") == "model"
         if tokens is None:
             unknown[str(stage.labels.get("dataset") or stage.labels.get("task") or stage.labels["condition"])] += 1
@@ -136,10 +137,9 @@ def _same(graph: Graph) -> dict[str, str]:
 
 
 def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
-    """Tokens of one run on a mixture, all epochs; a condition's later steps are told apart by their name."""
-    number = int(stage.name.rpartition(" > ")[2].partition(" ")[0]) if " > " in stage.name else 1
+    """Tokens of one run on a mixture, all epochs."""
     recipe = TrainRecipe.from_params(stage.params["recipe"])
-    parts = [part for part in row.parts if part.step == number]
+    parts = [part for part in row.parts if part.step == stage.step]
     steps = recipe.steps or stage.params["budget"].get("steps")
     if any(part.tokens is None for part in parts):
         examples = steps * recipe.batch_size if steps else stage.params["budget"].get("examples")
@@ -180,7 +180,7 @@ def _shape(study: Study, graph: Graph) -> tuple[int, int, int] | None:
         return _pretrained_shape(dict(study.model.pretrain))
     for stage in graph:
         model = stage.inputs.get("model")
-        if stage.kind in ("intermediate", "target", "search", "evaluate") and isinstance(model, Source):
+        if stage.of.device and isinstance(model, Source):
             return _configured(model.path / "config.json")
     return SHAPES.get(str(study.model.hub))
 

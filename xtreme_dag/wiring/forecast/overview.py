@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.graph import Graph, Stage
 from xtreme_dag.engine.plan import NEW, Plan
 from xtreme_dag.wiring.forecast.composition import Row
+from xtreme_dag.wiring.kinds import PRETRAIN
 
 _HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
 _SHOWN = 6
@@ -18,7 +19,7 @@ def with_absent(plan: Plan, absent: Mapping[str, str]) -> Plan:
     if not absent:
         return plan
     stages = tuple(
-        replace(planned, status=NEW, reasons=(f"{_what(planned.stage.kind)} missing: {absent[planned.stage.name]}",))
+        replace(planned, status=NEW, reasons=(f"{_what(planned.stage)} missing: {absent[planned.stage.name]}",))
         if planned.stage.name in absent
         else planned
         for planned in plan.stages
@@ -96,5 +97,5 @@ def _count(value: int | None, mark: str) -> str:
     return "?" if value is None else f"{mark}{value:,}"
 
 
-def _what(kind: str) -> str:
-    return "model" if kind == "pretrain" else "data"
+def _what(stage: Stage) -> str:
+    return "model" if stage.of is PRETRAIN else "data"

@@ -12,6 +12,7 @@ from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import Plan
 from xtreme_dag.engine.store import Store
 from xtreme_dag.heads import head_of
+from xtreme_dag.wiring.kinds import PREPARE
 
 # What is assumed of a table that is not encoded yet: a sequence fills this share of the maximal length. Estimates alone
 # depend on it.
@@ -80,7 +81,7 @@ class Sizes:
     def rows(self, stage: Stage) -> int | None:
         """Rows of the table that a stage reads or writes: counted, generated, published, or None."""
         table = stage.inputs.get("table")
-        if stage.kind != "prepare" and isinstance(table, Output):
+        if stage.of is not PREPARE and isinstance(table, Output):
             return self._narrowed(stage, self.rows(self._graph[table.stage]))
         counts = self.artifact(stage.name, "counts.json")
         if counts is not None:

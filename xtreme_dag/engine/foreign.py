@@ -1,0 +1,123 @@
+"""Records and code from elsewhere, checked before anything of them is used: a mirror may hold what nobody meant."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import datetime
+from typing import Any
+
+from xtreme_dag.core.files import canonical
+from xtreme_dag.engine import fingerprint
+from xtreme_dag.engine.digests import tree_digest
+from xtreme_dag.engine.store import SCHEMA, Record
+
+MAX_JSON_BYTES = 32 << 20
+MAX_ARTIFACT_BYTES = 1 << 40
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 1024  # a part of a path, and the whole of it, inside an artifact
+_HASH = re.compile(r"[0-9a-f]{64}")
+_TEXTS = ("name", "kind", "function", "host", "git_commit", "started")
+_MAPPINGS = ("params", "inputs", "libraries", "options", "figures")
+_NUMBERS = ("seconds", "peak_memory_bytes")
+
+
+def is_hash(value: object) -> bool:
+    """Whether a value is a sha256 in hexadecimal digits, as keys and digests are."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
+
+
+def checked_record(key: str, content: bytes) -> Record:
+    """The record in a file that came from elsewhere.
+
+    Args:
+        key: under which it was found.
+        content: of the file.
+
+    Returns:
+        A record whose manifest has all that a store of ours writes, whose files lie inside its artifact, and whose
+        digest and key are those that it names.
+
+    Raises:
+        ValueError: it is not such a record; says why.
+    """
+    manifest = _mapping(content)
+    _require(manifest.get("schema") == SCHEMA, "it has another schema")
+    _require(is_hash(key) and manifest.get("key") == key, "it is of another key")
+    for name in ("digest", "code"):
+        _require(is_hash(manifest.get(name)), f"its {name} is no sha256")
+    for name in _TEXTS:
+        value = manifest.get(name)
+        _require(isinstance(value, str) and value.isprintable(), f"its {name} is no line of text")
+    for name in _MAPPINGS:
+        _require(isinstance(manifest.get(name), dict), f"its {name} are no mapping")
+    for name in _NUMBERS:
+        _require(_is_amount(manifest.get(name)), f"its {name} are no number")
+    canonical([manifest["params"], manifest["libraries"], manifest["inputs"]])  # no NaN: they are compared
+    for name, entry in manifest["inputs"].items():
+        _require(isinstance(entry, dict) and isinstance(entry.get("digest"), str), f"its input {name!r} has no digest")
+    datetime.fromisoformat(manifest["started"])
+    files = _checked_files(manifest.get("files"))
+    _require(tree_digest(files) == manifest["digest"], "its digest is not that of its files")
+    return Record(key=key, digest=manifest["digest"], files=files, manifest=manifest)
+
+
+def checked_code(digest: str, content: bytes) -> dict[str, Any]:
+    """The code fingerprint in a file that came from elsewhere.
+
+    Raises:
+        ValueError: it is none, or not the one of this digest.
+    """
+    found = _mapping(content)
+    try:
+        same = fingerprint.digest(found) == digest
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("it is no fingerprint") from error
+    _require(same, "it is another fingerprint")
+    _require(all(name.isprintable() for name in found), "it has a name that is none")
+    return found
+
+
+def _checked_files(value: Any) -> dict[str, tuple[str, int]]:
+    """Relative path -> (sha256, bytes) of an artifact whose files can be written into an empty folder and no other."""
+    _require(isinstance(value, dict), "its files are no mapping")
+    files: dict[str, tuple[str, int]] = {}
+    for name, entry in value.items():
+        _require(_is_inside(name), f"its file {name!r} does not lie inside the artifact")
+        _require(isinstance(entry, list) and len(entry) == 2 and is_hash(entry[0]), f"its file {name!r} has no sha256")
+        _require(isinstance(entry[1], int) and _is_amount(entry[1]), f"its file {name!r} has no size")
+        files[name] = (entry[0], entry[1])
+    folders = {"/".join(name.split("/")[:depth]) for name in files for depth in range(1, name.count("/") + 1)}
+    _require(not folders & files.keys(), "one of its files is a folder of others")
+    _require(sum(size for _digest, size in files.values()) <= MAX_ARTIFACT_BYTES, "its files are too large")
+    return files
+
+
+def _is_amount(value: object) -> bool:
+    """Whether a value is a number from zero on."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name is a path that leads to one place inside a folder, on every file system."""
+    parts = name.split("/")
+    short = len(name.encode()) <= _MAX_PATH_BYTES and all(len(part.encode()) <= _MAX_NAME_BYTES for part in parts)
+    return short and name.isprintable() and "\\" not in name and not {"", ".", ".."} & set(parts)
+
+
+def _mapping(content: bytes) -> dict[str, Any]:
+    """The JSON mapping in a file, such that it can be written again."""
+    _require(len(content) <= MAX_JSON_BYTES, "it is too large")
+    try:
+        value = json.loads(content)
+        json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is no JSON of ours") from error
+    _require(isinstance(value, dict), "it is no mapping")
+    found: dict[str, Any] = value
+    return found
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

@@ -1,0 +1,88 @@
+"""The kinds of stages of a study, each declared once; graph, plan, tasks, flows and audit are made from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xtreme_dag.engine.graph import Figure, Kind
+
+_TENSORS = ("torch", "transformers", "numpy")
+_FIGURES = (
+    Figure(name="loss", text="loss {:.4f}"),
+    Figure(name="tokens_per_s", text="{:,.0f} tokens/s"),
+    Figure(name="examples_per_s", text="{:,.1f} examples/s"),
+    Figure(name="mfu", text="MFU {:.1f} %", times=100.0),
+    Figure(name="memory_mb", text="{:,.0f} MB"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageKind(Kind):
+    """A kind of stage of a study.
+
+    Attributes:
+        phase: the flow that runs such stages without the rest of the study; empty if they run only as what others need.
+        trains: whether its artifact is a trained model.
+    """
+
+    phase: str = ""
+    trains: bool = False
+
+
+def _training(name: str, title: str, phase: str) -> StageKind:
+    """A kind whose artifact is a trained model."""
+    return StageKind(
+        name=name,
+        title=title,
+        libraries=_TENSORS,
+        device=True,
+        seconds=200.0,
+        figures=_FIGURES,
+        phase=phase,
+        trains=True,
+    )
+
+
+# Seconds are medians of `studies/real_small.yaml` on two cores.
+PREPARE = StageKind(
+    name="prepare", title="Raw files of one dataset, language and split -> a canonical table.",
+    libraries=("pyarrow",), seconds=0.1, phase="prepare_data",
+)  # fmt: skip
+CHECK = StageKind(
+    name="check", title="Holds one canonical table against its data contract.",
+    libraries=("great-expectations", "pyarrow"), seconds=0.1, phase="prepare_data",
+)  # fmt: skip
+ENCODE = StageKind(
+    name="encode", title="Tokenises one canonical table.",
+    libraries=("pyarrow", "tokenizers", "transformers"), seconds=0.1, phase="prepare_data",
+)  # fmt: skip
+PRETRAIN = _training("pretrain", "Makes the pretrained encoder where a study has no ready one.", "train_intermediate")
+TRANSLATE = StageKind(
+    name="translate", title="Translates one canonical table.", libraries=("pyarrow",), device=True, seconds=10.0
+)
+INTERMEDIATE = _training("intermediate", "Intermediate training of one condition and seed.", "train_intermediate")
+TARGET = _training("target", "Target training of one task, condition and seed, in English.", "train_target")
+SEARCH = StageKind(
+    name="search", title="One search of a multilingual pool for the queries of all languages.",
+    libraries=_TENSORS, device=True, seconds=10.0,
+)  # fmt: skip
+EVALUATE = StageKind(
+    name="evaluate", title="Zero-shot evaluation of one model, task and language.",
+    libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
+)  # fmt: skip
+
+_ALL = (PREPARE, CHECK, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
+KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
+
+
+def kinds_of(phase: str) -> frozenset[str]:
+    """Names of the kinds that a phase is for."""
+    return frozenset(name for name, kind in KINDS.items() if kind.phase == phase)
+
+
+def devices_of(params: Mapping[str, Any]) -> int:
+    """How many devices a stage's recipe asks for; one if it says none, or what the stage will refuse."""
+    wanted = (params.get("recipe") or {}).get("devices", 1)
+    return wanted if isinstance(wanted, int) else 1
