@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from xtreme_dag.model import attention
 from xtreme_dag.model.encoder import PACKABLE, PackedEncoder
 from xtreme_dag.model.heads import HeadSpec, build_head, initialise
 from xtreme_dag.model.packed import PackedTokens
+from xtreme_dag.model.weights import Checkpoint, load_complete, load_config, modern, quiet
 from xtreme_dag.tables.tokenizer import TextTokenizer, copy_tokenizer
 from xtreme_dag.tables.tokenizer import load_tokenizer as _load_tokenizer
 
@@ -33,6 +34,8 @@ _MLM_NAMES = {
     "cls.predictions.transform.LayerNorm.bias": "norm.bias",
     "cls.predictions.bias": "bias",
 }
+_MLM_PREFIXES = ("lm_head.", "cls.predictions.")
+_LOG = logging.getLogger(__name__)
 
 
 class TrainedModel(nn.Module):
@@ -126,23 +129,27 @@ def _scores(value: Any) -> Tensor:
     return scores
 
 
-def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedModel:
+def load_model(
+    folder: Path, *, device: str | torch.device = "cpu", log: Callable[[str], None] = _LOG.warning
+) -> TrainedModel:
     """Loads a model folder, or a base model in Hugging Face's layout, in float32.
 
     Args:
         folder: an artifact with `encoder/` and heads, or a folder with `config.json` and `model.safetensors`.
         device: where the weights go.
+        log: told of weights that are not used and of prefixes that are left out of their names.
 
     Returns:
         The model in evaluation mode. A base model has the heads that its checkpoint has: the MLM head, or none.
 
     Raises:
-        UserError: no model there, or only pickled weights.
+        UserError: no model there, only pickled weights, weights missing, or code of its own.
     """
     from safetensors.torch import load_file
 
     home = encoder_folder(folder)
-    model = TrainedModel(load_encoder(home), {})
+    encoder, checkpoint = _load_encoder(home, log)
+    model = TrainedModel(encoder, {})
     listed = folder / "heads.json"
     if listed.is_file():
         entries = json.loads(listed.read_text(encoding="utf-8"))
@@ -152,7 +159,7 @@ def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedMo
             head = model.add_head(name, HeadSpec.from_json(entry))
             head.load_state_dict({key[len(name) + 1 :]: value for key, value in stored.items() if _of(key, name)})
     else:
-        _adopt_mlm_head(model, home)
+        _adopt_mlm_head(model, checkpoint)
     return model.to(device).eval()
 
 
@@ -173,7 +180,7 @@ def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> No
 
     folder.mkdir(parents=True, exist_ok=True)
     backbone: Any = model.encoder.backbone
-    with _quiet():
+    with quiet():
         backbone.save_pretrained(str(folder / "encoder"))
     copy_tokenizer(tokenizer_from, folder / "tokenizer")
     entries = {
@@ -195,16 +202,20 @@ def encoder_folder(folder: Path) -> Path:
         raise UserError(
             f"the model has only pickled weights ({', '.join(pickled)})" if pickled else "the model has no weights",
             where=str(folder),
-            fix="convert them yourself, if you trust them: AutoModel.from_pretrained(folder).save_pretrained(new)",
+            fix=f"convert them, if you trust them: xtreme-dag model convert {folder} OUT"
+            if pickled
+            else "if it was published with pickled weights (*.bin), get those and: xtreme-dag model convert FOLDER OUT",
         )
     return home
 
 
-def load_encoder(home: Path) -> PackedEncoder:
-    """The encoder of a folder, without a pooling layer, in float32."""
-    from transformers import AutoConfig
+def _load_encoder(home: Path, log: Callable[[str], None]) -> tuple[PackedEncoder, Checkpoint]:
+    """The encoder of a folder, without a pooling layer, in float32, and where its weights came from."""
+    from transformers import AutoModel
 
-    return PackedEncoder(_from_pretrained(home, AutoConfig.from_pretrained(str(home), local_files_only=True)))
+    config = load_config(home)
+    model, checkpoint = load_complete(AutoModel, home, config, log=log, used=_MLM_PREFIXES, **_construction(config))
+    return PackedEncoder(model), checkpoint
 
 
 def new_encoder(config: Any, seed: int) -> PackedEncoder:
@@ -217,37 +228,6 @@ def new_encoder(config: Any, seed: int) -> PackedEncoder:
         return PackedEncoder(build(deepcopy(config), **_construction(config)))
 
 
-def _from_pretrained(home: Path, config: Any) -> nn.Module:
-    """Transformers' own loading, quiet and offline, from safetensors only."""
-    from transformers import AutoModel
-
-    with _quiet():
-        backbone: nn.Module = AutoModel.from_pretrained(
-            str(home),
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            **_construction(config),
-        )
-    return backbone
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' progress bars and load reports (a base model's unused head is no news)."""
-    from transformers.utils import logging
-
-    talk: Any = logging
-    before = talk.get_verbosity()
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    try:
-        yield
-    finally:
-        talk.set_verbosity(before)
-
-
 def _construction(config: Any) -> dict[str, Any]:
     """How the encoder of a configuration is built: packed attention and no pooling layer, where it has such."""
     attention.register()
@@ -257,19 +237,25 @@ def _construction(config: Any) -> dict[str, Any]:
     return {"attn_implementation": attention.NAME, **without_pooler}
 
 
-def _adopt_mlm_head(model: TrainedModel, home: Path) -> None:
-    """Takes the masked language model's own output layers from a base model's checkpoint, if they are there."""
-    from safetensors import safe_open
+def _adopt_mlm_head(model: TrainedModel, checkpoint: Checkpoint) -> None:
+    """Takes the masked language model's own output layers from a base model's checkpoint, if they are there.
 
-    found: dict[str, Tensor] = {}
-    for path in sorted(home.glob("*.safetensors")):
-        with safe_open(str(path), framework="pt") as weights:
-            for key in sorted(set(weights.keys()) & set(_MLM_NAMES)):
-                found[_MLM_NAMES[key]] = weights.get_tensor(key).float()
-    if len(found) == len(set(_MLM_NAMES.values())):
-        head = model.add_head("mlm", HeadSpec(kind="mlm"))
-        initialise(head, 0.0, 0)
-        head.load_state_dict(found)
+    Raises:
+        UserError: some of them are there and others are not.
+    """
+    tensors = checkpoint.tensors(lambda name: modern(name) in _MLM_NAMES)
+    found = {_MLM_NAMES[modern(name)]: tensor.float() for name, tensor in tensors.items()}
+    if not found:
+        return
+    if missing := sorted(set(_MLM_NAMES.values()) - set(found)):
+        raise UserError(
+            f"the checkpoint has a part of a masked language modelling head and lacks its {', '.join(missing)}",
+            where=checkpoint.where,
+            fix="take all of the head's weights, or none of them",
+        )
+    head = model.add_head("mlm", HeadSpec(kind="mlm"))
+    initialise(head, 0.0, 0)
+    head.load_state_dict(found)
 
 
 def _of(key: str, name: str) -> bool:
