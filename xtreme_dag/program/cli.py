@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("import_", "Land somebody else's predictions as a condition."),
     "data": ("data", "What data there are; show and check them."),
     "contracts": ("contracts", "Data contracts: list, compare, document."),
+    "model": ("model", "Model folders: turn pickled weights into safetensors."),
     "audit": ("audit", "Prove that no test split reached training or selection."),
     "verify": ("verify", "Re-hash the store; set damaged artifacts aside."),
     "verify-resume": ("verify_resume", "Prove that a killed training stage ends with the same bytes."),
