@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.study.budget import Sampling
 
 NAME = r"^[a-z0-9][a-z0-9_+-]*$"
 Positive = Annotated[int, Field(gt=0)]
@@ -49,27 +50,19 @@ class Budget(Section):
         return self.model_dump(exclude_none=True, exclude={"everything"})
 
 
-class Sampling(Section):
-    """How a budget is divided where shares are not stated; see `xtreme_dag.study.budget.Sampling`.
+def _of_sizes(sampling: Sampling) -> Sampling:
+    """A rule that a study may name: shares are stated in the mixture, `uniform` is the temperature without end."""
+    if sampling.rule == "shares":
+        raise ValueError("shares are stated with the components, `rule` is proportional, temperature or uniform")
+    if (sampling.temperature is not None) != (sampling.rule == "temperature"):
+        raise ValueError("`temperature` belongs to the rule temperature, which needs it")
+    if sampling.temperature is not None and math.isinf(sampling.temperature):
+        raise ValueError("an infinite temperature is `rule: uniform`")
+    return sampling
 
-    `uniform` is the temperature without end.
-    """
 
-    rule: Literal["proportional", "temperature", "uniform"] = "proportional"
-    temperature: Annotated[float, Field(gt=0)] | None = None
-    cap: Positive | None = None
-
-    @model_validator(mode="after")
-    def _fits_rule(self) -> Sampling:
-        if (self.temperature is not None) != (self.rule == "temperature"):
-            raise ValueError("`temperature` belongs to the rule temperature, which needs it")
-        if self.temperature is not None and math.isinf(self.temperature):
-            raise ValueError("an infinite temperature is `rule: uniform`")
-        return self
-
-    def params(self) -> dict[str, Any]:
-        """What is stated, as the training stage reads it."""
-        return {"rule": self.rule, **self.model_dump(exclude_none=True, exclude={"rule"})}
+# How a budget is divided where shares are not stated.
+SizeSampling = Annotated[Sampling, AfterValidator(_of_sizes)]
 
 
 class Pretrained(Section):
@@ -174,7 +167,7 @@ class Component(Section):
     objective: Objective | None = None
     translated: Translation | None = None
     items_of: str | None = None
-    sampling: Sampling | None = None
+    sampling: SizeSampling | None = None
 
     def shares(self) -> dict[str, float]:
         """Language -> share of this component; they sum to 1 (equal parts where a sampling rule divides it)."""
@@ -223,7 +216,7 @@ class Step(Section):
     budget: Budget | None = None
     control: Literal["shuffled_labels"] | None = None
     items: Literal["disjoint", "parallel", "independent"] = "disjoint"
-    sampling: Sampling | None = None
+    sampling: SizeSampling | None = None
     repeat: bool = False
     keep_heads: bool = False
     recipe: Mapping[str, Any] = Field(default_factory=dict)

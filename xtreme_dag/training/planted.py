@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from xtreme_dag.catalogue.miniworld_languages import CODES
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.settings import Settings
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.training.planted_embeddings import position_embeddings, word_embeddings
 from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, SPECIALS, write
@@ -23,8 +22,7 @@ HEAD_STD = 0.02
 WEIGHT_STD = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Planting:
+class Planting(Settings):
     """What makes one planted model.
 
     Attributes:
@@ -92,11 +90,7 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
 
 def planting_from(params: Mapping[str, Any]) -> Planting:
     """The recipe from stage parameters, or an error that names the key."""
-    known = [one.name for one in fields(Planting)]
-    for name in params:
-        if name not in known:
-            raise UserError(f"there is no key {name!r}", where="pretrain: miniworld", fix=nearest(name, known))
-    return Planting(**params)
+    return Planting.from_params(params, where="model.pretrain")
 
 
 def planted(planting: Planting) -> Any:

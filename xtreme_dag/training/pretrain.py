@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.settings import Settings
 from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
@@ -33,8 +33,7 @@ _HEAD = "mlm"
 _HEAD_STD = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncoderShape:
+class EncoderShape(Settings):
     """The shape of an XLM-R-like encoder.
 
     Attributes:
@@ -60,7 +59,7 @@ def train_pretrain_text(
     """Pretrains on text; see `xtreme_dag.training.stages.pretrain_text`."""
     recipe = TrainRecipe.from_params(params["recipe"])
     seed = int(params["seed"])
-    shape = encoder_shape(params.get("model", {}))
+    shape = EncoderShape.from_params(params.get("model", {}), where="pretrain: model")
     tables = text_tables(inputs, params.get("limit"))
     home = context.scratch / "tokenizer"
     train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), home)
@@ -73,15 +72,6 @@ def train_pretrain_text(
     if not writes:
         return {}
     return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts={"seed": seed})
-
-
-def encoder_shape(params: Mapping[str, Any]) -> EncoderShape:
-    """The shape from stage parameters, or an error that names the key."""
-    valid = {field.name for field in fields(EncoderShape)}
-    for name in params:
-        if name not in valid:
-            raise UserError(f"there is no key {name!r}", where="pretrain: model", fix=nearest(name, valid))
-    return EncoderShape(**params)
 
 
 def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str, pa.Table]]:
