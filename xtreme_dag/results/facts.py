@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.english import ENGLISH
+
 Json = Mapping[str, Any]
 
 
@@ -85,7 +87,7 @@ class StudyFacts:
     targets: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     recipe: Json = field(default_factory=dict)
-    source_language: str = "en"
+    source_language: str = ENGLISH
     languages: tuple[LanguageFacts, ...] = ()
     tasks: tuple[TaskFacts, ...] = ()
 

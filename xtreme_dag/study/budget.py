@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.settings import Settings
 
@@ -22,8 +23,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 ITEMS = ("disjoint", "parallel", "independent")
-# Languages draw in this order when items must be disjoint: English first, so that it never depends on the others.
-PIVOT = "en"
 
 
 class Sampling(Settings):
@@ -93,7 +92,7 @@ def draw_order(ids: Sequence[str], *, seed: int, dataset: str, language: str, it
     The place of an example depends on the seed, the dataset and its id, not on the language (unless `independent`)
     nor on what else is there: examples with equal ids in two languages, translations of each other, have equal places.
     """
-    salt = "" if items != "independent" or language == PIVOT else language
+    salt = "" if items != "independent" or language == ENGLISH else language
     head = f"{seed}\0{dataset}\0{salt}\0".encode()
     keys = np.array([hashlib.blake2b(head + name.encode(), digest_size=8).digest() for name in ids], dtype="S8")
     return np.lexsort((np.arange(len(ids)), keys))
@@ -101,7 +100,7 @@ def draw_order(ids: Sequence[str], *, seed: int, dataset: str, language: str, it
 
 def languages_in_draw_order(languages: Sequence[str]) -> list[int]:
     """Positions of the parts in the order in which they draw: English first, then as stated."""
-    return sorted(range(len(languages)), key=lambda part: (languages[part] != PIVOT, part))
+    return sorted(range(len(languages)), key=lambda part: (languages[part] != ENGLISH, part))
 
 
 def _too_few(unit: str, wanted: int, there: int, elsewhere: int, where: str) -> UserError:

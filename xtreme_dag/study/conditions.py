@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.study.budget import Sampling
 
@@ -160,7 +161,7 @@ class Component(Section):
     """
 
     dataset: str
-    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = ("en",)
+    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = (ENGLISH,)
     split: str = "train"
     share: Annotated[float, Field(gt=0)] = 1.0
     task: Annotated[str, Field(pattern=NAME)] | None = None
@@ -198,7 +199,7 @@ class Component(Section):
             raise ValueError(f"the language shares sum to {total:g}, not to 1")
         if self.sampling is not None and isinstance(self.languages, Mapping):
             raise ValueError("state the languages' shares or `sampling`, not both")
-        if self.translated is not None and "en" in self.shares():
+        if self.translated is not None and ENGLISH in self.shares():
             raise ValueError("English data are not translated into English: make it a component of its own")
         if self.translated is not None and self.objective is not None:
             raise ValueError("give `translated` or `objective`, not both")

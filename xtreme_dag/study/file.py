@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.settings import user_error
 from xtreme_dag.core.yaml import read_yaml
@@ -125,7 +126,7 @@ class Study(Section):
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     languages: tuple[str, ...] = ()
-    source_language: str = "en"
+    source_language: str = ENGLISH
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
     compare: Compare
 
@@ -146,7 +147,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _names_fit(self) -> Study:
         for name, condition in self.intermediate.items():
-            if condition.source_translated is not None and self.source_of(condition) == "en":
+            if condition.source_translated is not None and self.source_of(condition) == ENGLISH:
                 raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
         if self.compare.baseline not in self.intermediate:
             advice = nearest(self.compare.baseline, self.intermediate)

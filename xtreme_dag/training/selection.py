@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.training.masking import masking_for
 from xtreme_dag.training.objectives import DeviceBatch, LossModule, on_device, ragged, units
 from xtreme_dag.training.pools import HostBatch, Part, Pool
@@ -64,7 +65,7 @@ def selection_pool(task: Pool, table: SelectionTable, dataset: str, examples: in
     rows = np.arange(len(table.table))
     if task.spec.kind in ("classification", "multiple_choice"):
         rows = rows[table.table.per_example("label") >= 0]
-    part = Part(source=table, dataset=dataset, language="en", rows=rows[:examples])
+    part = Part(source=table, dataset=dataset, language=ENGLISH, rows=rows[:examples])
     return Pool(name=task.name, spec=task.spec, parts=(part,))
 
 

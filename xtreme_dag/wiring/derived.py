@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.conditions import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
@@ -12,7 +13,6 @@ from xtreme_dag.wiring.tables import Raw, Tables
 
 # The formats that the lexicon and a sequence-to-sequence model can translate.
 TRANSLATABLE = ("pair_classification", "multiple_choice", "span_qa", "tagging", "plain_text")
-_ENGLISH = "en"
 _PARALLEL = ("parallel", "parallel_text")
 
 ModelOf = Callable[[Pretrained], Source | Output]
@@ -52,7 +52,7 @@ class Derived:
             raise UserError(
                 "the lexicon translates the miniworld's words alone", where=where, fix="translated: {by: model, ...}"
             )
-        english = self._tables.canonical(ref, _ENGLISH)
+        english = self._tables.canonical(ref, ENGLISH)
         inputs: dict[str, Source | Output] = {"table": Output(stage=english.stage)}
         settings: dict[str, object] = {"by": translation.by, "rows": translation.rows}
         libraries: tuple[str, ...] = ("pyarrow",)
@@ -102,14 +102,14 @@ class Derived:
         if objective.name in PARALLEL_OBJECTIVES and not parallel and not dataset.parallel:
             raise UserError(f"{objective.name} needs parallel text, {dataset.name} is none", where=where,
                             fix="parallel_text, or a dataset with the same items in every language, such as xnli")  # fmt: skip
-        if objective.name != "mlm" and language == _ENGLISH:
+        if objective.name != "mlm" and language == ENGLISH:
             raise UserError(f"{objective.name} pairs a language with English: English alone is no pair", where=where)
         pair = objective.name != "mlm"
         table = self._tables.canonical(ref, language)
         inputs: dict[str, Source | Output] = {"table": Output(stage=table.stage)}
         gates = table.gates
         if pair and not parallel:
-            english = self._tables.canonical(ref, _ENGLISH)
+            english = self._tables.canonical(ref, ENGLISH)
             inputs["english"] = Output(stage=english.stage)
             gates = (*gates, *english.gates)
         facts = {"dataset": dataset.name, "language": language, "split": ref.split}
@@ -131,7 +131,7 @@ class Derived:
             stage=self._graph.add(stage).name,
             dataset=dataset.name,
             format="parallel_text" if objective.name in ("tlm", "tlm_chat", "response") else "plain_text",
-            language=f"{language}+{_ENGLISH}" if pair else language,
+            language=f"{language}+{ENGLISH}" if pair else language,
             split=ref.split,
             made=(made,),
             gates=gates,

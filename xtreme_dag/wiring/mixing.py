@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.conditions import Component, Condition, Step
@@ -15,7 +16,6 @@ from xtreme_dag.wiring.derived import Derived
 from xtreme_dag.wiring.models import TENSORS
 from xtreme_dag.wiring.tables import HEAD_OF_FORMAT, Raw, Tables
 
-_ENGLISH = "en"
 Input = Source | Output
 # Head, labels: two heads of one spec can take each other's place.
 Spec = tuple[str, tuple[str, ...]]
@@ -146,7 +146,7 @@ class Mixing:
         if component.translated is not None:
             return component.dataset
         native = not self._catalogue.dataset(component.dataset).parallel
-        if native and language != _ENGLISH and self._tables.source.kind != "miniworld":
+        if native and language != ENGLISH and self._tables.source.kind != "miniworld":
             return f"{component.dataset}/{language}"
         return None
 
@@ -183,14 +183,14 @@ class Mixing:
             return
         dataset = self._catalogue.dataset(component.dataset)
         split = next((split.name for split in dataset.splits.values() if split.use == "select"), None)
-        if split is None or _ENGLISH not in self._tables.languages(dataset, split):
+        if split is None or ENGLISH not in self._tables.languages(dataset, split):
             self.notes[f"{dataset.name}: no English dev here, so its intermediate training selects nothing"] = None
             return
         ref = TableRef(dataset=dataset.name, split=split)
-        raw = self._tables.canonical(ref, _ENGLISH)
+        raw = self._tables.canonical(ref, ENGLISH)
         # An open label set is that of the training data.
         train = TableRef(dataset=dataset.name, split=component.split)
-        labels_of = self._tables.canonical(train, _ENGLISH) if head == "tagging" and not dataset.labels else None
+        labels_of = self._tables.canonical(train, ENGLISH) if head == "tagging" and not dataset.labels else None
         stage = self._tables.encode(raw, head, dataset.name, self._tokenizer, labels_of=labels_of)
         inputs[f"select/{component.label}"] = Output(stage=stage.name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.conditions import Condition, Translation
@@ -14,7 +15,6 @@ from xtreme_dag.wiring.models import TENSORS
 from xtreme_dag.wiring.tables import Raw, Tables
 
 Input = Source | Output
-_ENGLISH = "en"
 # English datasets -> where their machine translations were released (translate-train), in order of preference.
 RELEASED = {
     "mnli": ("xnli",),
@@ -109,7 +109,7 @@ class Targets:
     def _select(self, ref: TableRef, language: str) -> Raw:
         """Dev data in the source language, else English: never in a language that is only evaluated in."""
         found = self._in_language(ref, language)
-        return self._tables.canonical(found, language) if found else self._tables.canonical(ref, _ENGLISH)
+        return self._tables.canonical(found, language) if found else self._tables.canonical(ref, ENGLISH)
 
     def dev(self, task: Task, language: str) -> tuple[TableRef, str] | None:
         """The split by which conditions can be chosen, so that test is for reporting alone, and its language.
@@ -119,7 +119,7 @@ class Targets:
         """
         if task.select is None:
             return None
-        pairs = [(self._in_language(task.select, code), code) for code in dict.fromkeys((language, _ENGLISH))]
+        pairs = [(self._in_language(task.select, code), code) for code in dict.fromkeys((language, ENGLISH))]
         found = [(ref, code) for ref, code in pairs if ref is not None]
         there = [(ref, code) for ref, code in found if code in self._there(ref)]
         planned = [] if self._there(task.test) else found

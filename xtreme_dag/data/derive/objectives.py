@@ -28,10 +28,10 @@ from typing import Any
 import pyarrow as pa
 
 from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
 
-ENGLISH = "en"
 # Lines of context: at least and at most; words of a chunk at most, counted on its first side.
 CONTEXT = {"tlm_chat": (2, 8), "monodm": (2, 15), "xdm": (2, 15), "response": (2, 15)}
 WORDS = {"tlm_chat": 255, "monodm": 512, "xdm": 512, "response": 512}
