@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.html import write_report
-from xtreme_dag.report.markup import duration, esc, inline_json, inline_script, interval, signed
+from xtreme_dag.report.markup import esc, inline_json, inline_script, interval, signed
 from xtreme_dag.results.landing import land, rebuild
 
 NASTY = "<script>window.hacked = true</script>"

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.report.content import Content
-from xtreme_dag.report.markup import DASH, duration, esc, number, signed, size, table
+from xtreme_dag.report.markup import DASH, esc, number, signed, size, table
 from xtreme_dag.report.sections import _details, _section
 
 _SHOWN_RULES = 5

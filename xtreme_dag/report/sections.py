@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.report.charts import cost_unit
 from xtreme_dag.report.content import Content
 from xtreme_dag.report.heat import MEAN
-from xtreme_dag.report.markup import DASH, duration, esc, interval, number, signed, size, table
+from xtreme_dag.report.markup import DASH, esc, interval, number, signed, size, table
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.wording import detail, headline
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.home import Home, home_option
 from xtreme_dag.engine.mirror import Mirror, mirror_option
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import duration, json_option, print_json, study_options
+from xtreme_dag.program.commands.shared import json_option, print_json, study_options
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build

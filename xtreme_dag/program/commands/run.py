@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home, home_option
 from xtreme_dag.engine.devices import find_devices
@@ -17,7 +18,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.flows import ask_flows
 from xtreme_dag.program.commands.plan import made
-from xtreme_dag.program.commands.shared import duration, json_option, machine_options, opened, print_json, study_options
+from xtreme_dag.program.commands.shared import json_option, machine_options, opened, print_json, study_options
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study

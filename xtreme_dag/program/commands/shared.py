@@ -65,13 +65,3 @@ def opened(study_file: Path, overrides: tuple[str, ...]) -> tuple[Study, Built]:
 def print_json(value: Any) -> None:
     """Prints one JSON document."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=1))
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for people: `4 s`, `3 min 20 s`, `2 h 05 min`; a dash for unknown."""
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -6,10 +6,11 @@ from collections import Counter
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home, home_option
 from xtreme_dag.engine.ledger import FAILED, NOT_RUN, Ledger
-from xtreme_dag.program.commands.shared import duration, json_option, print_json
+from xtreme_dag.program.commands.shared import json_option, print_json
 
 
 @click.command()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.home import Home, home_option
 from xtreme_dag.engine.graph import Output, Source
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.plan import Planner, matching
 from xtreme_dag.engine.store import Store
-from xtreme_dag.program.commands.shared import duration, json_option, opened, print_json, study_options
+from xtreme_dag.program.commands.shared import json_option, opened, print_json, study_options
 
 
 @click.command()
