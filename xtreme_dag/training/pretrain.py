@@ -17,18 +17,13 @@ from xtreme_dag.model.folder import TrainedModel, new_encoder
 from xtreme_dag.model.heads import HeadSpec, initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.tables.canonical import SCHEMAS, read_table
-from xtreme_dag.tables.encode.parts import EncodeParams
-from xtreme_dag.tables.encode.stage import encode_table
-from xtreme_dag.tables.encoded import EncodedTable
-from xtreme_dag.tables.tokenizer import load_tokenizer
 from xtreme_dag.training.artifact import write_artifact
+from xtreme_dag.training.fresh import SPECIALS, encoded_part, xlmr_config
 from xtreme_dag.training.loop import train
-from xtreme_dag.training.pools import Part, Pool
+from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.run import Run
-from xtreme_dag.training.tables import TrainingTable
 
-# XLM-R's special tokens, in its order.
-_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_SPECIALS = (*SPECIALS, "<mask>")
 _HEAD = "mlm"
 _HEAD_STD = 0.02
 
@@ -64,9 +59,18 @@ def train_pretrain_text(
     home = context.scratch / "tokenizer"
     train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), home)
     max_length = int(params.get("max_length", shape.max_positions))
-    parts = tuple(_part(name, table, home, max_length) for name, table in tables)
+    parts = tuple(encoded_part(name, table, home, max_length) for name, table in tables)
     pool = Pool(name=_HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
-    model = TrainedModel(new_encoder(_config(shape, parts[0].table), seed), {_HEAD: pool.spec})
+    config = xlmr_config(
+        positions=shape.max_positions,
+        dropout=shape.dropout,
+        vocab_size=parts[0].table.info["vocabulary_size"],
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate_size,
+    )
+    model = TrainedModel(new_encoder(config, seed), {_HEAD: pool.spec})
     initialise(model.heads[_HEAD], _HEAD_STD, seed)
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
@@ -150,35 +154,3 @@ def _lines(tables: Sequence[pa.Table]) -> Iterator[str]:
         yield from table["text"].to_pylist()
         if "english" in table.column_names:
             yield from (text for text in table["english"].to_pylist() if text)
-
-
-def _part(name: str, table: pa.Table, home: Path, max_length: int) -> Part:
-    """A table encoded with the new tokenizer."""
-    kind = "parallel_text" if "english" in table.column_names else "plain_text"
-    settings = EncodeParams(format=kind, head="mlm", max_length=max_length)
-    examples, sequences, info = encode_table(table, settings, load_tokenizer(home))
-    encoded = EncodedTable(folder=home, info=info, examples=examples, sequences=sequences)
-    languages = "+".join(info["languages"])
-    return Part(source=TrainingTable(encoded), dataset=name, language=languages, rows=np.arange(len(encoded)))
-
-
-def _config(shape: EncoderShape, table: EncodedTable) -> Any:
-    """An XLM-R configuration of this shape for the table's tokenizer."""
-    from transformers import XLMRobertaConfig
-
-    pad = _SPECIALS.index("<pad>")
-    return XLMRobertaConfig(
-        vocab_size=table.info["vocabulary_size"],
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.intermediate_size,
-        max_position_embeddings=shape.max_positions + pad + 1,
-        hidden_dropout_prob=shape.dropout,
-        attention_probs_dropout_prob=shape.dropout,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-        bos_token_id=0,
-        pad_token_id=pad,
-        eos_token_id=2,
-    )
