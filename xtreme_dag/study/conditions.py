@@ -66,19 +66,27 @@ def _of_sizes(sampling: Sampling) -> Sampling:
 SizeSampling = Annotated[Sampling, AfterValidator(_of_sizes)]
 
 
-class Pretrained(Section):
-    """A sequence-to-sequence model: a folder, or a hub id at a commit."""
+class Origin(Section):
+    """Where a model is from: a folder, or a hub id at a commit."""
 
     folder: str | None = None
     hub: str | None = None
     revision: str | None = None
 
     @model_validator(mode="after")
+    def _pinned(self) -> Origin:
+        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
+        return self
+
+
+class Pretrained(Origin):
+    """A sequence-to-sequence model."""
+
+    @model_validator(mode="after")
     def _one_origin(self) -> Pretrained:
         if (self.folder is None) == (self.hub is None):
             raise ValueError("name one of folder, hub")
-        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
-            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
         return self
 
 

@@ -14,7 +14,7 @@ from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.settings import user_error
 from xtreme_dag.core.yaml import read_yaml
-from xtreme_dag.study.conditions import NAME, Budget, Component, Condition, Positive, Section
+from xtreme_dag.study.conditions import NAME, Budget, Component, Condition, Origin, Positive, Section
 
 __all__ = [
     "Budget",
@@ -86,12 +86,9 @@ class Data(Section):
         return next(name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None)
 
 
-class Model(Section):
+class Model(Origin):
     """The pretrained encoder: a hub id with revision, a folder, an installed package, or a `pretrain` recipe."""
 
-    hub: str | None = None
-    revision: str | None = None
-    folder: str | None = None
     package: str | None = None
     path: str = ""
     pretrain: Mapping[str, Any] | None = None
@@ -101,8 +98,6 @@ class Model(Section):
         given = [name for name in ("hub", "folder", "package", "pretrain") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"name one of hub, folder, package, pretrain (given: {', '.join(given) or 'none'})")
-        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
-            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
         return self
 
 

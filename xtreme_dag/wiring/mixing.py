@@ -6,46 +6,30 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.catalogue.catalogue import Dataset, TableRef
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.study.conditions import Component, Condition, Step
-from xtreme_dag.study.recipe import Recipe, checked_settings
-from xtreme_dag.wiring.derived import Derived
+from xtreme_dag.study.recipe import checked_settings
+from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.models import TENSORS
-from xtreme_dag.wiring.tables import HEAD_OF_FORMAT, Raw, Tables
+from xtreme_dag.wiring.tables import HEAD_OF_FORMAT, Raw
 
-Input = Source | Output
 # Head, labels: two heads of one spec can take each other's place.
 Spec = tuple[str, tuple[str, ...]]
 
 
-class Mixing:
+class Mixing(Adding):
     """Adds the stages of intermediate training.
-
-    Args:
-        graph: receives the stages.
-        catalogue: what there is.
-        recipe: how training goes.
-        tables: the tables of the source.
-        derived: tables made of tables.
-        tokenizer: of the pretrained encoder.
 
     Attributes:
         notes: what a reader of the plan should know.
     """
 
-    def __init__(
-        self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, derived: Derived, tokenizer: Input
-    ) -> None:
+    def __init__(self, *rooms: Any) -> None:
+        super().__init__(*rooms)
         self.notes: dict[str, None] = {}
-        self._graph = graph
-        self._catalogue = catalogue
-        self._recipe = recipe
-        self._tables = tables
-        self._derived = derived
-        self._tokenizer = tokenizer
 
     def train(self, name: str, condition: Condition, seed: int, base: Input) -> Input:
         """Adds a condition's steps; without any, the base model itself goes on."""

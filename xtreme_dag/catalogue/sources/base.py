@@ -68,8 +68,7 @@ def locate_union(source: Source, language: str, split: Split) -> Located:
         stand_ins += [f"{ref.dataset}: {part.stand_in}"] if part.stand_in else []
         options |= part.options
     whole = all(part["whole"] for part in parts)
-    params = {"reader": "union", "options": {"parts": parts}, "labelled": split.labelled, "whole": whole,
-              "script": languages()[language].script}  # fmt: skip
+    params = {**params_of("union", {"parts": parts}, language, split, None), "whole": whole}
     return Located(files=files, params=params, stand_in="; ".join(stand_ins) or None, options=options)
 
 
@@ -77,3 +76,24 @@ def union_languages(source: Source, split: Split) -> tuple[str, ...]:
     """The languages in which every part of a union is there."""
     there = [source.languages(load_catalogue().dataset(ref.dataset), ref.split) for ref in split.union]
     return tuple(code for code in split.languages if all(code in codes for codes in there))
+
+
+def params_of(
+    reader: str, options: Mapping[str, Any], language: str, split: Split, stand_in: str | None
+) -> dict[str, Any]:
+    """What the prepare stage needs to know to read a table."""
+    return {
+        "reader": reader,
+        "options": options,
+        "script": languages()[language].script,
+        "labelled": split.labelled,
+        "whole": stand_in is None,
+    }
+
+
+def filled(pattern: str, language: str) -> str:
+    """A pattern with the codes and the name of a language filled in."""
+    if "{" not in pattern:
+        return pattern
+    known = languages()[language]
+    return pattern.format(language=language, laser=known.laser, name=known.name.lower(), Name=known.name)

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from xtreme_dag.catalogue.catalogue import Dataset, Layout, Split
-from xtreme_dag.catalogue.languages import language_advice, languages
-from xtreme_dag.catalogue.sources.base import Located, locate_union, union_languages
+from xtreme_dag.catalogue.languages import language_advice
+from xtreme_dag.catalogue.sources.base import Located, filled, locate_union, params_of, union_languages
 from xtreme_dag.core.errors import UserError
 
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -75,26 +75,20 @@ class FolderSource:
             files = self._files(layout, language)
             if files is not None:
                 options = {
-                    name: _filled(value, language) if isinstance(value, str) else value
+                    name: filled(value, language) if isinstance(value, str) else value
                     for name, value in layout.options.items()
                 }
-                params = {
-                    "reader": layout.reader,
-                    "options": options,
-                    "script": languages()[language].script,
-                    "labelled": split.labelled,
-                    "whole": layout.stand_in is None,
-                }
+                params = params_of(layout.reader, options, language, split, layout.stand_in)
                 return Located(files=files, params=params, stand_in=layout.stand_in, notes=layout.notes)
         return None
 
     def _files(self, layout: Layout, language: str) -> Mapping[str, Path] | None:
         for root in ROOTS:
-            if not all(self._match(root, _filled(pattern, language)) for pattern in layout.requires):
+            if not all(self._match(root, filled(pattern, language)) for pattern in layout.requires):
                 continue
             files: dict[str, Path] = {}
             for role, pattern in layout.files.items():
-                paths = self._match(root, _filled(pattern, language))
+                paths = self._match(root, filled(pattern, language))
                 if not paths and role not in layout.optional:
                     break
                 many = len(paths) > 1
@@ -129,12 +123,4 @@ class FolderSource:
 
     def _patterns(self, split: Split, language: str) -> list[str]:
         layouts = [layout for layout in split.layouts if not layout.languages or language in layout.languages]
-        return [_filled(pattern, language) for layout in layouts for pattern in layout.files.values()]
-
-
-def _filled(pattern: str, language: str) -> str:
-    """A pattern with the codes and the name of a language filled in."""
-    if "{" not in pattern:
-        return pattern
-    known = languages()[language]
-    return pattern.format(language=language, laser=known.laser, name=known.name.lower())
+        return [filled(pattern, language) for layout in layouts for pattern in layout.files.values()]

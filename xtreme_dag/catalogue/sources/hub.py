@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 
 from xtreme_dag.catalogue.catalogue import Dataset, load_catalogue
-from xtreme_dag.catalogue.languages import language_advice, languages
-from xtreme_dag.catalogue.sources.base import Located, locate_union, union_languages
+from xtreme_dag.catalogue.languages import language_advice
+from xtreme_dag.catalogue.sources.base import Located, filled, locate_union, params_of, union_languages
 from xtreme_dag.core.errors import UserError, nearest
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -73,20 +73,14 @@ class HubSource:
         options = {
             "id": hub.id,
             "revision": revision,
-            "config": _filled(hub.config, language) if hub.config else None,
+            "config": filled(hub.config, language) if hub.config else None,
             "split": hub.split,
-            "files": {role: _filled(pattern, language) for role, pattern in hub.files.items()},
+            "files": {role: filled(pattern, language) for role, pattern in hub.files.items()},
             "columns": {"reader": hub.reader, **{name: value for name, value in hub.options.items() if name != "part"}},
             **({"part": hub.options["part"]} if "part" in hub.options else {}),
         }
         settings = {"hub_cache": self.cache, "hub_offline": self.offline}
-        params = {
-            "reader": "hub",
-            "options": options,
-            "script": languages()[language].script,
-            "labelled": declared.labelled,
-            "whole": hub.stand_in is None,
-        }
+        params = params_of("hub", options, language, declared, hub.stand_in)
         return Located(files={}, params=params, options=settings, stand_in=hub.stand_in)
 
     def pinned(self, dataset: Dataset) -> bool:
@@ -110,8 +104,3 @@ class HubSource:
         return tuple(
             code for code in declared.languages if not declared.hub.languages or code in declared.hub.languages
         )
-
-
-def _filled(pattern: str, language: str) -> str:
-    known = languages()[language]
-    return pattern.format(language=language, laser=known.laser, name=known.name.lower(), Name=known.name)
