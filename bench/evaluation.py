@@ -159,7 +159,9 @@ def bench_xnli(each: int, rounds: int, *, as_xlmr: bool) -> dict:
     shuffled = [every[row] for row in random.permutation(len(every)).tolist()]
 
     def load():
-        return AutoModelForSequenceClassification.from_pretrained(model / "encoder", num_labels=3).eval()
+        return AutoModelForSequenceClassification.from_pretrained(
+            model / "encoder", num_labels=3, trust_remote_code=False
+        ).eval()
 
     def padded() -> None:
         for some in features.values():
@@ -220,7 +222,9 @@ def bench_tatoeba(pairs: int | None, rounds: int) -> dict:
     def script() -> None:
         """Per language: load, tokenise, all layers, mean over tokens, normalise, inner products."""
         for some in rows.values():
-            encoder = AutoModel.from_pretrained(model / "encoder", add_pooling_layer=False).eval()
+            encoder = AutoModel.from_pretrained(
+                model / "encoder", add_pooling_layer=False, trust_remote_code=False
+            ).eval()
             tokenizer = Tokenizer.from_file(str(model / "tokenizer" / "tokenizer.json"))
             sides = []
             for side in ("text", "english"):

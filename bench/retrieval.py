@@ -79,7 +79,7 @@ def bucc_vectors() -> tuple[list[dict], np.ndarray]:
     table = open_encoded(home / "encoded")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    AutoModel.from_pretrained(MINILM, num_hidden_layers=1).save_pretrained(home / "model")
+    AutoModel.from_pretrained(MINILM, num_hidden_layers=1, trust_remote_code=False).save_pretrained(home / "model")
     settings = Settings(device=torch.device("cpu"), batch_tokens=4096)
     recipe = {"layer": 0, "pooling": "mean_without_special"}
     model = load_model(home / "model")

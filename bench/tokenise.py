@@ -40,7 +40,7 @@ def peer(table: Path, tokenizer: Path) -> Seconds:
     disable_caching()
     disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder, Clock() as clock:
-        loaded = AutoTokenizer.from_pretrained(str(tokenizer))
+        loaded = AutoTokenizer.from_pretrained(str(tokenizer), trust_remote_code=False)
         rows = Dataset.from_parquet(str(table / "table.parquet"), cache_dir=folder)
         numbers = {label: number for number, label in enumerate(LABELS)}
 

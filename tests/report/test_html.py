@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.content import read_content
-from xtreme_dag.report.figures import duration, interval, signed
+from xtreme_dag.report.figures import interval, signed
 from xtreme_dag.report.html import inline_script, templates, write_page, write_report
 from xtreme_dag.results.landing import land, rebuild
 

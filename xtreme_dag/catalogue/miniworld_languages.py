@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 
 
@@ -54,7 +55,7 @@ class Language:
 
 
 LANGUAGES: tuple[Language, ...] = (
-    Language(code="en", name="English", family="Insular", script="Latn", order="svo", kinship=1.0, articles=True,
+    Language(code=ENGLISH, name="English", family="Insular", script="Latn", order="svo", kinship=1.0, articles=True,
              suffixes={"#plural": "s"}),
     Language(code="qaa", name="Ardish", family="Insular", script="Latn", order="svo", kinship=0.9, articles=True,
              suffixes={"#plural": "en"}, shape="CVCVC"),
@@ -85,7 +86,6 @@ LANGUAGES: tuple[Language, ...] = (
 )  # fmt: skip
 
 CODES: tuple[str, ...] = tuple(language.code for language in LANGUAGES)
-ENGLISH = "en"
 
 
 def language(code: str) -> Language:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from xtreme_dag import formats
 from xtreme_dag.contracts.columns import batches
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import StoredTable
 
@@ -143,7 +144,7 @@ def _pivot(sketches: Mapping[str, Sketch]) -> str:
     """The language that agrees with most others on ids and labels, English at a tie: a damaged one is no measure."""
     keys = {code: hash((frozenset(one.ids), one.labels.tobytes())) for code, one in sketches.items()}
     counts = {code: sum(key == other for other in keys.values()) for code, key in keys.items()}
-    return max(sorted(sketches), key=lambda code: (counts[code], code == "en"))
+    return max(sorted(sketches), key=lambda code: (counts[code], code == ENGLISH))
 
 
 def _finding(rule: str, ids: Sequence[str], one: Sketch, other: Sketch) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class UserError(Exception):
@@ -34,3 +34,10 @@ def nearest(value: str, valid: Iterable[str], *, shown: int = 8) -> str:
         return f"did you mean {close[0]!r}?"
     more = f", ... ({len(names)} in all)" if len(names) > shown else ""
     return "valid: " + ", ".join(names[:shown]) + more
+
+
+def refuse_unknown(given: Iterable[object], valid: Collection[str], *, what: str, where: str) -> None:
+    """Raises for the first of the given names that is not valid, with the nearest valid one."""
+    for name in given:
+        if name not in valid:
+            raise UserError(f"unknown {what} {name!r}", where=where, fix=nearest(str(name), valid))

@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Makes a rename inside the folder durable."""
+    """Makes a rename inside the folder durable; of a file, its content."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,10 +14,15 @@ from torch import Tensor, nn
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.heads import HEADS, HeadSpec, head_of, training_of
 from xtreme_dag.model.encoder import PackedEncoder
-from xtreme_dag.model.folder import encoder_folder, load_encoder, quiet
+from xtreme_dag.model.folder import encoder_folder, load_encoder
 from xtreme_dag.model.layers import HeadModule
 from xtreme_dag.model.packed import PackedTokens
+from xtreme_dag.model.weights import Checkpoint, modern, quiet
 from xtreme_dag.tables.tokenizer import copy_tokenizer
+
+# Starts of the names of a published model's own output layers, its tied decoder included.
+_PUBLISHED = ("lm_head.", "cls.predictions.")
+_LOG = logging.getLogger(__name__)
 
 
 class TrainedModel(nn.Module):
@@ -97,23 +103,27 @@ def build_head(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
     return cast(HeadModule, training_of(spec.kind).build(spec, config, embeddings))
 
 
-def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedModel:
+def load_model(
+    folder: Path, *, device: str | torch.device = "cpu", log: Callable[[str], None] = _LOG.warning
+) -> TrainedModel:
     """Loads a model folder, or a base model in Hugging Face's layout, in float32.
 
     Args:
         folder: an artifact with `encoder/` and heads, or a folder with `config.json` and `model.safetensors`.
         device: where the weights go.
+        log: told of weights that are not used and of prefixes that are left out of their names.
 
     Returns:
         The model in evaluation mode. A base model has the heads that its checkpoint has: the MLM head, or none.
 
     Raises:
-        UserError: no model there, or only pickled weights.
+        UserError: no model there, only pickled weights, weights missing, or code of its own.
     """
     from safetensors.torch import load_file
 
     home = encoder_folder(folder)
-    model = TrainedModel(load_encoder(home), {})
+    encoder, checkpoint = load_encoder(home, log=log, used=_PUBLISHED)
+    model = TrainedModel(encoder, {})
     listed = folder / "heads.json"
     if listed.is_file():
         entries = json.loads(listed.read_text(encoding="utf-8"))
@@ -124,7 +134,7 @@ def load_model(folder: Path, *, device: str | torch.device = "cpu") -> TrainedMo
             own = {key[len(name) + 1 :]: value for key, value in stored.items() if key.startswith(f"{name}.")}
             head.load_state_dict(own)
     else:
-        _adopt_published(model, home)
+        _adopt_published(model, checkpoint)
     return model.to(device).eval()
 
 
@@ -152,18 +162,29 @@ def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> No
     save_file(weights, str(folder / "heads.safetensors"))
 
 
-def _adopt_published(model: TrainedModel, home: Path) -> None:
-    """Takes a pretrained model's own output layers from its checkpoint, for the heads whose layers are all there."""
-    from safetensors import safe_open
+def _adopt_published(model: TrainedModel, checkpoint: Checkpoint) -> None:
+    """Takes a pretrained model's own output layers from its checkpoint, where there are any.
 
+    Raises:
+        UserError: some of a head's layers are there and others are not.
+    """
     for kind, declared in HEADS.items():
         if declared.training is None or declared.training.published is None:
             continue
         names = declared.training.published()
-        found: dict[str, Tensor] = {}
-        for path in sorted(home.glob("*.safetensors")):
-            with safe_open(str(path), framework="pt") as weights:
-                for key in sorted(set(weights.keys()) & set(names)):
-                    found[names[key]] = weights.get_tensor(key).float()
-        if len(found) == len(set(names.values())):
-            model.add_head(kind, HeadSpec(kind=kind)).load_state_dict(found)
+        found = _published_layers(checkpoint, names)
+        if not found:
+            continue
+        if missing := sorted(set(names.values()) - set(found)):
+            raise UserError(
+                f"the checkpoint has a part of its {kind} head and lacks its {', '.join(missing)}",
+                where=checkpoint.where,
+                fix="take all of the head's weights, or none of them",
+            )
+        model.add_head(kind, HeadSpec(kind=kind)).load_state_dict(found)
+
+
+def _published_layers(checkpoint: Checkpoint, names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint that have one of the names, by their names in the head's layers."""
+    tensors = checkpoint.tensors(lambda name: modern(name) in names)
+    return {names[modern(name)]: tensor.float() for name, tensor in tensors.items()}

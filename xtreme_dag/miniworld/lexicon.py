@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, ENGLISH, Language, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, Language, language
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.miniworld.world import FEATURES, NAMES, NOUNS, VERBS, WORDS
 
 _CONSONANTS = "pbtdkgmnlrszfvhj"

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from xtreme_dag import formats
-from xtreme_dag.catalogue.miniworld_languages import ENGLISH, language
+from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
 from xtreme_dag.miniworld.grammar import question, sentence, text

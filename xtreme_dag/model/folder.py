@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.model import attention
 from xtreme_dag.model.encoder import PACKABLE, PackedEncoder
+from xtreme_dag.model.weights import Checkpoint, load_complete, load_config
 
 
 def encoder_folder(folder: Path) -> Path:
@@ -26,16 +25,28 @@ def encoder_folder(folder: Path) -> Path:
         raise UserError(
             f"the model has only pickled weights ({', '.join(pickled)})" if pickled else "the model has no weights",
             where=str(folder),
-            fix="convert them yourself, if you trust them: AutoModel.from_pretrained(folder).save_pretrained(new)",
+            fix=f"convert them, if you trust them: xtreme-dag model convert {folder} OUT"
+            if pickled
+            else "if it was published with pickled weights (*.bin), get those and: xtreme-dag model convert FOLDER OUT",
         )
     return home
 
 
-def load_encoder(home: Path) -> PackedEncoder:
-    """The encoder of a folder, without a pooling layer, in float32."""
-    from transformers import AutoConfig
+def load_encoder(
+    home: Path, *, log: Callable[[str], None], used: Iterable[str] = ()
+) -> tuple[PackedEncoder, Checkpoint]:
+    """The encoder of a folder, without a pooling layer, in float32, and where its weights came from.
 
-    return PackedEncoder(_from_pretrained(home, AutoConfig.from_pretrained(str(home), local_files_only=True)))
+    Args:
+        home: folder of the encoder.
+        log: told of weights that are not used and of prefixes that are left out of their names.
+        used: starts of the names of weights that the caller reads itself.
+    """
+    from transformers import AutoModel
+
+    config = load_config(home)
+    model, checkpoint = load_complete(AutoModel, home, config, log=log, used=used, **_construction(config))
+    return PackedEncoder(model), checkpoint
 
 
 def new_encoder(config: Any, seed: int) -> PackedEncoder:
@@ -46,37 +57,6 @@ def new_encoder(config: Any, seed: int) -> PackedEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PackedEncoder(build(deepcopy(config), **_construction(config)))
-
-
-def _from_pretrained(home: Path, config: Any) -> nn.Module:
-    """Transformers' own loading, quiet and offline, from safetensors only."""
-    from transformers import AutoModel
-
-    with quiet():
-        backbone: nn.Module = AutoModel.from_pretrained(
-            str(home),
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            **_construction(config),
-        )
-    return backbone
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without transformers' progress bars and load reports (a base model's unused head is no news)."""
-    from transformers.utils import logging
-
-    talk: Any = logging
-    before = talk.get_verbosity()
-    talk.set_verbosity_error()
-    talk.disable_progress_bar()
-    try:
-        yield
-    finally:
-        talk.set_verbosity(before)
 
 
 def _construction(config: Any) -> dict[str, Any]:

@@ -23,19 +23,6 @@ def interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds for people: `0.4 s`, `119 s`, `10 min`, `2.0 h`."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{round(seconds, 1):g} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def size(count: float | None) -> str:
     """Bytes as a person says them."""
     return "" if not count else f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -13,11 +13,12 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.report.charts import charts
 from xtreme_dag.report.content import Content, read_content
-from xtreme_dag.report.figures import duration, interval, number, signed, size
+from xtreme_dag.report.figures import interval, number, signed, size
 from xtreme_dag.report.heat import heat_data
 from xtreme_dag.report.view import described, kept_together, view, violation
 from xtreme_dag.results.wording import detail

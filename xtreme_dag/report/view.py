@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.report.charts import cost_unit
 from xtreme_dag.report.content import Content
-from xtreme_dag.report.figures import duration
 from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.wording import headline

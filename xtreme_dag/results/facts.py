@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 
@@ -92,7 +93,7 @@ class StudyFacts:
     targets: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     recipe: Json = field(default_factory=dict)
-    source_language: str = "en"
+    source_language: str = ENGLISH
     languages: tuple[LanguageFacts, ...] = ()
     tasks: tuple[TaskFacts, ...] = ()
 

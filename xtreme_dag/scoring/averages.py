@@ -16,12 +16,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xtreme_dag.core.english import ENGLISH
+
 DEFINITION = (
     "Ours, not the authors': the unweighted mean of the tasks' averages over languages; QA tasks count with the mean "
     "of exact match and F1, LAReQA with mAP@20 over its question languages."
 )
 RETRIEVAL = "retrieval"
-ENGLISH = "en"
 _PRIMARY = ("f1", "accuracy", "map@20")
 # What evaluate.py groups otherwise than by the kind of task, for XTREME-R.
 _UNGROUPED = {"xtreme": (), "xtreme-r": ("lareqa",)}

@@ -8,53 +8,39 @@ the English part of a mixed condition is a subset of the English condition at th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.english import ENGLISH
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.settings import Settings
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-RULES = ("proportional", "temperature", "uniform", "shares")
 ITEMS = ("disjoint", "parallel", "independent")
-# Languages draw in this order when items must be disjoint: English first, so that it never depends on the others.
-PIVOT = "en"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
+class Sampling(Settings):
     """How a budget is divided.
 
     Attributes:
         rule: `proportional` to size; `temperature`: to size ** (1 / temperature); `uniform`; `shares` as given.
-        temperature: 1 is proportional, infinite is uniform.
+        temperature: 1 (the default) is proportional, infinite is uniform.
         cap: sizes count at most this much (Raffel et al. 2020; 2^17 in Phang et al. 2020), None for no cap.
     """
 
-    rule: str = "proportional"
-    temperature: float = 1.0
-    cap: int | None = None
+    rule: Literal["proportional", "temperature", "uniform", "shares"] = "proportional"
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    cap: Annotated[int, Field(gt=0)] | None = None
 
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any], *, where: str) -> Sampling:
-        """A sampling rule from stage parameters."""
-        valid = {field.name for field in fields(cls)}
-        for name in params:
-            if name not in valid:
-                raise UserError(f"there is no sampling parameter {name!r}", where=where, fix=nearest(name, valid))
-        sampling = cls(**params)
-        if sampling.rule not in RULES:
-            raise UserError(
-                f"there is no sampling rule {sampling.rule!r}", where=where, fix=nearest(sampling.rule, RULES)
-            )
-        if not sampling.temperature > 0:
-            raise UserError(f"the temperature {sampling.temperature} is not positive", where=where)
-        return sampling
+    def params(self) -> dict[str, Any]:
+        """What is stated, as the training stage reads it."""
+        return {"rule": self.rule, **self.model_dump(exclude_none=True, exclude={"rule"})}
 
     def weights(self, sizes: Sequence[int], shares: Sequence[float | None], *, where: str) -> Floats:
         """The share of each part, summing to 1.
@@ -70,7 +56,7 @@ class Sampling:
         if self.rule == "uniform":
             capped = np.ones(len(sizes))
         if self.rule == "temperature":
-            capped = capped ** (1.0 / self.temperature)
+            capped = capped ** (1.0 / (self.temperature or 1.0))
         total = float(capped.sum())
         if not total:
             raise UserError("there are no examples to draw from", where=where)
@@ -106,7 +92,7 @@ def draw_order(ids: Sequence[str], *, seed: int, dataset: str, language: str, it
     The place of an example depends on the seed, the dataset and its id, not on the language (unless `independent`)
     nor on what else is there: examples with equal ids in two languages, translations of each other, have equal places.
     """
-    salt = "" if items != "independent" or language == PIVOT else language
+    salt = "" if items != "independent" or language == ENGLISH else language
     head = f"{seed}\0{dataset}\0{salt}\0".encode()
     keys = np.array([hashlib.blake2b(head + name.encode(), digest_size=8).digest() for name in ids], dtype="S8")
     return np.lexsort((np.arange(len(ids)), keys))
@@ -114,7 +100,7 @@ def draw_order(ids: Sequence[str], *, seed: int, dataset: str, language: str, it
 
 def languages_in_draw_order(languages: Sequence[str]) -> list[int]:
     """Positions of the parts in the order in which they draw: English first, then as stated."""
-    return sorted(range(len(languages)), key=lambda part: (languages[part] != PIVOT, part))
+    return sorted(range(len(languages)), key=lambda part: (languages[part] != ENGLISH, part))
 
 
 def _too_few(unit: str, wanted: int, there: int, elsewhere: int, where: str) -> UserError:

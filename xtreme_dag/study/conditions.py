@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.study.budget import Sampling
 
 NAME = r"^[a-z0-9][a-z0-9_+-]*$"
 Positive = Annotated[int, Field(gt=0)]
@@ -49,42 +51,42 @@ class Budget(Section):
         return self.model_dump(exclude_none=True, exclude={"everything"})
 
 
-class Sampling(Section):
-    """How a budget is divided where shares are not stated; see `xtreme_dag.study.budget.Sampling`.
-
-    `uniform` is the temperature without end.
-    """
-
-    rule: Literal["proportional", "temperature", "uniform"] = "proportional"
-    temperature: Annotated[float, Field(gt=0)] | None = None
-    cap: Positive | None = None
-
-    @model_validator(mode="after")
-    def _fits_rule(self) -> Sampling:
-        if (self.temperature is not None) != (self.rule == "temperature"):
-            raise ValueError("`temperature` belongs to the rule temperature, which needs it")
-        if self.temperature is not None and math.isinf(self.temperature):
-            raise ValueError("an infinite temperature is `rule: uniform`")
-        return self
-
-    def params(self) -> dict[str, Any]:
-        """What is stated, as the training stage reads it."""
-        return {"rule": self.rule, **self.model_dump(exclude_none=True, exclude={"rule"})}
+def _of_sizes(sampling: Sampling) -> Sampling:
+    """A rule that a study may name: shares are stated in the mixture, `uniform` is the temperature without end."""
+    if sampling.rule == "shares":
+        raise ValueError("shares are stated with the components, `rule` is proportional, temperature or uniform")
+    if (sampling.temperature is not None) != (sampling.rule == "temperature"):
+        raise ValueError("`temperature` belongs to the rule temperature, which needs it")
+    if sampling.temperature is not None and math.isinf(sampling.temperature):
+        raise ValueError("an infinite temperature is `rule: uniform`")
+    return sampling
 
 
-class Pretrained(Section):
-    """A sequence-to-sequence model: a folder, or a hub id at a commit."""
+# How a budget is divided where shares are not stated.
+SizeSampling = Annotated[Sampling, AfterValidator(_of_sizes)]
+
+
+class Origin(Section):
+    """Where a model is from: a folder, or a hub id at a commit."""
 
     folder: str | None = None
     hub: str | None = None
     revision: str | None = None
 
     @model_validator(mode="after")
+    def _pinned(self) -> Origin:
+        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
+        return self
+
+
+class Pretrained(Origin):
+    """A sequence-to-sequence model."""
+
+    @model_validator(mode="after")
     def _one_origin(self) -> Pretrained:
         if (self.folder is None) == (self.hub is None):
             raise ValueError("name one of folder, hub")
-        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
-            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
         return self
 
 
@@ -167,14 +169,14 @@ class Component(Section):
     """
 
     dataset: str
-    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = ("en",)
+    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = (ENGLISH,)
     split: str = "train"
     share: Annotated[float, Field(gt=0)] = 1.0
     task: Annotated[str, Field(pattern=NAME)] | None = None
     objective: Objective | None = None
     translated: Translation | None = None
     items_of: str | None = None
-    sampling: Sampling | None = None
+    sampling: SizeSampling | None = None
 
     def shares(self) -> dict[str, float]:
         """Language -> share of this component; they sum to 1 (equal parts where a sampling rule divides it)."""
@@ -205,7 +207,7 @@ class Component(Section):
             raise ValueError(f"the language shares sum to {total:g}, not to 1")
         if self.sampling is not None and isinstance(self.languages, Mapping):
             raise ValueError("state the languages' shares or `sampling`, not both")
-        if self.translated is not None and "en" in self.shares():
+        if self.translated is not None and ENGLISH in self.shares():
             raise ValueError("English data are not translated into English: make it a component of its own")
         if self.translated is not None and self.objective is not None:
             raise ValueError("give `translated` or `objective`, not both")
@@ -223,7 +225,7 @@ class Step(Section):
     budget: Budget | None = None
     control: Literal["shuffled_labels"] | None = None
     items: Literal["disjoint", "parallel", "independent"] = "disjoint"
-    sampling: Sampling | None = None
+    sampling: SizeSampling | None = None
     repeat: bool = False
     keep_heads: bool = False
     recipe: Mapping[str, Any] = Field(default_factory=dict)

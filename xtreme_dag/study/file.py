@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.settings import user_error
 from xtreme_dag.core.yaml import read_yaml
-from xtreme_dag.study.conditions import NAME, Budget, Component, Condition, Positive, Section
+from xtreme_dag.study.conditions import NAME, Budget, Component, Condition, Origin, Positive, Section
 
 __all__ = [
     "Budget",
@@ -84,12 +86,9 @@ class Data(Section):
         return next(name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None)
 
 
-class Model(Section):
+class Model(Origin):
     """The pretrained encoder: a hub id with revision, a folder, an installed package, or a `pretrain` recipe."""
 
-    hub: str | None = None
-    revision: str | None = None
-    folder: str | None = None
     package: str | None = None
     path: str = ""
     pretrain: Mapping[str, Any] | None = None
@@ -99,8 +98,6 @@ class Model(Section):
         given = [name for name in ("hub", "folder", "package", "pretrain") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"name one of hub, folder, package, pretrain (given: {', '.join(given) or 'none'})")
-        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
-            raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
         return self
 
 
@@ -124,7 +121,7 @@ class Study(Section):
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     languages: tuple[str, ...] = ()
-    source_language: str = "en"
+    source_language: str = ENGLISH
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
     compare: Compare
 
@@ -145,7 +142,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _names_fit(self) -> Study:
         for name, condition in self.intermediate.items():
-            if condition.source_translated is not None and self.source_of(condition) == "en":
+            if condition.source_translated is not None and self.source_of(condition) == ENGLISH:
                 raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
         if self.compare.baseline not in self.intermediate:
             advice = nearest(self.compare.baseline, self.intermediate)
@@ -198,7 +195,7 @@ def read_study(document: Mapping[str, Any], *, where: str = "study") -> Study:
     try:
         return Study.model_validate(document)
     except ValidationError as error:
-        raise _user_error(error, where) from None
+        raise user_error(error, Study, where) from None
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:
@@ -220,46 +217,3 @@ def _assign(document: dict[str, Any], assignment: str) -> None:
             raise UserError(f"{'.'.join(folders[: index + 1])} holds {inner!r}, not keys", where=f"--set {key}")
         place = inner
     place[last] = value
-
-
-def _user_error(error: ValidationError, where: str) -> UserError:
-    """The first error, in our words; unknown keys come before what they may have caused."""
-    found = error.errors(include_url=False)
-    first = next((entry for entry in found if entry["type"] == "extra_forbidden"), found[0])
-    location = [
-        part for part in first["loc"] if not (isinstance(part, str) and (part.startswith("function-") or "[" in part))
-    ]
-    key = ".".join(str(part) for part in location)
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    value = first.get("input")
-    if first["type"] == "extra_forbidden":
-        return UserError(
-            f"unknown key {key!r}{more}", where=where, fix=nearest(str(location[-1]), _fields_at(location[:-1]))
-        )
-    if first["type"] == "missing":
-        return UserError(f"key {key!r} is missing{more}", where=where)
-    if first["type"] == "literal_error":
-        options = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        return UserError(f"{key} is {value!r}{more}", where=where, fix=nearest(str(value), options))
-    message = first["msg"].removeprefix("Value error, ")
-    shown = f" (given {value!r})" if isinstance(value, str | int | float | bool) else ""
-    return UserError(f"{key}: {message}{shown}{more}" if key else f"{message}{more}", where=where)
-
-
-def _fields_at(location: Sequence[Any]) -> list[str]:
-    """Names of the keys that are valid at a place of the study file."""
-    model: type[BaseModel] | None = Study
-    for part in location:
-        if model is None:
-            return []
-        if isinstance(part, str) and part in model.model_fields:
-            inner = _models_in(model.model_fields[part].annotation)
-            model = inner[0] if inner else None
-        # Otherwise the part is the name of a condition or an index: the same model holds for all of them.
-    return list(model.model_fields) if model else []
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]

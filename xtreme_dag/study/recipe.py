@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.study.train_recipe import TrainRecipe
 
@@ -71,34 +71,22 @@ def load_recipe(given: Mapping[str, Any]) -> Recipe:
     """
     name = str(given.get("name", "quick"))
     base = _named(name)
-    for section in given:
-        if section not in (*SECTIONS, "name"):
-            raise UserError(f"unknown section {section!r}", where="recipe", fix=nearest(section, (*SECTIONS, "name")))
+    refuse_unknown(given, (*SECTIONS, "name"), what="section", where="recipe")
     sections = {section: _merged(base.get(section) or {}, given.get(section) or {}, section) for section in SECTIONS}
     return Recipe(name=name, sections=sections)
 
 
 def _merged(base: Mapping[str, Any], over: Any, section: str) -> dict[str, dict[str, Any]]:
+    example = "example: {default: {batch_size: 16}}"
     merged = {group: dict(settings) for group, settings in base.items()}
     if not isinstance(over, Mapping):
-        raise UserError(
-            f"holds {over!r}, not groups", where=f"recipe.{section}", fix="example: {default: {batch_size: 16}}"
-        )
+        raise UserError(f"holds {over!r}, not groups", where=f"recipe.{section}", fix=example)
     for group, settings in over.items():
         if not isinstance(settings, Mapping):
-            raise UserError(
-                f"holds {settings!r}, not settings",
-                where=f"recipe.{section}.{group}",
-                fix="example: default: {batch_size: 16}",
-            )
+            raise UserError(f"holds {settings!r}, not settings", where=f"recipe.{section}.{group}", fix=example)
         merged[group] = {**merged.get(group, {}), **settings}
-    valid = _valid(section)
     for group, settings in merged.items():
-        for setting in settings:
-            if setting not in valid:
-                raise UserError(
-                    f"unknown setting {setting!r}", where=f"recipe.{section}.{group}", fix=nearest(str(setting), valid)
-                )
+        refuse_unknown(settings, _valid(section), what="setting", where=f"recipe.{section}.{group}")
     return merged
 
 
@@ -108,10 +96,7 @@ def checked_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         UserError: an unknown setting.
     """
-    valid = _valid("intermediate")
-    for setting in settings:
-        if setting not in valid:
-            raise UserError(f"unknown setting {setting!r}", where=where, fix=nearest(str(setting), valid))
+    refuse_unknown(settings, _valid("intermediate"), what="setting", where=where)
     return dict(settings)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from xtreme_dag.core.errors import UserError, nearest
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-_CHOICES = {
-    "schedule": ("linear", "constant"),
-    "precision": ("auto", "fp32", "bf16"),
-    "mixing": ("step", "within"),
-    "out_of_memory": ("fail", "halve"),
-    "strategy": ("ddp", "fsdp"),
-}
+from xtreme_dag.core.settings import STRICT, checked, within
+
+Whole = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, within(lambda value: 0 < value < 1, "between 0 and 1")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainRecipe:
     """How a model is trained. The defaults are jiant's for XTREME (Phang et al. 2020) unless said otherwise.
 
@@ -49,65 +49,38 @@ class TrainRecipe:
         strategy: `ddp` replicates the model, `fsdp` shards it.
     """
 
-    learning_rate: float = 1e-5
-    batch_size: int = 32
-    micro_batch_tokens: int | None = None
-    epochs: float = 3.0
-    steps: int | None = None
-    warmup: float = 0.1
-    schedule: str = "linear"
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    dropout: float | None = None
-    mlm_probability: float = 0.15
-    mixing: str = "step"
-    select_every: int = 0
-    select_examples: int = 500
-    patience: int = 0
-    precision: str = "auto"
+    learning_rate: Positive = 1e-5
+    batch_size: Whole = 32
+    micro_batch_tokens: Whole | None = None
+    epochs: Positive = 3.0
+    steps: Whole | None = None
+    warmup: Annotated[NotNegative, within(lambda value: value < 1 or value == int(value), "a share or whole steps")] = (
+        0.1
+    )
+    schedule: Literal["linear", "constant"] = "linear"
+    weight_decay: NotNegative = 0.01
+    max_grad_norm: NotNegative = 1.0
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Positive = 1e-8
+    dropout: Annotated[float, within(lambda value: 0 <= value < 1, "in [0, 1)")] | None = None
+    mlm_probability: Share = 0.15
+    mixing: Literal["step", "within"] = "step"
+    select_every: Count = 0
+    select_examples: Whole = 500
+    patience: Count = 0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     tf32: bool = False
     trim_vocabulary: bool = True
     activation_checkpointing: bool = False
-    out_of_memory: str = "fail"
-    devices: int = 1
-    strategy: str = "ddp"
+    out_of_memory: Literal["fail", "halve"] = "fail"
+    devices: Whole = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainRecipe:
-        """A recipe from JSON values.
-
-        Raises:
-            UserError: an unknown key, a value of the wrong type or outside its range; it names the key.
-        """
-        kinds = {field.name: str(field.type) for field in fields(cls)}
-        values: dict[str, Any] = {}
-        for name, value in params.items():
-            if name not in kinds:
-                raise UserError(f"there is no key {name!r}", where="recipe", fix=nearest(name, kinds))
-            values[name] = _typed(name, value, kinds[name])
-        recipe = cls(**values)
-        recipe._check()
-        return recipe
-
-    def _check(self) -> None:
-        """Ranges and choices."""
-        for name, valid in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in valid:
-                raise UserError(f"{value!r} is not one of {', '.join(valid)}", where=f"recipe: {name}")
-        for name in ("learning_rate", "batch_size", "epochs", "epsilon", "devices", "select_examples"):
-            _need(getattr(self, name) > 0, name, getattr(self, name), "positive")
-        for name in ("micro_batch_tokens", "steps"):
-            _need(getattr(self, name) is None or getattr(self, name) > 0, name, getattr(self, name), "positive")
-        for name in ("warmup", "weight_decay", "max_grad_norm", "select_every", "patience"):
-            _need(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
-        for name in ("beta1", "beta2", "mlm_probability"):
-            _need(0 < getattr(self, name) < 1, name, getattr(self, name), "between 0 and 1")
-        _need(self.dropout is None or 0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
-        _need(self.warmup < 1 or self.warmup == int(self.warmup), "warmup", self.warmup, "a share or whole steps")
+        """A recipe from JSON values; see `xtreme_dag.core.settings.checked`."""
+        return checked(cls, params, where="recipe")
 
     def warmup_steps(self, steps: int) -> int:
         """Steps of warmup in a run of `steps`."""
@@ -121,25 +94,3 @@ class TrainRecipe:
         if self.schedule == "constant":
             return self.learning_rate
         return self.learning_rate * max(0.0, (steps - step) / max(1, steps - warmup))
-
-
-def _typed(name: str, value: Any, kind: str) -> Any:
-    """The value, whole numbers accepted for reals; an error that names the key for any other mismatch."""
-    optional = kind.endswith("| None")
-    base = kind.removesuffix(" | None")
-    if value is None and optional:
-        return None
-    if base == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if base == "int" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if (base == "bool" and isinstance(value, bool)) or (base == "str" and isinstance(value, str)):
-        return value
-    wanted = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a word"}[base]
-    raise UserError(f"{value!r} is not {wanted}", where=f"recipe: {name}")
-
-
-def _need(holds: bool, name: str, value: Any, wanted: str) -> None:
-    """Raises unless the condition holds."""
-    if not holds:
-        raise UserError(f"{value} is not {wanted}", where=f"recipe: {name}")

@@ -21,6 +21,8 @@ Ints = npt.NDArray[np.int64]
 
 _CHUNK = 2_000
 _FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+# In what files a slow tokenizer keeps its vocabulary: SentencePiece models, word lists, merges of byte pairs.
+_VOCABULARIES = ("*.model", "*.spm", "vocab.txt", "merges.txt", "bpe.codes")
 _SPELLINGS = {
     "pad": ("<pad>", "[PAD]"),
     "unk": ("<unk>", "[UNK]"),
@@ -176,7 +178,7 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
             converted by transformers.
 
     Raises:
-        UserError: there is no tokenizer in the folder.
+        UserError: there is no tokenizer in the folder, or one without a vocabulary.
     """
     from tokenizers import Tokenizer
 
@@ -186,6 +188,7 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
         backend = Tokenizer.from_file(str(home / "tokenizer.json"))
     else:
         backend = _converted(home).backend_tokenizer
+    _refuse_without_words(backend, home)
     specials = {role: _special(role, settings, backend) for role in _SPELLINGS}
     names = settings.get("model_input_names")
     wants_types = "token_type_ids" in names if names else _has_token_types(folder)
@@ -211,18 +214,52 @@ def copy_tokenizer(source: Path, target: Path) -> None:
             (target / name).write_bytes((home / name).read_bytes())
 
 
+def require_tokenizer(home: Path) -> None:
+    """Makes sure that a folder has tokenizer files: transformers makes up a vocabulary where there is none.
+
+    Raises:
+        UserError: there is neither `tokenizer.json` nor the vocabulary of a slow tokenizer.
+    """
+    if not any(path for pattern in ("tokenizer.json", *_VOCABULARIES) for path in home.glob(pattern)):
+        raise UserError(
+            "there is no tokenizer in this folder (no tokenizer.json, no vocabulary)",
+            where=str(home),
+            fix="add the tokenizer's files that were published with the model",
+        )
+
+
 def _converted(home: Path) -> Any:
     """A slow tokenizer's fast form, made by transformers."""
     from transformers import AutoTokenizer
 
+    require_tokenizer(home)
     try:
-        return AutoTokenizer.from_pretrained(str(home), local_files_only=True)
+        return AutoTokenizer.from_pretrained(str(home), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
+        if "auto_map" in _settings(home):
+            raise UserError(
+                "the tokenizer needs code that its folder brings with it (auto_map), and such code is never run",
+                where=str(home / "tokenizer_config.json"),
+                fix="give a folder with tokenizer.json",
+            ) from None
+        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            "there is no tokenizer that can be loaded in this folder",
+            f"there is no tokenizer that can be loaded in this folder ({reason})",
             where=str(home),
             fix="give a folder with tokenizer.json (AutoTokenizer(...).save_pretrained writes it)",
         ) from error
+
+
+def _refuse_without_words(backend: Any, home: Path) -> None:
+    """Raises if a vocabulary has special tokens only: with such a one, made up, every word is unknown."""
+    special = {token.content for token in backend.get_added_tokens_decoder().values()}
+    special.update("▁", *_SPELLINGS.values())
+    if special.issuperset(backend.get_vocab(with_added_tokens=False)):
+        raise UserError(
+            "the tokenizer's vocabulary has special tokens only, so every word would be unknown",
+            where=str(home),
+            fix="take the tokenizer's files that were published with the model",
+        )
 
 
 def _settings(home: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from typing import Any
 
 from torch import Tensor
 
+from xtreme_dag.core.files import sync_folder
+
 _KEPT = 2
 _PREFIX = "step-"
 _BEST = "best.safetensors"
@@ -67,11 +69,11 @@ class Checkpoints:
             json.dump({**state, "step": step, "run": self._run}, file)
             file.flush()
             os.fsync(file.fileno())
-        _sync(work)
+        sync_folder(work)
         final = self._folder / f"{_PREFIX}{step:09d}"
         shutil.rmtree(final, ignore_errors=True)
         work.rename(final)
-        _sync(self._folder)
+        sync_folder(self._folder)
         for old in self._found()[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -131,13 +133,4 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, str(path))
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file or a folder's entries are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path)

@@ -78,7 +78,7 @@ def train_intermediate(
         pools = tuple(shuffle_labels(pool, seed) for pool in pools)
     elif params.get("control") is not None:
         raise UserError(f"there is no control {params['control']!r}", fix="valid: shuffled_labels")
-    model = load_model(inputs["model"])
+    model = load_model(inputs["model"], log=context.log)
     specs = {pool.name: pool.spec for pool in pools}
     origin = intermediate_heads(model, specs, seed, keep=bool(params.get("keep_heads", False)))
     selection = _selection(pools, inputs, recipe)

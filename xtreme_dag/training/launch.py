@@ -1,21 +1,25 @@
-"""Runs a training stage in several processes: torchrun starts them, each calls the same stage function."""
+"""Runs a training stage in several processes: torch's elastic agent starts them, each calls the same stage function."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
+import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 _EVENTS = "events.jsonl"
 _POLL_SECONDS = 0.2
@@ -23,7 +27,7 @@ _PARENT_SECONDS = 2.0
 
 
 def launched() -> bool:
-    """Whether this process was started by torchrun."""
+    """Whether this process is one of several that train together."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -51,10 +55,13 @@ def launch(
     Raises:
         UserError: a process failed; the message is that of the first one that did.
     """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     scratch = context.scratch / "processes"
-    scratch.mkdir(parents=True, exist_ok=True)
-    for old in scratch.glob("*.json*"):
-        old.unlink()
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
     device = str(context.options.get("device", "cpu"))
     job = {
         "parent": os.getpid(),
@@ -64,23 +71,36 @@ def launch(
         "out": str(context.out),
         "scratch": str(context.scratch),
         "options": {**context.options, "device": "cuda" if device.startswith("cuda") else device},
+        "environment": {
+            "OMP_NUM_THREADS": str(context.options.get("threads", 1)),
+            **visible_devices(device, processes, os.environ.get("CUDA_VISIBLE_DEVICES")),
+        },
     }
     (scratch / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"),
-        *("-m", "xtreme_dag.training.worker", str(scratch)),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(context.options.get("threads", 1))}
-    environment |= visible_devices(device, processes, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=str(uuid.uuid4()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=str(scratch), redirects=Std.ALL),
+        signals_to_handle="SIGTERM",
+    )
     over = threading.Event()
     listener = threading.Thread(target=_pass_on, args=(scratch / _EVENTS, context, over), daemon=True)
     listener.start()
-    with (scratch / "log.txt").open("w", encoding="utf-8") as log:
-        code = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
-    over.set()
-    listener.join()
-    if code:
-        raise _first_failure(scratch, code)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        elastic_launch(config, sys.executable)("-m", "xtreme_dag.training.worker", str(scratch))
+    except ChildFailedError as failed:
+        raise _first_failure(scratch, failed.failures) from None
+    finally:
+        with suppress(ValueError):  # not the main thread, where the agent left no handler
+            signal.signal(signal.SIGTERM, before)
+        over.set()
+        listener.join()
     returned: dict[str, Any] = json.loads((scratch / "returned.json").read_text(encoding="utf-8"))
     return returned
 
@@ -109,14 +129,14 @@ def visible_devices(devices: str, processes: int, visible: str | None) -> dict[s
     return {"CUDA_VISIBLE_DEVICES": ",".join(str(number) if known is None else known[number] for number in numbers)}
 
 
-def run_process(scratch: Path, stages: Mapping[str, Any]) -> None:
-    """One of the processes: runs the stage of `job.json`, keeps its own error for the parent.
+def run_process(scratch: Path, job: Mapping[str, Any], stage: Callable[..., Any]) -> None:
+    """One of the processes: runs the stage, keeps its own error for the parent.
 
     Args:
         scratch: the folder that `launch` made.
-        stages: name -> stage function.
+        job: what it wrote there.
+        stage: the stage function.
     """
-    job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
     threading.Thread(target=_end_with, args=(int(job["parent"]),), daemon=True).start()
     rank = os.environ["RANK"]
 
@@ -128,17 +148,10 @@ def run_process(scratch: Path, stages: Mapping[str, Any]) -> None:
     context = StageContext(out=Path(job["out"]), scratch=Path(job["scratch"]), options=job["options"], listen=listen)
     inputs = {name: Path(path) for name, path in job["inputs"].items()}
     try:
-        returned = stages[job["stage"]](job["params"], inputs, context)
+        returned = stage(job["params"], inputs, context)
     except Exception as error:
-        known = isinstance(error, UserError)
-        failure = {
-            "at": time.time(),
-            "rank": int(rank),
-            "what": error.what if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
-            "where": error.where if isinstance(error, UserError) else "",
-            "fix": error.fix if isinstance(error, UserError) else "",
-            "known": known,
-        }
+        known = error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {error}")
+        failure = {"at": time.time(), "rank": int(rank), "what": known.what, "where": known.where, "fix": known.fix}
         (scratch / f"failure-{rank}.json").write_text(json.dumps(failure), encoding="utf-8")
         raise
     if writes():
@@ -155,38 +168,30 @@ def _end_with(parent: int) -> None:
         time.sleep(_PARENT_SECONDS)
 
 
-def _first_failure(scratch: Path, code: int) -> UserError:
+def _first_failure(scratch: Path, failures: Mapping[int, ProcessFailure]) -> UserError:
     """The error of the process that failed first (the others fail because it did).
 
-    A process that was killed cannot leave its error, and its companions fail because they lost it: it goes first.
+    A process that was killed cannot leave its error, and its companions fail because they lost it: it goes first. But
+    SIGTERM is how the agent ends the companions of a failed process.
     """
-    log = (scratch / "log.txt").read_text(encoding="utf-8", errors="replace")
-    if killed := killed_processes(log):
-        rank, name = killed[0]
+    for rank, failure in sorted(failures.items()):
+        if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:
+            return UserError(
+                f"process {rank} was killed ({failure.signal_name()})",
+                where="training",
+                fix="if it was for memory: lower recipe.micro_batch_tokens, or take fewer devices; started again, the "
+                "stage goes on from its last checkpoint",
+            )
+    left = [json.loads(path.read_text(encoding="utf-8")) for path in scratch.glob("failure-*.json")]
+    if left:
+        first = min(left, key=lambda failure: float(failure["at"]))
         return UserError(
-            f"process {rank} was killed ({name})",
-            where="training",
-            fix="if it was for memory: lower recipe.micro_batch_tokens, or take fewer devices; started again, the stage "
-            "goes on from its last checkpoint",
+            f"process {first['rank']}: {first['what']}", where=first["where"] or "training", fix=first["fix"]
         )
-    failures = [json.loads(path.read_text(encoding="utf-8")) for path in scratch.glob("failure-*.json")]
-    if not failures:
-        tail = log.strip().splitlines()[-3:]
-        return UserError(f"the processes ended with code {code}: {' / '.join(tail)}", where="training")
-    first = min(failures, key=lambda failure: float(failure["at"]))
-    return UserError(f"process {first['rank']}: {first['what']}", where=first["where"] or "training", fix=first["fix"])
-
-
-def killed_processes(log: str) -> list[tuple[int, str]]:
-    """Rank and signal of the processes that ended by a signal, from torchrun's own account of the failures.
-
-    SIGTERM is left out: torchrun ends the companions of a failed process with it.
-    """
-    found = []
-    for rank, code in re.findall(r"^\s*rank\s*: (\d+).*\n\s*exitcode\s*: -(\d+)", log, re.MULTILINE):
-        if int(code) != signal.SIGTERM:
-            found.append((int(rank), signal.Signals(int(code)).name))
-    return found
+    code = next(iter(failures.values())).exitcode
+    logs = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(scratch.rglob("stderr.log"))]
+    tail = [line for log in logs for line in log.strip().splitlines()[-3:]]
+    return UserError(f"the processes ended with code {code}: {' / '.join(tail)}", where="training")
 
 
 def _pass_on(path: Path, context: StageContext, over: threading.Event) -> None:

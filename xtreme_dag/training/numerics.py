@@ -30,7 +30,7 @@ def set_up(options: Mapping[str, Any], recipe: TrainRecipe) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UserError("there is no CUDA device here", where="device", fix="set the device to cpu or auto")
-        if "LOCAL_RANK" in os.environ:  # torchrun's processes: each takes the visible GPU of its own number
+        if "LOCAL_RANK" in os.environ:  # one of several processes: each takes the visible GPU of its own number
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         elif device.index is None:  # "cuda" is no device that set_device takes
             device = torch.device("cuda", torch.cuda.current_device())

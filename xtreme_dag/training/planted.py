@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
 from xtreme_dag.catalogue.miniworld_languages import CODES
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.settings import Settings
+from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.miniworld.mixed import switched_text
+from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.model.layers import initialise
+from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.training.artifact import write_artifact
+from xtreme_dag.training.fresh import encoded_part, xlmr_config
+from xtreme_dag.training.loop import train
 from xtreme_dag.training.planted_embeddings import position_embeddings, word_embeddings
-from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, SPECIALS, write
+from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, write
+from xtreme_dag.training.pools import Pool
+from xtreme_dag.training.run import Run
 
 HEAD = "mlm"
 HEAD_STD = 0.02
@@ -23,8 +32,7 @@ HEAD_STD = 0.02
 WEIGHT_STD = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Planting:
+class Planting(Settings):
     """What makes one planted model.
 
     Attributes:
@@ -67,17 +75,14 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     Raises:
         UserError: an unknown parameter.
     """
-    from xtreme_dag.heads import HeadSpec
-    from xtreme_dag.study.train_recipe import TrainRecipe
-    from xtreme_dag.training.artifact import write_artifact
-    from xtreme_dag.training.loop import train
-    from xtreme_dag.training.pools import Pool
-    from xtreme_dag.training.run import Run
-
     planting = planting_from(params)
     home = context.scratch / "tokenizer"
     write(home)
-    pool = Pool(name=HEAD, spec=HeadSpec(kind="mlm"), parts=tuple(_part(planting, code, home) for code in CODES))
+    texts = [
+        switched_text(code, rows=planting.sentences, share=planting.switched, seed=planting.seed) for code in CODES
+    ]
+    parts = tuple(encoded_part("miniworld", text, home, MAX_LENGTH) for text in texts)
+    pool = Pool(name=HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
     recipe = TrainRecipe(
         learning_rate=planting.learning_rate,
         batch_size=planting.batch_size,
@@ -92,11 +97,7 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
 
 def planting_from(params: Mapping[str, Any]) -> Planting:
     """The recipe from stage parameters, or an error that names the key."""
-    known = [one.name for one in fields(Planting)]
-    for name in params:
-        if name not in known:
-            raise UserError(f"there is no key {name!r}", where="pretrain: miniworld", fix=nearest(name, known))
-    return Planting(**params)
+    return Planting.from_params(params, where="model.pretrain")
 
 
 def planted(planting: Planting) -> Any:
@@ -106,30 +107,16 @@ def planted(planting: Planting) -> Any:
     comparing: queries, keys and values are the identity and the output its negative, so that a word attends to those
     that mean the same and what is left of it is how it differs from them.
     """
-    import torch
-    from transformers import XLMRobertaConfig
-
-    from xtreme_dag.heads import HeadSpec
-    from xtreme_dag.heads.trained import TrainedModel
-    from xtreme_dag.model.folder import new_encoder
-    from xtreme_dag.model.layers import initialise
-
     size = planting.hidden_size
     words = word_embeddings(seed=planting.seed, size=size)
-    config = XLMRobertaConfig(
+    config = xlmr_config(
+        positions=MAX_LENGTH,
+        dropout=0.0,
         vocab_size=len(words),
         hidden_size=size,
         num_hidden_layers=planting.layers,
         num_attention_heads=planting.heads,
         intermediate_size=4 * size,
-        max_position_embeddings=MAX_LENGTH + 2,
-        type_vocab_size=1,
-        bos_token_id=SPECIALS.index("<s>"),
-        pad_token_id=SPECIALS.index("<pad>"),
-        eos_token_id=SPECIALS.index("</s>"),
-        layer_norm_eps=1e-5,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
         initializer_range=WEIGHT_STD,
     )
     encoder = new_encoder(config, planting.seed)
@@ -148,18 +135,3 @@ def planted(planting: Planting) -> Any:
     model = TrainedModel(encoder, {HEAD: HeadSpec(kind="mlm")})
     initialise(model.head(HEAD), HEAD_STD, planting.seed)
     return model
-
-
-def _part(planting: Planting, code: str, home: Path) -> Any:
-    """One language's text, encoded."""
-    from xtreme_dag.heads.encoding import EncodeParams, encode_table
-    from xtreme_dag.tables.encoded import EncodedTable
-    from xtreme_dag.tables.tokenizer import load_tokenizer
-    from xtreme_dag.training.pools import Part
-    from xtreme_dag.training.tables import TrainingTable
-
-    table = switched_text(code, rows=planting.sentences, share=planting.switched, seed=planting.seed)
-    settings = EncodeParams(format="plain_text", head="mlm", max_length=MAX_LENGTH)
-    examples, sequences, info = encode_table(table, settings, load_tokenizer(home))
-    encoded = EncodedTable(folder=home, info=info, examples=examples, sequences=sequences)
-    return Part(source=TrainingTable(encoded), dataset="miniworld", language=code, rows=np.arange(len(encoded)))

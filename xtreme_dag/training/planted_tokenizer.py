@@ -15,7 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, ENGLISH, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, language
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.miniworld.lexicon import lexicon
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's first ids; <mask> is its last

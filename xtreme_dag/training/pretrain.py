@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,27 @@ import numpy as np
 import pyarrow as pa
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.settings import Settings
 from xtreme_dag.formats import plain_text
 from xtreme_dag.heads import HeadSpec
-from xtreme_dag.heads.encoding import EncodeParams, encode_table
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.tables.canonical import read_table, schema_of
-from xtreme_dag.tables.encoded import EncodedTable
-from xtreme_dag.tables.tokenizer import load_tokenizer
 from xtreme_dag.training.artifact import write_artifact
+from xtreme_dag.training.fresh import SPECIALS, encoded_part, xlmr_config
 from xtreme_dag.training.loop import train
-from xtreme_dag.training.pools import Part, Pool
+from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.run import Run
-from xtreme_dag.training.tables import TrainingTable
 
-# XLM-R's special tokens, in its order.
-_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_SPECIALS = (*SPECIALS, "<mask>")
 _HEAD = "mlm"
 _HEAD_STD = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncoderShape:
+class EncoderShape(Settings):
     """The shape of an XLM-R-like encoder.
 
     Attributes:
@@ -62,28 +57,28 @@ def train_pretrain_text(
     """Pretrains on text; see `xtreme_dag.training.stages.pretrain_text`."""
     recipe = TrainRecipe.from_params(params["recipe"])
     seed = int(params["seed"])
-    shape = encoder_shape(params.get("model", {}))
+    shape = EncoderShape.from_params(params.get("model", {}), where="pretrain: model")
     tables = text_tables(inputs, params.get("limit"))
     home = context.scratch / "tokenizer"
     train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), home)
     max_length = int(params.get("max_length", shape.max_positions))
-    parts = tuple(_part(name, table, home, max_length) for name, table in tables)
+    parts = tuple(encoded_part(name, table, home, max_length) for name, table in tables)
     pool = Pool(name=_HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
-    model = TrainedModel(new_encoder(_config(shape, parts[0].table), seed), {_HEAD: pool.spec})
+    config = xlmr_config(
+        positions=shape.max_positions,
+        dropout=shape.dropout,
+        vocab_size=parts[0].table.info["vocabulary_size"],
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate_size,
+    )
+    model = TrainedModel(new_encoder(config, seed), {_HEAD: pool.spec})
     initialise(model.head(_HEAD), _HEAD_STD, seed)
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
         return {}
     return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts={"seed": seed})
-
-
-def encoder_shape(params: Mapping[str, Any]) -> EncoderShape:
-    """The shape from stage parameters, or an error that names the key."""
-    valid = {field.name for field in fields(EncoderShape)}
-    for name in params:
-        if name not in valid:
-            raise UserError(f"there is no key {name!r}", where="pretrain: model", fix=nearest(name, valid))
-    return EncoderShape(**params)
 
 
 def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str, pa.Table]]:
@@ -162,35 +157,3 @@ def _lines(tables: Sequence[pa.Table]) -> Iterator[str]:
         yield from table["text"].to_pylist()
         if "english" in table.column_names:
             yield from (text for text in table["english"].to_pylist() if text)
-
-
-def _part(name: str, table: pa.Table, home: Path, max_length: int) -> Part:
-    """A table encoded with the new tokenizer."""
-    kind = "parallel_text" if "english" in table.column_names else "plain_text"
-    settings = EncodeParams(format=kind, head="mlm", max_length=max_length)
-    examples, sequences, info = encode_table(table, settings, load_tokenizer(home))
-    encoded = EncodedTable(folder=home, info=info, examples=examples, sequences=sequences)
-    languages = "+".join(info["languages"])
-    return Part(source=TrainingTable(encoded), dataset=name, language=languages, rows=np.arange(len(encoded)))
-
-
-def _config(shape: EncoderShape, table: EncodedTable) -> Any:
-    """An XLM-R configuration of this shape for the table's tokenizer."""
-    from transformers import XLMRobertaConfig
-
-    pad = _SPECIALS.index("<pad>")
-    return XLMRobertaConfig(
-        vocab_size=table.info["vocabulary_size"],
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.intermediate_size,
-        max_position_embeddings=shape.max_positions + pad + 1,
-        hidden_dropout_prob=shape.dropout,
-        attention_probs_dropout_prob=shape.dropout,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-        bos_token_id=0,
-        pad_token_id=pad,
-        eos_token_id=2,
-    )

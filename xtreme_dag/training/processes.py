@@ -1,6 +1,6 @@
 """One process or several: what the loop needs to know about its companions.
 
-Several processes are started by `torchrun` and joined by Accelerate, as DDP (every process has the whole model) or FSDP
+Several processes are started by `launch` and joined by Accelerate, as DDP (every process has the whole model) or FSDP
 (each has a part). Each process takes its share of the global batch and the gradients are summed, so the step is that of
 one process with the whole batch.
 """
@@ -120,7 +120,7 @@ class Processes:
 
 
 def _accelerator(recipe: TrainRecipe, device: torch.device, tasks: int, layer: str) -> Any:
-    """Accelerate's view of the processes that torchrun started.
+    """Accelerate's view of the processes that `launch` started.
 
     What the plugin below leaves open (offloading, prefetching) follows Accelerate's own configuration, its FSDP_*
     variables.

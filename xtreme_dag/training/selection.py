@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.heads import training_of
 from xtreme_dag.heads.batches import HostBatch
 from xtreme_dag.training.objectives import LossModule, joined, on_device
@@ -60,7 +61,7 @@ class Tracker:
 def selection_pool(task: Pool, table: SelectionTable, dataset: str, examples: int) -> Pool:
     """The first `examples` labelled dev rows, for one task's head."""
     rows = np.flatnonzero(labelled(table.table, task.spec.kind))
-    part = Part(source=table, dataset=dataset, language="en", rows=rows[:examples])
+    part = Part(source=table, dataset=dataset, language=ENGLISH, rows=rows[:examples])
     return Pool(name=task.name, spec=task.spec, parts=(part,))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,7 @@ def target(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     Raises:
         UserError: a test split, unlabelled examples, a wrong recipe, no memory, a loss that is not finite.
     """
-    devices = TrainRecipe.from_params(params["recipe"]).devices
-    if devices > 1 and not launched():
-        return launch("target", devices, params, inputs, context)
-    return train_target(params, inputs, context, writes=writes())
+    return _in_processes(train_target, "target", params, inputs, context)
 
 
 def intermediate(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -57,10 +54,7 @@ def intermediate(params: Mapping[str, Any], inputs: Mapping[str, Path], context:
     Raises:
         UserError: shares that do not sum to 1, a budget larger than the data, and what `target` raises.
     """
-    devices = TrainRecipe.from_params(params["recipe"]).devices
-    if devices > 1 and not launched():
-        return launch("intermediate", devices, params, inputs, context)
-    return train_intermediate(params, inputs, context, writes=writes())
+    return _in_processes(train_intermediate, "intermediate", params, inputs, context)
 
 
 def pretrain_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -78,7 +72,18 @@ def pretrain_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context
     Raises:
         UserError: no text, a test split, and what `target` raises.
     """
+    return _in_processes(train_pretrain_text, "pretrain_text", params, inputs, context)
+
+
+def _in_processes(
+    train: Callable[..., Mapping[str, Any]],
+    stage: str,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    context: StageContext,
+) -> Mapping[str, Any]:
+    """Trains in this process, or in as many as the recipe says."""
     devices = TrainRecipe.from_params(params["recipe"]).devices
     if devices > 1 and not launched():
-        return launch("pretrain_text", devices, params, inputs, context)
-    return train_pretrain_text(params, inputs, context, writes=writes())
+        return launch(stage, devices, params, inputs, context)
+    return train(params, inputs, context, writes=writes())

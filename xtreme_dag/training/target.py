@@ -36,7 +36,7 @@ def train_target(
     source = training_table(inputs["train"], spec.kind)
     part = Part(source=source, dataset=name, language=_language(source.table.info), rows=np.arange(len(source.table)))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=(part,)))
-    model = load_model(inputs["model"])
+    model = load_model(inputs["model"], log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))
     selection: tuple[Pool, ...] = ()
     if "select" in inputs and recipe.select_every:

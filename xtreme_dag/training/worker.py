@@ -1,18 +1,24 @@
-"""What torchrun starts: one process of a training stage."""
+"""What the agent of `launch` starts: one process of a training stage."""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
-
-from xtreme_dag.training.launch import run_process
-from xtreme_dag.training.stages import intermediate, pretrain_text, target
 
 
 def main() -> None:
     """Runs the stage whose job lies in the folder that the command line names."""
-    stages = {"intermediate": intermediate, "target": target, "pretrain_text": pretrain_text}
-    run_process(Path(sys.argv[1]), stages)
+    scratch = Path(sys.argv[1])
+    job = json.loads((scratch / "job.json").read_text(encoding="utf-8"))
+    # Before torch is imported, which counts its threads and devices then.
+    os.environ.update(job["environment"])
+
+    from xtreme_dag.training import stages
+    from xtreme_dag.training.launch import run_process
+
+    run_process(scratch, job, getattr(stages, job["stage"]))
 
 
 if __name__ == "__main__":

@@ -67,8 +67,7 @@ class _Builder:
         self.tokenizer = tokenizer_of(self.base)
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
         rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
-        self.mixing, self.targets = Mixing(*rooms), Targets(*rooms)
-        self.evaluations = Evaluations(self.graph, self.catalogue, self.recipe, self.tables, self.tokenizer)
+        self.mixing, self.targets, self.evaluations = Mixing(*rooms), Targets(*rooms), Evaluations(*rooms)
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue, TableRef
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.formats import parallel_text, plain_text
 from xtreme_dag.study.conditions import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
 from xtreme_dag.wiring.kinds import PREPARE, TRANSLATE
 from xtreme_dag.wiring.tables import Raw, Tables
-
-_ENGLISH = "en"
 
 ModelOf = Callable[[Pretrained], Source | Output]
 
@@ -53,7 +52,7 @@ class Derived:
             raise UserError(
                 "the lexicon translates the miniworld's words alone", where=where, fix="translated: {by: model, ...}"
             )
-        english = self._tables.canonical(ref, _ENGLISH)
+        english = self._tables.canonical(ref, ENGLISH)
         inputs: dict[str, Source | Output] = {"table": Output(stage=english.stage)}
         settings: dict[str, object] = {"by": translation.by, "rows": translation.rows}
         libraries: tuple[str, ...] = ()
@@ -104,14 +103,14 @@ class Derived:
         if objective.name in PARALLEL_OBJECTIVES and not parallel and not dataset.parallel:
             raise UserError(f"{objective.name} needs parallel text, {dataset.name} is none", where=where,
                             fix="parallel_text, or a dataset with the same items in every language, such as xnli")  # fmt: skip
-        if objective.name != "mlm" and language == _ENGLISH:
+        if objective.name != "mlm" and language == ENGLISH:
             raise UserError(f"{objective.name} pairs a language with English: English alone is no pair", where=where)
         pair = objective.name != "mlm"
         table = self._tables.canonical(ref, language)
         inputs: dict[str, Source | Output] = {"table": Output(stage=table.stage)}
         gates = table.gates
         if pair and not parallel:
-            english = self._tables.canonical(ref, _ENGLISH)
+            english = self._tables.canonical(ref, ENGLISH)
             inputs["english"] = Output(stage=english.stage)
             gates = (*gates, *english.gates)
         facts = {"dataset": dataset.name, "language": language, "split": ref.split}
@@ -133,7 +132,7 @@ class Derived:
             stage=self._graph.add(stage).name,
             dataset=dataset.name,
             format=(parallel_text if objective.name in ("tlm", "tlm_chat", "response") else plain_text).FORMAT.name,
-            language=f"{language}+{_ENGLISH}" if pair else language,
+            language=f"{language}+{ENGLISH}" if pair else language,
             split=ref.split,
             made=(made,),
             gates=gates,

@@ -6,35 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xtreme_dag import formats
-from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
+from xtreme_dag.catalogue.catalogue import TableRef, Task
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
-from xtreme_dag.study.recipe import Recipe
+from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.entry import RANK_POOL, entry
 from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
-from xtreme_dag.wiring.tables import Tables
-
-Input = Source | Output
 
 
-class Evaluations:
-    """Adds the stages of evaluation.
-
-    Args:
-        graph: receives the stages.
-        catalogue: what there is.
-        recipe: how evaluation goes.
-        tables: the tables of the source.
-        tokenizer: of the pretrained encoder.
-    """
-
-    def __init__(self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, tokenizer: Input) -> None:
-        self._graph = graph
-        self._catalogue = catalogue
-        self._recipe = recipe
-        self._tables = tables
-        self._tokenizer = tokenizer
+class Evaluations(Adding):
+    """Adds the stages of evaluation."""
 
     def trained_for(self, task: Task) -> Task:
         """The task whose training makes the model that a task is evaluated with.
@@ -105,7 +87,7 @@ class Evaluations:
         sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides
         if sides is None or sides.always_gold or task.select is None or ref == task.select:
             return {}
-        if language not in self._there(task.select):
+        if language not in self._languages(task.select):
             return {}
         return {"calibration": Output(stage=self.add(task, task.select, language, condition, seed, model).name)}
 
@@ -122,7 +104,9 @@ class Evaluations:
         part = task.name if ref == task.test else f"{task.name} | {language} {ref.split}"
         name = f"search[{part} | {condition} | seed {seed}]"
         if name not in self._graph:  # the first language's evaluation has added it for all
-            self._search(name, task, ref, self._there(ref) if ref == task.test else (language,), condition, seed, model)
+            self._search(
+                name, task, ref, self._languages(ref) if ref == task.test else (language,), condition, seed, model
+            )
         return {"ranked": Output(stage=name)}
 
     def _search(
@@ -147,6 +131,3 @@ class Evaluations:
     def _pooled(self, ref: TableRef) -> bool:
         sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides
         return sides is not None and sides.pooled
-
-    def _there(self, ref: TableRef) -> tuple[str, ...]:
-        return self._tables.languages(self._catalogue.dataset(ref.dataset), ref.split)

@@ -6,47 +6,31 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, TableRef
+from xtreme_dag.catalogue.catalogue import Dataset, TableRef
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import HEADS, TEXT_HEAD, head_of, head_of_format
 from xtreme_dag.study.conditions import Component, Condition, Step
-from xtreme_dag.study.recipe import Recipe, checked_settings
-from xtreme_dag.wiring.derived import Derived
+from xtreme_dag.study.recipe import checked_settings
+from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.kinds import INTERMEDIATE, devices_of
-from xtreme_dag.wiring.tables import Raw, Tables
+from xtreme_dag.wiring.tables import Raw
 
-_ENGLISH = "en"
-Input = Source | Output
 # Head, labels: two heads of one spec can take each other's place.
 Spec = tuple[str, tuple[str, ...]]
 
 
-class Mixing:
+class Mixing(Adding):
     """Adds the stages of intermediate training.
-
-    Args:
-        graph: receives the stages.
-        catalogue: what there is.
-        recipe: how training goes.
-        tables: the tables of the source.
-        derived: tables made of tables.
-        tokenizer: of the pretrained encoder.
 
     Attributes:
         notes: what a reader of the plan should know.
     """
 
-    def __init__(
-        self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, derived: Derived, tokenizer: Input
-    ) -> None:
+    def __init__(self, *rooms: Any) -> None:
+        super().__init__(*rooms)
         self.notes: dict[str, None] = {}
-        self._graph = graph
-        self._catalogue = catalogue
-        self._recipe = recipe
-        self._tables = tables
-        self._derived = derived
-        self._tokenizer = tokenizer
 
     def train(self, name: str, condition: Condition, seed: int, base: Input) -> Input:
         """Adds a condition's steps; without any, the base model itself goes on."""
@@ -155,7 +139,7 @@ class Mixing:
         if component.translated is not None:
             return component.dataset
         native = not self._catalogue.dataset(component.dataset).parallel
-        if native and language != _ENGLISH and self._tables.source.kind != "miniworld":
+        if native and language != ENGLISH and self._tables.source.kind != "miniworld":
             return f"{component.dataset}/{language}"
         return None
 
@@ -192,14 +176,14 @@ class Mixing:
             return
         dataset = self._catalogue.dataset(component.dataset)
         split = next((split.name for split in dataset.splits.values() if split.use == "select"), None)
-        if split is None or _ENGLISH not in self._tables.languages(dataset, split):
+        if split is None or ENGLISH not in self._tables.languages(dataset, split):
             self.notes[f"{dataset.name}: no English dev here, so its intermediate training selects nothing"] = None
             return
         ref = TableRef(dataset=dataset.name, split=split)
-        raw = self._tables.canonical(ref, _ENGLISH)
+        raw = self._tables.canonical(ref, ENGLISH)
         # An open label set is that of the training data.
         train = TableRef(dataset=dataset.name, split=component.split)
-        labels_of = self._tables.canonical(train, _ENGLISH) if head.open_set and not dataset.labels else None
+        labels_of = self._tables.canonical(train, ENGLISH) if head.open_set and not dataset.labels else None
         stage = self._tables.encode(raw, head.name, dataset.name, self._tokenizer, labels_of=labels_of)
         inputs[f"select/{component.label}"] = Output(stage=stage.name)
 

@@ -11,7 +11,7 @@ from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.heads import TEXT_HEAD, head_of
-from xtreme_dag.study.conditions import Pretrained
+from xtreme_dag.study.conditions import Origin, Pretrained
 from xtreme_dag.study.file import Model, Study
 from xtreme_dag.wiring.absent import absent
 from xtreme_dag.wiring.kinds import PRETRAIN, devices_of
@@ -145,12 +145,8 @@ def model_folder(model: Model, *, fetch: bool = True) -> Path:
                 where="model.package",
                 fix="install the extra `real`: make real",
             )
-        folder = Path(spec.submodule_search_locations[0]) / model.path
-    elif model.folder is not None:
-        folder = Path(model.folder).expanduser() / model.path
-    else:
-        folder = _snapshot(str(model.hub), str(model.revision), "model", fetch)
-    return _existing(folder, "model")
+        return _existing(Path(spec.submodule_search_locations[0]) / model.path, "model")
+    return _origin(model, "model", fetch, model.path)
 
 
 def seq2seq_folder(model: Pretrained, *, fetch: bool = True) -> Path:
@@ -159,9 +155,14 @@ def seq2seq_folder(model: Pretrained, *, fetch: bool = True) -> Path:
     Raises:
         UserError: the folder is not there, or the hub's snapshot cannot be had.
     """
+    return _origin(model, "translated", fetch)
+
+
+def _origin(model: Origin, where: str, fetch: bool, path: str = "") -> Path:
+    """The folder that a study names, or the hub's snapshot."""
     if model.folder is not None:
-        return _existing(Path(model.folder).expanduser(), "translated")
-    return _snapshot(str(model.hub), str(model.revision), "translated", fetch)
+        return _existing(Path(model.folder).expanduser() / path, where)
+    return _existing(_snapshot(str(model.hub), str(model.revision), where, fetch), where)
 
 
 def _existing(folder: Path, where: str) -> Path:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Catalogue, TableRef, Task
+from xtreme_dag.catalogue.catalogue import TableRef, Task
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
 from xtreme_dag.study.conditions import Condition, Translation
-from xtreme_dag.study.recipe import Recipe
-from xtreme_dag.wiring.derived import Derived
+from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.kinds import TARGET, devices_of
-from xtreme_dag.wiring.tables import Raw, Tables
+from xtreme_dag.wiring.tables import Raw
 
-Input = Source | Output
-_ENGLISH = "en"
 # English datasets -> where their machine translations were released (translate-train), in order of preference.
 RELEASED = {
     "mnli": ("xnli",),
@@ -24,27 +22,8 @@ RELEASED = {
 }
 
 
-class Targets:
-    """Adds the stages of target training.
-
-    Args:
-        graph: receives the stages.
-        catalogue: what there is.
-        recipe: how training goes.
-        tables: the tables of the source.
-        derived: tables made of tables.
-        tokenizer: of the pretrained encoder.
-    """
-
-    def __init__(
-        self, graph: Graph, catalogue: Catalogue, recipe: Recipe, tables: Tables, derived: Derived, tokenizer: Input
-    ) -> None:
-        self._graph = graph
-        self._catalogue = catalogue
-        self._recipe = recipe
-        self._tables = tables
-        self._derived = derived
-        self._tokenizer = tokenizer
+class Targets(Adding):
+    """Adds the stages of target training."""
 
     def train(self, task: Task, name: str, condition: Condition, seed: int, start: Input, language: str) -> Input:
         """Adds target training in a language; a task without training data takes the model as it is.
@@ -112,7 +91,7 @@ class Targets:
     def _select(self, ref: TableRef, language: str) -> Raw:
         """Dev data in the source language, else English: never in a language that is only evaluated in."""
         found = self._in_language(ref, language)
-        return self._tables.canonical(found, language) if found else self._tables.canonical(ref, _ENGLISH)
+        return self._tables.canonical(found, language) if found else self._tables.canonical(ref, ENGLISH)
 
     def dev(self, task: Task, language: str) -> tuple[TableRef, str] | None:
         """The split by which conditions can be chosen, so that test is for reporting alone, and its language.
@@ -122,7 +101,7 @@ class Targets:
         """
         if task.select is None:
             return None
-        pairs = [(self._in_language(task.select, code), code) for code in dict.fromkeys((language, _ENGLISH))]
+        pairs = [(self._in_language(task.select, code), code) for code in dict.fromkeys((language, ENGLISH))]
         found = [(ref, code) for ref, code in pairs if ref is not None]
         there = [(ref, code) for ref, code in found if code in self._there(ref)]
         planned = [] if self._there(task.test) else found
@@ -133,10 +112,6 @@ class Targets:
         supplies = [each for each in _supplies(ref) if language in self._languages(each)]
         there = (each for each in supplies if language in self._there(each))
         return next(there, supplies[0] if supplies else None)
-
-    def _languages(self, ref: TableRef) -> tuple[str, ...]:
-        dataset = self._catalogue.dataset(ref.dataset)
-        return self._tables.languages(dataset, ref.split) if ref.split in dataset.splits else ()
 
     def _there(self, ref: TableRef) -> tuple[str, ...]:
         return self._tables.source.languages(self._catalogue.dataset(ref.dataset), ref.split)

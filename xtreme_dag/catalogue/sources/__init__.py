@@ -14,7 +14,7 @@ from xtreme_dag.catalogue.sources.base import Located, Source
 from xtreme_dag.catalogue.sources.folder import FolderSource
 from xtreme_dag.catalogue.sources.hub import HubSource
 from xtreme_dag.catalogue.sources.miniworld import MiniworldSource
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 
 __all__ = ["KINDS", "Located", "Source", "open_source", "parse_source"]
 
@@ -36,9 +36,7 @@ def open_source(kind: str, settings: Mapping[str, Any] | None = None) -> Source:
     given = dict(settings or {})
     if kind not in KINDS:
         raise UserError(f"no source {kind!r}", where="source", fix=nearest(kind, KINDS))
-    for key in given:
-        if key not in KINDS[kind]:
-            raise UserError(f"unknown setting {key!r}", where=f"source {kind}", fix=nearest(key, KINDS[kind]))
+    refuse_unknown(given, KINDS[kind], what="setting", where=f"source {kind}")
     if kind == "folder":
         if "path" not in given:
             raise UserError("a folder needs a path", where="source folder")

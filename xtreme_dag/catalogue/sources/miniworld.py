@@ -9,6 +9,7 @@ from xtreme_dag.catalogue.catalogue import Dataset
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.catalogue.miniworld_languages import LANGUAGES
 from xtreme_dag.catalogue.sources.base import Located
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 
 ROWS = {"train": 4000, "select": 400, "test": 400}
@@ -56,4 +57,4 @@ class MiniworldSource:
         """The languages in which a split can be made."""
         dataset.split(split)
         paired = formats.get(dataset.format).against_english
-        return tuple(code for code in self.codes if code != "en" or not paired)
+        return tuple(code for code in self.codes if code != ENGLISH or not paired)

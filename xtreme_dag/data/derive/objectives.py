@@ -29,12 +29,12 @@ import pyarrow as pa
 
 from xtreme_dag import formats
 from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats import parallel_text, plain_text
 from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import read_table, schema_of, write_table
 
-ENGLISH = "en"
 # Lines of context: at least and at most; words of a chunk at most, counted on its first side.
 CONTEXT = {"tlm_chat": (2, 8), "monodm": (2, 15), "xdm": (2, 15), "response": (2, 15)}
 WORDS = {"tlm_chat": 255, "monodm": 512, "xdm": 512, "response": 512}

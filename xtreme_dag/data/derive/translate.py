@@ -79,6 +79,7 @@ def translate_by_model(
         max_length=int(params["max_length"]),
         code=params.get("code"),
         device=str(context.options.get("device", "cpu")),
+        log=context.log,
     )
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xtreme_dag.catalogue.miniworld_languages import ENGLISH, language
+from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.data.derive.losses import Losses
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.translate import analyses, translate_words

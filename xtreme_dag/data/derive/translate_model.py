@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.derive.losses import Translate
+from xtreme_dag.model.weights import load_complete, load_config
+from xtreme_dag.tables.tokenizer import require_tokenizer
 
 # Texts of a batch are of like length, so that little is padded; what comes out does not hang on it.
 _BATCH_TOKENS = 4_096
 
 
-def open_translator(folder: Path, *, beams: int, max_length: int, code: str | None, device: str) -> Translate:
+def open_translator(
+    folder: Path, *, beams: int, max_length: int, code: str | None, device: str, log: Callable[[str], None]
+) -> Translate:
     """A function that translates texts.
 
     Args:
@@ -22,6 +26,7 @@ def open_translator(folder: Path, *, beams: int, max_length: int, code: str | No
         max_length: tokens of a text and of its translation at most.
         code: the token with which a translation begins, for multilingual models (NLLB: `deu_Latn`).
         device: `cpu`, `cuda` or `cuda:N`.
+        log: told what is odd about the weights.
 
     Raises:
         UserError: the folder holds no such model, or its tokenizer has no such token.
@@ -29,14 +34,17 @@ def open_translator(folder: Path, *, beams: int, max_length: int, code: str | No
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+    advice = "a folder with config.json, model.safetensors and the tokenizer's files"
+    if not (folder / "config.json").is_file():
+        raise UserError("no sequence-to-sequence model can be loaded (no config.json)", where=str(folder), fix=advice)
+    loaded, _ = load_complete(AutoModelForSeq2SeqLM, folder, load_config(folder), log=log)
+    require_tokenizer(folder)
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        load: Any = AutoModelForSeq2SeqLM.from_pretrained
-        model: Any = load(str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32)
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no sequence-to-sequence model can be loaded ({reason})", where=str(folder),
-                        fix="a folder with config.json, model.safetensors and the tokenizer's files") from None  # fmt: skip
+        raise UserError(f"its tokenizer cannot be loaded ({reason})", where=str(folder), fix=advice) from None
+    model: Any = loaded
     forced = {"forced_bos_token_id": _token(tokenizer, code, folder)} if code else {}
     model = model.to(device).eval()
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
 from xtreme_dag.program.output import Answer, answers
-from xtreme_dag.report.figures import duration
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build

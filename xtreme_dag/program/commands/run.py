@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
@@ -22,7 +23,6 @@ from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
-from xtreme_dag.report.figures import duration
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 

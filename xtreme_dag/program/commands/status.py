@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import FAILED, NOT_RUN, Ledger
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
-from xtreme_dag.report.figures import duration
 
 
 @click.command()

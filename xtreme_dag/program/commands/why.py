@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Output, Source
 from xtreme_dag.engine.keys import Keys
@@ -15,7 +16,6 @@ from xtreme_dag.engine.plan import Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, opened, study_options
 from xtreme_dag.program.output import Answer, answers
-from xtreme_dag.report.figures import duration
 
 
 @click.command()

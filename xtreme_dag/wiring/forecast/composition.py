@@ -98,7 +98,7 @@ def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]
         stages = [stage for stage in graph if stage.of is INTERMEDIATE and stage.labels["condition"] == name
                   and stage.labels["seed"] == study.seeds[0]]  # fmt: skip
         trained = [_trained(stage, sizes) or _foreseen(stage, sizes) for stage in stages]
-        parts = tuple(part for number, (each, _, _) in enumerate(trained, 1) for part in _numbered(each, number))
+        parts = tuple(replace(part, step=number) for number, (each, _, _) in enumerate(trained, 1) for part in each)
         steps = [count for _, count, _ in trained if count is not None]
         examples = [_examples(stage, each) for stage, (each, _, _) in zip(stages, trained, strict=True)]
         rows.append(
@@ -120,10 +120,6 @@ def _examples(stage: Stage, parts: list[Part]) -> int | None:
     known = [part.examples for part in parts if part.examples is not None]
     budget: int | None = stage.params["budget"].get("examples")
     return sum(known) if len(known) == len(parts) else budget
-
-
-def _numbered(parts: list[Part], number: int) -> list[Part]:
-    return [replace(part, step=number) for part in parts]
 
 
 def _trained(stage: Stage, sizes: Sizes) -> tuple[list[Part], int | None, bool] | None:

@@ -1,0 +1,226 @@
+"""Pretrained weights as they lie in a folder: all that the architecture has are loaded, and none is made up.
+
+transformers fills weights that a checkpoint lacks at random, asks on the terminal whether code that a folder brings
+with it may run, and reports both in a log that is silenced here. So this module looks at what it says it did.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xtreme_dag.core.errors import UserError
+
+# What training loops put before every name: DataParallel, Lightning (its attribute `model`), torch.compile.
+_WRAPPERS = ("module.", "model.", "_orig_mod.")
+# What a checkpoint may have that is used nowhere here: pooling layers and BERT's next sentence head.
+_UNUSED = ("pooler.", "cls.seq_relationship.")
+_SHOWN = 3
+_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)
+
+
+class Checkpoint:
+    """The safetensors files of a folder.
+
+    Args:
+        home: the folder.
+
+    Attributes:
+        files: the files, the shards of an index where there is one.
+        keys: names of all tensors, as stored.
+        prefix: what stands before every name and is left out of it; set by `find_prefix`.
+    """
+
+    def __init__(self, home: Path) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        self.index = home / "model.safetensors.index.json"
+        self.files = tuple(sorted(home.glob("*.safetensors")))
+        if (home / "model.safetensors").is_file():
+            self.files = (home / "model.safetensors",)
+        elif self.index.is_file():
+            shards = json.loads(self.index.read_text(encoding="utf-8"))["weight_map"].values()
+            self.files = tuple(home / name for name in sorted(set(shards)))
+        self.prefix = ""
+        self.keys: dict[str, Path] = {}
+        for path in self.files:
+            try:
+                with safe_open(str(path), framework="pt") as weights:
+                    self.keys |= dict.fromkeys(weights.keys(), path)
+            except (OSError, SafetensorError) as error:
+                raise UserError(f"the weights cannot be read ({error})", where=str(path)) from None
+
+    @property
+    def where(self) -> str:
+        """What to name in messages: the file, or the index of the shards."""
+        return str(self.files[0] if len(self.files) == 1 else self.index)
+
+    def find_prefix(self, model: nn.Module, base: str) -> None:
+        """Finds the wrappers that stand before the names of a model.
+
+        Args:
+            model: an encoder, weights on the meta device are enough.
+            base: what transformers itself puts before the encoder's names in a model with a head (`roberta`).
+        """
+        known = {start + name for name in model.state_dict() for start in ("", f"{base}.")}
+        prefix = ""
+        while not any(key.startswith(prefix) and modern(key.removeprefix(prefix)) in known for key in self.keys):
+            part = next((part for part in _WRAPPERS if any(key.startswith(prefix + part) for key in self.keys)), None)
+            if part is None:
+                return
+            prefix += part
+        self.prefix = prefix
+
+    def tensors(self, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+        """Tensors by their names without the prefix, those whose name is wanted."""
+        from safetensors import safe_open
+
+        found: dict[str, Tensor] = {}
+        for path in self.files:
+            with safe_open(str(path), framework="pt") as weights:
+                for key in sorted(weights.keys()):
+                    name = key.removeprefix(self.prefix)
+                    if wanted(name):
+                        found[name] = weights.get_tensor(key)
+        return found
+
+
+def modern(key: str) -> str:
+    """A name as transformers writes it today: checkpoints of TensorFlow's time call weight and bias gamma and beta."""
+    return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def load_config(home: Path) -> Any:
+    """The configuration of a model folder.
+
+    Raises:
+        UserError: it cannot be read, or its architecture is code that the folder brings with it.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(home), local_files_only=True, trust_remote_code=False)
+    except _UNREADABLE as error:
+        raise _refusal(home, error) from None
+
+
+def load_complete(
+    auto: Any, home: Path, config: Any, *, log: Callable[[str], None], used: Iterable[str] = (), **construction: Any
+) -> tuple[nn.Module, Checkpoint]:
+    """Loads a model with every weight that it has, in float32, offline, from safetensors only.
+
+    Args:
+        auto: transformers' class, `AutoModel` or the like.
+        home: the folder.
+        config: as `load_config` gave it.
+        log: told of weights that nothing here uses, and of prefixes that are left out of their names.
+        used: starts of names that the caller reads itself.
+        construction: further arguments of the model's constructor.
+
+    Returns:
+        The model, the same at every load, and the checkpoint.
+
+    Raises:
+        UserError: weights are missing (a pooling layer's may), have another shape, or cannot be read.
+    """
+    checkpoint = Checkpoint(home)
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # a pooling layer that the checkpoint lacks is the same at every load
+            plain: Any = None
+            if any(key.startswith(_WRAPPERS) for key in checkpoint.keys):
+                with torch.device("meta"):
+                    plain = auto.from_config(config, trust_remote_code=False, **construction)
+                checkpoint.find_prefix(plain, plain.base_model_prefix)
+            source: str | None = str(home)
+            given: dict[str, Any] = {}
+            if checkpoint.prefix:
+                log(f"{checkpoint.where}: the prefix {checkpoint.prefix!r} is left out of the names of weights")
+                auto, source, given = type(plain), None, {"state_dict": checkpoint.tensors(lambda _name: True)}
+            model, report = auto.from_pretrained(
+                source,
+                config=config,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **given,
+                **construction,
+            )
+    except _UNREADABLE as error:
+        raise _refusal(home, error) from None
+    _refuse_incomplete(model, report, checkpoint)
+    unexpected = sorted(
+        key for key in report["unexpected_keys"] if not key.startswith(tuple(used)) and not _has_part(key, _UNUSED)
+    )
+    if unexpected:
+        log(f"{checkpoint.where}: {len(unexpected)} weights are not used: {_some(unexpected)}")
+    return model, checkpoint
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bars and load reports."""
+    from transformers.utils import logging
+
+    talk: Any = logging
+    before = talk.get_verbosity()
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        yield
+    finally:
+        talk.set_verbosity(before)
+
+
+def _refuse_incomplete(model: nn.Module, report: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    """Raises if the checkpoint does not have all weights of the model, in their shapes."""
+    missing = sorted(key for key in report["missing_keys"] if not _has_part(key, _UNUSED))
+    if missing:
+        raise UserError(
+            f"{len(missing)} of the {len(model.state_dict())} weights of the model are missing: {_some(missing)}",
+            where=checkpoint.where,
+            fix="config.json and the weights must be of one model: the same architecture, as many layers",
+        )
+    if report["mismatched_keys"]:
+        key, stored, wanted = sorted(report["mismatched_keys"])[0]
+        raise UserError(
+            f"{len(report['mismatched_keys'])} weights have another shape than in config.json: "
+            f"{key} has {list(stored)}, not {list(wanted)}",
+            where=checkpoint.where,
+            fix="config.json and the weights must be of one model",
+        )
+
+
+def _refusal(home: Path, error: Exception) -> UserError:
+    """Why transformers could not load a folder, in our words."""
+    try:
+        settings: Any = json.loads((home / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        settings = {}
+    if isinstance(settings, dict) and settings.get("auto_map"):
+        return UserError(
+            "the model needs code that its folder brings with it (auto_map), and such code is never run",
+            where=str(home / "config.json"),
+            fix="use a model of an architecture that transformers has itself",
+        )
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(f"transformers cannot load the model ({reason})", where=str(home))
+
+
+def _has_part(key: str, parts: Iterable[str]) -> bool:
+    """Whether one of the dotted parts stands in a name."""
+    return any(f".{part}" in f".{key}" for part in parts)
+
+
+def _some(names: list[str]) -> str:
+    """The first names, and that there are more."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -1,0 +1,168 @@
+"""Turns a model folder with pickled weights into one with safetensors; `python -m xtreme_dag.program.convert FOLDER OUT`.
+
+A pickle may run code when it is read. torch reads it here with `weights_only`, in a process of its own that cannot open
+connections or start programs, so that what is in the file cannot do more than fail.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.errors import UserError
+
+_PATTERNS = ("pytorch_model*.bin", "*.bin", "*.ckpt", "*.pt", "*.pth")
+_OTHER_PICKLES = frozenset({"training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin"})
+_COPIED = frozenset({".json", ".txt", ".model", ".spm", ".codes", ".jinja", ".md"})
+_FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.system",
+              "os.exec", "os.posix_spawn", "os.fork")  # fmt: skip
+
+
+def convert(folder: Path, out: Path) -> int:
+    """Writes `out`: the configuration, the tokenizer and all weights of `folder`, the latter as safetensors.
+
+    Args:
+        folder: with `config.json`, a tokenizer, and weights in `pytorch_model.bin`, its shards or a Lightning checkpoint.
+        out: a folder that does not exist yet, or is empty.
+
+    Returns:
+        How many weights there are.
+
+    Raises:
+        UserError: nothing to convert, `out` has files, the pickle holds more than tensors, or what came out cannot be
+            loaded.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError("there is no model in this folder (no config.json)", where=str(folder))
+    if any(folder.glob("*.safetensors")):
+        raise UserError("the weights are safetensors already: nothing to convert", where=str(folder))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError("is there already", where=str(out), fix="name a folder that does not exist yet")
+    pickles(folder)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command = [sys.executable, "-m", "xtreme_dag.program.convert", str(folder), str(unfinished)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        last = (done.stdout.strip().splitlines() or [""])[-1]
+        if done.returncode or not last.startswith("{"):
+            reason = " ".join(done.stderr.strip().splitlines()[-1:])[:300]
+            raise UserError(f"cannot be converted ({reason or f'the process ended with code {done.returncode}'})",
+                            where=str(folder))  # fmt: skip
+        answer: dict[str, Any] = json.loads(last)
+        if "what" in answer:
+            raise UserError(answer["what"], where=str(answer["where"]).replace(str(unfinished), str(out)),
+                            fix=answer["fix"])  # fmt: skip
+        if out.is_dir():
+            out.rmdir()
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return int(answer["weights"])
+
+
+def pickles(folder: Path) -> list[Path]:
+    """The files with pickled weights: the shards of an index, else those with customary names.
+
+    Raises:
+        UserError: there are none.
+    """
+    index = folder / "pytorch_model.bin.index.json"
+    if index.is_file():
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        found = [folder / name for name in sorted(set(names))]
+        if missing := [path.name for path in found if not path.is_file()]:
+            raise UserError(f"a part of the weights is missing: {', '.join(missing)}", where=str(index))
+        return found
+    for pattern in _PATTERNS:
+        if found := [path for path in sorted(folder.glob(pattern)) if path.name not in _OTHER_PICKLES]:
+            return found
+    raise UserError("there are no pickled weights in this folder (*.bin, *.ckpt, *.pt)", where=str(folder))
+
+
+def _write(folder: Path, out: Path) -> dict[str, Any]:
+    """The work of `convert`, in a process without network; the copy is loaded once before it counts."""
+    from safetensors.torch import save_file
+
+    from xtreme_dag.heads.trained import load_model
+    from xtreme_dag.tables.tokenizer import load_tokenizer
+
+    weights: dict[str, Any] = {}
+    for path in pickles(folder):
+        weights |= _read(path)
+    out.mkdir(parents=True)
+    save_file(_apart(weights), str(out / "model.safetensors"), metadata={"format": "pt"})
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _COPIED and not path.name.endswith(".index.json"):
+            shutil.copyfile(path, out / path.name)
+    if (folder / "tokenizer").is_dir():
+        shutil.copytree(folder / "tokenizer", out / "tokenizer")
+    load_tokenizer(out)
+    load_model(out, log=lambda _line: None)
+    return {"weights": len(weights)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The tensors of one pickle, by name; Lightning keeps them under `state_dict`."""
+    import pickle
+
+    import torch
+
+    try:
+        content: Any = torch.load(str(path), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(
+            f"the pickle holds more than tensors, and is not read ({reason})",
+            where=str(path),
+            fix="a folder with model.safetensors needs no trust",
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(f"is no file of weights ({' '.join(str(error).split())[:200]})", where=str(path)) from None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise UserError("holds no named tensors", where=str(path))
+    return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def _apart(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors as safetensors wants them: contiguous, and no two of one memory.
+
+    A decoder that is tied to the embeddings or the bias is left out, as `save_pretrained` does; the configuration ties it.
+    """
+    seen: set[tuple[int, int, tuple[int, ...], tuple[int, ...]]] = set()
+    found: dict[str, Any] = {}
+    for name in sorted(weights, key=lambda name: (".decoder." in name, name)):
+        value = weights[name]
+        place = (value.untyped_storage().data_ptr(), value.storage_offset(), tuple(value.shape), tuple(value.stride()))
+        if place in seen and ".decoder." in name:
+            continue
+        seen.add(place)
+        found[name] = value.clone().contiguous()
+    return found
+
+
+def _forbid(event: str, _arguments: object) -> None:
+    """An audit hook: no connections and no programs, whoever asks for them."""
+    if event in _FORBIDDEN:
+        raise PermissionError(f"{event} is not allowed while pickled weights are read")
+
+
+def main() -> None:
+    """One conversion; prints one line of JSON: the number of weights, or what is wrong."""
+    sys.addaudithook(_forbid)
+    try:
+        answer = _write(Path(sys.argv[1]), Path(sys.argv[2]))
+    except UserError as error:
+        answer = {"what": error.what, "where": error.where, "fix": error.fix}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
