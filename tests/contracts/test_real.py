@@ -44,6 +44,7 @@ def report(shared_data, tmp_path_factory):
     """What `data check --json` says about the folder, in a process of its own."""
     out = tmp_path_factory.mktemp("check") / "check.json"
     command = [sys.executable, "-m", "xtreme_dag", "data", "check", "--source", f"folder:{shared_data}", "--json"]
+    command += ["--home", str(tmp_path_factory.mktemp("home"))]
     with out.open("w") as sink:
         done = subprocess.run(command, stdout=sink, stderr=subprocess.PIPE, text=True, env={**os.environ}, check=False)
     assert done.stderr == ""
