@@ -14,20 +14,7 @@ from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.settings import user_error
 from xtreme_dag.core.yaml import read_yaml
-from xtreme_dag.study.conditions import NAME, Budget, Component, Condition, Origin, Positive, Section
-
-__all__ = [
-    "Budget",
-    "Component",
-    "Condition",
-    "Data",
-    "Limits",
-    "Miniworld",
-    "Model",
-    "Study",
-    "load_study",
-    "read_study",
-]
+from xtreme_dag.study.conditions import NAME, Condition, Origin, Positive, Section
 
 
 class Miniworld(Section):
