@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, language_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.translate import split_words, translate, translate_words
@@ -41,14 +41,14 @@ def test_words_stay_aligned(source, target, row):
     made = translate_words(words, source, target)
     assert len(made) == len(words)
     missing = {word for word, other in zip(words, made, strict=True) if not other}
-    assert not missing or not language(target).articles
+    assert not missing or not language_of(target).articles
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_text_is_cut_into_the_words_that_it_was_made_of(code):
     tagged = table("tagging", dataset="d", language=code, split="dev", rows=60, seed=2)["words"].to_pylist()
     for words in tagged:
-        joined = ("" if not language(code).spaced else " ").join(words)
+        joined = ("" if not language_of(code).spaced else " ").join(words)
         assert split_words(joined, code) == words
 
 

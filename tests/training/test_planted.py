@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, LANGUAGES, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, LANGUAGES, language_of
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.lexicon import lexicon
@@ -60,7 +60,7 @@ def test_running_text_has_no_unknown_piece_and_exact_offsets(tokenizer, code):
 
 
 def test_the_unspaced_language_is_cut_at_its_words(tokenizer):
-    assert not language("qag").spaced
+    assert not language_of("qag").spaced
     made = table("tagging", dataset="d", language="qag", split="train", rows=50, seed=0)["words"].to_pylist()
     for words in made:
         tokens = tokenizer.encode("".join(words), add_special_tokens=False).tokens

@@ -1,4 +1,4 @@
-"""Bitext mining between English and another language: BUCC 2018.
+"""Evaluate bitext mining between English and another language: BUCC 2018.
 
 The threshold on a pair's score is chosen on the dev split and applied to the test split: the evaluation of dev writes
 it to its `scores.json`, and the evaluation of test takes that artifact as its input `calibration`.

@@ -1,7 +1,7 @@
 """Inference: a model loaded once, its sequences in one length-sorted packed stream, results by row.
 
-What a sequence gets does not depend on the batch size, the order or the company, to rounding: sequences attend only
-within themselves and nothing is padded.
+Up to rounding, the result for a sequence does not depend on the batch size, the order or the other sequences of its
+batch: sequences attend only within themselves and nothing is padded.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Rows = NDArray[np.int64]
 # encoders of 256 and of 768 dimensions take 13 and 18 % longer for a token in batches of 4,096 (bench/evaluation.py).
 CPU_BATCH_TOKENS = 1024
 CUDA_BATCH_TOKENS = 65_536
-# A model's languages come one after another, so what is kept beyond the one in use seldom helps, and every worker
+# A model's languages come one after another, so models kept beyond the one in use rarely help, and every worker
 # process of a study keeps as much.
 CACHE_BYTES = 1 << 30
 PRECISIONS = ("float32", "bfloat16")

@@ -1,4 +1,4 @@
-"""Retrieval from one multilingual pool: LAReQA and Mewsli-X.
+"""Search one multilingual pool for the queries of all languages: LAReQA and Mewsli-X.
 
 Candidates of all languages compete for every query. `rank_pool` searches them once for the queries of all languages,
 and each language's evaluation reads its own rows from it: nothing is embedded twice, and a repaired metric searches
@@ -210,10 +210,10 @@ def _ranked(
             gold.setdefault(row["id"], {}).update(dict.fromkeys(row["gold"] or ()))
     ids = [name for pool in asking for name in pool.rows["id"].take(pa.array(pool.queries)).to_pylist()]
     right = [list(gold[name]) for name in ids]
-    tongues = np.repeat([pool.language for pool in asking], [len(pool.queries) for pool in asking])
+    asking_languages = np.repeat([pool.language for pool in asking], [len(pool.queries) for pool in asking])
     columns = {
         "id": pa.array(ids, pa.string()),
-        "language": pa.array(tongues.tolist(), pa.string()),
+        "language": pa.array(asking_languages.tolist(), pa.string()),
         "tokens": pa.array(np.concatenate([pool.encoded.example_lengths[pool.queries] for pool in asking]), pa.int32()),
         "gold": pa.array(right, pa.list_(pa.string())),
         "candidates": pa.array([[names[row] for row in rows] for rows in found.rows.tolist()]),
@@ -221,7 +221,7 @@ def _ranked(
         "cosines": pa.array(list(rounded(found.cosines)), pa.list_(pa.float32())),
     }
     if candidates is not None:
-        columns |= _rank_columns(right, names, tongues, languages, queries, candidates, settings)
+        columns |= _rank_columns(right, names, asking_languages, languages, queries, candidates, settings)
     return pa.table(columns)
 
 

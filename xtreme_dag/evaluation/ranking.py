@@ -1,4 +1,4 @@
-"""Evaluation of one language's queries from a ranking of the multilingual pool: LAReQA and Mewsli-X."""
+"""Evaluate one language's queries from a ranking of the multilingual pool: LAReQA and Mewsli-X."""
 
 from __future__ import annotations
 
@@ -66,9 +66,15 @@ def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], conte
         "cross_map@20": _mean(more["s_ap_cross"]),
         "own_language@20": _mean(more["s_own_language"]),
     }
-    tongues = pa.array([row["candidate_languages"][0] for row in rows], pa.string())
+    languages = pa.array([row["candidate_languages"][0] for row in rows], pa.string())
     _write(
-        params, context, rows, {**columns, **more}, metrics, FAMILY_UNCUT.primary, more={"prediction_language": tongues}
+        params,
+        context,
+        rows,
+        {**columns, **more},
+        metrics,
+        FAMILY_UNCUT.primary,
+        more={"prediction_language": languages},
     )
     return {"examples": len(rows), "candidates": searched}
 

@@ -1,4 +1,4 @@
-"""Sentence retrieval between English and another language: Tatoeba.
+"""Evaluate sentence retrieval between English and another language: Tatoeba.
 
 English sentences ask, the foreign sentences are the index, the nearest one is the prediction: XTREME's direction.
 XTREME's files hide the alignment by sorting the English side; the canonical table keeps it, so a sentence's own row is

@@ -1,4 +1,4 @@
-"""What a format declares: its table, and how its predictions and gold lie in the XTREME folder layout."""
+"""The declaration of a format: its table, and its prediction and label files in the XTREME folder layout."""
 
 from __future__ import annotations
 

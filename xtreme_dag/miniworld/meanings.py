@@ -44,7 +44,7 @@ def randomness(*, format: str, dataset: str, split: str, seed: int) -> random.Ra
 def distinct(
     draw: Callable[[], Event], split: str, key: Callable[[Event], object] = lambda event: event
 ) -> Iterator[Event]:
-    """Endless distinct meanings of one split.
+    """Infinite stream of distinct meanings of one split.
 
     Args:
         draw: draws one meaning.
@@ -74,12 +74,12 @@ def distinct(
 
 
 def events(rng: random.Random, split: str, **shares: float) -> Iterator[Event]:
-    """Endless distinct events of one split; `shares` as in `world.draw_event`."""
+    """Infinite stream of distinct events of one split; `shares` as in `world.draw_event`."""
     return distinct(lambda: draw_event(rng, rng.randrange(DOMAINS), **shares), split)
 
 
 def balanced(rng: random.Random, values: int) -> Iterator[int]:
-    """0 .. values - 1 in an endless random order in which each comes equally often."""
+    """0 .. values - 1 as an infinite stream in random order, each equally often."""
     while True:
         yield from rng.sample(range(values), values)
 

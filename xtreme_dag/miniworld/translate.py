@@ -11,7 +11,7 @@ from functools import cache
 from itertools import product
 from types import MappingProxyType
 
-from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.catalogue.miniworld_languages import language_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import inflect
 from xtreme_dag.miniworld.lexicon import lexicon
@@ -37,7 +37,7 @@ def split_words(text: str, code: str) -> list[str]:
     Characters that belong to no word of the language are words of their own, between spaces and marks.
     """
     known = analyses(code)
-    longest = max(map(len, known)) if not language(code).spaced else 0
+    longest = max(map(len, known)) if not language_of(code).spaced else 0
     words: list[str] = []
     for chunk in text.split():
         marks: list[str] = []
@@ -71,7 +71,7 @@ def translate_words(words: Sequence[str], source: str, target: str) -> list[str]
     known, forms, made = analyses(source), lexicon(target), []
     for word in words:
         if word not in known:
-            raise UserError(f"{word!r} is no word of {language(source).name}", where=f"translate {source} {target}")
+            raise UserError(f"{word!r} is no word of {language_of(source).name}", where=f"translate {source} {target}")
         concept, features = known[word]
         if concept in forms.marks:
             made.append(forms.marks[concept])
@@ -86,7 +86,7 @@ def translate(text: str, source: str, target: str) -> str:
     Raises:
         UserError: a word that the source language does not have.
     """
-    spaced, marks, made = language(target).spaced, set(lexicon(target).marks.values()), ""
+    spaced, marks, made = language_of(target).spaced, set(lexicon(target).marks.values()), ""
     for word in translate_words(split_words(text, source), source, target):
         made += " " * bool(made and word and spaced and word not in marks) + word
     return made

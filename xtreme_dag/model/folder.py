@@ -1,4 +1,4 @@
-"""Encoders: from a folder, in safetensors, or new from a configuration."""
+"""Load an encoder from a folder in safetensors, or make a new one from a configuration."""
 
 from __future__ import annotations
 

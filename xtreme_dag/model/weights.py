@@ -1,4 +1,4 @@
-"""Pretrained weights as they lie in a folder: all that the architecture has are loaded, and none is made up.
+"""Load pretrained weights from a folder: every weight of the architecture, none left at random.
 
 transformers fills weights that a checkpoint lacks at random, asks on the terminal whether code that a folder brings
 with it may run, and reports both in a log that is silenced here. So this module looks at what it says it did.

@@ -1,4 +1,4 @@
-"""In what two conditions differ: a comparison says something about one factor if it is the only one."""
+"""The factors in which two conditions differ; a comparison isolates a factor if it is the only one."""
 
 from __future__ import annotations
 

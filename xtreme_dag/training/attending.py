@@ -1,4 +1,4 @@
-"""How attention is computed on this device, and what that changes about the recipe: for the log and the manifest."""
+"""Report which attention backend a device uses, and how it departs from the recipe, for log and manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both ways of pretraining from nothing start from: an XLM-R configuration and tables encoded on the spot."""
+"""Shared parts of pretraining from scratch: an XLM-R configuration, and tables encoded in memory."""
 
 from __future__ import annotations
 

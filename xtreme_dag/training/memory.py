@@ -1,4 +1,4 @@
-"""Running out of memory in training: reported with the batch that did it and what to lower."""
+"""Report running out of memory in training: the batch that did it, and what to lower."""
 
 from __future__ import annotations
 

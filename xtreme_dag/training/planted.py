@@ -103,7 +103,7 @@ def planting_from(params: Mapping[str, Any]) -> Planting:
 def planted(planting: Planting) -> Any:
     """The model before any training, a `TrainedModel` with a masked language modelling head.
 
-    Words lie where `embeddings` plants them, positions are faint sinusoids. The first layer's attention starts as
+    Word embeddings are those of `planted_embeddings`, positions are faint sinusoids. The first layer's attention starts as
     comparing: queries, keys and values are the identity and the output its negative, so that a word attends to those
     that mean the same and what is left of it is how it differs from them.
     """

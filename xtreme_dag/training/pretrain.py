@@ -1,4 +1,4 @@
-"""Pretraining from nothing: a BPE tokenizer made from the text, then masked language modelling on it."""
+"""Pretrain from scratch: a BPE tokenizer made from the text, then masked language modelling on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process or several: what the loop needs to know about its companions.
+"""One process or several (DDP, FSDP): what the training loop needs of the other processes.
 
 Several processes are started by `launch` and joined by Accelerate, as DDP (every process has the whole model) or FSDP
 (each has a part). Each process takes its share of the global batch and the gradients are summed, so the step is that of

@@ -1,4 +1,4 @@
-"""What a run of the loop is, and what it comes to."""
+"""The input and the outcome of a run of the training loop."""
 
 from __future__ import annotations
 
