@@ -1,7 +1,7 @@
 """The languages: as many, as different and as well-formed as they say they are."""
 
 import unicodedata
-from itertools import combinations
+from itertools import combinations, islice
 
 import pytest
 
@@ -9,7 +9,7 @@ from xtreme_dag.catalogue.miniworld_languages import CODES, LANGUAGES, language_
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import joined, sentence, text
 from xtreme_dag.miniworld.lexicon import lexicon
-from xtreme_dag.miniworld.meanings import events, randomness, take
+from xtreme_dag.miniworld.meanings import events, randomness
 from xtreme_dag.miniworld.world import NAMES, WORDS
 
 SCRIPT_NAMES = {
@@ -20,7 +20,7 @@ SCRIPT_NAMES = {
 
 def some_events(count=60, **shares):
     rng = randomness(format="test", dataset="test", split="train", seed=3)
-    return take(events(rng, "train", **shares), count)
+    return list(islice(events(rng, "train", **shares), count))
 
 
 def test_there_are_enough_of_them():

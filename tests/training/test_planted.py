@@ -16,7 +16,7 @@ from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym
-from xtreme_dag.training.planted import plant, planting_from
+from xtreme_dag.training.planted import Planting, plant
 from xtreme_dag.training.planted_embeddings import concept_vector, position_embeddings, word_embeddings, word_vector
 from xtreme_dag.training.planted_tokenizer import SPECIALS, build, pieces, write
 
@@ -160,7 +160,7 @@ def digests(folder):
 
 def test_an_unknown_parameter_is_named():
     with pytest.raises(UserError, match="no key 'step'"):
-        planting_from({"step": 3})
+        Planting.from_params({"step": 3}, where="model.pretrain")
 
 
 def test_switched_text_mixes_languages_in_the_stated_share_of_sentences():

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, refuse_unknown
 from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model import PackedTokens, pack
 from xtreme_dag.model.encoder import PackedEncoder
@@ -66,10 +66,7 @@ def settings_of(recipe: Mapping[str, Any], context: StageContext) -> Settings:
         UserError: an unknown precision, or no such device.
     """
     precision = recipe.get("precision") or "float32"
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"unknown precision {precision!r}", where="recipe.precision", fix=nearest(str(precision), PRECISIONS)
-        )
+    refuse_unknown([precision], PRECISIONS, what="precision", where="recipe.precision")
     threads = context.options.get("threads")
     if threads:
         torch.set_num_threads(int(threads))
@@ -224,11 +221,6 @@ def sequences_of(tables: Sequence[EncodedTable]) -> Sequences:
     )
 
 
-def length_sorted(lengths: NDArray[np.int64]) -> Rows:
-    """Rows from the longest to the shortest: what does not fit in memory shows at once."""
-    return np.argsort(-lengths, kind="stable")
-
-
 def infer(
     sequences: Sequences,
     compute: Callable[[PackedTokens, Rows], Result],
@@ -251,7 +243,7 @@ def infer(
         UserError: a single sequence does not fit in memory.
     """
     lengths = sequences.lengths
-    order = length_sorted(lengths)
+    order = np.argsort(-lengths, kind="stable")  # the longest first: what does not fit in memory shows at once
     total, done, limit, told = int(lengths.sum()), 0, settings.batch_tokens, time.perf_counter()
     started, low = told, 0
     while low < len(order):

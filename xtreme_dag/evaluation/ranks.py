@@ -29,13 +29,11 @@ class Ranks:
         pooled: int64 (pairs,), among all candidates.
         own: int64 (pairs,), among the candidates of the right candidate's own group.
         foreign: int64 (pairs,), among the candidates outside the query's group; 0 where the right candidate is in it.
-        cosines: float64 (pairs,).
     """
 
     pooled: NDArray[np.int64]
     own: NDArray[np.int64]
     foreign: NDArray[np.int64]
-    cosines: NDArray[np.float64]
 
 
 def right_ranks(
@@ -66,14 +64,12 @@ def right_ranks(
     i, j = torch.from_numpy(query).to(place), torch.from_numpy(candidate).to(place)
     # above[p, g]: candidates of group g that rank before pair p's right one.
     above = torch.zeros(len(i), kinds, dtype=torch.int64, device=place)
-    cosines = torch.zeros(len(i), dtype=torch.float64, device=place)
     bounds = torch.searchsorted(i, torch.arange(len(left) + 1, device=place)).tolist()
     for low in range(0, len(left), QUERIES_AT_ONCE):
         high = min(low + QUERIES_AT_ONCE, len(left))
         pairs = slice(bounds[low], bounds[high])
         if pairs.start < pairs.stop:
             similar = torch.round(left[low:high] @ right.T, decimals=TIE_DECIMALS)
-            cosines[pairs] = similar[i[pairs] - low, j[pairs]]
             above[pairs] = _above(similar, i[pairs] - low, j[pairs], groups, kinds)
     pooled, ours = above.sum(dim=1), torch.from_numpy(query_groups).to(place)[i]
     number = torch.arange(len(i), device=place)
@@ -82,7 +78,6 @@ def right_ranks(
         pooled=(pooled + 1).cpu().numpy(),
         own=(above[number, groups[j]] + 1).cpu().numpy(),
         foreign=foreign.cpu().numpy(),
-        cosines=cosines.cpu().numpy(),
     )
 
 

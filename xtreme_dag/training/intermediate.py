@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.heads import HeadSpec, head_of
 from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model.layers import initialise
@@ -152,7 +152,7 @@ def shared_items(pools: Sequence[Pool]) -> int:
     count = 0
     for pool in pools:
         for origin in sorted({part.origin for part in pool.parts}):
-            drawn = [set(_ids(part)) for part in pool.parts if part.origin == origin]
+            drawn = [{part.table.example_ids[row] for row in part.rows} for part in pool.parts if part.origin == origin]
             union = set[str]().union(*drawn)
             count += sum(sum(name in ids for ids in drawn) > 1 for name in union)
     return count
@@ -166,9 +166,7 @@ def _fitting(model: TrainedModel, spec: HeadSpec, keep: bool) -> str | None:
 
 def _wanted(entry: Mapping[str, Any], inputs: Mapping[str, Path]) -> Wanted:
     """An entry of `mixture`, with its tables opened."""
-    for key in entry:
-        if key not in _KEYS:
-            raise UserError(f"there is no key {key!r}", where="mixture", fix=nearest(key, _KEYS))
+    refuse_unknown(entry, _KEYS, what="key", where="mixture")
     name = str(entry["task"])
     parts = entry["parts"]
     kind = str(entry["head"])
@@ -277,8 +275,3 @@ def _selection(pools: Sequence[Pool], inputs: Mapping[str, Path], recipe: TrainR
                 dev = selection_table(inputs[f"select/{dataset}"], pool.spec.kind)
                 found.append(selection_pool(pool, dev, dataset, recipe.select_examples))
     return tuple(found)
-
-
-def _ids(part: Part) -> list[str]:
-    """The drawn ids of a part."""
-    return [part.table.example_ids[row] for row in part.rows]

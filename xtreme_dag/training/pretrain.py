@@ -14,7 +14,7 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.settings import Settings
 from xtreme_dag.formats import plain_text
-from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads import TEXT_HEAD, HeadSpec
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
@@ -27,7 +27,6 @@ from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.run import Run
 
 _SPECIALS = (*SPECIALS, "<mask>")
-_HEAD = "mlm"
 _HEAD_STD = 0.02
 
 
@@ -59,11 +58,11 @@ def train_pretrain_text(
     seed = int(params["seed"])
     shape = EncoderShape.from_params(params.get("model", {}), where="pretrain: model")
     tables = text_tables(inputs, params.get("limit"))
-    home = context.scratch / "tokenizer"
-    train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), home)
+    tokenizer = context.scratch / "tokenizer"
+    train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), tokenizer)
     max_length = int(params.get("max_length", shape.max_positions))
-    parts = tuple(encoded_part(name, table, home, max_length) for name, table in tables)
-    pool = Pool(name=_HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
+    parts = tuple(encoded_part(name, table, tokenizer, max_length) for name, table in tables)
+    pool = Pool(name=TEXT_HEAD, spec=HeadSpec(kind=TEXT_HEAD), parts=parts)
     config = xlmr_config(
         positions=shape.max_positions,
         dropout=shape.dropout,
@@ -73,12 +72,12 @@ def train_pretrain_text(
         num_attention_heads=shape.heads,
         intermediate_size=shape.intermediate_size,
     )
-    model = TrainedModel(new_encoder(config, seed), {_HEAD: pool.spec})
-    initialise(model.head(_HEAD), _HEAD_STD, seed)
+    model = TrainedModel(new_encoder(config, seed), {TEXT_HEAD: pool.spec})
+    initialise(model.head(TEXT_HEAD), _HEAD_STD, seed)
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
         return {}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts={"seed": seed})
+    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts={"seed": seed})
 
 
 def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str, pa.Table]]:
