@@ -29,7 +29,7 @@ _SHARED = ("batches", "encoding", "sides", "signatures", "trained")
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec:
-    """What a model's head is.
+    """The kind of a model's head and its labels.
 
     Attributes:
         kind: name of a head in `HEADS`.

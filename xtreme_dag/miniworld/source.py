@@ -74,7 +74,10 @@ def table(
     generator = formats.get(format, where="miniworld").generator
     if generator not in GENERATORS:
         raise UserError(f"the miniworld makes no table of format {format!r}", where=dataset)
-    _check(language, split, rows)
+    language_of(language)
+    part(split)
+    if rows < 0:
+        raise UserError(f"{rows} rows", where="miniworld", fix="rows is at least 0")
     rng = randomness(format=format, dataset=dataset, split=split, seed=seed)
     settings = Settings(dataset=dataset, labels=labels, unanswerable=unanswerable, choices=choices)
     made = GENERATORS[generator](rng, split, rows, language, settings)
@@ -82,13 +85,6 @@ def table(
         row.setdefault("id", f"{split}-{number:06d}")
         row.update(language=language, split=split)
     return pa.Table.from_pylist(made, schema=SCHEMAS[format])
-
-
-def _check(code: str, split: str, rows: int) -> None:
-    language_of(code)
-    part(split)
-    if rows < 0:
-        raise UserError(f"{rows} rows", where="miniworld", fix="rows is at least 0")
 
 
 def _said(event: Event, code: str) -> str:

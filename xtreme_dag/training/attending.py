@@ -15,7 +15,7 @@ from xtreme_dag.training.numerics import autocast
 
 @dataclass(frozen=True, kw_only=True)
 class Attending:
-    """What becomes of attention.
+    """How attention is computed.
 
     Attributes:
         backend: `split`, `varlen`, `flash`, or `buckets` for an encoder whose attention cannot be packed.

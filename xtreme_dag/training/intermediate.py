@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.heads import HeadSpec, head_of
 from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model.layers import initialise
@@ -166,7 +166,9 @@ def _fitting(model: TrainedModel, spec: HeadSpec, keep: bool) -> str | None:
 
 def _wanted(entry: Mapping[str, Any], inputs: Mapping[str, Path]) -> Wanted:
     """An entry of `mixture`, with its tables opened."""
-    refuse_unknown(entry, _KEYS, what="key", where="mixture")
+    for key in entry:
+        if key not in _KEYS:
+            raise UserError(f"there is no key {key!r}", where="mixture", fix=nearest(key, _KEYS))
     name = str(entry["task"])
     parts = entry["parts"]
     kind = str(entry["head"])
