@@ -26,7 +26,7 @@ from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model import PackedTokens, pack
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.memory import ran_out_of_memory
-from xtreme_dag.tables.encoded import EncodedTable
+from xtreme_dag.tables.encoded import EncodedTable, places
 
 Result = TypeVar("Result")
 Rows = NDArray[np.int64]
@@ -189,9 +189,7 @@ class Sequences:
 
     def tokens_of(self, rows: Rows) -> NDArray[np.int64]:
         """Positions in `ids` of the tokens of some sequences, end to end."""
-        lengths = self.lengths[rows]
-        before = np.cumsum(lengths) - lengths
-        return np.repeat(self.offsets[rows] - before, lengths) + np.arange(int(lengths.sum()))
+        return places(self.offsets[rows], self.lengths[rows])
 
     def take(self, rows: Rows) -> Sequences:
         """Some sequences, in the order given."""

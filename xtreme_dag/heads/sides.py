@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from xtreme_dag import formats
 from xtreme_dag.heads.encoding import Encoded, EncodeParams, Int8, Ints, flatten, texts
+from xtreme_dag.tables.encoded import places
 from xtreme_dag.tables.tokenizer import Flat, TextTokenizer
 
 
@@ -43,7 +44,7 @@ def merge(first: Flat, second: Flat, side: Int8) -> Flat:
     order[side == 0] = np.arange(len(first.lengths))
     order[side == 1] = len(first.lengths) + np.arange(len(second.lengths))
     lengths = np.concatenate([first.lengths, second.lengths])
-    take = _tokens_of(lengths, order)
+    take = places((np.cumsum(lengths) - lengths)[order], lengths[order])
     types = None
     if first.type_ids is not None and second.type_ids is not None:
         types = flatten([first.type_ids, second.type_ids], np.int8)[take]
@@ -53,10 +54,3 @@ def merge(first: Flat, second: Flat, side: Int8) -> Flat:
         type_ids=types,
         truncated=first.truncated + second.truncated,
     )
-
-
-def _tokens_of(lengths: Ints, order: Ints) -> Ints:
-    """Positions in a flat array that put its rows (of these lengths) into another order."""
-    starts = (np.cumsum(lengths) - lengths)[order]
-    taken = lengths[order]
-    return np.repeat(starts - (np.cumsum(taken) - taken), taken) + np.arange(int(taken.sum()))

@@ -176,5 +176,5 @@ def register() -> None:
 
 
 def _no_mask(*_: Any, **__: Any) -> None:
-    """Packed batches have no mask: the boundaries say who sees whom."""
+    """Gives packed batches no mask: the boundaries limit attention."""
     return

@@ -60,7 +60,7 @@ class Planting(Settings):
 
 
 def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
-    """Stage `pretrain`: a planted model, trained for a moment on text in all languages, as a model folder.
+    """Stage `pretrain`: a planted model, trained for a few steps on text in all languages, as a model folder.
 
     Args:
         params: fields of `Planting`.

@@ -136,7 +136,7 @@ def labelled(table: EncodedTable, kind: str) -> npt.NDArray[np.bool_]:
 
 
 def masking_for(pool: Pool, probability: float) -> Masking | None:
-    """What hides tokens of a pool's batches, where the head's gold is the text itself."""
+    """The masking of a pool's batches; None for a head whose gold is not the text itself."""
     masking = training_of(pool.spec.kind).masking
     found: Masking | None = masking and masking(pool.parts[0].table.info, probability, pool.name)
     return found

@@ -28,7 +28,7 @@ _MASK_SEED = 1
 
 @dataclass(kw_only=True)
 class Tracker:
-    """The looks at dev so far.
+    """The evaluations on dev so far, called looks.
 
     Attributes:
         patience: looks without improvement after which to stop, 0 for never.
