@@ -1,8 +1,11 @@
 """What a study cannot ask for, and what the answer says."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.wiring.small_studies import mixture, small
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.wiring.build import build
 
@@ -67,6 +70,15 @@ def test_the_graph_says_no(conditions, words):
     with pytest.raises(UserError) as error:
         build(small(conditions))
     says(error, *words)
+
+
+def test_a_task_whose_head_is_not_there(monkeypatch):
+    catalogue = load_catalogue()
+    tasks = {**catalogue.tasks, "xquad": replace(catalogue.task("xquad"), head="spam")}
+    monkeypatch.setattr("xtreme_dag.wiring.build.load_catalogue", lambda: replace(catalogue, tasks=tasks))
+    with pytest.raises(UserError) as error:
+        build(small({"a": {}}, targets=["xquad"]))
+    says(error, "xquad.yaml: target.head", "no head 'spam'", "did you mean 'span'")
 
 
 def test_a_source_language_without_data_lists_those_that_have_it(shared):

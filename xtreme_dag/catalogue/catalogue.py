@@ -23,7 +23,6 @@ __all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task",
 
 FOLDER = Path(__file__).with_name("shipped")
 
-HEADS = ("classification", "multiple_choice", "tagging", "span", "embedding", "dual")
 GROUPS = ("classification", "tagging", "qa", "retrieval")
 USES = ("train", "select", "test")
 BENCHMARKS = ("xtreme", "xtreme-r")
@@ -159,7 +158,6 @@ def _task(dataset: Dataset, entry: Mapping[str, Any], where: str) -> Task:
         Task,
         entry,
         name=dataset.name,
-        head=_one_of(entry["head"], HEADS, f"{where}.head"),
         group=_one_of(entry["group"], GROUPS, f"{where}.group"),
         train=TableRef(**entry["train"]) if entry.get("train") else None,
         select=TableRef(**entry["select"]) if entry.get("select") else None,

@@ -149,7 +149,7 @@ class Task:
 
     Attributes:
         name: the name of its dataset.
-        head: one of `HEADS`.
+        head: name of a head (`xtreme_dag/heads/`); who builds a study's graph refuses one that is not there.
         metric: name of the metric that enters averages.
         group: the benchmark's group of tasks, one of `GROUPS`.
         train: what it is trained on, in English; None where it is not trained (bitext retrieval).
