@@ -1,4 +1,4 @@
-"""How commands print: one answer as JSON or as text, progress, aligned tables."""
+"""Output of commands: an answer as JSON or as text, progress on stderr, aligned tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a command found, in both forms; see `answers`.
+    """The result of a command, for programs and for people; see `answers`.
 
     Attributes:
         value: for programs: JSON values.
@@ -55,13 +55,13 @@ def answers(command: Callable[..., Answer]) -> Callable[..., Any]:
 
 
 def say(line: str) -> None:
-    """Prints how far a command is on stderr, unless it was called with `--json`."""
+    """Prints a line of progress on stderr, unless the command was called with `--json`."""
     if not click.get_current_context().params.get("as_json"):
         click.echo(line, err=True)
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON document; what JSON has no form for (paths, times) as text."""
+    """Prints one JSON document; values that JSON has no type for (paths, times) become strings."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
 
 

@@ -1,4 +1,4 @@
-"""Intermediate training in the graph: from the steps of a condition to stages."""
+"""Adds the stages of intermediate training: one for each step of a condition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.kinds import INTERMEDIATE, devices_of
 from xtreme_dag.wiring.tables import Raw
 
-# Head, labels: two heads of one spec can take each other's place.
+# Head and labels; heads of the same spec are interchangeable.
 Spec = tuple[str, tuple[str, ...]]
 
 
@@ -84,7 +84,7 @@ class Mixing(Adding):
                     "control": step.control,
                     "items": step.items,
                     "recipe": recipe,
-                    # Only what is set: a study that does not use it keeps its keys.
+                    # Only if set, so that an option changes no key of a study that does not use it.
                     **{key: value for key, value in optional.items() if value},
                 },
                 inputs=inputs,
@@ -131,8 +131,8 @@ class Mixing(Adding):
     def _origin(self, component: Component, language: str) -> str | None:
         """The dataset whose ids a part has, where it is not its own.
 
-        Row numbers of texts that nobody translated are no common ids: such a language is a dataset of its own. In the
-        miniworld the same id means the same in every language.
+        Ids that are row numbers do not identify translations: each language of such a dataset has items of its own. In
+        the miniworld equal ids have equal meanings in every language.
         """
         if component.items_of is not None:
             return component.items_of
@@ -144,7 +144,11 @@ class Mixing(Adding):
         return None
 
     def _raw(self, component: Component, language: str, where: str) -> Raw:
-        """A component's canonical table in a language, if it may be trained on and is there."""
+        """Adds a component's canonical table in a language.
+
+        Raises:
+            UserError: it is not there, or may not be trained on.
+        """
         dataset = self._catalogue.dataset(component.dataset)
         declared = dataset.split(component.split)
         if declared.use == "test":
@@ -170,7 +174,7 @@ class Mixing(Adding):
             raise UserError(f"{dataset.name} {split} has no language {language!r} here", where=where, fix=have)
 
     def _select(self, component: Component, inputs: dict[str, Input]) -> None:
-        """Adds English dev of a task with labels, for choosing the checkpoint."""
+        """Adds English dev of a task with labels, to select the checkpoint on."""
         head = head_of(self._spec(component)[0])
         if head.from_text:
             return

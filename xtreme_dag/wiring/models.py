@@ -75,7 +75,7 @@ def base_model(study: Study, graph: Graph, tables: Tables, catalogue: Catalogue,
 
 
 def tokenizer_of(base: Source | Output) -> Source | Output:
-    """The tokenizer's part of the base model: a stage that only tokenises does not hang on the weights."""
+    """The tokenizer's part of the base model: a stage that only tokenises does not depend on the weights."""
     return Output(stage=base.stage, part="tokenizer") if isinstance(base, Output) else base
 
 
@@ -97,7 +97,7 @@ def _planted(params: dict[str, Any]) -> Stage:
 
 
 def _from_text(params: dict[str, Any], graph: Graph, tables: Tables, catalogue: Catalogue) -> Stage:
-    """A masked language model from nothing, on the text of training splits: nobody's test data."""
+    """A masked language model trained from random weights, on the text of training splits only."""
     inputs: dict[str, Source | Output] = {}
     after: list[str] = []
     text: dict[str, dict[str, list[str]]] = params.pop("text", None) or {}

@@ -97,7 +97,7 @@ def show(
 def check(
     source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], home: Home
 ) -> Answer:
-    """Hold everything that a source has against its contracts, and tables against one another.
+    """Check all tables of a source against their contracts, and against one another.
 
     What did not change since the last check, or was prepared for a study, is not done again.
     Exit code 1 if a rule is violated or a file cannot be read; a warning does not count.
@@ -122,7 +122,7 @@ def check(
 
 
 def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) -> None:
-    """Refuses a language that none of the datasets has: else its check would find nothing wrong."""
+    """Refuses a language that none of the datasets has; a check of it would find no violation."""
     from xtreme_dag.catalogue.languages import language_advice
     from xtreme_dag.core.errors import UserError
 

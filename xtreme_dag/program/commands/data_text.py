@@ -50,7 +50,7 @@ def listed(dataset: Dataset, source: Source) -> dict[str, Any]:
 
 
 def _located(dataset: Dataset, source: Source, split: str, here: Sequence[str]) -> tuple[list[Located], str]:
-    """What a source says of the languages that it has, or why it can give none of them (a commit is not pinned)."""
+    """Where a source has the languages of a split, or why it cannot give them (a commit is not pinned)."""
     try:
         return [source.locate(dataset, code, split) for code in here], ""
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The options with which commands name a source of data."""
+"""Options and helpers of the commands that read a source of data."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
 
 @contextmanager
 def listening() -> Iterator[Callable[[str], None]]:
-    """What is told how far something is: it stands on a terminal's last line until all is done; not with `--json`."""
+    """A function that shows progress on the last line of a terminal; it shows nothing elsewhere, or with `--json`."""
     if click.get_current_context().params.get("as_json") or not sys.stderr.isatty():
         yield lambda words: None
         return

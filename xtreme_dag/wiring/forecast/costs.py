@@ -1,9 +1,9 @@
-"""What a study would cost on a GPU: an estimate, by stated arithmetic.
+"""Estimates the GPU hours of a study.
 
 Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
 et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
 Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
-Where the division of a budget hangs on a size that nobody publishes, its tables count alike.
+Where the division of a budget depends on a size that is not published, its tables count alike.
 Attention over long texts, model selection, translation, data preparation and loading are left out.
 """
 
@@ -80,7 +80,7 @@ class Cost:
 
 
 def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
-    """What the stages that are not cached would cost."""
+    """The estimate for the stages that are not cached."""
     by_condition = {row.name: row for row in rows}
     same = _same(graph)
     seen: set[str] = set()
@@ -99,7 +99,7 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
             tokens = _passes(stage, sizes)
             trained += tokens or 0
         elif stage.of in (SEARCH, EVALUATE) and "ranked" not in stage.inputs:
-            # What was searched in a pool of all languages was read there.
+            # The texts of a pooled task are read by its search.
             read_by = [made.stage for made in stage.inputs.values() if isinstance(made, Output)]
             counts = [sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE]
             tokens = None if None in counts else sum(count or 0 for count in counts)
@@ -125,7 +125,7 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
 
 
 def _same(graph: Graph) -> dict[str, str]:
-    """Stage -> what it does, whatever it is called: what several conditions share runs once."""
+    """Stage -> hash of its function, parameters and inputs: stages that conditions share run once."""
     found: dict[str, str] = {}
     for stage in graph:
         inputs = {

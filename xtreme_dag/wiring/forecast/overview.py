@@ -1,4 +1,4 @@
-"""The condition table as text, and a plan in which missing data are named."""
+"""The condition table as text, and the missing data of a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many examples and tokens a table has: from what is in the store, else as published, else assumed."""
+"""Numbers of examples and tokens of tables: counted in the store, else published, else assumed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from xtreme_dag.engine.store import Store
 from xtreme_dag.heads import head_of
 from xtreme_dag.wiring.kinds import PREPARE
 
-# What is assumed of a table that is not encoded yet: a sequence fills this share of the maximal length. Estimates alone
-# depend on it.
+# Assumed mean length of the sequences of a table that is not encoded yet, as a share of the maximal length.
 FILL = 0.5
 
 
@@ -24,7 +23,7 @@ class Size:
     """The size of an encoded table.
 
     Attributes:
-        examples: number of examples; None where nobody knows.
+        examples: number of examples; None if unknown.
         mean: tokens of an example, all its sequences and special tokens included.
         counted: True if both were read from the encoded table, False if they are published or assumed.
     """
@@ -35,7 +34,7 @@ class Size:
 
     @property
     def tokens(self) -> int | None:
-        """Number of tokens; None where nobody knows."""
+        """Number of tokens; None if unknown."""
         return None if self.examples is None else round(self.examples * self.mean)
 
 
@@ -86,7 +85,7 @@ class Sizes:
         counts = self.artifact(stage.name, "counts.json")
         if counts is not None:
             return int(json.loads(counts.read_text(encoding="utf-8"))["rows"])
-        if isinstance(table, Output):  # text made of another table: a row for a row, as far as is known
+        if isinstance(table, Output):  # text made from another table: assumed to have as many rows
             return self._narrowed(stage, self.rows(self._graph[table.stage]))
         params = stage.params
         options: dict[str, Any] = params.get("options", {})
