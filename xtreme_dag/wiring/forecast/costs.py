@@ -22,7 +22,7 @@ from xtreme_dag.engine.plan import CACHED, Plan
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.wiring.forecast.composition import Row
-from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.sizes import Sizes, total
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE
 
 TRAIN_OPERATIONS = 6
@@ -101,8 +101,7 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
         elif stage.of in (SEARCH, EVALUATE) and "ranked" not in stage.inputs:
             # The texts of a pooled task are read by its search.
             read_by = [made.stage for made in stage.inputs.values() if isinstance(made, Output)]
-            counts = [sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE]
-            tokens = None if None in counts else sum(count or 0 for count in counts)
+            tokens = total(sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE)
             read += tokens or 0
         elif stage.of is TRANSLATE:
             translations += stage.params.get("by") == "model"

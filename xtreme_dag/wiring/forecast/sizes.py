@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Catalogue, load_catalogue
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import Plan
 from xtreme_dag.engine.store import Store
@@ -38,6 +39,12 @@ class Size:
         return None if self.examples is None else round(self.examples * self.mean)
 
 
+def total(values: Iterable[int | None]) -> int | None:
+    """The sum; None if a summand is unknown."""
+    found = list(values)
+    return None if None in found else sum(value for value in found if value is not None)
+
+
 class Sizes:
     """Sizes of the encoded tables of a plan.
 
@@ -51,7 +58,7 @@ class Sizes:
         self._graph = graph
         self._plan = plan
         self._store = store
-        self._catalogue: Catalogue = load_catalogue()
+        self._catalogue = load_catalogue()
         self._known: dict[str, Size] = {}
 
     def artifact(self, stage: str, file: str) -> Path | None:
@@ -80,9 +87,7 @@ class Sizes:
     def rows(self, stage: Stage) -> int | None:
         """Rows of the table that a stage reads or writes: counted, generated, published, or None."""
         table = stage.inputs.get("table")
-        if stage.of is not PREPARE and isinstance(table, Output):
-            return self._narrowed(stage, self.rows(self._graph[table.stage]))
-        counts = self.artifact(stage.name, "counts.json")
+        counts = self.artifact(stage.name, "counts.json") if stage.of is PREPARE else None
         if counts is not None:
             return int(json.loads(counts.read_text(encoding="utf-8"))["rows"])
         if isinstance(table, Output):  # text made from another table: assumed to have as many rows
@@ -104,9 +109,7 @@ class Sizes:
         declared = self._catalogue.dataset(dataset).split(split)
         if not declared.union:
             return declared.count(language)
-        parts = [self._published(ref.dataset, ref.split, language) for ref in declared.union]
-        known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+        return total(self._published(ref.dataset, ref.split, language) for ref in declared.union)
 
     @staticmethod
     def _least(rows: int | None, limit: Any) -> int | None:
