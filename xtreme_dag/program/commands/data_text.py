@@ -13,7 +13,7 @@ from xtreme_dag.program.output import table
 if TYPE_CHECKING:
     from xtreme_dag.catalogue.catalogue import Dataset
     from xtreme_dag.catalogue.sources import Located, Source
-    from xtreme_dag.program.survey.survey import Table
+    from xtreme_dag.program.survey import Table
 
 # What `data check --json` prints of the counts of a table, besides rows and examples read.
 _COUNTS = ("format", "whole", "labelled", "script", "tokens", "sides", "parts", "repeated_ids")

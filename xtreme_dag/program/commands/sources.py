@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from xtreme_dag.catalogue.catalogue import Catalogue
-    from xtreme_dag.catalogue.sources import Source
+from xtreme_dag.catalogue.catalogue import Catalogue
+from xtreme_dag.catalogue.sources import Source, open_source, parse_source
+from xtreme_dag.catalogue.sources.hub import HubSource
+from xtreme_dag.core.errors import UserError
 
 STUDY = "study:"
 HELP = "folder:PATH, hub, miniworld, miniworld:SEED, or study:FILE for the source of a study."
@@ -49,9 +50,6 @@ def opened(source: str, revisions: Sequence[str] = ()) -> Source:
     Raises:
         UserError: no such source, folder, study or dataset, or not a commit.
     """
-    from xtreme_dag.catalogue.sources import open_source, parse_source
-    from xtreme_dag.core.errors import UserError
-
     given: dict[str, str] = {}
     for one in revisions:
         name, equals, commit = one.partition("=")
@@ -74,9 +72,6 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
     Raises:
         UserError: none is pinned, or one that was asked for is not.
     """
-    from xtreme_dag.catalogue.sources.hub import HubSource
-    from xtreme_dag.core.errors import UserError
-
     wanted = [catalogue.dataset(name) for name in names or catalogue.datasets]
     if not isinstance(source, HubSource):
         return [dataset.name for dataset in wanted]

@@ -1,4 +1,4 @@
-"""The condition table as text, and the missing data of a plan."""
+"""Cells of the condition table, and the missing data of a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xtreme_dag.engine.plan import NEW, Plan
 from xtreme_dag.wiring.forecast.composition import Row
 from xtreme_dag.wiring.kinds import PRETRAIN
 
-_HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
+CONDITION_HEADS = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
 _SHOWN = 6
 
 
@@ -25,15 +25,6 @@ def with_absent(plan: Plan, absent: Mapping[str, str]) -> Plan:
         for planned in plan.stages
     )
     return Plan(study=plan.study, stages=stages, by_name={planned.stage.name: planned for planned in stages})
-
-
-def condition_lines(rows: tuple[Row, ...], baseline: str) -> Iterator[str]:
-    """The condition table, a line each; figures that are not counted but foreseen have a tilde."""
-    cells = [_HEADER, *(_cells(row, baseline) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
-    yield ""
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
@@ -69,7 +60,8 @@ def _listed(codes: list[str]) -> str:
     return " ".join(codes) if len(codes) <= _SHOWN else f"{len(codes)} languages"
 
 
-def _cells(row: Row, baseline: str) -> tuple[str, ...]:
+def condition_cells(row: Row, baseline: str) -> tuple[str, ...]:
+    """A line of the condition table; figures that are foreseen, not counted, have a tilde."""
     name = f"{row.name} (baseline)" if row.name == baseline else row.name
     if not row.parts:
         return name, row.source, "-", "-", "0", "-", "0"
