@@ -65,10 +65,9 @@ class _Builder:
         self.tables = Tables(study, self.graph, self.catalogue, self.recipe, absent=absent)
         self.models = Models(self.graph, absent=absent)
         self.base = base_model(study, self.graph, self.tables, self.catalogue, self.models)
-        self.tokenizer = tokenizer_of(self.base)
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
-        rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
-        self.mixing, self.targets, self.evaluations = Mixing(*rooms), Targets(*rooms), Evaluations(*rooms)
+        parts = (self.graph, self.catalogue, self.recipe, self.tables, derived, tokenizer_of(self.base))
+        self.mixing, self.targets, self.evaluations = Mixing(*parts), Targets(*parts), Evaluations(*parts)
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:

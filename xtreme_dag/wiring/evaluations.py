@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from xtreme_dag import formats
@@ -78,7 +78,7 @@ class Evaluations(Adding):
     def _encoded(self, task: Task, ref: TableRef, language: str) -> Stage:
         """Adds `encode`; a retrieval pool is encoded row by row, also for a head that is trained on pairs."""
         head = "embedding" if self._pooled(ref) else task.head
-        return self._tables.encoded(ref, language, head, task.name, self._tokenizer)
+        return self._tables.encode(self._tables.canonical(ref, language), head, task.name, self._tokenizer)
 
     def _calibration(
         self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input
@@ -103,19 +103,13 @@ class Evaluations(Adding):
             return {}
         part = task.name if ref == task.test else f"{task.name} | {language} {ref.split}"
         name = f"search[{part} | {condition} | seed {seed}]"
-        if name not in self._graph:  # the evaluation of the first language has added it
-            self._search(
-                name, task, ref, self._languages(ref) if ref == task.test else (language,), condition, seed, model
-            )
-        return {"ranked": Output(stage=name)}
-
-    def _search(
-        self, name: str, task: Task, ref: TableRef, languages: Sequence[str], condition: str, seed: int, model: Input
-    ) -> None:
+        ranked = {"ranked": Output(stage=name)}
+        if name in self._graph:  # the evaluation of the first language has added it
+            return ranked
         inputs: dict[str, Input] = {"model": model}
-        for language in languages:
-            encoded = self._encoded(task, ref, language)
-            inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
+        for code in self._languages(ref) if ref == task.test else (language,):
+            encoded = self._encoded(task, ref, code)
+            inputs |= {f"encoded:{code}": Output(stage=encoded.name), f"table:{code}": encoded.inputs["table"]}
         self._graph.add(
             Stage(
                 of=SEARCH,
@@ -127,6 +121,7 @@ class Evaluations(Adding):
                 labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
             )
         )
+        return ranked
 
     def _pooled(self, ref: TableRef) -> bool:
         sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides

@@ -28,8 +28,8 @@ class Mixing(Adding):
         notes: what a reader of the plan should know.
     """
 
-    def __init__(self, *rooms: Any) -> None:
-        super().__init__(*rooms)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.notes: dict[str, None] = {}
 
     def train(self, name: str, condition: Condition, seed: int, base: Input) -> Input:

@@ -186,19 +186,6 @@ class Tables:
             gates=self._graph.gates_of(stage.name),
         )
 
-    def encoded(
-        self,
-        ref: TableRef,
-        language: str,
-        head: str,
-        task: str,
-        tokenizer: Source | Output,
-        *,
-        examples: int | None = None,
-    ) -> Stage:
-        """Adds `encode` of a dataset's table, and what it needs; see `encode`."""
-        return self.encode(self.canonical(ref, language), head, task, tokenizer, examples=examples)
-
     def encode(
         self,
         raw: Raw,

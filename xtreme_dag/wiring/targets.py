@@ -33,24 +33,24 @@ class Targets(Adding):
         if task.train is None:
             return start
         keep = task.name in condition.keep_head
-        for ref in task.before:
-            start = self._stage(
-                task, ref, ref.dataset, f"{task.name} < {ref.dataset}", name, condition, seed, start, language, keep
-            )
+        for ref in (*task.before, task.train):
+            start = self._stage(task, ref, name, condition, seed, start, language, keep=keep)
             keep = True
-        return self._stage(task, task.train, task.name, task.name, name, condition, seed, start, language, keep)
+        return start
 
     def _stage(
-        self, task: Task, ref: TableRef, head_name: str, label: str, name: str, condition: Condition, seed: int,
-        start: Input, language: str, keep: bool,
+        self, task: Task, ref: TableRef, name: str, condition: Condition, seed: int, start: Input, language: str,
+        *, keep: bool,
     ) -> Input:  # fmt: skip
+        last = ref == task.train
+        head_name = task.name if last else ref.dataset
+        label = task.name if last else f"{task.name} < {ref.dataset}"
         recipe = self._recipe.settings("target", task.head, head_name)
         examples = recipe.pop("examples", None)
-        where = f"{task.name}: source_language"
-        raw = self._source(ref, language, condition.source_translated, where)
+        raw = self._source(ref, language, condition.source_translated, f"{task.name}: source_language")
         train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples)
         inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
-        if head_name == task.name and task.select is not None and recipe.get("select_every"):
+        if last and task.select is not None and recipe.get("select_every"):
             select = self._select(task.select, language)
             inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
