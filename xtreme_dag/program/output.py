@@ -75,18 +75,18 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collect
         rows: the cells.
         right: places of the columns that are aligned to the right.
     """
-    from rich.box import Box
     from rich.console import Console
+    from rich.rule import Rule
     from rich.table import Table
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
-    ruled = Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
-    grid = Table(box=ruled, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for place, head in enumerate(heads):
         grid.add_column(
             Text(head), justify="right" if place in right else "left", overflow="fold", no_wrap=not terminal
         )
+    grid.add_row(*(Rule(characters="-", style="none") if head else "" for head in heads))
     for row in rows:
         grid.add_row(*map(Text, row))
     console = Console(force_terminal=terminal, width=None if terminal else 1_000_000, highlight=False)

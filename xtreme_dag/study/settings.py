@@ -1,4 +1,4 @@
-"""Typed, frozen settings (pydantic), and its validation errors as `UserError`s of one or two lines."""
+"""Typed, frozen settings (pydantic), and their validation errors as `UserError`s of one or two lines."""
 
 from __future__ import annotations
 
