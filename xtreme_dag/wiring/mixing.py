@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Dataset, TableRef
+from xtreme_dag.catalogue.catalogue import TableRef
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Output, Stage
@@ -162,16 +162,15 @@ class Mixing(Adding):
         ref = TableRef(dataset=dataset.name, split=component.split)
         if component.translated is not None:
             return self._derived.translated(ref, language, component.translated, where)
-        self._need(dataset, component.split, language, where)
+        available = self._tables.languages(dataset, component.split)
+        if language not in available:
+            have = f"it has: {' '.join(available)}" if available else dataset.get
+            raise UserError(
+                f"{dataset.name} {component.split} has no language {language!r} here", where=where, fix=have
+            )
         if component.objective is not None:
             return self._derived.text(ref, language, component.objective, where)
         return self._tables.canonical(ref, language)
-
-    def _need(self, dataset: Dataset, split: str, language: str, where: str) -> None:
-        available = self._tables.languages(dataset, split)
-        if language not in available:
-            have = f"it has: {' '.join(available)}" if available else dataset.get
-            raise UserError(f"{dataset.name} {split} has no language {language!r} here", where=where, fix=have)
 
     def _select(self, component: Component, inputs: dict[str, Input]) -> None:
         """Adds English dev of a task with labels, to select the checkpoint on."""

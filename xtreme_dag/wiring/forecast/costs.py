@@ -167,38 +167,27 @@ def _passes(stage: Stage, sizes: Sizes) -> int | None:
 
 def _parameters(study: Study, graph: Graph) -> int | None:
     """Parameters of the encoder's layers, from its shape: attention 4 h^2 and the feed-forward layer 2 h f in each."""
-    shape = _shape(study, graph)
+    if study.model.pretrain is not None:
+        shape: tuple[int, int, int] | None = _pretrained_shape(study.model.pretrain)
+    else:
+        models = (stage.inputs.get("model") for stage in graph if stage.of.device)
+        folder = next((model.path for model in models if isinstance(model, Source)), None)
+        shape = SHAPES.get(str(study.model.hub)) if folder is None else _configured(folder / "config.json")
     if shape is None:
         return None
     layers, hidden, inner = shape
     return layers * (4 * hidden * hidden + 2 * hidden * inner)
 
 
-def _shape(study: Study, graph: Graph) -> tuple[int, int, int] | None:
-    if study.model.pretrain is not None:
-        return _pretrained_shape(dict(study.model.pretrain))
-    for stage in graph:
-        model = stage.inputs.get("model")
-        if stage.of.device and isinstance(model, Source):
-            return _configured(model.path / "config.json")
-    return SHAPES.get(str(study.model.hub))
-
-
-def _pretrained_shape(given: dict[str, Any]) -> tuple[int, int, int]:
+def _pretrained_shape(given: Mapping[str, Any]) -> tuple[int, int, int]:
     """The shape of a model that the study makes; the defaults are those of the stages that make it."""
-    if given.get("kind", "planted") == "planted":
-        hidden = int(given.get("hidden_size", 128))
-        return int(given.get("layers", 2)), hidden, 4 * hidden
-    shape = given.get("model", {})
+    shape = given if given.get("kind", "planted") == "planted" else given.get("model", {})
     hidden = int(shape.get("hidden_size", 128))
     return int(shape.get("layers", 2)), hidden, int(shape.get("intermediate_size", 4 * hidden))
 
 
 def _configured(path: Path) -> tuple[int, int, int] | None:
-    if not path.is_file():
-        return None
-    config = json.loads(path.read_text(encoding="utf-8"))
-    names = ("num_hidden_layers", "hidden_size", "intermediate_size")
-    if not all(isinstance(config.get(name), int) for name in names):
-        return None
-    return config["num_hidden_layers"], config["hidden_size"], config["intermediate_size"]
+    """The shape in a model's `config.json`; None if it is not there."""
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    shape = [config.get(name) for name in ("num_hidden_layers", "hidden_size", "intermediate_size")]
+    return (shape[0], shape[1], shape[2]) if all(isinstance(value, int) for value in shape) else None
