@@ -23,6 +23,7 @@ from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
 from xtreme_dag.wiring.forecast.overview import condition_lines, missing_lines, stand_in_lines, with_absent
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.unanswered import unanswered
 
 _SHOWN = 40
 
@@ -60,7 +61,7 @@ def command(
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
     estimate = cost(study, built.graph, plan, sizes, rows)
-    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes)]
+    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes), *unanswered(study, built)]
     return Answer(
         value={
             "stages": [_entry(planned) for planned in plan.stages],
