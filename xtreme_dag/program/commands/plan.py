@@ -29,6 +29,7 @@ from xtreme_dag.wiring.forecast.overview import (
     with_absent,
 )
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.unanswered import unanswered
 
 _SHOWN = 40
 
@@ -66,7 +67,7 @@ def command(
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
     estimate = cost(study, built.graph, plan, sizes, rows)
-    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes)]
+    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes), *unanswered(study, built)]
     return Answer(
         value={
             "stages": [_entry(planned) for planned in plan.stages],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,16 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
         first = f"nothing to do: all {counts['cached']} stages are cached ({took})"
     return [
         first,
-        *(f"failed: {name}: {reason}" for name, reason in outcome["failed"].items()),
+        *_failures(outcome["failed"]),
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]
+
+
+def _failures(failed: Mapping[str, str]) -> Iterator[str]:
+    """Why stages failed: a line for each reason, with the number of stages that it stopped."""
+    stages: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        stages.setdefault(reason, []).append(name)
+    for reason, names in stages.items():
+        yield f"failed: {names[0] if len(names) == 1 else f'{len(names)} stages, as {names[0]}'}: {reason}"
