@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, WorkPool
+from prefect.client.schemas.objects import WorkPool
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
@@ -47,8 +47,9 @@ def deploy(request: dict[str, Any]) -> dict[str, Any]:
             name=request["study"],
             parameters={"study_file": request["study_file"], "settings": settings},
             schedule=Cron(request["cron"], timezone=request["timezone"]) if scheduled else None,
-            # Two runs of one study would do the same: the second waits, and then finds everything cached.
-            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+            # No limit of runs: a server keeps its leases in memory and ends the runs that had one when it restarts.
+            # Two runs of one study are harmless, the locks of the stages keep them apart.
+            concurrency_limit=None,
             description=f"{flow.description}\n\nStudy: `{request['study_file']}`",
             tags=["xtreme-dag", request["study"]],
             work_pool_name=pool.name,

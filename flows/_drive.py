@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +15,14 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows._alive import Watch, alive
 from flows._graph import AT_ONCE, run_graph
 from tasks._artifacts import show_table
+from tasks._server import answers
 from tasks._stage import Session
 from tasks.land import land
 from tasks.report import report
@@ -37,6 +39,10 @@ from xtreme_dag.results.stamp import is_published, mark_published, publication, 
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.kinds import EVALUATE
+
+# Takes the outcome of a run whose server is gone at its end, and does not come back. By default the run waits for the
+# server, as Prefect's clients do: a scheduled run without its end would be taken for dead.
+without_server: Callable[[dict[str, Any]], None] | None = None
 
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
@@ -85,7 +91,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
 
     Returns:
         `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`; with a stage that failed
-        as the data of the state `Failed`, in which the flow run then ends.
+        as the data of the state `Failed`, in which the flow run then ends, or `Cancelled` if somebody cancelled it.
 
     Raises:
         UserError: the study or the machine is not as it should be.
@@ -102,11 +108,11 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
-        with WorkerPool(workers, home.logs, threads=settings.threads) as pool:
+        with WorkerPool(workers, home.logs, threads=settings.threads) as pool, alive(home), Watch(pool.close) as watch:
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
             with Session(graph, executor, display.listen) as session:
                 outcomes = run_graph(session)
-                if not kinds or EVALUATE.name in kinds:
+                if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
                 executor.push_found()
                 if trouble := executor.mirror_trouble():
@@ -116,8 +122,6 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         executor.sources.save()
         executor.keys.save()
     counts = Counter(outcomes.values())
-    rows = [{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)]
-    show_table("outcome", study.study, rows, f"Stages of {study.study}")
     outcome = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {name: executor.failure(graph[name]) for name, outcome in outcomes.items() if outcome == FAILED},
@@ -125,6 +129,12 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         "report": str(report_path(home, study)),
         "seconds": round(time.monotonic() - started, 2),
     }
+    if without_server and not answers():
+        without_server(outcome)
+    rows = [{"outcome": name, "stages": count} for name, count in outcome["stages"].items()]
+    show_table("outcome", study.study, rows, f"Stages of {study.study}")
+    if watch.cancelled:
+        return Cancelled(message="cancelled in Prefect; what was done stays done", data=outcome)
     return Failed(message=_failure(outcome), data=outcome) if counts[FAILED] else outcome
 
 

@@ -9,13 +9,30 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+import threading
+from collections.abc import Callable
 
 _NEW_OBJECTS = 50_000  # more of them save nothing further
 
 
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Ends this process when its parent does, however that went.
+
+    Args:
+        end: called once standard input, a pipe from the parent, is closed.
+    """
+
+    def watch() -> None:
+        sys.stdin.read()
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def quick_start() -> None:
-    """Lets Python look for garbage seldom in this process, and not at its end."""
+    """Raises the threshold of Python's garbage collector in this process, and skips its last collection."""
     gc.set_threshold(_NEW_OBJECTS)
     atexit.register(_leave)
 
