@@ -10,31 +10,18 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import _drive
-from flows._drive import Settings, drive, run_name, runner
+from flows.phases import flow_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.processes import end_with_parent
 
-
-@flow(
-    name="study",
-    flow_run_name=run_name,
-    task_runner=runner(),
-    persist_result=False,
+study = flow_of(
+    "study", "Runs a whole study: data, intermediate training, target training, evaluation, landing, report."
 )
-def study(study_file: str = "studies/demo.yaml", settings: Settings = Settings()) -> dict[str, Any] | State[Any]:
-    """Runs a whole study: data, intermediate training, target training, evaluation, landing, report.
-
-    Args:
-        study_file: the study's YAML file.
-        settings: how to run it; nothing in there changes a result.
-    """
-    return drive(study_file, settings)
 
 
 def _main(request: dict[str, Any]) -> None:
@@ -48,7 +35,7 @@ def _main(request: dict[str, Any]) -> None:
     _drive.without_server = leave
     logging.raiseExceptions = False  # Prefect's log handler writes past all settings when the server is away
     try:
-        state = study(request["study_file"], Settings(**request["settings"]), return_state=True)
+        state: State[Any] = study(request["study_file"], **request["settings"], return_state=True)
         outcome: Any = state.result(raise_on_failure=False)
         if isinstance(outcome, BaseException):
             raise outcome

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import yaml
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import QUIET
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -26,7 +27,11 @@ STUDY = {
     "recipe": {"name": "quick", "target": {"default": {"epochs": 1, "batch_size": 8, "examples": 16}}},
     "compare": {"baseline": "none"},
 }
-LONG = {**STUDY, "study": "long", "recipe": {"name": "long", "target": {"default": {"epochs": 100_000, "batch_size": 8}}}}
+LONG = {
+    **STUDY,
+    "study": "long",
+    "recipe": {"name": "long", "target": {"default": {"epochs": 100_000, "batch_size": 8}}},
+}
 
 
 class Server:
@@ -139,7 +144,9 @@ def test_a_server_that_restarts_ends_no_run(server, start, place):
     server.start()
     end = until(lambda: (now := state(server, run))["type"] not in ("RUNNING", "PENDING", "SCHEDULED") and now, 180)
     assert end["type"] == "COMPLETED", end["message"]
-    assert (place / "home" / "results").exists()
+    assert Home(place / "home").results.exists()
+    question = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"not_any_": ["COMPLETED"]}}}}
+    until(lambda: httpx.post(f"{server.api}/task_runs/count", json=question).text == "0", 30)
 
 
 @pytest.mark.slow
