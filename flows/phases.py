@@ -28,6 +28,9 @@ def _phase(name: str, title: str) -> Flow[..., Any]:
     return flow_of(name, title, kinds_of(name))
 
 
+study = flow_of(
+    "study", "Runs a whole study: data, intermediate training, target training, evaluation, landing, report."
+)
 prepare_data = _phase("prepare_data", "Prepares, checks and encodes all data of a study.")
 train_intermediate = _phase(
     "train_intermediate", "Trains the pretrained and intermediate models of a study, with the data that they need."

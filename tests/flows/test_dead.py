@@ -13,7 +13,7 @@ import yaml
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Running
+from prefect.states import Cancelled, Running
 
 from flows import _automations
 from flows._alive import Watch, alive, current_run
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("prefect")
 
 DYING = """
 import os, sys
+from pathlib import Path
 from prefect import flow, task, tags
 from flows._alive import alive
 from xtreme_dag.core.home import Home
@@ -36,7 +37,7 @@ def stage():
 
 @flow(name="dying")
 def dying():
-    with alive(Home(os.environ["PLACE"])):
+    with alive(Home(Path(os.environ["PLACE"]))):
         stage()
 
 with tags("xtreme-dag"):
@@ -132,9 +133,10 @@ def test_a_cancelled_run_is_told(api):
             cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
             httpx.post(f"{api}/flow_runs/{current_run().id}/set_state", json=cancelling).raise_for_status()
             until(lambda: watch.cancelled, 30)
-        return said
+        return Cancelled(message="heard", data=said)
 
-    assert told(return_state=True).result(raise_on_failure=False) == ["stop"]
+    state = told(return_state=True)
+    assert state.is_cancelled() and state.result(raise_on_failure=False) == ["stop"]
 
 
 def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, repository, tmp_path):

@@ -154,7 +154,7 @@ def test_after_an_outage_a_run_can_be_cancelled(server, start, place):
     run, worker = deployed(start, server, "long", "cancelled")
     until(lambda: any("worker" in " ".join(child.cmdline()) for child in worker.children(recursive=True)), 120)
     until(lambda: state(server, run)["type"] == "RUNNING", 60)
-    family = [child for child in worker.children(recursive=True)]
+    family = worker.children(recursive=True)
     server.stop()
     time.sleep(5)
     server.start()
