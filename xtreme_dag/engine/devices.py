@@ -12,6 +12,8 @@ from pathlib import Path
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.locks import holder_of, try_lock, unlock, wait_for
 
+_LOCKS = "/tmp/xtreme-dag"
+
 
 def find_devices(wanted: str) -> tuple[str, ...]:
     """Names of the devices to use.
@@ -49,7 +51,7 @@ def lock_folder() -> Path:
     Raises:
         UserError: somebody else's folder or a link is there.
     """
-    folder = Path("/tmp") / f"xtreme-dag-{os.getuid()}"
+    folder = Path(f"{_LOCKS}-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
