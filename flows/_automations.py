@@ -31,7 +31,9 @@ def mark_dead_runs(client: SyncPrefectClient, seconds: float = _DEAD_SECONDS) ->
         threshold=1,
         within=timedelta(seconds=seconds),
     )
-    action = ChangeFlowRunState(state=StateType.CRASHED, message=f"no sign of life for {seconds:.0f} s")
+    action = ChangeFlowRunState(
+        state=StateType.CRASHED, name="Crashed", message=f"no sign of life for {seconds:.0f} s", force=False
+    )
     _keep(client, AutomationCore(name=f"{TAG}: dead runs", trigger=trigger, actions=[action]))
 
 
@@ -53,7 +55,7 @@ def start_again(client: SyncPrefectClient, deployment: str, name: str, retries: 
         match_related=ResourceSpecification({"prefect.resource.id": f"prefect.deployment.{deployment}"}),
         threshold=1,
     )
-    action = ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=_AGAIN)
+    action = ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=_AGAIN, force=False)
     automation = AutomationCore(name=f"{TAG}: start {name} again", trigger=trigger, actions=[action])
     _keep(client, automation, wanted=retries > 0)
 

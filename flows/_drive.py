@@ -111,9 +111,9 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         executor.sources.save()
         executor.keys.save()
     counts = Counter(outcomes.values())
-    outcome = {
+    outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
-        "failed": {name: executor.failure(graph[name]) for name, outcome in outcomes.items() if outcome == FAILED},
+        "failed": {name: executor.failure(graph[name]) for name, became in outcomes.items() if became == FAILED},
         "results": str(home.results),
         "report": str(report_path(home, study)),
         "seconds": round(time.monotonic() - started, 2),

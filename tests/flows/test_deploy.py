@@ -120,6 +120,7 @@ def test_an_override_that_changes_results_has_a_study_name_of_its_own(place, rep
     found = json.loads(call(place, repository, prefect_api, "xtreme_dag", *query).stdout)
     assert {"study": "scheduled+recipe.target.default.epochs=2"} in found
     assert {"study": "scheduled"} not in found
+    httpx.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
 
 
 def test_a_worker_runs_it(place, repository, prefect_api):

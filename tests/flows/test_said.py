@@ -74,7 +74,7 @@ def test_a_failure_shows_the_stage_s_own_traceback_and_where_its_log_is(api, toy
     assert run.outcomes["encode[a]"] == "failed" and run.outcomes["target[all]"] == "not run"
     [trace] = [line for line in run.said("encode[a]") if "Traceback" in line]
     frames = [line for line in trace.splitlines() if line.startswith("  File ")]
-    assert ["functions.py" in frames[0], "helpers.py" in frames[1], len(frames)] == [True, True, 2]
+    assert "functions.py" in frames[0] and "helpers.py" in frames[-1] and "worker.py" not in trace
     assert "KeyError: 'label'" in trace
     log = trace.splitlines()[-1].removeprefix("the log of its process: ")
     assert "KeyError: 'label'" in Path(log).read_text()
