@@ -113,7 +113,11 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     counts = Counter(outcomes.values())
     outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
-        "failed": {name: executor.failure(graph[name]) for name, became in outcomes.items() if became == FAILED},
+        "failed": {
+            name: executor.failure(graph[name]) or "the run was stopped"
+            for name, became in outcomes.items()
+            if became == FAILED
+        },
         "results": str(home.results),
         "report": str(report_path(home, study)),
         "seconds": round(time.monotonic() - started, 2),

@@ -73,11 +73,16 @@ def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place
         assert row["global_concurrency_limit"] is None
         assert row["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
         assert row["job_variables"]["working_dir"] == str(place)
+    # What an earlier version put there goes: a limit of runs is a lease in the server's memory.
+    limited = httpx.patch(f"{prefect_api}/deployments/{found['study']['id']}", json={"concurrency_limit": 1})
+    limited.raise_for_status()
+    assert there(prefect_api)["study"]["global_concurrency_limit"]["limit"] == 1
     again = deploy(place, repository, prefect_api, "--threads", "2")
     assert (
         again.returncode == 0 and "deployed study/scheduled\n" in again.stdout and "new work pool" not in again.stdout
     )
     found = there(prefect_api)
+    assert found["study"]["global_concurrency_limit"] is None
     assert len(found) == len(FLOWS) and found["study"]["parameters"]["threads"] == 2
 
 
