@@ -17,7 +17,7 @@ from pydantic import Field
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.settings import Settings
+from xtreme_dag.study.settings import Settings
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,12 +10,12 @@ import torch
 
 from xtreme_dag.catalogue.miniworld_languages import CODES
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.settings import Settings
 from xtreme_dag.heads import HeadSpec
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
+from xtreme_dag.study.settings import Settings
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import write_artifact
 from xtreme_dag.training.fresh import encoded_part, xlmr_config

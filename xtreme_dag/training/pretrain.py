@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.settings import Settings
 from xtreme_dag.formats import plain_text
 from xtreme_dag.heads import HeadSpec
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
+from xtreme_dag.study.settings import Settings
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.tables.canonical import read_table, schema_of
 from xtreme_dag.training.artifact import write_artifact
