@@ -70,7 +70,7 @@ def run_study(
         force: patterns of stages to run although they are cached.
         device: what to compute on.
         mirror: URL of a mirror of the store.
-        machine: other fields of `flows._drive.Settings`.
+        machine: other fields of `flows._settings.Settings`.
 
     Raises:
         UserError: the study, the home or the machine is not as it should be.
@@ -92,7 +92,14 @@ def run_study(
             settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
             request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
             outcome = ask_flows("flows.study", request, home, api)
-            wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))
+            flow_run, tasks = outcome.pop("flow_run"), outcome.pop("task_runs")
+            if flow_run:
+                wait_recorded(api, flow_run, tasks)
+            else:
+                lost = (
+                    f"warning: {api} does not answer any more; the results are complete, its record of this run is not"
+                )
+                click.echo(lost, err=True)
     except UserError:
         # Whatever could not be written first (a log, the server's database) is only the messenger.
         if shutil.disk_usage(home.root).free < _FULL_BYTES:
