@@ -113,8 +113,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                     display.listen(
                         {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
                     )
-        executor.sources.save()
-        executor.keys.save()
+        executor.save()
     counts = Counter(outcomes.values())
     rows = [{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)]
     show_table("outcome", study.study, rows, f"Stages of {study.study}")
