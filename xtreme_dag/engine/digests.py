@@ -131,7 +131,7 @@ class FileDigests:
         with self._guard:
             if self._fresh:
                 known = {**_remembered(self._memory)[0], **self._known}
-                kept = {name: entry for name, entry in known.items() if os.path.exists(name)}
+                kept = {name: entry for name, entry in known.items() if Path(name).exists()}
                 write_atomically(self._memory, json.dumps(kept, sort_keys=True))
                 self._fresh = False
 

@@ -24,7 +24,8 @@ from typing import Any
 from xtreme_dag.core.files import sync_folder, write_atomically
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
-from xtreme_dag.engine.records import SCHEMA, Record as Record, checked_code, checked_record, is_within
+from xtreme_dag.engine.records import SCHEMA, checked_code, checked_record, is_within
+from xtreme_dag.engine.records import Record as Record
 
 
 class Store:
