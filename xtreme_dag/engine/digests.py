@@ -113,6 +113,15 @@ class FileDigests:
                 self._keep(name, state, found)
             return found
 
+    def knows(self, path: Path) -> bool:
+        """Whether a file is in a state in which it was hashed before.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        known = self._known.get(str(path))
+        return known is not None and known[:_STATE] == _stamp(path.stat())
+
     def remember(self, path: Path, digest: str) -> None:
         """Takes over the digest of a file that its writer has just hashed.
 
