@@ -1,40 +1,22 @@
 """Predictions that are damaged, swapped or missing are named; a damaged database is made again."""
 
 import os
-from dataclasses import replace
 
 import pytest
 
 from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.home import Home
 from xtreme_dag.engine import digests
-from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
-from xtreme_dag.engine.store import Store
 from xtreme_dag.report.samples import samples
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader, run_query
 
 
-def in_store(home, evaluation):
-    """Moves an evaluation's artifact to its place in the store."""
-    folder = home / evaluation.artifact
-    digest = tree_digest({name: (file_digest(path), 0) for name, path in list_files(folder).items()})
-    place = Store(Home(home).store).artifact(digest)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.exists():
-        folder.rename(place)
-    return replace(evaluation, artifact=place, digest=digest)
-
-
 @pytest.fixture
 def home(tmp_path):
     root = tmp_path / "home"
-    study, evaluations, contracts, stages = make_study(
-        root, n=40, splits=("test",), tasks={"xnli": "accuracy"}
-    ).arguments
-    land(root, study, [in_store(root, row) for row in evaluations], contracts, stages)
+    land(root, *make_study(root, n=40, splits=("test",), tasks={"xnli": "accuracy"}).arguments)
     return root
 
 
