@@ -145,14 +145,6 @@ def test_unknown_names_offer_the_nearest():
             },
             r"no split 'dev'",
         ),
-        (
-            {
-                "target": {
-                    "head": "spam", "metric": "f1", "group": "qa", "test": "test", "languages": {"xtreme": "de"},
-                }
-            },
-            r"target.head: 'spam' is not valid\n  did you mean 'span'",
-        ),
     ],
 )  # fmt: skip
 def test_a_wrong_entry_is_an_error_that_names_file_and_key(tmp_path, changes, message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
         warnings.append(f"{labels}: no gold pairs, every score is 0")
     sides = [{(pair[0], "\t".join(pair[1:])) for pair in pairs} for pairs in (gold, given)]
     sources = sorted({source for side in sides for source, _ in side})
-    by_source = [_targets(side) for side in sides]
+    by_source = [mining.by_source(sorted(side)) for side in sides]
     return Judged(
         ids=sources,
         gold=[" ".join(by_source[0].get(source, ())) for source in sources],
@@ -49,13 +49,6 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
         statistics=mining.statistics(sources, *sides),
         warnings=warnings,
     )
-
-
-def _targets(pairs: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for source, target in sorted(pairs):
-        grouped.setdefault(source, []).append(target)
-    return grouped
 
 
 def _identify(judged: Judged, ids: Sequence[str]) -> Judged:
@@ -80,7 +73,7 @@ FORMAT = Format(
     texts=("text",),
     shown="text",
     counted={"sides": "side"},
-    sides=Sides(asking="foreign", found="english", always_gold=False),
+    sides=Sides(asking="foreign", found="english", always_gold=False, alike=True),
     against_english=True,
     generator="mining",
     layout=Layout(

@@ -121,7 +121,7 @@ def _judge_any(labels: Path, predictions: Path) -> Judged:
 
 
 class _Later(Sequence[str]):
-    """Texts that are made when they are first asked for: a score needs none, an import needs them all."""
+    """Texts that are computed at first access: a score needs none, an import needs them all."""
 
     def __init__(self, size: int, make: Callable[[], list[str]]) -> None:
         self._size = size

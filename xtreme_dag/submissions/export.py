@@ -1,4 +1,4 @@
-"""Submissions in the XTREME layout, on the way out: the test predictions of one run of a study."""
+"""Export the test predictions of one run of a study as a submission in the XTREME layout."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph
+from xtreme_dag.heads import head_of
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.derived import Derived
@@ -126,7 +127,10 @@ class _Builder:
             if target not in valid:
                 raise UserError(f"no target task {target!r}", where="targets", fix=nearest(target, valid))
             names += self.catalogue.benchmarks.get(target, (target,))
-        return tuple(self.catalogue.task(name) for name in dict.fromkeys(names))
+        tasks = tuple(self.catalogue.task(name) for name in dict.fromkeys(names))
+        for task in tasks:
+            head_of(task.head, f"{task.name}.yaml: target.head")
+        return tasks
 
     def _languages(self, task: Task) -> list[str]:
         """Languages to evaluate in: the benchmark's that the source has, or those that the study names."""

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
@@ -100,6 +101,7 @@ def _from_text(params: dict[str, Any], graph: Graph, tables: Tables, catalogue: 
     """A masked language model from nothing, on the text of training splits: nobody's test data."""
     inputs: dict[str, Source | Output] = {}
     after: list[str] = []
+    columns: dict[str, list[str]] = {}
     text: dict[str, dict[str, list[str]]] = params.pop("text", None) or {}
     for name, splits in text.items():
         dataset = catalogue.dataset(name)
@@ -111,6 +113,7 @@ def _from_text(params: dict[str, Any], graph: Graph, tables: Tables, catalogue: 
             for language in languages:
                 prepare = tables.prepared(dataset, language, split)
                 inputs[f"text/{name}/{language}"] = Output(stage=prepare.name)
+                columns[f"{name}/{language}"] = list(formats.get(dataset.format).texts)
                 after += graph.gates_of(prepare.name)
     if not inputs:
         raise UserError("names no text", where="model.pretrain", fix="example: text: {xnli: {train: [en, de]}}")
@@ -119,7 +122,7 @@ def _from_text(params: dict[str, Any], graph: Graph, tables: Tables, catalogue: 
         name="pretrain[text]",
         function="xtreme_dag.training.stages:pretrain_text",
         code=_text_code(),
-        params=params,
+        params={**params, "columns": columns},
         inputs=inputs,
         after=tuple(after),
         more_libraries=("tokenizers",),
