@@ -140,8 +140,7 @@ class Survey:
                     table.rules += found.get(f"{table.dataset}/{table.language}/{table.split}", ())
         finally:
             threads.shutdown(wait=False, cancel_futures=True)  # an interruption does not wait for what is being done
-        executor.sources.save()
-        executor.keys.save()
+        executor.save()
         _tokenisations(tables)
         return tables
 

@@ -24,6 +24,7 @@ from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 
@@ -79,6 +80,8 @@ def run_study(
     study, built = opened(study_file, overrides)
     home.ensure()
     find_devices(device)
+    for line in troubles(home):
+        click.echo(f"warning: {line}", err=True)
     plan, current = made(home, study, built, force, remember=True)
     if plan.all_cached and current:
         elsewhere = Mirror.find(mirror)
