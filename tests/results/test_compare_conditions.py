@@ -191,6 +191,7 @@ def test_a_model_that_gives_one_answer_to_all_is_no_null_result(make, home, labe
             table = pq.read_table(path)
             column = pa.array((labels * table.num_rows)[: table.num_rows])
             pq.write_table(table.set_column(table.column_names.index("prediction"), "prediction", column), path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     assert one.overall.constant == ("condition",) and one.overall.detectable is None
@@ -273,6 +274,7 @@ def test_different_examples_are_compared_on_what_both_have(make, home):
     table = pq.read_table(path)
     shuffled = table.take(np.random.default_rng(0).permutation(100)[:70])
     pq.write_table(shuffled, path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     de = next(effect for effect in one.languages if effect.language == "de")
@@ -295,6 +297,7 @@ def test_examples_with_unknown_outcomes_do_not_count(make, home):
         unknown = np.arange(50) < (50 if row.language == "sw" else 10)
         column = pa.array(table["s_correct"].to_numpy(), mask=unknown)
         pq.write_table(table.set_column(table.column_names.index("s_correct"), "s_correct", column), path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     assert {effect.language: effect.n for effect in one.languages} == {"de": 40, "en": 40}
@@ -392,6 +395,7 @@ def test_ids_that_occur_twice_are_an_error(make, home):
     path = made.evaluations[-1].artifact / "predictions.parquet"
     table = pq.read_table(path)
     pq.write_table(table.take([0, *range(table.num_rows)]), path)
+    made.settle()
     land(home, *made.arguments)
     with pytest.raises(UserError, match="same id twice"):
         compare_conditions(home)
@@ -403,3 +407,17 @@ def test_the_study_file_sets_the_level(make, home):
     land(home, study, made.evaluations, made.contracts, made.stages)
     (one,) = compare_conditions(home)
     assert (one.resamples, one.confidence) == (150, 0.8)
+
+
+def test_damage_that_is_not_asked_for_counts_as_a_claim_not_decided(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7, "other": 0.9}, seeds=(1,), splits=("test",))
+    land(home, *made.arguments)
+    (whole,) = compare_conditions(home, conditions=["mixed"], resamples=200)
+    for row in made.evaluations:
+        if (row.condition, row.task) == ("other", "xnli"):
+            (row.artifact / "predictions.parquet").unlink()
+    (less,) = compare_conditions(home, conditions=["mixed"], resamples=200)
+    assert [e.p for e in less.tasks] == [e.p for e in whole.tasks]
+    assert all(a.p_corrected >= b.p_corrected for a, b in zip(less.tasks, whole.tasks, strict=True))
+    with pytest.raises(UserError, match="the predictions are gone"):
+        compare_conditions(home, resamples=200)

@@ -19,6 +19,7 @@ from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
 from xtreme_dag.scoring.columns import metric_at
 from xtreme_dag.submissions.folder import score_folder
+from xtreme_dag.wiring.kinds import EVALUATE
 
 NAMES = ["tests.scoring.toy_metric:LETTERS", "tests.scoring.toy_metric:ERRORS"]
 LABELS = ("entailment", "neutral", "contradiction")
@@ -124,7 +125,7 @@ def test_a_folder_is_scored_with_it(tmp_path):
 
 
 def test_its_code_is_in_the_key():
-    stage = Stage(kind="evaluate", name="e", function="xtreme_dag.evaluation.labels:write_labels", code=tuple(NAMES))
+    stage = Stage(of=EVALUATE, name="e", function="xtreme_dag.evaluation.labels:write_labels", code=tuple(NAMES))
     keys = Keys()
     assert set(keys.code(*stage.roots)[1]) - set(keys.code(stage.function)[1]) == {"tests.scoring.toy_metric"}
     inside = keys.code(stage.function, "xtreme_dag.scoring.mining:FAMILY")[1]

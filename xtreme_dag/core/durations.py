@@ -1,12 +1,12 @@
-"""Durations for people."""
+"""Formats durations for people."""
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person says them: `4.2 s`, `119 s`, `10 min`, `2.5 h`; nothing for unknown."""
+    """A duration in the unit that fits: `4.2 s`, `119 s`, `10 min`, `2.5 h`; an empty string for None."""
     if seconds is None:
         return ""
-    if 0 < seconds < 10:
-        return f"{seconds:.1f} s"
+    if seconds < 10:
+        return f"{round(seconds, 1):g} s"
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.results.cells import Landed, read_landed, resolve
+from xtreme_dag.results.cells import Cells, Landed, OfTask, Side, read_landed, resolve
 from xtreme_dag.results.claims import Key, judged, of_choice
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.pairing import Pair, Settings, Shown, View, measure
 from xtreme_dag.results.pairs import Kept
+from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.results.wording import sentence_of
 
 RESAMPLES = 2000
@@ -74,6 +76,7 @@ def compare_conditions(
         chosen = [resolve(one, name, asked) for one in conditions]
     if not chosen:
         raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
+    cells, untested = _sound(root, cells, against, dict.fromkeys([*chosen, *others]), (*chosen, against), tasks)
     settings = Settings(
         study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed,
         supervised=landed.supervised, tasks=tasks, languages=languages,
@@ -84,13 +87,49 @@ def compare_conditions(
         for side in dict.fromkeys([*chosen, *others])
         if side in chosen or cells[side].keys() & cells[against].keys()
     }
-    effects = judged([pair.effects for pair in pairs.values()], sum(pair.untested for pair in pairs.values()))
+    untested += sum(pair.untested for pair in pairs.values())
+    effects = judged([pair.effects for pair in pairs.values()], untested)
     found = dict(zip(pairs, effects, strict=True))
     return [
         _comparison(pair, pair.view, found[side], settings, landed)
         for side, pair in pairs.items()
         if pair.view is not None
     ]
+
+
+def _sound(
+    root: Path,
+    cells: Cells,
+    against: Side,
+    others: Iterable[Side],
+    asked: Collection[Side],
+    tasks: Sequence[str] | None,
+) -> tuple[Cells, int]:
+    """The evaluations whose predictions are as they were recorded, and the number of claims that are lost with the rest.
+
+    Raises:
+        UserError: predictions that are asked for are gone or damaged.
+    """
+
+    def check(part: Iterable[OfTask]) -> None:
+        runs = (cell for task in part for seeds in task.values() for cell in seeds.values())
+        check_predictions(root, (root / cell.predictions for cell in runs))
+
+    needed = {side: cells.get(side, {}) for side in (*others, against)}
+    try:
+        check(of for by_task in needed.values() for of in by_task.values())
+        return cells, 0
+    except UserError:
+        check(needed[side][task] for side in asked for task in needed[side] if tasks is None or task in tasks)
+    sound: dict[Side, dict[str, OfTask]] = {side: {} for side in needed}
+    for side, by_task in needed.items():
+        for task, of in by_task.items():
+            with suppress(UserError):
+                check([of])
+                sound[side][task] = of
+    common = [needed[side].keys() & needed[against].keys() for side in others]
+    kept = [sound[side].keys() & sound[against].keys() for side in others]
+    return sound, sum(map(len, common)) - sum(map(len, kept))
 
 
 def _comparison(

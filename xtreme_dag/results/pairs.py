@@ -90,10 +90,9 @@ def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:
 
 
 def columns_in(path: Path) -> list[str]:
-    """Names of the columns of a predictions file."""
+    """Names of the columns of a predictions file that was checked."""
     import pyarrow.parquet as pq
 
-    _must_exist(path)
     return list(pq.read_schema(path).names)
 
 
@@ -114,7 +113,9 @@ Kept = dict[tuple[Path, str], File]
 
 
 def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric, kept: Kept | None = None) -> list[Leaf]:
-    """Reads the predictions of a task, one leaf per language that has examples with a known outcome.
+    """Reads the predictions of a task from files that were checked (`results.predictions`).
+
+    Returns one leaf per language that has examples with a known outcome.
 
     Args:
         files: language -> run -> predictions file; each language has the same runs.
@@ -122,7 +123,7 @@ def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric, kept: K
         kept: files of the baseline that were read before; those that are read now are added.
 
     Raises:
-        UserError: a file is missing, or has the same id twice.
+        UserError: a file has the same id twice.
     """
     jobs = [(language, run) for language in files for run in files[language]]
     before = kept if kept is not None else {}
@@ -183,7 +184,6 @@ def _positions(ids: pa.Array, table: pa.Table) -> pa.Array:
 def _read(path: Path, metric: Metric) -> File:
     import pyarrow.parquet as pq
 
-    _must_exist(path)
     with pq.ParquetFile(path) as file:
         table = file.read(columns=["id", *metric.columns], use_threads=False)
         constant = _is_constant(file)
@@ -209,8 +209,3 @@ def _is_constant(file: pq.ParquetFile) -> bool:
                 return False
     predictions = file.read(columns=["prediction"], use_threads=False)["prediction"].unique().to_pylist()
     return len(predictions) == 1 or len({word for text in predictions if text for word in text.split(" ")}) == 1
-
-
-def _must_exist(path: Path) -> None:
-    if not path.is_file():
-        raise UserError("the predictions are gone", where=str(path), fix="run the study again: the stage is made anew")

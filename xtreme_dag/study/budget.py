@@ -1,4 +1,4 @@
-"""Mixtures: how many examples of each dataset and language, and which ones.
+"""Draw the examples of a mixture: how many of each dataset and language, and which ones.
 
 Counts follow from sizes and a sampling rule. Which examples they are follows from the seed and the examples' ids
 alone, so that the draw of a language is a prefix of one fixed order: a smaller draw is a subset of a larger one, and
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.settings import Settings
+from xtreme_dag.study.settings import Settings
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

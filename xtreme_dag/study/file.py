@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.core.settings import user_error
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.study.conditions import NAME, Condition, Origin, Positive, Section
+from xtreme_dag.study.settings import explained
 
 
 class Miniworld(Section):
@@ -185,7 +185,7 @@ def read_study(document: Mapping[str, Any], *, where: str = "study") -> Study:
     try:
         return Study.model_validate(document)
     except ValidationError as error:
-        raise user_error(error, Study, where) from None
+        raise UserError(**explained(error, Study, where)) from None
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:

@@ -1,4 +1,4 @@
-"""The recipe of a training run: every number that steers it, typed, with the field's defaults."""
+"""Hyperparameters of a training run, typed, with defaults that are usual in the field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from xtreme_dag.core.settings import STRICT, checked, within
+from xtreme_dag.study.settings import STRICT, checked, within
 
 Whole = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -79,7 +79,7 @@ class TrainRecipe:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainRecipe:
-        """A recipe from JSON values; see `xtreme_dag.core.settings.checked`."""
+        """A recipe from JSON values; see `xtreme_dag.study.settings.checked`."""
         return checked(cls, params, where="recipe")
 
     def warmup_steps(self, steps: int) -> int:

@@ -113,7 +113,8 @@ def test_show_prints_rows_counts_and_lengths(folder):
 def test_show_for_programs_under_a_tokenizer(folder, tmp_path):
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    backend = Tokenizer(models.WordLevel({"<unk>": 0, "<pad>": 1, "<s>": 2, "</s>": 3, "<mask>": 4}, unk_token="<unk>"))
+    words = ["<unk>", "<pad>", "<s>", "</s>", "<mask>", "word"]
+    backend = Tokenizer(models.WordLevel({word: row for row, word in enumerate(words)}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     home = tmp_path / "tokenizer"
     home.mkdir()

@@ -14,15 +14,24 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
+from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
-from xtreme_dag.wiring.forecast.overview import condition_lines, missing_lines, seen_lines, stand_in_lines, with_absent
+from xtreme_dag.wiring.forecast.overview import (
+    CONDITION_HEADS,
+    condition_cells,
+    missing_lines,
+    seen_lines,
+    stand_in_lines,
+    with_absent,
+)
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.unanswered import unanswered
 from xtreme_dag.wiring.supervision import by_condition
 
 _SHOWN = 40
@@ -66,6 +75,7 @@ def command(
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
         *lost_lines(built.graph, sizes),
+        *unanswered(study, built),
     ]
     return Answer(
         value={
@@ -80,11 +90,13 @@ def command(
         },
         text=[
             *_lines(plan, built, current, everything),
-            *condition_lines(rows, baseline),
+            "",
+            table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
             *(f"warning: {line}" for line in cautions),
             *([] if plan.all_cached else [estimate.in_words()]),
         ],
+        warnings=troubles(home),
     )
 
 

@@ -1,4 +1,4 @@
-"""Settings that people write: typed and frozen, and a mistake in them is named in one or two lines."""
+"""Typed, frozen settings (pydantic), and their validation errors as `UserError`s of one or two lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word"}
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-# No unknown keys; whole numbers are taken for reals, and nothing else is bent.
+# No unknown keys; an int is accepted for a float, no other type is converted.
 STRICT = ConfigDict(extra="forbid", strict=True)
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def checked(kind: type[T], params: Mapping[str, Any], *, where: str) -> T:
     try:
         return kind(**{str(name): value for name, value in params.items()})
     except ValidationError as error:
-        raise user_error(error, kind, where) from None
+        raise UserError(**explained(error, kind, where)) from None
 
 
 def within(holds: Callable[[Any], bool], wanted: str) -> AfterValidator:
@@ -51,8 +51,8 @@ def within(holds: Callable[[Any], bool], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def user_error(error: ValidationError, model: type[Any], where: str) -> UserError:
-    """The first error, in our words; unknown keys come before what they may have caused.
+def explained(error: ValidationError, model: type[Any], where: str) -> dict[str, str]:
+    """The first validation error, as arguments of a `UserError`; unknown keys come before what they may have caused.
 
     Args:
         error: what pydantic found.
@@ -69,26 +69,26 @@ def user_error(error: ValidationError, model: type[Any], where: str) -> UserErro
     value = first.get("input")
     if first["type"] in _UNKNOWN:
         valid = _fields_at(model, location[:-1])
-        return UserError(f"there is no key {key!r}{more}", where=where, fix=nearest(str(location[-1]), valid))
+        return {"what": f"there is no key {key!r}{more}", "where": where, "fix": nearest(str(location[-1]), valid)}
     if first["type"] == "missing":
-        return UserError(f"key {key!r} is missing{more}", where=where)
+        return {"what": f"key {key!r} is missing{more}", "where": where}
     if first["type"] == "literal_error":
         options = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         advice = nearest(str(value), options)
-        return UserError(
-            f"{key}: {value!r} is not one of {', '.join(options)}{more}",
-            where=where,
-            fix=advice if advice.startswith("did") else "",
-        )
+        return {
+            "what": f"{key}: {value!r} is not one of {', '.join(options)}{more}",
+            "where": where,
+            "fix": advice if advice.startswith("did") else "",
+        }
     message = _plain(first)
     if message.startswith("is not "):
-        return UserError(f"{key}: {value!r} {message}{more}", where=where)
+        return {"what": f"{key}: {value!r} {message}{more}", "where": where}
     shown = f" (given {value!r})" if isinstance(value, str | int | float | bool) else ""
-    return UserError(f"{key}: {message}{shown}{more}" if key else f"{message}{more}", where=where)
+    return {"what": f"{key}: {message}{shown}{more}" if key else f"{message}{more}", "where": where}
 
 
 def _plain(entry: Any) -> str:
-    """What is wrong with a value, in plain words where pydantic's are a programmer's."""
+    """What is wrong with a value; pydantic's messages about types and bounds are put into plain words."""
     kind, _, rest = entry["type"].partition("_")
     if kind in _KINDS and rest in ("type", "parsing", "from_float"):
         return f"is not {_KINDS[kind]}"
