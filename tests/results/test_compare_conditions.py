@@ -159,6 +159,7 @@ def test_the_headline_is_over_languages_that_neither_side_was_trained_on(make, h
     assert "Of 4 unseen task-language pairs" in mixed.sentence
     assert every.tasks == () and every.overall.part == "seen"
     assert every.sentence.startswith("There is no zero-shot answer to all against none: ")
+    assert not any("zero-shot" in note for note in (*mixed.notes, *every.notes))
     assert json.loads(json.dumps(mixed.to_json()))["seen"][0]["part"] == "seen"
 
 

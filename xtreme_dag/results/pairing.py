@@ -255,4 +255,4 @@ def _trained_notes(tasks: Sequence[_Task], label: str, against: str) -> Iterator
             yield f"what {name} was trained on is not known: the languages of the other side alone are taken as seen"
     none = [task.name for task in tasks if not task.languages(False)]
     if none and len(none) < len(tasks):
-        yield f"no zero-shot answer on {', '.join(none)}: one of the two is trained on it in each of its languages"
+        yield f"{label} has no zero-shot answer on {', '.join(none)}: each language is trained on in one of the two sides"
