@@ -108,8 +108,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                     display.listen(
                         {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
                     )
-        executor.sources.save()
-        executor.keys.save()
+        executor.save()
     counts = Counter(outcomes.values())
     outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},

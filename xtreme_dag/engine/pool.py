@@ -217,8 +217,12 @@ class WorkerPool:
         self._closed = False
         self._guard = threading.Lock()
 
-    def call(self, request: Request, listen: Listener, urgency: float = 0.0) -> Mapping[str, Any]:
+    def call(
+        self, request: Request, listen: Listener, urgency: float = 0.0, first: Callable[[], object] = lambda: None
+    ) -> Mapping[str, Any]:
         """Runs a request in a free worker; waits for one if all are busy, the most urgent first.
+
+        `first` is called when it is the request's turn; what it raises comes through, and nothing runs.
 
         Raises:
             UserError: the stage function says that the user can mend it.
@@ -226,6 +230,7 @@ class WorkerPool:
             PoolClosed: the pool was closed before or meanwhile.
         """
         with self._turns.taken(urgency):
+            first()
             worker = self._take()
             try:
                 return worker.call(request, listen)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 
@@ -78,6 +80,8 @@ def run_study(
     study, built = opened(study_file, overrides)
     home.ensure()
     find_devices(device)
+    for line in troubles(home):
+        click.echo(f"warning: {line}", err=True)
     plan, current = made(home, study, built, force, remember=True)
     if plan.all_cached and current:
         elsewhere = Mirror.find(mirror)
@@ -128,7 +132,16 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
         first = f"nothing to do: all {counts['cached']} stages are cached ({took})"
     return [
         first,
-        *(f"failed: {name}: {reason}" for name, reason in outcome["failed"].items()),
+        *_failures(outcome["failed"]),
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]
+
+
+def _failures(failed: Mapping[str, str]) -> Iterator[str]:
+    """Why stages failed: a line for each reason, with the number of stages that it stopped."""
+    stages: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        stages.setdefault(reason, []).append(name)
+    for reason, names in stages.items():
+        yield f"failed: {names[0] if len(names) == 1 else f'{len(names)} stages, as {names[0]}'}: {reason}"
