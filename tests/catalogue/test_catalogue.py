@@ -145,6 +145,14 @@ def test_unknown_names_offer_the_nearest():
             },
             r"no split 'dev'",
         ),
+        (
+            {
+                "target": {
+                    "head": "span", "metric": "f1", "group": "qaa", "test": "test", "languages": {"xtreme": "de"},
+                }
+            },
+            r"target.group: 'qaa' is not valid\n  did you mean 'qa'",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_entry_is_an_error_that_names_file_and_key(tmp_path, changes, message):

@@ -72,6 +72,15 @@ def test_the_graph_says_no(conditions, words):
     says(error, *words)
 
 
+def test_a_task_whose_head_is_not_there(monkeypatch):
+    catalogue = load_catalogue()
+    tasks = {**catalogue.tasks, "xquad": replace(catalogue.task("xquad"), head="spam")}
+    monkeypatch.setattr("xtreme_dag.wiring.build.load_catalogue", lambda: replace(catalogue, tasks=tasks))
+    with pytest.raises(UserError) as error:
+        build(small({"a": {}}, targets=["xquad"]))
+    says(error, "xquad.yaml: target.head", "no head 'spam'", "did you mean 'span'")
+
+
 def test_a_source_language_without_data_lists_those_that_have_it(shared):
     study = small(
         {"a": {"source_language": "tr"}}, data={"folder": str(shared / "data")}, languages=["en"], targets=["xquad"]

@@ -81,13 +81,23 @@ class Executor:
         self._pool = pool
         self._forced = set(forced)
         self._options = dict(options or {})
-        self._devices = Devices(devices, home.store / "locks")
+        self._devices = Devices(devices)
         self._last = self.ledger.last(study)
         self.known: dict[str, str] = {}
         self._met: dict[str, Stage] = {}
         self._cached: set[str] = set()
         self._failures: dict[str, str] = {}
         self._mirror = mirror
+
+    @property
+    def workers(self) -> int:
+        """How many stages run side by side."""
+        return self._pool.size
+
+    @property
+    def devices(self) -> int:
+        """How many devices the stages share; 0 if they compute on the CPU, which is not limited."""
+        return self._devices.count
 
     def urgency(self, graph: Graph) -> dict[str, float]:
         """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""

@@ -100,7 +100,8 @@ def _above(similar: Tensor, i: Tensor, j: Tensor, member: Tensor) -> Tensor:
     """
     above = torch.empty(len(i), member.shape[1], dtype=torch.int64, device=i.device)
     row = torch.arange(similar.shape[1], device=i.device)
-    for pairs in torch.arange(len(i), device=i.device).split(len(similar)):
+    for start in range(0, len(i), len(similar)):
+        pairs = slice(start, start + len(similar))
         cosines, right = similar[i[pairs]], j[pairs, None]
         own = cosines.gather(1, right)
         before = (cosines > own) | ((cosines == own) & (row < right))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Sides
+from xtreme_dag.formats.judging import nothing_shared
 from xtreme_dag.formats.layout import Unlabelled, as_lines, read_lines
 
 
@@ -40,6 +41,7 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
     if not gold:
         warnings.append(f"{labels}: no gold pairs, every score is 0")
     sides = [{(pair[0], "\t".join(pair[1:])) for pair in pairs} for pairs in (gold, given)]
+    warnings += _apart(*sides, labels, predictions)
     sources = sorted({source for side in sides for source, _ in side})
     by_source = [mining.by_source(sorted(side)) for side in sides]
     return Judged(
@@ -48,6 +50,22 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
         predictions=[" ".join(by_source[1].get(source, ())) for source in sources],
         statistics=mining.statistics(sources, *sides),
         warnings=warnings,
+    )
+
+
+def _apart(gold: set[tuple[str, str]], given: set[tuple[str, str]], labels: Path, predictions: Path) -> list[str]:
+    """The warning for pairs with the sides swapped, or with ids that the labels do not have."""
+    if gold & given:
+        return []
+    if gold & {(target, source) for source, target in given}:
+        return [
+            f"{predictions}: the sides are swapped, a line is a foreign id and then an English one; every score is 0"
+        ]
+    (right, given_ids), (right_english, english) = (
+        [list(dict.fromkeys(pair[side] for pair in sorted(pairs))) for pairs in (gold, given)] for side in (0, 1)
+    )
+    return nothing_shared(right, given_ids, labels, predictions) or nothing_shared(
+        right_english, english, labels, predictions
     )
 
 

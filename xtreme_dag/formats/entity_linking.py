@@ -20,7 +20,7 @@ def judge_linking(labels: Path, predictions: Path, language: str) -> Judged:
     right, warnings = ranking.gold_lists(labels)
     # The official scorer takes the first gold entity and strips it (and it alone).
     first = {key: [names[0].strip()] for key, names in right.items()}
-    return ranking.judge_ranking(first, predictions, warnings)
+    return ranking.judge_ranking(first, labels, predictions, warnings)
 
 
 FORMAT = Format(

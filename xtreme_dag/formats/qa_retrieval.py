@@ -16,7 +16,7 @@ def side_text(side: str, text: str, context: str | None) -> str:
 def judge_retrieval(labels: Path, predictions: Path, language: str) -> Judged:
     """No official file format: id -> list of gold candidates, id -> list of candidates, the best first."""
     right, warnings = ranking.gold_lists(labels)
-    return ranking.judge_ranking(right, predictions, warnings)
+    return ranking.judge_ranking(right, labels, predictions, warnings)
 
 
 FORMAT = Format(

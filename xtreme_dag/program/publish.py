@@ -1,4 +1,4 @@
-"""After the stages: land what there is in the database and write the report, unless both are as they should be."""
+"""What follows the stages of a run: land their results in the database and write the report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
         if stage.kind in ("evaluate", "check") and (bad := reads.damaged(record)):
             damage.set_aside(store, record, bad)
             raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
-        # Two names of one key (conditions that differ in name only) are one stage.
+        # Stages with one key (conditions that differ in name only) are landed once.
         stages.setdefault(record.key, stage_facts(stage, record))
         if stage.kind == "evaluate":
             evaluations.append(evaluation(stage, record, home))

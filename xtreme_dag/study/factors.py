@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xtreme_dag.study.conditions import Condition, Step
+from xtreme_dag.study.conditions import Condition, Section, Step
 from xtreme_dag.study.file import Study
+
+# Fields that are compared here under a name of the comparison's own, or change no result. Every other field, a new one
+# too, is a factor under its own name.
+_COMPARED = frozenset({
+    "mixture", "budget", "repeat", "control", "items", "sampling", "recipe", "keep_heads", "then", "keep_head",
+    "source_language", "source_translated", "description",
+    "dataset", "languages", "split", "share", "task", "objective", "translated", "items_of",
+})  # fmt: skip
 
 
 def differences(study: Study, condition: Condition, other: Condition) -> tuple[str, ...]:
@@ -51,7 +59,11 @@ def _step_differences(one: Step, two: Step) -> list[str]:
         "recipe": dict(one.recipe) != dict(two.recipe),
         "kept heads": one.keep_heads != two.keep_heads,
     }
-    return [factor for factor, differs in checks.items() if differs]
+    pairs: list[tuple[Section, Section]] = [(one, two)]
+    pairs += [(a, b) for a, b in zip(one.mixture, two.mixture, strict=False) if a.label == b.label]
+    further = [name.replace("_", " ") for a, b in pairs for name in type(a).model_fields
+               if name not in _COMPARED and getattr(a, name) != getattr(b, name)]  # fmt: skip
+    return [*(factor for factor, differs in checks.items() if differs), *further]
 
 
 def _blends(step: Step) -> dict[str, dict[tuple[str, str], float]]:

@@ -1,18 +1,19 @@
-"""From a study to its stage graph: wiring only, no work; nothing is read but directory listings."""
+"""Builds a study's stage graph; of the data only directory listings are read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph
-from xtreme_dag.heads import head_of
+from xtreme_dag.heads import HEADS, head_of
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.derived import Derived
 from xtreme_dag.wiring.evaluations import Evaluations
+from xtreme_dag.wiring.fit import check_fit, check_groups, shape_of
 from xtreme_dag.wiring.mixing import Mixing, kept_head
 from xtreme_dag.wiring.models import Models, base_model, tokenizer_of
 from xtreme_dag.wiring.tables import Tables
@@ -21,14 +22,14 @@ from xtreme_dag.wiring.targets import Targets
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A study's graph, and what there is to know about its data.
+    """A study's graph, and which of its data are missing or replaced.
 
     Attributes:
         graph: the stages.
         tasks: the target tasks, in the study's order.
         missing: task -> languages of the benchmark that the source does not have.
-        stand_ins: table -> what it really is.
-        absent: stage -> why its data or model are missing; empty but in a plan of a study without its data.
+        stand_ins: table -> what its data really are, where they stand in for those of a split.
+        absent: placeholder stage -> why its data or model are missing.
         notes: what a reader of the plan should know.
     """
 
@@ -45,7 +46,7 @@ def build(study: Study, *, absent: bool = False) -> Built:
 
     Args:
         study: the study.
-        absent: build it although data or the model are missing, to plan with it; nothing is fetched.
+        absent: build it although data or the model are missing, for a plan; nothing is fetched.
 
     Raises:
         UserError: an unknown task, dataset, language or setting, or data that the source does not have.
@@ -65,18 +66,18 @@ class _Builder:
         self.tables = Tables(study, self.graph, self.catalogue, self.recipe, absent=absent)
         self.models = Models(self.graph, absent=absent)
         self.base = base_model(study, self.graph, self.tables, self.catalogue, self.models)
-        self.tokenizer = tokenizer_of(self.base)
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
-        rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
-        self.mixing, self.targets, self.evaluations = Mixing(*rooms), Targets(*rooms), Evaluations(*rooms)
+        parts = (self.graph, self.catalogue, self.recipe, self.tables, derived, tokenizer_of(self.base))
+        self.mixing, self.targets, self.evaluations = Mixing(*parts), Targets(*parts), Evaluations(*parts)
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:
-        """The whole graph, a seed and a condition at a time."""
+        """Adds the stages of every seed and condition."""
         languages = {task.name: self._languages(task) for task in self.tasks}
         dev = {task.name: self.targets.dev(task, self.study.source_language) for task in self.tasks}
         self._check_sources()
         self._check_heads()
+        check_groups(self.recipe, self._groups())
         for seed in self.study.seeds:
             for name, condition in self.study.intermediate.items():
                 start = self.mixing.train(name, condition, seed, self.base)
@@ -88,6 +89,8 @@ class _Builder:
                         self.evaluations.add(task, task.test, language, name, seed, model)
                     if (chosen_on := dev[task.name]) is not None:
                         self.evaluations.add(task, *chosen_on, name, seed, model)
+        self._check_tests(languages)
+        check_fit(self.graph, self.recipe, shape_of(self.study, self.base))
         return Built(
             graph=self.graph,
             tasks=self.tasks,
@@ -96,6 +99,20 @@ class _Builder:
             absent={**self.tables.absent, **self.models.absent},
             notes=tuple(self.mixing.notes),
         )
+
+    def _check_tests(self, languages: Mapping[str, Sequence[str]]) -> None:
+        """Refuses a study that tests nothing: the languages that it names are in no test."""
+        if not any(languages.values()):
+            have = "; ".join(f"{task.name}: {' '.join(self._test(task)[0].languages)}" for task in self.tasks[:3])
+            what = f"no target has a test in {' '.join(self.study.languages) or self.tables.source.kind}"
+            raise UserError(what, where="languages", fix=f"tests of {have}")
+
+    def _groups(self) -> set[str]:
+        """What the groups of a recipe may be called: heads, tasks, datasets and the mixtures of several tasks."""
+        steps = (step for condition in self.study.intermediate.values() for step in condition.steps)
+        own = {component.head_name for step in steps for component in step.mixture}
+        multi = {"multi", *(f"multi_{head}" for head in HEADS)}
+        return {"default", *HEADS, *self.catalogue.tasks, *self.catalogue.datasets, *multi, *own}
 
     def _check_sources(self) -> None:
         known = {code for task in self.tasks for code in self.tables.source.languages(*self._test(task))}
@@ -148,7 +165,7 @@ class _Builder:
         if missing:
             self.missing[task.name] = missing
         if listed and len(missing) == len(listed):
-            # Says where it looked and how to get the data, or plans all of it.
+            # Raises, with where it looked and how to get the data; a plan gets placeholders for all of them.
             self.tables.prepared(dataset, listed[0], task.test.split)
             return list(listed)
         return [language for language in listed if language in available]

@@ -1,7 +1,6 @@
-"""Which stage function evaluates what: dotted names that the heads declare, so that a plan imports nothing heavy.
+"""Which stage function evaluates a dataset: dotted names that the heads declare, so that a plan imports nothing heavy.
 
-A name is that of the narrowest function: it reaches its own metric only, so that a repaired chunk F1 re-evaluates
-tagging and nothing else.
+Each function reaches its own metric only, so that a repaired chunk F1 re-evaluates tagging and nothing else.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
 from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
@@ -22,8 +22,15 @@ from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.forecast.caveats import lost_lines, warnings
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
-from xtreme_dag.wiring.forecast.overview import condition_lines, missing_lines, stand_in_lines, with_absent
+from xtreme_dag.wiring.forecast.overview import (
+    CONDITION_HEADS,
+    condition_cells,
+    missing_lines,
+    stand_in_lines,
+    with_absent,
+)
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.unanswered import unanswered
 
 _SHOWN = 40
 
@@ -61,7 +68,7 @@ def command(
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
     estimate = cost(study, built.graph, plan, sizes, rows)
-    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes)]
+    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes), *unanswered(study, built)]
     return Answer(
         value={
             "stages": [_entry(planned) for planned in plan.stages],
@@ -74,7 +81,8 @@ def command(
         },
         text=[
             *_lines(plan, built, current, everything),
-            *condition_lines(rows, study.compare.baseline),
+            "",
+            table(CONDITION_HEADS, [condition_cells(row, study.compare.baseline) for row in rows]),
             *(f"warning: {line}" for line in cautions),
             *([] if plan.all_cached else [estimate.in_words()]),
         ],

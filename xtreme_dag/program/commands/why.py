@@ -26,7 +26,7 @@ from xtreme_dag.program.troubles import troubles
 @answers
 @home_option
 def command(study_file: Path, overrides: tuple[str, ...], stage: str, show_code: bool, home: Home) -> Answer:
-    """Why a STAGE of STUDY is as it is: its status, what changed, what it hangs on, who made its artifact.
+    """Why a STAGE of STUDY is as it is: its status, what changed, what it depends on, who made its artifact.
 
     \b
     Example: xtreme-dag why studies/demo.yaml "target[xnli | mixed | seed 1]"

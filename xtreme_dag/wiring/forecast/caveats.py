@@ -1,4 +1,4 @@
-"""What a reader of a plan should beware of: comparisons of more than one factor, uneven text, too little data, losses."""
+"""Warnings of a plan: comparisons of several factors, uneven text, too little data, losses in translation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import TRANSLATE
 
-# A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
+# Warn where conditions of equal budget differ in tokens by more than this factor.
 UNEVEN = 1.25
 
 
@@ -32,9 +32,9 @@ def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
 
 
 def _one_apart(study: Study, name: str) -> str:
-    """The conditions that one can be compared with instead: they differ from it in one factor only.
+    """Advice: the conditions that differ from one in a single factor.
 
-    One without intermediate training is of no use in place of a baseline that has it: it holds nothing equal.
+    A condition without intermediate training is not named in place of a baseline that has it: it has no budget to match.
     """
     condition, baseline = study.intermediate[name], study.intermediate[study.compare.baseline]
     factors = {
@@ -59,10 +59,10 @@ def _beyond(name: str, part: Part) -> str:
 
 
 def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Conditions with one budget and not the same tokens, where both are counted.
+    """Conditions of equal budget that read different numbers of tokens, where both are counted.
 
-    They are held against the baseline; where that trains on nothing, against those of the same tasks that are one
-    factor apart.
+    They are compared with the baseline; if that has no intermediate training, with conditions of the same tasks that
+    differ in one factor.
     """
     base = next(row for row in rows if row.name == study.compare.baseline)
     if base.parts:
@@ -88,7 +88,7 @@ def _same_tasks(study: Study, name: str, other: str) -> bool:
 
 
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
-    """What the translations that were made have lost, and why."""
+    """A line for each finished translation that lost examples: how many, and why."""
     for stage in graph:
         report = sizes.artifact(stage.name, "translation.json") if stage.of is TRANSLATE else None
         if report is None:
