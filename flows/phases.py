@@ -1,4 +1,4 @@
-"""The phases of a study as flows of their own, to be started or scheduled without the rest."""
+"""The flows of a study: the whole of it, and its phases, to be started or scheduled without the rest."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from typing import Any
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 
-from flows._drive import Settings, drive, run_name, runner
+from flows._drive import drive, run_name, runner
+from flows._settings import Settings, documented, signature
 from xtreme_dag.wiring.kinds import kinds_of
 
 
+def flow_of(name: str, title: str, kinds: frozenset[str] = frozenset()) -> Flow[..., Any]:
+    """A flow that runs the stages of some kinds, with what they need; of all kinds where none is given."""
+
+    def run(study_file: str, **settings: Any) -> dict[str, Any] | State[Any]:
+        return drive(study_file, Settings(**settings), kinds)
+
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = documented(title)
+    run.__dict__["__signature__"] = signature()
+    return flow(name=name, flow_run_name=run_name, task_runner=runner(), persist_result=False)(run)
+
+
 def _phase(name: str, title: str) -> Flow[..., Any]:
-    """The flow of a phase."""
-
-    def phase(study_file: str = "studies/demo.yaml", settings: Settings = Settings()) -> dict[str, Any] | State[Any]:
-        return drive(study_file, settings, kinds_of(name))
-
-    phase.__name__ = phase.__qualname__ = name
-    phase.__doc__ = f"""{title}
-
-    Args:
-        study_file: the study's YAML file.
-        settings: how to run it; nothing in there changes a result.
-    """
-    return flow(name=name, flow_run_name=run_name, task_runner=runner(), persist_result=False)(phase)
+    return flow_of(name, title, kinds_of(name))
 
 
+study = flow_of(
+    "study", "Runs a whole study: data, intermediate training, target training, evaluation, landing, report."
+)
 prepare_data = _phase("prepare_data", "Prepares, checks and encodes all data of a study.")
 train_intermediate = _phase(
     "train_intermediate", "Trains the pretrained and intermediate models of a study, with the data that they need."

@@ -9,6 +9,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
+from tasks._server import impatient
 from xtreme_dag.report.short import Short
 
 
@@ -40,6 +41,7 @@ def show_table(kind: str, study: str, rows: Sequence[Mapping[str, Any]], descrip
 def _show(create: Callable[..., Any], **content: Any) -> None:
     """Creates an artifact; what the server does not take is no reason to lose a run whose results are safe."""
     try:
-        create(**content)
+        with impatient():
+            create(**content)
     except Exception as error:
         get_run_logger().warning("not shown in Prefect: %s (%s: %s)", content["key"], type(error).__name__, error)

@@ -33,6 +33,7 @@ BAD = {
     "tag_for_each_word": ("udpos", lambda t: changed(t, 1, tags=["NOUN"]), {}, ["i1"]),
     "words_clean": ("udpos", lambda t: changed(t, 1, words=["a", "b c", "d", "e", "f"]), {}, ["i1"]),
     "words_given": ("ud", lambda t: changed(t, 1, words=["a", "", "d", "e", "f"]), {}, ["i1"]),
+    "words_unprefixed": ("panx", lambda t: changed(t, 1, words=["de:a", "de:b", "de:c", "de:d", "de:e"]), {}, ["i1"]),
     "iob2_legal": ("panx", lambda t: changed(t, 4, tags=["O", "I-PER", "O", "B-LOC", "O"]), {}, ["i4"]),
     "answers_given": ("xquad", lambda t: changed(t, 6, answers=[{"text": "", "start": 0}]), {}, ["i6"]),
     "answers_at_offset": ("xquad", lambda t: changed(t, 6, answers=[{"text": "no", "start": 1}]), {}, ["i6"]),
@@ -75,6 +76,17 @@ def test_a_bad_table_breaks_the_rule_and_names_rows(measured):
         assert set(ids) <= set(quarantine["id"].to_pylist())
         assert all(rule["rule"] in names for name, names in
                    zip(quarantine["id"].to_pylist(), quarantine["rules"].to_pylist(), strict=True) if name in ids)  # fmt: skip
+
+
+@pytest.mark.parametrize("dataset", ["xquad", "mlqa", "mlqa_translate_train", "tydiqa", "squad_v1"])
+def test_a_question_without_gold_is_a_violation_where_none_is_unanswerable(dataset):
+    language = load_catalogue().dataset(dataset).languages[0]
+    blind = changed(good(dataset, language), 6, answers=[], answerable=False)
+    found, quarantine = verdicts(blind, dataset, language)
+    assert [name for name, rule in found.items() if not rule["ok"]] == ["all_answerable"]
+    assert quarantine["id"].to_pylist() == ["i6"]
+    unanswerable, _ = verdicts(changed(good("squad_v2"), 6, answers=[], answerable=False), "squad_v2")
+    assert all(rule["ok"] for rule in unanswerable.values())
 
 
 def test_the_rules_that_need_no_measure():

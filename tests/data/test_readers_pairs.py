@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data import release_files as release
-from tests.data.read_tables import read_table, read_with_counts
+from tests.data.read_tables import read_table, read_with_counts, surveyed
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.pairs import quoted
@@ -89,6 +89,50 @@ def test_the_release_file_of_xnli_holds_all_languages(tmp_path):
     table = read_table(tmp_path, "xnli", "ru", "test")
     assert table["text_a"].to_pylist() == ["ru 1 0", "ru 1 1", "ru 1 2"]
     assert table["label"].to_pylist() == list(release.LABELS)
+
+
+PAIRS = [
+    ["1", "a b", "c d", "1"],
+    ["2", "", " ", "0"],
+    ["3", "x", "", "1"],
+    ["4", "NS", "y", "0"],
+    ["5", "x", "z", "0"],
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "kept", "reasons"),
+    [
+        ("x-final/de/translated_train.tsv", "de", "145", {"empty_pairs": ["2", "3"]}),
+        ("pawsx/train-de.tsv", "de", "145", {"empty_pairs": ["train-1", "train-2"]}),
+        ("pawsx/train-en.tsv", "en", "12345", None),
+        ("x-final/de/dev_2k.tsv", "de", "1235", {"placeholder_pairs": ["4"]}),
+        ("x-final/de/test_2k.tsv", "de", "12345", None),
+    ],
+)
+def test_defects_of_pawsx_are_left_out_where_they_are_known_and_counted(tmp_path, path, language, kept, reasons):
+    """google-research-datasets/paws issues 4 and 15; what is tested on stays as the official scorer has it."""
+    named = path.startswith("x-final")
+    rows = [["id", "sentence1", "sentence2", "label"], *PAIRS] if named else [row[1:] for row in PAIRS]
+    release.write(tmp_path / path, release.tsv(rows))
+    split = next(name for name in ("train", "dev", "test") if name in path)
+    table, counts = read_with_counts(tmp_path, "pawsx", language, split)
+    numbers = [int(name.removeprefix("train-")) + (not named) for name in table["id"].to_pylist()]
+    assert numbers == [int(number) for number in kept]
+    assert (counts.get("left_out"), counts["read"]) == (reasons, 5)
+    (checked,) = surveyed(tmp_path, "pawsx")
+    told = {rule["rule"]: rule["first_ids"] for rule in checked.warnings}
+    assert told == {f"{why}_left_out": ids for why, ids in (reasons or {}).items()}
+    assert "texts_given" in {rule["rule"] for rule in checked.violations} or (language == "de" and split == "train")
+
+
+def test_pairs_that_are_left_out_of_one_language_are_not_missing_there(tmp_path):
+    for language, second in (("en", "b"), ("de", "NS"), ("fr", "b")):
+        rows = [["id", "sentence1", "sentence2", "label"]]
+        rows += [[str(n), release.text(language, str(n)), second if n == 7 else "b", str(n % 2)] for n in range(20)]
+        release.write(tmp_path / f"x-final/{language}/dev_2k.tsv", release.tsv(rows))
+    broken = {table.language: {rule["rule"] for rule in table.violations} for table in surveyed(tmp_path, "pawsx")}
+    assert broken == {language: {"rows_as_published"} for language in ("de", "en", "fr")}
 
 
 def test_multinli_of_the_mt_archive_says_contradictory(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data import release_files as release
-from tests.data.read_tables import read_table, read_with_counts
+from tests.data.read_tables import read_table, read_with_counts, surveyed
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.tags import read_conllu
@@ -42,7 +42,7 @@ def test_surface_tokens_are_fused_and_syntactic_words_are_not(tmp_path):
     parts = read_table(tmp_path, "ud", "es", "test").to_pylist()
     assert parts[0]["words"] == ["Vino", "de", "el", "mar"]
     assert parts[0]["tags"] == ["VERB", "ADP", "DET", "NOUN"]
-    assert len(parts) == 2
+    assert len(parts) == 1  # the second sentence is withheld
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,64 @@ def test_broken_treebanks_name_the_line(tmp_path):
         read_table(tmp_path, "udpos", "es", "test")
 
 
+HDT = [
+    node(1, "Anna", "PROPN", 2),
+    node(2, "singt", "VERB", 0),
+    node(1, "Ben", "PROPN", 2),
+    node(2, "hört", "VERB", 0),
+    "",
+]
+
+
+@pytest.mark.parametrize("folder", ["udpos/ud/German-X", "ud-treebanks-v2.5/UD_German-X"])
+@pytest.mark.parametrize("dataset", ["ud", "udpos"])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (HDT, "line 3: word id 1 starts again after 2"),
+        (["# sent_id = 1", *HDT[:2], "# sent_id = 2", *HDT[2:]], "line 5: word id 1 starts again after 2"),
+        ([*HDT[:2], node("1-2", "Zum", "_", "_"), *HDT[2:]], "line 3: word id 1-2 starts again after 2"),
+        ([HDT[0], HDT[0], HDT[1], ""], "line 2: word id 1 starts again after 1"),
+        ([HDT[0], node(3, "singt", "VERB", 0), ""], "line 2: word id 3 where 2 should stand after 1"),
+        ([HDT[1], ""], "line 1: word id 2 where 1 should stand after 0"),
+    ],
+)
+def test_ids_that_do_not_count_up_name_the_line(tmp_path, folder, dataset, rows, message):
+    """UD_German-HDT issue 2: without an empty line the words of the second sentence took the place of the first's."""
+    release.write(tmp_path / folder / "de_x-ud-dev.conllu", "\n".join(rows) + "\n")
+    with pytest.raises(UserError, match=rf"de_x-ud-dev.conllu, {message}") as raised:
+        read_table(tmp_path, dataset, "de", "dev")
+    assert "an empty line between two sentences is missing" in raised.value.fix
+
+
+def withheld(*tags):
+    return [*(node(n, "_", tag, n - 1) for n, tag in enumerate(tags, start=1)), ""]
+
+
+@pytest.mark.parametrize("dataset", ["ud", "udpos"])
+def test_withheld_sentences_are_left_out_and_counted(tmp_path, dataset):
+    rows = [*withheld("DET", "NOUN", "PUNCT"), node(1, "Oui", "INTJ", 0), node(2, "_", "PUNCT", 1), node(3, ".", "PUNCT", 1), "",
+            *withheld("DET", "NOUN"), *withheld("VERB")]  # fmt: skip
+    release.write(tmp_path / "ud-treebanks-v2.5/UD_French-FTB/fr_ftb-ud-train.conllu", "\n".join(rows) + "\n")
+    table, counts = read_with_counts(tmp_path, dataset, "fr", "train")
+    assert table["words"].to_pylist() == [["Oui", "_", "."]]
+    assert counts["left_out"] == {"withheld_words": [f"fr_ftb-ud-train.conllu, line {line}" for line in (1, 9, 12)]}
+    (checked,) = surveyed(tmp_path, dataset)
+    assert [(rule["rule"], rule["count"]) for rule in checked.warnings] == [("withheld_words_left_out", 3)]
+    assert not checked.violations
+
+
+def test_multiword_tokens_that_are_not_withheld_do_not_save_a_sentence_of_syntactic_words(tmp_path):
+    rows = [node("1-2", "du", "_", "_"), node(1, "_", "ADP", 3), node(2, "_", "DET", 3), node(3, "_", "NOUN", 0),
+            node("4-5", "au", "_", "_"), node(4, "_", "ADP", 6), node(5, "_", "DET", 6), node(6, "_", "NOUN", 3),
+            node(7, "_", "PUNCT", 3), ""]  # fmt: skip
+    turkish = [node("1-2", "iyiydi", "_", "_"), node(1, "iyi", "ADJ", 0), node(2, "_", "AUX", 1), ""]
+    for dataset, kept in (("ud", [["iyi", "_"]]), ("udpos", [["du", "_", "au", "_", "_"], ["iyiydi"]])):
+        path = tmp_path / "ud-treebanks-v2.5/UD_French-FTB/fr_ftb-ud-train.conllu"
+        release.write(path, "\n".join(rows + turkish) + "\n")
+        assert read_table(tmp_path, dataset, "fr", "train")["words"].to_pylist() == kept
+
+
 def test_two_columns_without_an_empty_line_at_the_end(tmp_path):
     release.write(tmp_path / "panx/train-de.tsv", "A\tB-PER\nB\tI-PER\n\n\nC\tO")
     table, counts = read_with_counts(tmp_path, "panx", "de", "train")
@@ -97,6 +155,17 @@ def test_two_columns_without_an_empty_line_at_the_end(tmp_path):
 def test_wikiann_as_released_has_a_prefix(tmp_path):
     release.write(tmp_path / "panx_dataset/de-train", "de:Berlin\tB-LOC\nde::\tO\n\n")
     assert read_table(tmp_path, "panx", "de", "train")["words"].to_pylist() == [["Berlin", ":"]]
+
+
+def test_a_prefix_that_was_left_is_a_violation(tmp_path):
+    """WikiANN's files under XTREME's names: every word begins with `de:`, which a model must not learn."""
+    sentences = "de:Anna\tB-PER\nde:wohnt\tO\n\nde:Rom\tB-LOC\n\n"
+    clean = "Anna\tB-PER\nwohnt\tO\n\nfr:Rom\tB-LOC\n\nde:\tO\n:\tO\n\n"
+    for content, bad in ((sentences * 8, 16), (clean * 8, 0), (clean * 8 + sentences, 1)):
+        release.write(tmp_path / "panx/train-de.tsv", content)
+        (table,) = surveyed(tmp_path, "panx")
+        found = {rule["rule"]: rule["count"] for rule in table.violations}
+        assert found.get("words_unprefixed", 0) == bad
 
 
 def test_three_columns_name_the_line(tmp_path):

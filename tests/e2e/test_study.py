@@ -260,7 +260,7 @@ def test_force_why_status_accept_verify_gc_audit(finished):
         assert again.returncode == 1 and "nothing to accept" in again.stderr
     assert json.loads(finished.call("verify", "--json", home=home).stdout)["damaged"] == []
     assert json.loads(finished.call("gc", "--dry-run", "--json", home=home).stdout)["removed"] is False
-    finished.call("gc", home=home)
+    finished.call("gc", "--yes", "--older-than", "0", home=home)
     with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 2e-2 + 0"):
         assert set(finished.plan(home=home)["summary"]) == {"cached"}
     assert json.loads(finished.call("audit", "--json", home=home).stdout)["tainted"] == []

@@ -1,6 +1,7 @@
 """Progress on the terminal and, in lines, without one."""
 
 from xtreme_dag.program import progress
+from xtreme_dag.program.commands.run import _lines
 from xtreme_dag.program.progress import Display
 
 EVENTS = [
@@ -36,6 +37,27 @@ def test_lines_without_a_terminal(capsys, monkeypatch):
 
 def test_quiet_tells_failures_only(capsys, monkeypatch):
     assert shown(capsys, monkeypatch, quiet=True) == ["failed: b: no"]
+
+
+def test_a_reason_that_stops_many_stages_is_told_once_and_counted(capsys):
+    with Display(9, quiet=True) as display:
+        for stage, message in (*((f"e{n}", "no layer -1") for n in range(5)), ("f", "another")):
+            display.listen({"event": "failed", "stage": stage, "message": message})
+    assert capsys.readouterr().err.splitlines() == [
+        "failed: e0: no layer -1",
+        "failed: f: another",
+        "failed: 4 more stages for the same reason: no layer -1",
+    ]
+
+
+def test_the_answer_of_a_run_has_a_line_for_each_reason():
+    failed = {**{f"e{n}": "no layer -1" for n in range(41)}, "f": "another"}
+    outcome = {"stages": {"failed": 42, "succeeded": 0, "not run": 0, "cached": 0}, "failed": failed, "seconds": 1.0,
+               "results": "r", "report": "s"}  # fmt: skip
+    assert [line for line in _lines(outcome) if line.startswith("failed")] == [
+        "failed: 41 stages, as e0: no layer -1",
+        "failed: f: another",
+    ]
 
 
 def test_a_terminal_has_a_row_for_each_running_stage(capsys, monkeypatch):

@@ -129,6 +129,7 @@ def test_different_examples_are_compared_on_what_both_have(make, home):
     table = pq.read_table(path)
     shuffled = table.take(np.random.default_rng(0).permutation(100)[:70])
     pq.write_table(shuffled, path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     de = next(effect for effect in one.languages if effect.language == "de")
@@ -151,6 +152,7 @@ def test_examples_with_unknown_outcomes_do_not_count(make, home):
         unknown = np.arange(50) < (50 if row.language == "sw" else 10)
         column = pa.array(table["s_correct"].to_numpy(), mask=unknown)
         pq.write_table(table.set_column(table.column_names.index("s_correct"), "s_correct", column), path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     assert {effect.language: effect.n for effect in one.languages} == {"de": 40, "en": 40}
@@ -248,6 +250,7 @@ def test_ids_that_occur_twice_are_an_error(make, home):
     path = made.evaluations[-1].artifact / "predictions.parquet"
     table = pq.read_table(path)
     pq.write_table(table.take([0, *range(table.num_rows)]), path)
+    made.settle()
     land(home, *made.arguments)
     with pytest.raises(UserError, match="same id twice"):
         compare_conditions(home)

@@ -285,3 +285,53 @@ def test_nothing_to_score(tmp_path):
     assert error.value.fix == f"the folders of the tasks are in {one_up / 'mine'}"
     with pytest.raises(UserError, match="no such folder"):
         score_folder(tmp_path / "nowhere", tmp_path / "labels")
+
+
+def lists(**ranked):
+    return json.dumps(ranked)
+
+
+@pytest.mark.parametrize(
+    ("judge", "labels", "predictions", "shown"),
+    [
+        (judge_labels, "contradiction\nneutral\n", "0\n1\n", r"'0', '1'\) occurs in .*'contradiction', 'neutral'\)"),
+        (judge_labels, "0\n1\n", "entailment\nneutral\n", r"'entailment', 'neutral'\)"),
+        (judge_labels, "entailment\nneutral\n", "Entailment\nNeutral\n", r"'Entailment', 'Neutral'\)"),
+        (judge_labels, "2\n0\n1\n", "0\t2\n1\t0\n2\t1\n", r"'0\\t2'"),  # Tatoeba: pairs for rows
+        (judge_choices, '{"label": 0}\n{"label": 1}\n', '{"label": "0"}\n{"label": "1"}\n', "the labels are texts, as \"0\""),
+        (judge_choices, '{"label": 0}\n{"label": 1}\n', '{"label": 2}\n{"label": 3}\n', r"\(as 2, 3\) .* \(as 0, 1\)"),
+        (judge_choices, '{"label": "0"}\n{"label": "1"}\n', '{"label": 0}\n{"label": 1}\n', r"\(as 0, 1\) .* \(as '0', '1'\)"),
+        (judge_tags, "O\nB-PER\n\nO\n\n", "0\n1\n\n0\n\n", r"'O', 'B-PER'\)"),
+        (judge_tags, "ÄRT\nB-PER\n\nO\n\n", "0\n1\n\n0\n\n", r"'ÄRT', 'B-PER', 'O'\)"),
+        (judge_tags, "NOUN\nVERB\n\n", "noun\nverb\n\n", r"'noun', 'verb'\)"),
+        (judge_pairs, "de-1\ten-1\nde-2\ten-2\n", "en-1\tde-1\nen-2\tde-2\n", "the sides are swapped"),
+        (judge_pairs, "de-1\ten-1\nde-2\ten-2\n", "1\t1\n2\t2\n", r"\(as '1', '2'\) .* \(as 'de-1', 'de-2'\)"),
+        (judge_pairs, "de-1\ten-1\nde-2\ten-2\n", "de-1\t1\nde-2\t2\n", r"\(as '1', '2'\) .* \(as 'en-1', 'en-2'\)"),
+        (judge_retrieval, lists(q1=["a"], q2=["b"]), lists(q1=["0", "1"], q2=["1"]), r"\(as '0', '1'\) .* \(as 'a', 'b'\)"),
+        (judge_linking, lists(m1=["Q1"], m2=["Q2"]), lists(m1=["1"], m2=["2"]), r"\(as '1', '2'\) .* \(as 'Q1', 'Q2'\)"),
+    ],
+)  # fmt: skip
+def test_files_that_share_nothing_score_nothing_and_say_so(judged, judge, labels, predictions, shown):
+    found = judged(judge, labels, predictions)
+    [warning] = [text for text in found.warnings if "every score is 0" in text]
+    assert re.search(shown, warning)
+    right = [name for name in found.statistics if name in ("s_correct", "s_tp", "s_rr", "s_tokens_correct")]
+    assert right
+    assert all(not found.statistics[name].any() for name in right)
+
+
+def test_tags_that_share_only_what_is_outside_say_so(judged):
+    for line in ("O", " O"):  # read from its bytes, and as text
+        found = judged(judge_tags, f"{line}\nB-PER\n\n", "O\nPERSON\n\n")
+        assert "no entity is right" in found.warnings[0]
+    for wrong in ("O", "B-LOC"):
+        assert judged(judge_tags, "O\nB-PER\n\n", f"O\n{wrong}\n\n").warnings == []
+
+
+@pytest.mark.parametrize("case", ["s01-xnli-numbers", "s07-tags-ids", "s23-tatoeba-pairs"])
+def test_reported_cases_score_nothing_and_say_so(shared, case):
+    folder = shared / "cases" / case
+    report = score_folder(folder / "pred", folder / "labels")
+    [(task, languages)] = report["tasks"].items()
+    assert set(languages["de"].values()) == {0.0}
+    assert any(text.startswith(f"{task}/de: ") and "so every score is 0" in text for text in report["warnings"])

@@ -96,3 +96,13 @@ def test_a_budget_beyond_the_data_asks_for_repetition(bench):
     assert "asks for 81 examples and there are 80" in str(error.value) and "repeat: true" in str(error.value)
     bench.run(small({"a": mixture(EN, budget=81, repeat=True)}), "intermediate")
     assert sum(bench.counts("intermediate[a | seed 1]").values()) == 81
+
+
+def test_a_task_whose_head_nobody_has(monkeypatch):
+    """The catalogue takes any name; which heads there are is known where the graph is built."""
+    catalogue = load_catalogue()
+    tasks = {**catalogue.tasks, "xnli": replace(catalogue.task("xnli"), head="clasification")}
+    monkeypatch.setattr("xtreme_dag.wiring.build.load_catalogue", lambda: replace(catalogue, tasks=tasks))
+    with pytest.raises(UserError) as error:
+        build(small({"a": mixture(EN)}))
+    says(error, "xnli.yaml: target.head: there is no head 'clasification'", "did you mean 'classification'")

@@ -15,7 +15,7 @@ import yaml
 
 from xtreme_dag.catalogue.entries import Catalogue, Dataset, Hub, Layout, Split, TableRef, Task
 from xtreme_dag.catalogue.languages import languages
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.formats import FORMATS
 
@@ -76,9 +76,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _known(kind: type, entry: Mapping[str, Any], where: str, *more: str) -> None:
     """Refuses keys that are no fields of a class of `entries`."""
     valid = {field.name for field in fields(kind)} - {"name"} | {*more}
-    for key in entry:
-        if key not in valid:
-            raise UserError(f"unknown key {key!r}", where=where, fix=nearest(str(key), valid))
+    refuse_unknown(entry, valid, what="key", where=where)
 
 
 def _made(kind: type[T], entry: Mapping[str, Any], **made: Any) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def across(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     Args:
         params: `tables`, a list of `[dataset, language, split, use]`; `datasets`, name -> `format` and, of its contract,
             `parallel`, `same_labels` and `overlap`. Several datasets are ones whose ids come from the same originals.
+            `left_out`: table (`dataset/language/split`) -> ids of examples that were left out of it.
         inputs: `dataset/language/split` -> `table.parquet` of each table.
         context: the stage's surroundings.
 
@@ -46,6 +47,7 @@ def across(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     for dataset, language, split, use in params["tables"]:
         path = inputs[f"{dataset}/{language}/{split}"]
         taken = sketch(StoredTable(path), params["datasets"][dataset]["format"], language)
+        taken = replace(taken, left_out=frozenset(params.get("left_out", {}).get(f"{dataset}/{language}/{split}", ())))
         tables.append(_Sketched(dataset=dataset, split=split, use=use, sketch=taken))
         context.progress(len(tables), len(params["tables"]))
     for dataset, rules in params["datasets"].items():

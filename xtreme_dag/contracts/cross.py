@@ -34,6 +34,7 @@ class Sketch:
         texts: hash of what shows the language, one an id.
         contents: hash of all that is read of an example, one an id.
         labels: hash of what translations share, the label, one an id; all equal where the format has none.
+        left_out: ids of examples that the release has and that cannot be used.
     """
 
     language: str
@@ -41,6 +42,7 @@ class Sketch:
     texts: Hashes
     contents: Hashes
     labels: Hashes
+    left_out: frozenset[str] = frozenset()
 
 
 def sketch(table: pa.Table | StoredTable, kind: str, language: str) -> Sketch:
@@ -66,8 +68,8 @@ def sketch(table: pa.Table | StoredTable, kind: str, language: str) -> Sketch:
 
 
 def parallel_ids(one: Sketch, other: Sketch) -> dict[str, Any]:
-    """Two languages of a parallel dataset have the same ids."""
-    mine, theirs = set(one.ids), set(other.ids)
+    """Two languages of a parallel dataset have the same ids, those included that were left out of one of them."""
+    mine, theirs = {*one.ids, *one.left_out}, {*other.ids, *other.left_out}
     missing = [name for name in other.ids if name not in mine]
     extra = [name for name in one.ids if name not in theirs]
     return _finding("ids_parallel", [*missing, *extra], one, other)
@@ -142,7 +144,7 @@ def across_languages(
 
 def _pivot(sketches: Mapping[str, Sketch]) -> str:
     """The language that agrees with most others on ids and labels, English at a tie: a damaged one is no measure."""
-    keys = {code: hash((frozenset(one.ids), one.labels.tobytes())) for code, one in sketches.items()}
+    keys = {code: hash((frozenset(one.ids) | one.left_out, one.labels.tobytes())) for code, one in sketches.items()}
     counts = {code: sum(key == other for other in keys.values()) for code, key in keys.items()}
     return max(sorted(sketches), key=lambda code: (counts[code], code == ENGLISH))
 

@@ -22,6 +22,7 @@ from xtreme_dag.contracts.whole import (
     labels_vary,
     rows_as_published,
     script_fits,
+    words_unprefixed,
 )
 
 SEEN = r"[^\s\p{Z}]"  # a character that is no white space, of Unicode either
@@ -143,6 +144,7 @@ MEASURES: Mapping[str, Callable[[Whole, Facts], Test]] = {
     "tag_for_each_word": lambda _table, facts: lambda rows: tag_for_each_word(rows, facts),
     "words_clean": lambda _table, _facts: words_clean,
     "words_given": lambda _table, _facts: words_given,
+    "words_unprefixed": lambda table, _facts: words_unprefixed(table),
     "iob2_legal": lambda _table, _facts: iob2_legal,
     "answers_given": lambda _table, facts: lambda rows: answers_given(rows, facts),
     "answers_at_offset": lambda _table, _facts: answers_at_offset,

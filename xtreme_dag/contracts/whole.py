@@ -5,6 +5,7 @@ So none of them needs memory that grows with the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ Whole: TypeAlias = pa.Table | StoredTable
 Test = Callable[[pa.Table], pa.Array]  # rows of the table -> a boolean for each, true is good
 
 CONSTANT_FROM = 16  # labelled rows from which on one label alone is taken for a placeholder
+_PREFIX = re.compile(r"[a-z]{2,3}(-[a-z]+)*:")
 SORTED_FROM = 20  # pairs from which on an alphabetical English side is taken for a sorted one
 
 
@@ -81,6 +83,28 @@ def english_unsorted(table: Whole) -> Test:
     """The English side is not in alphabetical order: XTREME's preparation sorts it, and the pairs are lost."""
     ordered = len(table) >= SORTED_FROM and _ascending(table, "english")
     return lambda rows: same(not ordered, rows)
+
+
+def words_unprefixed(table: Whole) -> Test:
+    """No sentence has the same language code and colon (`de:`) before all its words, as WikiANN's release files have.
+
+    A sentence of one such word may be a link between Wikipedias, unless most sentences are so.
+    """
+    rows = prefixed = 0
+    for batch in batches(table, ["words"]):
+        rows += len(batch)
+        prefixed += pc.sum(_prefixed(batch, 1)).as_py() or 0
+    least = 1 if 2 * prefixed > rows else 2
+    return lambda rows: pc.invert(_prefixed(rows, least))
+
+
+def _prefixed(rows: pa.Table, least: int) -> pa.Array:
+    """Which sentences have at least so many words and one prefix before all of them."""
+    found = []
+    for words in flat(rows, "words").to_pylist():
+        code = _PREFIX.match(words[0] or "") if len(words) >= least else None
+        found.append(code is not None and all((word or "").startswith(code[0]) for word in words))
+    return pa.array(found, pa.bool_())
 
 
 def gold_in_pool(table: Whole) -> Test:

@@ -15,15 +15,20 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.05
 
 
-def try_lock(path: Path, holder: str) -> int | None:
-    """Takes a lock if it is free and writes the holder into its file; returns a handle for `unlock`, or None."""
+def try_lock(path: Path, holder: str, *, shared: bool = False) -> int | None:
+    """Takes a lock if it is free and writes the holder into its file; returns a handle for `unlock`, or None.
+
+    A `shared` lock, which does not say who holds it, keeps out only those that want it for themselves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         return None
+    if shared:
+        return handle
     os.ftruncate(handle, 0)
     os.write(handle, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
     return handle
@@ -68,7 +73,12 @@ def wait_for(
 
 @contextmanager
 def locked(
-    path: Path, holder: str, waiting: Callable[[str], None] | None = None, seconds: float | None = None
+    path: Path,
+    holder: str,
+    waiting: Callable[[str], None] | None = None,
+    seconds: float | None = None,
+    *,
+    shared: bool = False,
 ) -> Iterator[None]:
     """Holds a lock for a block; waits while another process holds it.
 
@@ -77,12 +87,13 @@ def locked(
         holder: what to write into it for others to read.
         waiting: called once with the present holder if the lock is not free.
         seconds: how long to wait; None for no limit.
+        shared: let others have it too that want it shared.
 
     Raises:
         TimeoutError: time is up; the message names the holder.
     """
     tell = None if waiting is None else lambda: waiting(holder_of(path))
-    handle = wait_for(lambda: try_lock(path, holder), tell, seconds)
+    handle = wait_for(lambda: try_lock(path, holder, shared=shared), tell, seconds)
     if handle is None:
         raise TimeoutError(holder_of(path))
     try:

@@ -9,9 +9,26 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+import threading
+from collections.abc import Callable
 
 _THRESHOLD = 50_000  # new objects between collections; a higher value saves nothing more
+
+
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Ends this process when its parent does, however that went.
+
+    Args:
+        end: called once standard input, a pipe from the parent, is closed.
+    """
+
+    def watch() -> None:
+        sys.stdin.read()
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def quick_start() -> None:

@@ -1,4 +1,4 @@
-"""Evaluation of question answering by the rules of SQuAD v1.1, MLQA and SQuAD v2.0: one entry for each."""
+"""Evaluate question answering by the rules of SQuAD v1.1, MLQA or SQuAD v2.0: one stage function for each."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _finish(
         ids=answers.table.example_ids,
         languages=answers.table.languages,
         tokens=answers.table.example_lengths,
-        gold=[json.dumps(texts, ensure_ascii=False) for texts in gold_answers(answers)],
+        gold=[json.dumps(texts, ensure_ascii=False) if texts or null else None for texts in gold_answers(answers)],
         predictions=[_text(answer) for answer in given],
         scores=confidence(answers, given, null=null),
         statistics=statistics,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Sides
+from xtreme_dag.formats.judging import nothing_shared
 from xtreme_dag.formats.layout import Unlabelled, as_lines, read_lines
 
 
@@ -40,8 +41,9 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
     if not gold:
         warnings.append(f"{labels}: no gold pairs, every score is 0")
     sides = [{(pair[0], "\t".join(pair[1:])) for pair in pairs} for pairs in (gold, given)]
+    warnings += _apart(*sides, labels, predictions)
     sources = sorted({source for side in sides for source, _ in side})
-    by_source = [_targets(side) for side in sides]
+    by_source = [mining.by_source(sorted(side)) for side in sides]
     return Judged(
         ids=sources,
         gold=[" ".join(by_source[0].get(source, ())) for source in sources],
@@ -51,11 +53,20 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
     )
 
 
-def _targets(pairs: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for source, target in sorted(pairs):
-        grouped.setdefault(source, []).append(target)
-    return grouped
+def _apart(gold: set[tuple[str, str]], given: set[tuple[str, str]], labels: Path, predictions: Path) -> list[str]:
+    """The warning for pairs with the sides swapped, or with ids that the labels do not have."""
+    if gold & given:
+        return []
+    if gold & {(target, source) for source, target in given}:
+        return [
+            f"{predictions}: the sides are swapped, a line is a foreign id and then an English one; every score is 0"
+        ]
+    (right, given_ids), (right_english, english) = (
+        [list(dict.fromkeys(pair[side] for pair in sorted(pairs))) for pairs in (gold, given)] for side in (0, 1)
+    )
+    return nothing_shared(right, given_ids, labels, predictions) or nothing_shared(
+        right_english, english, labels, predictions
+    )
 
 
 def _identify(judged: Judged, ids: Sequence[str]) -> Judged:
@@ -80,7 +91,7 @@ FORMAT = Format(
     texts=("text",),
     shown="text",
     counted={"sides": "side"},
-    sides=Sides(asking="foreign", found="english", always_gold=False),
+    sides=Sides(asking="foreign", found="english", always_gold=False, alike=True),
     against_english=True,
     generator="mining",
     layout=Layout(

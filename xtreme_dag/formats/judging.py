@@ -1,4 +1,4 @@
-"""What the judges of several formats share: checks, warnings, and rows in the order of a table.
+"""Shared parts of the judges of formats: checks, warnings, and rows in the order of a table.
 
 What makes evaluate.py fail is an error here, said in words. What it lets pass without a word (answers for unknown
 questions, questions without an answer, doubled ids, labels that were blanked) is scored as there, with a warning.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Judged
 from xtreme_dag.formats.layout import read_lines
 
+FIRST = 3
+"""Values of a file that a warning shows."""
 BLANKED_FROM = 10
 """From how many examples on equal labels look like blanked ones."""
 
@@ -24,6 +27,7 @@ def judge_labels(labels: Path, predictions: Path, language: str) -> Judged:
     gold, given = read_lines(labels), read_lines(predictions)
     same_number(gold, given, predictions)
     warnings = [*blanked(gold, labels), *byte_order_mark([gold, given], (labels, predictions))]
+    warnings += nothing_shared(gold, given, labels, predictions)
     return matched(gold, given, gold, given, warnings)
 
 
@@ -74,6 +78,20 @@ def blanked(labels: Sequence[Hashable], path: Path) -> list[str]:
     if len(labels) >= BLANKED_FROM and len(set(labels)) == 1:
         return [f"{path}: all {len(labels)} labels are {labels[0]!r}, they look blanked; the scores mean nothing"]
     return []
+
+
+def nothing_shared(
+    gold: Collection[Hashable],
+    given: Collection[Hashable],
+    labels: Path,
+    predictions: Path,
+    so: str = "every score is 0",
+) -> list[str]:
+    """The warning for two files that have no value in common, as with numbers on one side and words on the other."""
+    if not gold or not given or not set(gold).isdisjoint(given):
+        return []
+    ours, theirs = (", ".join(map(repr, dict.fromkeys(islice(side, FIRST)))) for side in (given, gold))
+    return [f"{predictions}: nothing in it (as {ours}) occurs in {labels} (as {theirs}), so {so}"]
 
 
 def byte_order_mark(sides: Sequence[Sequence[str]], paths: Sequence[Path]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
-from xtreme_dag.formats.judging import blanked, by_order, matched, same_number
+from xtreme_dag.formats.judging import blanked, by_order, matched, nothing_shared, same_number
 from xtreme_dag.formats.layout import as_lines, known, read_lines
 
 
@@ -47,7 +47,11 @@ def judge_choices(labels: Path, predictions: Path, language: str) -> Judged:
     texts = [[json.dumps(label, ensure_ascii=False) for label in side] for side in (gold, given)]
     warnings = blanked(gold, labels)
     if all(isinstance(label, str) for label in given) and not any(isinstance(label, str) for label in gold):
-        warnings.append(f"{predictions}: the labels are texts, as {texts[1][0]}, and equal no number; all score 0")
+        warnings.append(
+            f"{predictions}: the labels are texts, as {texts[1][0]}, and equal no number, so every score is 0"
+        )
+    else:
+        warnings += nothing_shared(gold, given, labels, predictions)
     return matched(gold, given, texts[0], texts[1], warnings)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Columns, Judged
-from xtreme_dag.formats.judging import blanked, doubled, ids_warnings, some
+from xtreme_dag.formats.judging import blanked, doubled, ids_warnings, nothing_shared, some
 from xtreme_dag.formats.layout import Unlabelled, as_json, read_mapping
 
 
@@ -38,8 +38,8 @@ def gold_lists(labels: Path) -> tuple[dict[str, list[str]], list[str]]:
     return found, [*blanked([right[0] for right in found.values()], labels), *doubled(labels, twice)]
 
 
-def judge_ranking(right: Mapping[str, Sequence[str]], predicted: Path, warnings: Sequence[str]) -> Judged:
-    """Holds a prediction file against the right candidates of each id.
+def judge_ranking(right: Mapping[str, Sequence[str]], labels: Path, predicted: Path, warnings: Sequence[str]) -> Judged:
+    """Holds a prediction file against the right candidates of each id, which were read from a label file.
 
     Raises:
         UserError: a prediction is neither a list nor a text.
@@ -53,6 +53,7 @@ def judge_ranking(right: Mapping[str, Sequence[str]], predicted: Path, warnings:
     texts = sum(isinstance(given.get(key), str) for key in right)
     # What is not a text equals no id.
     ranked = [[name if isinstance(name, str) else "" for name in given.get(key, [])] for key in right]
+    everything = [list(dict.fromkeys(name for names in lists for name in names)) for lists in (right.values(), ranked)]
     return Judged(
         ids=list(right),
         gold=[" ".join(names) for names in right.values()],
@@ -61,6 +62,10 @@ def judge_ranking(right: Mapping[str, Sequence[str]], predicted: Path, warnings:
         warnings=[
             *warnings,
             *ids_warnings(list(right), given, twice, predicted),
-            *([f"{predicted}: {texts} predictions are a text, not a list; they score 0"] if texts else []),
+            *(
+                [f"{predicted}: {texts} predictions are a text, not a list; they score 0"]
+                if texts
+                else nothing_shared(*everything, labels, predicted)
+            ),
         ],
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import overload
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
-from xtreme_dag.formats.judging import BLANKED_FROM, blanked, by_order, byte_order_mark, numbers, some
+from xtreme_dag.formats.judging import BLANKED_FROM, blanked, by_order, byte_order_mark, nothing_shared, numbers, some
 from xtreme_dag.formats.layout import as_lines, known, read_bytes, read_lines
 
+OUTSIDE = "O"
+_PREFIXED = re.compile("[A-Z]-")
 _SENTENCE = re.compile("((?:[^\\n]+\\n)*)\\n")
 
 
@@ -75,6 +77,8 @@ def judge_tags(labels: Path, predictions: Path, language: str) -> Judged:
 
 def _judge_plain(labels: Path, predictions: Path) -> Judged | None:
     """Scores files that need no care from their bytes; None for others, and for those that do not match."""
+    import numpy as np
+
     from xtreme_dag.scoring import tagging
     from xtreme_dag.scoring.tagcodes import END_OF_SENTENCE, TagCodes
 
@@ -89,13 +93,27 @@ def _judge_plain(labels: Path, predictions: Path) -> Judged | None:
         return None
     size, tags = len(counted["s_tokens"]), gold[gold != END_OF_SENTENCE]
     one = len(tags) >= BLANKED_FROM and bool((tags == tags[0]).all())
+    warnings = blanked([codes.tags[tags[0]]] * len(tags), labels) if one else []
+    if not counted["s_tp"].any():
+        sides = ([codes.tags[code] for code in np.unique(side) if code != END_OF_SENTENCE] for side in (gold, given))
+        warnings += _apart(*sides, labels, predictions)
     return Judged(
         ids=_Later(size, lambda: list(map(str, range(size)))),
         gold=_Later(size, lambda: _sentence_texts(wanted)),
         predictions=_Later(size, lambda: _sentence_texts(offered)),
         statistics=counted,
-        warnings=blanked([codes.tags[tags[0]]] * len(tags), labels) if one else [],
+        warnings=warnings,
     )
+
+
+def _apart(gold: Collection[str], given: Collection[str], labels: Path, predictions: Path) -> list[str]:
+    """The warning for tags of another set; O may be shared if entities are written in another form, PER for B-PER."""
+    if warnings := nothing_shared(gold, given, labels, predictions):
+        return warnings
+    found, asked = ([tag for tag in side if tag != OUTSIDE] for side in (given, gold))
+    forms = [{_PREFIXED.match(tag) is not None for tag in side} for side in (found, asked)]
+    other = all(forms) and forms[0].isdisjoint(forms[1])
+    return nothing_shared(asked, found, labels, predictions, so="no entity is right") if other else []
 
 
 def _judge_any(labels: Path, predictions: Path) -> Judged:
@@ -109,19 +127,22 @@ def _judge_any(labels: Path, predictions: Path) -> Judged:
     tags = [tag for sentence in gold for tag in sentence]
     odd = next((tag for side in (gold, given) for sentence in side for tag in sentence if len(tag.split()) > 1), None)
     warnings = blanked(tags, labels)
+    statistics = tagging.statistics(gold, given)
+    if not statistics["s_tp"].any():
+        warnings += _apart(tags, [tag for sentence in given for tag in sentence], labels, predictions)
     if odd is not None:
         warnings.append(f"{predictions}: a line is a tag as a whole, also {odd!r}")
     return Judged(
         ids=numbers(gold),
         gold=[" ".join(sentence) for sentence in gold],
         predictions=[" ".join(sentence) for sentence in given],
-        statistics=tagging.statistics(gold, given),
+        statistics=statistics,
         warnings=[*warnings, *byte_order_mark([tags, *given[:1]], (labels, predictions))],
     )
 
 
 class _Later(Sequence[str]):
-    """Texts that are made when they are first asked for: a score needs none, an import needs them all."""
+    """Texts that are computed at first access: a score needs none, an import needs them all."""
 
     def __init__(self, size: int, make: Callable[[], list[str]]) -> None:
         self._size = size

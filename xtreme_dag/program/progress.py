@@ -32,6 +32,7 @@ class Display(Progress):
         self._total = total
         self._quiet = quiet
         self._counts: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
         self._rows: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
         self._all = self.add_task("stages", total=total, figures="")
@@ -49,13 +50,26 @@ class Display(Progress):
             elif kind in ("finished", "failed", "not run"):
                 self._finish(kind, stage, event)
 
+    def stop(self) -> None:
+        """Ends the display, after a line for each reason that failed more than one stage."""
+        for reason, count in self._reasons.items():
+            if count > 1:
+                self.console.print(
+                    f"failed: {count - 1} more stages for the same reason: {reason}", markup=False, style="red"
+                )
+        self._reasons.clear()
+        super().stop()
+
     def _finish(self, kind: str, stage: str, event: Mapping[str, Any]) -> None:
         self._counts["cached" if event.get("cached") else kind] += 1
         if stage in self._rows:
             self.remove_task(self._rows.pop(stage))
         self.update(self._all, advance=1, figures=self._tally())
         if kind == "failed":
-            self.console.print(f"failed: {stage}: {event.get('message', '')}", markup=False, style="red")
+            reason = str(event.get("message", ""))
+            self._reasons[reason] += 1
+            if self._reasons[reason] == 1:
+                self.console.print(f"failed: {stage}: {reason}", markup=False, style="red")
         elif self.disable and not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
             done = sum(self._counts.values())

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine import damage
+from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
 from xtreme_dag.results.facts import StageFacts
@@ -24,12 +27,16 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     from xtreme_dag.results.landing import land
 
     store = Store(home.store)
+    reads = Reads(store, home.caches)
     evaluations, contracts = [], []
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
         record = store.intact(done[stage.name]) if stage.name in done else None
         if record is None:
             continue
+        if stage.kind in ("evaluate", "check") and (bad := reads.damaged(record)):
+            damage.set_aside(store, record, bad)
+            raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
         # Stages with one key (conditions that differ in name only) are landed once.
         stages.setdefault(record.key, stage_facts(stage, record))
         if stage.kind == "evaluate":

@@ -140,8 +140,7 @@ class Survey:
                     table.rules += found.get(f"{table.dataset}/{table.language}/{table.split}", ())
         finally:
             threads.shutdown(wait=False, cancel_futures=True)  # an interruption does not wait for what is being done
-        executor.sources.save()
-        executor.keys.save()
+        executor.save()
         _tokenisations(tables)
         return tables
 
@@ -194,6 +193,11 @@ class Survey:
             params={
                 "tables": [[table.dataset, table.language, table.split, table.use] for table in group],
                 "datasets": {name: {"format": self.formats[name], **self._between(name)} for name in names},
+                "left_out": {
+                    f"{table.dataset}/{table.language}/{table.split}": sorted(set().union(*found.values()))
+                    for table in group
+                    if self.contracts[table.dataset].parallel and (found := table.counts.get("left_out"))
+                },
             },
             inputs={name: Output(stage=stage, part="table.parquet") for name, (stage, _) in made.items()},
         )

@@ -13,6 +13,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES, Draws, draw, mean_of
 from xtreme_dag.results.effects import Comparison, Effect, corrected, effect_of
 from xtreme_dag.results.pairs import Run, columns_in, find_metric, read_leaves
+from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.wording import sentence_of
 
@@ -93,6 +94,8 @@ def compare_conditions(
     )
     if not chosen:
         raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
+    used = (cell for side in (*chosen, against) for task in cells.get(side, {}).values() for cell in task.values())
+    check_predictions(root, (root / path for runs in used for _metric, path in runs.values()))
     settings = _Settings(
         study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed, left_out=left_out
     )

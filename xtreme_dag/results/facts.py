@@ -258,7 +258,7 @@ class Landing:
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = str(error)
         raise UserError(f"is not {what} ({reason})", where=str(path), fix=fix)
 

@@ -86,17 +86,18 @@ def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:
 
 
 def columns_in(path: Path) -> list[str]:
-    """Names of the columns of a predictions file."""
+    """Names of the columns of a predictions file that was checked."""
     import pyarrow.parquet as pq
 
-    _must_exist(path)
     return list(pq.read_schema(path).names)
 
 
 def read_leaves(
     files: Mapping[str, Mapping[Run, Path]], metric: Metric, kept: dict[tuple[Path, str], pa.Table] | None = None
 ) -> list[Leaf]:
-    """Reads the predictions of a task, one leaf per language that has examples with a known outcome.
+    """Reads the predictions of a task from files that were checked (`results.predictions`).
+
+    Returns one leaf per language that has examples with a known outcome.
 
     Args:
         files: language -> run -> predictions file; each language has the same runs.
@@ -104,7 +105,7 @@ def read_leaves(
         kept: files of the baseline that were read before; those that are read now are added.
 
     Raises:
-        UserError: a file is missing, or has the same id twice.
+        UserError: a file has the same id twice.
     """
     jobs = [(language, run) for language in files for run in files[language]]
     before = kept if kept is not None else {}
@@ -164,14 +165,8 @@ def _positions(ids: pa.Array, table: pa.Table) -> pa.Array:
 def _read(path: Path, metric: Metric) -> pa.Table:
     import pyarrow.parquet as pq
 
-    _must_exist(path)
     with pq.ParquetFile(path) as file:
         table = file.read(columns=["id", *metric.columns], use_threads=False)
     if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
         table = table.drop_null()
     return table
-
-
-def _must_exist(path: Path) -> None:
-    if not path.is_file():
-        raise UserError("the predictions are gone", where=str(path), fix="run the study again: the stage is made anew")

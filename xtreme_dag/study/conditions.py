@@ -234,8 +234,10 @@ class Step(Section):
     def _consistent(self) -> Step:
         if self.mixture and self.budget is None:
             raise ValueError("a condition that trains needs a budget, the same as those it is compared with")
-        if not self.mixture and (self.budget is not None or self.control is not None or self.sampling is not None):
+        if not self.mixture and (self.budget or self.control or self.sampling):
             raise ValueError("a condition without a mixture trains nothing: it has no budget, sampling or control")
+        if not self.mixture and (self.recipe or self.repeat or self.keep_heads):
+            raise ValueError("a condition without a mixture trains nothing: it has no recipe, repeat or keep_heads")
         labels = [
             (component.head_name, component.label, code) for component in self.mixture for code in component.shares()
         ]

@@ -1,4 +1,4 @@
-"""In what two conditions differ: a comparison says something about one factor if it is the only one."""
+"""The factors in which two conditions differ; a comparison isolates a factor if it is the only one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _step_differences(one: Step, two: Step) -> list[str]:
         "task shares": set(blends) == set(others) and _task_shares(one) != _task_shares(two),
         "languages": any(_shares(one, task) != _shares(two, task) for task in common)
         or (not common and all_languages[0] != all_languages[1]),
-        "origin of the data": any(_origins(blends[task]) != _origins(others[task]) for task in common)
+        "origin of the data": any(set(blends[task]) != set(others[task]) for task in common)
         if same_languages
         else any(_made(blends[task]) != _made(others[task]) for task in common),
         "budget": one.budget != two.budget or one.repeat != two.repeat,
@@ -91,10 +91,6 @@ def _shares(step: Step, task: str) -> Any:
     for (code, _), share in blend.items():
         shares[code] = shares.get(code, 0.0) + share / total
     return {code: None if rules else round(share, 6) for code, share in shares.items()}, rules
-
-
-def _origins(blend: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
-    return set(blend)
 
 
 def _made(blend: Mapping[tuple[str, str], float]) -> bool:

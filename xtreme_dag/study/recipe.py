@@ -16,17 +16,11 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.core.yaml import read_yaml
-from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.study.recipe_settings import SETTINGS
+from xtreme_dag.study.settings import checked
 
 FOLDER = Path(__file__).with_name("recipes")
-SECTIONS = ("encode", "intermediate", "target", "evaluate")
-# Beside the trainer's own settings: how many English examples a target is trained on, for few-shot studies.
-_TARGET_EXTRA = frozenset({"examples"})
-_ENCODE = frozenset({"max_length", "doc_stride", "query_length"})
-_EVALUATE = frozenset(
-    {"layer", "pooling", "similarity", "margin", "margin_k", "repeats", "sweep", "model_of", "n_best", "save_n_best",
-     "max_answer_length", "null_threshold", "precision"}
-)  # fmt: skip
+SECTIONS = tuple(SETTINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +43,13 @@ class Recipe:
         return merged
 
 
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
 @cache
 def _named(name: str) -> Mapping[str, Any]:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise UserError(f"no recipe {name!r}", where="recipe.name", fix=nearest(name, recipe_names()))
+        raise UserError(
+            f"no recipe {name!r}", where="recipe.name", fix=nearest(name, (file.stem for file in FOLDER.glob("*.yaml")))
+        )
     document: Mapping[str, Any] = read_yaml(path.read_text(encoding="utf-8"))
     return document
 
@@ -86,24 +77,17 @@ def _merged(base: Mapping[str, Any], over: Any, section: str) -> dict[str, dict[
             raise UserError(f"holds {settings!r}, not settings", where=f"recipe.{section}.{group}", fix=example)
         merged[group] = {**merged.get(group, {}), **settings}
     for group, settings in merged.items():
-        refuse_unknown(settings, _valid(section), what="setting", where=f"recipe.{section}.{group}")
+        checked_settings(settings, f"recipe.{section}.{group}", section)
     return merged
 
 
-def checked_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Settings of intermediate training that a condition states for itself.
+def checked_settings(settings: Mapping[str, Any], where: str, section: str = "intermediate") -> dict[str, Any]:
+    """Settings of one group of a section; those of intermediate training also as a condition states them for itself.
 
     Raises:
-        UserError: an unknown setting.
+        UserError: an unknown setting, or a value that is of the wrong type or out of its range.
     """
-    refuse_unknown(settings, _valid("intermediate"), what="setting", where=where)
+    kind = SETTINGS[section]
+    refuse_unknown(settings, [field.name for field in fields(kind)], what="setting", where=where)
+    checked(kind, settings, where=where)
     return dict(settings)
-
-
-def _valid(section: str) -> frozenset[str]:
-    if section == "encode":
-        return _ENCODE
-    if section == "evaluate":
-        return _EVALUATE
-    training = frozenset(field.name for field in fields(TrainRecipe))
-    return training | _TARGET_EXTRA if section == "target" else training

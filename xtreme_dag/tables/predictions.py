@@ -1,4 +1,4 @@
-"""What an evaluation writes: one row per example, and the figures over them."""
+"""Write an evaluation: one row per example, and the figures over them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.scoring.columns import added
 
-# Scores come from single-precision sums whose last bits hang on the batch (relative differences around 1e-7). Rounded
+# Scores come from single-precision sums whose last bits depend on the batch (relative differences around 1e-7). Rounded
 # to four decimals, all but about one in a thousand come out equal whatever the batch.
 SCORE_DECIMALS = 4
 
@@ -36,7 +36,7 @@ def write_evaluation(
     more: Mapping[str, pa.Array] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes `predictions.parquet` and `scores.json`.
+    """Writes `predictions.parquet` and `scores.json`, which says how many examples were scored (`n`) of how many (`of`).
 
     Args:
         out: the artifact's folder.
@@ -72,11 +72,13 @@ def write_evaluation(
     }
     write_parquet(pa.table(columns), out / "predictions.parquet")
     filled = [column for column in statistics.values() if len(column)]
+    counted = int(np.count_nonzero(~np.isnan(filled[0]))) if filled else 0
     summary = {
         "task": params["task"],
         "language": params["language"],
         "split": params["split"],
-        "n": int(np.count_nonzero(~np.isnan(filled[0]))) if filled else 0,
+        "n": counted,
+        **({"of": len(ids)} if counted < len(ids) else {}),
         "metrics": {name: float(value) for name, value in metrics.items()},
         "primary": params.get("metric", primary),
         **(details or {}),

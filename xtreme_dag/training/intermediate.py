@@ -152,7 +152,7 @@ def shared_items(pools: Sequence[Pool]) -> int:
     count = 0
     for pool in pools:
         for origin in sorted({part.origin for part in pool.parts}):
-            drawn = [set(_ids(part)) for part in pool.parts if part.origin == origin]
+            drawn = [{part.table.example_ids[row] for row in part.rows} for part in pool.parts if part.origin == origin]
             union = set[str]().union(*drawn)
             count += sum(sum(name in ids for ids in drawn) > 1 for name in union)
     return count
@@ -277,8 +277,3 @@ def _selection(pools: Sequence[Pool], inputs: Mapping[str, Path], recipe: TrainR
                 dev = selection_table(inputs[f"select/{dataset}"], pool.spec.kind)
                 found.append(selection_pool(pool, dev, dataset, recipe.select_examples))
     return tuple(found)
-
-
-def _ids(part: Part) -> list[str]:
-    """The drawn ids of a part."""
-    return [part.table.example_ids[row] for row in part.rows]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph
-from xtreme_dag.heads import head_of
+from xtreme_dag.heads import HEADS, head_of
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.derived import Derived
 from xtreme_dag.wiring.evaluations import Evaluations
+from xtreme_dag.wiring.fit import check_fit, check_groups, shape_of
 from xtreme_dag.wiring.mixing import Mixing, kept_head
 from xtreme_dag.wiring.models import Models, base_model, tokenizer_of
 from xtreme_dag.wiring.tables import Tables
@@ -76,6 +77,7 @@ class _Builder:
         dev = {task.name: self.targets.dev(task, self.study.source_language) for task in self.tasks}
         self._check_sources()
         self._check_heads()
+        check_groups(self.recipe, self._groups())
         for seed in self.study.seeds:
             for name, condition in self.study.intermediate.items():
                 start = self.mixing.train(name, condition, seed, self.base)
@@ -87,6 +89,8 @@ class _Builder:
                         self.evaluations.add(task, task.test, language, name, seed, model)
                     if (chosen_on := dev[task.name]) is not None:
                         self.evaluations.add(task, *chosen_on, name, seed, model)
+        self._check_tests(languages)
+        check_fit(self.graph, self.recipe, shape_of(self.study, self.base))
         return Built(
             graph=self.graph,
             tasks=self.tasks,
@@ -95,6 +99,20 @@ class _Builder:
             absent={**self.tables.absent, **self.models.absent},
             notes=tuple(self.mixing.notes),
         )
+
+    def _check_tests(self, languages: Mapping[str, Sequence[str]]) -> None:
+        """Refuses a study that tests nothing: the languages that it names are in no test."""
+        if not any(languages.values()):
+            have = "; ".join(f"{task.name}: {' '.join(self._test(task)[0].languages)}" for task in self.tasks[:3])
+            what = f"no target has a test in {' '.join(self.study.languages) or self.tables.source.kind}"
+            raise UserError(what, where="languages", fix=f"tests of {have}")
+
+    def _groups(self) -> set[str]:
+        """What the groups of a recipe may be called: heads, tasks, datasets and the mixtures of several tasks."""
+        steps = (step for condition in self.study.intermediate.values() for step in condition.steps)
+        own = {component.head_name for step in steps for component in step.mixture}
+        multi = {"multi", *(f"multi_{head}" for head in HEADS)}
+        return {"default", *HEADS, *self.catalogue.tasks, *self.catalogue.datasets, *multi, *own}
 
     def _check_sources(self) -> None:
         known = {code for task in self.tasks for code in self.tables.source.languages(*self._test(task))}

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
@@ -113,8 +114,9 @@ def tokenizer_of(base: Source | Output) -> Source | Output:
 
 
 def _text(params: dict[str, Any], tables: Tables, catalogue: Catalogue) -> dict[str, Output]:
-    """Takes `text` out of the parameters and adds the tables that it names, which must be training splits."""
+    """Replaces `text` in the parameters by the columns to read, and adds the tables that it names: training splits."""
     inputs: dict[str, Output] = {}
+    columns: dict[str, list[str]] = {}
     text: dict[str, dict[str, list[str]]] = params.pop("text", None) or {}
     for name, splits in text.items():
         dataset = catalogue.dataset(name)
@@ -124,8 +126,10 @@ def _text(params: dict[str, Any], tables: Tables, catalogue: Catalogue) -> dict[
                 raise UserError(f"{name} {split} is for {use}, not for training", where="model.pretrain.text")
             for language in languages:
                 inputs[f"text/{name}/{language}"] = Output(stage=tables.prepared(dataset, language, split).name)
+                columns[f"{name}/{language}"] = list(formats.get(dataset.format).texts)
     if not inputs:
         raise UserError("names no text", where="model.pretrain", fix="example: text: {xnli: {train: [en, de]}}")
+    params["columns"] = columns
     return inputs
 
 

@@ -21,6 +21,7 @@ from xtreme_dag.wiring.kinds import CHECK, ENCODE, PREPARE
 # The fields of a format that a stage uses; it looks the format up by name, so these are among its parameters.
 _PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
+_ENCODED = ("sides",)
 _LIMIT_SEED = 0
 _CONTRACTS = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
 
@@ -219,9 +220,10 @@ class Tables:
             of=ENCODE,
             name=f"encode[{' | '.join(label)}]",
             function="xtreme_dag.heads.encoding:encode",
-            code=declared.encode_code,
+            code=(*declared.encode_code, *formats.get(raw.format).encode_code),
             params={
                 "format": raw.format,
+                "declared": formats.get(raw.format).facts(*_ENCODED),
                 "head": head,
                 "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),

@@ -13,6 +13,7 @@ from xtreme_dag.core.errors import UserError, nearest
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 ASK = "`xtreme-dag data revisions`"
+_SELECTING = ("part", "leave_out")  # options that say which rows are taken, not where a column is
 
 
 class HubSource:
@@ -76,8 +77,8 @@ class HubSource:
             "config": filled(hub.config, language) if hub.config else None,
             "split": hub.split,
             "files": {role: filled(pattern, language) for role, pattern in hub.files.items()},
-            "columns": {"reader": hub.reader, **{name: value for name, value in hub.options.items() if name != "part"}},
-            **({"part": hub.options["part"]} if "part" in hub.options else {}),
+            "columns": {"reader": hub.reader, **{name: v for name, v in hub.options.items() if name not in _SELECTING}},
+            **{name: hub.options[name] for name in _SELECTING if name in hub.options},
         }
         settings = {"hub_cache": self.cache, "hub_offline": self.offline}
         params = reading("hub", options, declared, language, whole=hub.stand_in is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -21,10 +21,17 @@ FIRST = 5  # ids named in a message
 
 @dataclass(frozen=True, kw_only=True)
 class Assembled:
-    """A piece of a canonical table, and how many examples the files had for it before a part of them was taken."""
+    """A piece of a canonical table.
+
+    Attributes:
+        table: the piece.
+        read: how many examples the files had for it before a part of them was taken.
+        left_out: reason -> ids of the examples (where they stand if they have none) that cannot be used.
+    """
 
     table: pa.Table
     read: int
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], place: Place) -> Iterator[Assembled]:
@@ -37,7 +44,8 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
         chunks: what the reader yields.
         kind: canonical format.
         options: `part`: which share of the examples is taken; `{rows: g, of: n, keep: [...]}` puts runs of g rows
-            together, `{column: name, of: n, keep: [...]}` all rows with the same text.
+            together, `{column: name, of: n, keep: [...]}` all rows with the same text. `leave_out`: reason -> texts; rows
+            of which a text is one of them (`""`: blank) are left out, as known defects of a release.
         place: dataset, language, split, label set.
 
     Raises:
@@ -47,14 +55,21 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
     schema = schema_of(format)
     part = options.get("part")
     batches: list[pa.RecordBatch] = []
+    left_out: dict[str, list[str]] = {}
     number = read = 0
     for chunk in chunks:
         columns = dict(chunk.columns)
         size = len(chunk)
         columns.setdefault("id", [f"{place.split}-{n}" for n in range(number, number + size)])
         at: Sequence[int] = chunk.lines
-        if part:
-            kept = _kept(part, columns, number, size)
+        for why, places in chunk.left_out.items():
+            left_out.setdefault(why, []).extend(places)
+        if part or options.get("leave_out"):
+            kept = _kept(part, columns, number, size) if part else list(range(size))
+            for why, texts in options.get("leave_out", {}).items():
+                bad = {n for n in kept if any(columns[name][n].strip() in texts for name in format.texts)}
+                left_out.setdefault(why, []).extend(columns["id"][n] for n in kept if n in bad)
+                kept = [n for n in kept if n not in bad]
             columns = {name: [values[n] for n in kept] for name, values in columns.items()}
             at = [at[n] for n in kept] if at else ()
         number += size
@@ -66,11 +81,11 @@ def assemble(chunks: Iterator[Chunk], kind: str, options: Mapping[str, Any], pla
         batches.append(batch)
         del chunk, columns, at  # before the reader makes the next ones
         if len(batches) == TOGETHER:
-            yield Assembled(table=_packed(batches, schema), read=read)
-            batches, read = [], 0
+            yield Assembled(table=_packed(batches, schema), read=read, left_out=left_out)
+            batches, read, left_out = [], 0, {}
             pa.default_memory_pool().release_unused()
     if batches or read:
-        yield Assembled(table=_packed(batches, schema), read=read)
+        yield Assembled(table=_packed(batches, schema), read=read, left_out=left_out)
 
 
 def _packed(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
@@ -89,11 +104,11 @@ def _kept(part: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], number:
 
 def _batch(columns: Mapping[str, Sequence[Any]], schema: pa.Schema, chunk: Chunk, place: Place) -> pa.RecordBatch:
     arrays = []
-    for field in schema:
+    for column in schema:
         try:
-            arrays.append(pa.array(columns[field.name], field.type))
+            arrays.append(pa.array(columns[column.name], column.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise place.error(f"column {field.name}: {error}", chunk.file) from None
+            raise place.error(f"column {column.name}: {error}", chunk.file) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

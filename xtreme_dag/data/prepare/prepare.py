@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,8 @@ class Tally:
     `format`; `rows` of the table; examples `read` from the files, as their publishers count them; `whole` (the files
     are those that were published); `labelled` (the release does not hold the labels back); the language's `script`;
     `labels`, `tokens`, `sides` (how often each occurs, where the format has them); `repeated_ids` (rows whose id in the
-    file is another row's too); `parts` of a union (the datasets whose names its ids begin with).
+    file is another row's too); `parts` of a union (the datasets whose names its ids begin with); `left_out` (reason ->
+    ids of the examples that cannot be used, or where they stand), where there are any.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -78,6 +79,13 @@ class Tally:
         self._names: Counter[str] | None = Counter() if params.get("options", {}).get("derive_ids") else None
         self._content = content_counts(SCHEMAS[params["format"]].empty_table(), params["format"])
         self.read = self.rows = 0
+        self.left_out: dict[str, list[str]] = {}
+
+    def leave_out(self, examples: Mapping[str, Sequence[str]]) -> None:
+        """Notes examples that cannot be used."""
+        for why, ids in examples.items():
+            if ids:
+                self.left_out.setdefault(why, []).extend(ids)
 
     def add(self, table: pa.Table) -> None:
         """Counts a piece of the table."""
@@ -99,6 +107,8 @@ class Tally:
             more["parts"] = list(dict.fromkeys(part["dataset"] for part in params["options"]["parts"]))
         if self._names is not None:
             more["repeated_ids"] = sum(count for count in self._names.values() if count > 1)
+        if self.left_out:
+            more["left_out"] = self.left_out
         return {
             "format": params["format"],
             "rows": self.rows,
@@ -126,6 +136,7 @@ def _tallied(
     try:
         for piece in _pieces(params, inputs, place, options):
             tally.read += piece.read
+            tally.leave_out(piece.left_out)
             if limit is None:
                 tally.add(piece.table)
                 yield piece.table
@@ -168,7 +179,8 @@ def _union(
             ids = pc.binary_join_element_wise(part["dataset"], made.table["id"], ":").combine_chunks()
             split = pa.repeat(pa.scalar(place.split, pa.string()), len(made.table))
             columns = {**{name: made.table[name] for name in made.table.column_names}, "id": ids, "split": split}
-            yield Assembled(table=pa.table(columns, schema=SCHEMAS[kind]), read=made.read)
+            left_out = {why: [f"{part['dataset']}:{name}" for name in names] for why, names in made.left_out.items()}
+            yield Assembled(table=pa.table(columns, schema=SCHEMAS[kind]), read=made.read, left_out=left_out)
 
 
 def _generated(options: Mapping[str, Any], kind: str, place: Place) -> pa.Table:

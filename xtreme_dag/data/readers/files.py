@@ -33,12 +33,14 @@ class Chunk:
         lines: line number of each example; empty where the format has none.
         read: examples of the file that the chunk stands for, as its publishers count them: those that the reader left
             out too, questions rather than rows of a pool. None: as many as the chunk has.
+        left_out: reason (`withheld_words`) -> where the examples stand that cannot be used and were left out.
     """
 
     columns: Mapping[str, Sequence[Any]]
     file: Path
     lines: Sequence[int] = ()
     read: int | None = None
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

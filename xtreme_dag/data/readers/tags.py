@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from xtreme_dag.data.readers.files import Chunk, Place, lines
 from xtreme_dag.data.readers.pairs import Files, Options
 
 SENTENCES = 16_384  # sentences in a chunk
+WITHHELD = "withheld_words"  # why a sentence is left out
+_MISSING_LINE = (
+    "an empty line between two sentences is missing; put it in, or take a release of the treebank that has it"
+)
 
 # XTREME's ranking of the parts of a multiword token whose heads are equally high (ud-conversion-tools,
 # conllu_to_conll.py): the first in the list gives its tag.
@@ -37,12 +42,18 @@ def read_conllu(files: Files, options: Options, place: Place) -> Iterator[Chunk]
 
     `options["tokens"]`: `words` takes the syntactic words; `surface` takes the tokens as written: a multiword token is
     one word, tagged as its part that is highest in the tree, at a tie by `_RANKS`; zero-width non-joiners and spaces
-    inside tokens are removed and sentences of nothing but `_` are dropped, as XTREME's preparation does. Empty nodes
-    (ids with a dot) are in neither.
+    inside tokens are removed, as XTREME's preparation does. Empty nodes (ids with a dot) are in neither. Sentences
+    whose words are withheld (`_withheld`) are left out of both and counted.
+
+    Raises:
+        UserError: other than ten columns, or the ids of a sentence do not count up from 1: an empty line is missing.
     """
     surface = options["tokens"] == "surface"
     for path in files.values():
-        yield from _chunks(_treebank(path, place, surface=surface), path)
+        left_out: list[str] = []
+        for chunk in _chunks(_treebank(path, place, left_out, surface=surface), path):
+            yield replace(chunk, left_out={WITHHELD: tuple(left_out)} if left_out else {})
+            left_out.clear()
 
 
 def read_ccg(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
@@ -99,30 +110,55 @@ def _two_columns(path: Path, options: Options, place: Place) -> Iterator[tuple[i
         yield start, (words, tags)
 
 
-def _treebank(path: Path, place: Place, *, surface: bool) -> Iterator[tuple[int, Sentence]]:
+def _treebank(path: Path, place: Place, left_out: list[str], *, surface: bool) -> Iterator[tuple[int, Sentence]]:
+    """The sentences of a treebank, each with its first line; where those stand that are withheld goes to `left_out`."""
+    for start, rows in _blocks(path, place):
+        tokens = _sentence(rows, path, place, start, surface=True)
+        if _withheld(tokens[0], surface=surface):
+            left_out.append(f"{path.name}, line {start}")
+        else:
+            yield start, tokens if surface else _sentence(rows, path, place, start, surface=False)
+
+
+def _blocks(path: Path, place: Place) -> Iterator[tuple[int, list[list[str]]]]:
+    """The rows of each sentence, with the number of its first line."""
     rows: list[list[str]] = []
-    start = 1
+    start, last = 1, 0  # first line and last word of the sentence
     for first, found in lines(path, place):
         for number, line in enumerate(found, start=first):
             if not line:
-                yield from _kept(start, _sentence(rows, path, place, start, surface=surface), surface=surface)
-                rows = []
+                if last:
+                    yield start, rows
+                rows, last = [], 0
             elif not line.startswith("#"):
                 row = line.split("\t")
                 if len(row) != 10:
                     raise place.error(f"{len(row)} columns instead of 10", path, number)
                 if not rows:
                     start = number
+                if "." not in row[0]:
+                    word, dash, _ = row[0].partition("-")
+                    if word != str(last + 1):
+                        raise place.error(_out_of_order(row[0], last), path, number, fix=_MISSING_LINE)
+                    last += not dash
                 rows.append(row)
-    yield from _kept(start, _sentence(rows, path, place, start, surface=surface), surface=surface)
+    if last:
+        yield start, rows
 
 
-def _kept(start: int, sentence: Sentence, *, surface: bool) -> Iterator[tuple[int, Sentence]]:
-    """A sentence, unless it is empty or (XTREME) has at most one word whose text is not withheld."""
-    words = sentence[0]
-    withheld = sum(word == "_" for word in words)
-    if words and not (surface and withheld and withheld >= len(words) - 1):
-        yield start, sentence
+def _out_of_order(name: str, last: int) -> str:
+    again = "starts again" if name.partition("-")[0] == "1" else f"where {last + 1} should stand"
+    return f"word id {name} {again} after {last}"
+
+
+def _withheld(tokens: Sequence[str], *, surface: bool) -> bool:
+    """Whether the text of a sentence is held back for its licence: its tokens as written are then `_`.
+
+    XTREME leaves out a sentence if at most one token is not `_`. Where syntactic words are taken, it is left out too if
+    most are: some treebanks hold back all but their multiword tokens.
+    """
+    held = tokens.count("_")
+    return held > 0 and (held >= len(tokens) - 1 or (not surface and 2 * held > len(tokens)))
 
 
 def _sentence(rows: Sequence[Sequence[str]], path: Path, place: Place, start: int, *, surface: bool) -> Sentence:

@@ -134,6 +134,8 @@ def shown_text(dataset: Dataset, report: dict[str, Any]) -> Iterator[str]:
     for name in ("labels", "tokens", "sides", "repeated_ids"):
         if name in counts:
             yield f"{name}: {json.dumps(counts[name], ensure_ascii=False)}"
+    for why, ids in counts.get("left_out", {}).items():
+        yield f"left out: {len(ids)} {why.replace('_', ' ')} ({', '.join(ids[:3])})"
     yield f"length in {report['unit']}: " + ", ".join(f"{key} {value}" for key, value in report["length"].items())
     for row in report["rows"]:
         yield "\n" + "\n".join(f"  {key}: {_short(value)}" for key, value in row.items())

@@ -15,6 +15,7 @@ from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
 from xtreme_dag.program.output import Answer, answers, table
+from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
@@ -29,6 +30,7 @@ from xtreme_dag.wiring.forecast.overview import (
     with_absent,
 )
 from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.unanswered import unanswered
 
 _SHOWN = 40
 
@@ -66,7 +68,7 @@ def command(
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
     estimate = cost(study, built.graph, plan, sizes, rows)
-    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes)]
+    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes), *unanswered(study, built)]
     return Answer(
         value={
             "stages": [_entry(planned) for planned in plan.stages],
@@ -84,6 +86,7 @@ def command(
             *(f"warning: {line}" for line in cautions),
             *([] if plan.all_cached else [estimate.in_words()]),
         ],
+        warnings=troubles(home),
     )
 
 

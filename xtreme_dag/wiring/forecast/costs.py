@@ -189,5 +189,6 @@ def _pretrained_shape(given: Mapping[str, Any]) -> tuple[int, int, int]:
 def _configured(path: Path) -> tuple[int, int, int] | None:
     """The shape in a model's `config.json`; None if it is not there."""
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    shape = [config.get(name) for name in ("num_hidden_layers", "hidden_size", "intermediate_size")]
-    return (shape[0], shape[1], shape[2]) if all(isinstance(value, int) for value in shape) else None
+    names = ("num_hidden_layers", "hidden_size", "intermediate_size")
+    layers, hidden, inner = (config[name] if isinstance(config.get(name), int) else 0 for name in names)
+    return (layers, hidden, inner) if layers and hidden and inner else None

@@ -1,0 +1,83 @@
+"""The settings of a recipe's sections, typed and bounded, so that a plan refuses what a stage could not run with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic.dataclasses import dataclass
+
+from xtreme_dag.study.settings import STRICT, within
+from xtreme_dag.study.train_recipe import Count, TrainRecipe, Whole
+
+SPECIAL_TOKENS = 4
+"""The most special tokens of a sequence: XLM-R's pairs have them."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class EncodeSettings:
+    """How examples become tokens.
+
+    Attributes:
+        max_length: tokens of a sequence at most, special tokens (up to four) included.
+        doc_stride: tokens between the starts of two windows over one context (span).
+        query_length: tokens of a question at most.
+    """
+
+    max_length: Annotated[int, within(lambda value: value > SPECIAL_TOKENS, f"more than {SPECIAL_TOKENS}")] = 128
+    doc_stride: Whole = 128
+    query_length: Whole = 64
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class EvaluateSettings:
+    """How models are evaluated; None is the evaluation's own default.
+
+    Attributes:
+        layer: whose states are pooled, 0 for the embeddings.
+        pooling: how the states of a sequence become one vector.
+        similarity: of a sentence and its translation (Tatoeba).
+        margin: score of a mined pair (BUCC).
+        margin_k: neighbours of a margin.
+        repeats: what becomes of sentences that a pool has twice (BUCC).
+        sweep: also the accuracy of every layer, for information (Tatoeba).
+        model_of: the target task whose model a task without training takes.
+        n_best: answers that are kept of a question.
+        save_n_best: write them all.
+        max_answer_length: tokens of an answer at most.
+        null_threshold: how much better "no answer" must score than the best answer (SQuAD v2.0).
+        precision: of inference.
+    """
+
+    layer: Count | None = None
+    pooling: Literal["mean", "mean_without_special", "cls", "dual"] | None = None
+    similarity: Literal["cosine", "ratio"] | None = None
+    margin: Literal["ratio", "cosine"] | None = None
+    margin_k: Whole | None = None
+    repeats: Literal["dropped", "all"] | None = None
+    sweep: bool | None = None
+    model_of: str | None = None
+    n_best: Whole | None = None
+    save_n_best: bool | None = None
+    max_answer_length: Whole | None = None
+    null_threshold: float | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TargetRecipe(TrainRecipe):
+    """How a target task is trained.
+
+    Attributes:
+        examples: English examples that it is trained on, for few-shot studies; None for all.
+    """
+
+    examples: Whole | None = None
+
+
+SETTINGS: Mapping[str, type[Any]] = {
+    "encode": EncodeSettings,
+    "intermediate": TrainRecipe,
+    "target": TargetRecipe,
+    "evaluate": EvaluateSettings,
+}

@@ -1,0 +1,118 @@
+"""Check a recipe against the study and its model, so that no stage of a run is given what it must refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.errors import UserError, refuse_unknown
+from xtreme_dag.engine.graph import Graph, Source
+from xtreme_dag.study.file import Study
+from xtreme_dag.study.recipe import SECTIONS, Recipe
+from xtreme_dag.study.recipe_settings import SPECIAL_TOKENS
+from xtreme_dag.wiring.adding import Input
+from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, SEARCH
+
+# Model types of transformers with a table of positions; others have relative ones and read what they are given.
+_ABSOLUTE = ("albert", "bert", "camembert", "distilbert", "electra", "rembert", "roberta", "xlm", "xlm-roberta",
+             "xlm-roberta-xl")  # fmt: skip
+# In these the first positions belong to padding.
+_AFTER_PADDING = ("camembert", "roberta", "xlm-roberta", "xlm-roberta-xl")
+_LAYERS = ("num_hidden_layers", "n_layers", "num_layers")
+MADE_POSITIONS, MADE_LAYERS = 512, 2
+"""Those of models that a study makes, unless it says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a recipe has to fit.
+
+    Attributes:
+        positions: tokens of a sequence at most; None where that is not known or not limited.
+        layers: of the encoder; None where that is not known.
+    """
+
+    positions: int | None = None
+    layers: int | None = None
+
+
+def shape_of(study: Study, base: Input) -> Shape:
+    """The shape of a study's encoder, from its `config.json` or from how it is made."""
+    if isinstance(base, Source):
+        return _shape_of_folder(Path(base.path))
+    if study.model.pretrain is None:
+        return Shape()
+    made = study.model.pretrain
+    inner: Any = made.get("model") if made.get("kind", "planted") == "text" else made
+    inner = inner if isinstance(inner, dict) else {}
+    return Shape(positions=inner.get("max_positions", MADE_POSITIONS), layers=inner.get("layers", MADE_LAYERS))
+
+
+def _shape_of_folder(folder: Path) -> Shape:
+    path = next((each for each in (folder / "encoder/config.json", folder / "config.json") if each.is_file()), None)
+    try:
+        config: Any = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+    except (OSError, ValueError):
+        config = {}
+    if not isinstance(config, dict):
+        return Shape()
+    positions, kind = config.get("max_position_embeddings"), config.get("model_type")
+    if kind not in _ABSOLUTE or not isinstance(positions, int):
+        positions = None
+    elif kind in _AFTER_PADDING:
+        positions -= config.get("pad_token_id", 1) + 1
+    return Shape(positions=positions, layers=next((config[name] for name in _LAYERS if name in config), None))
+
+
+def check_groups(recipe: Recipe, names: Collection[str]) -> None:
+    """Refuses a group of settings that holds for nothing.
+
+    Args:
+        recipe: of the study.
+        names: the groups that there are.
+
+    Raises:
+        UserError: an unknown group.
+    """
+    for section in SECTIONS:
+        refuse_unknown(recipe.sections[section], names, what="group", where=f"recipe.{section}")
+
+
+def check_fit(graph: Graph, recipe: Recipe, shape: Shape) -> None:
+    """Refuses lengths and layers that the encoder does not have.
+
+    Raises:
+        UserError: names the key of the recipe and what is too large for what.
+    """
+    for stage in graph:
+        if stage.of is ENCODE:
+            longest, question = (stage.params.get(name) for name in ("max_length", "query_length"))
+            if shape.positions is not None and longest is not None and longest > shape.positions:
+                raise UserError(
+                    f"{longest} tokens are more than the encoder's {shape.positions} positions",
+                    where=_key(recipe, "encode", "max_length", longest),
+                    fix=f"{stage.name} would refuse longer sequences; at most {shape.positions}",
+                )
+            if stage.params["head"] == "span" and question and longest and question + SPECIAL_TOKENS >= longest:
+                raise UserError(
+                    f"a question of {question} tokens leaves no room for its context in {longest}",
+                    where=_key(recipe, "encode", "query_length", question),
+                    fix="lower query_length, or raise max_length",
+                )
+        if stage.of in (EVALUATE, SEARCH) and shape.layers is not None:
+            layer = (stage.params.get("recipe") or {}).get("layer")
+            if layer is not None and layer > shape.layers:
+                raise UserError(
+                    f"the encoder has no layer {layer}",
+                    where=_key(recipe, "evaluate", "layer", layer),
+                    fix=f"0 (embeddings) to {shape.layers}, or null for 14/24 of the depth",
+                )
+
+
+def _key(recipe: Recipe, section: str, setting: str, value: object) -> str:
+    """The key of a recipe that states a value."""
+    groups = (group for group, settings in recipe.sections[section].items() if settings.get(setting) == value)
+    return f"recipe.{section}.{next(groups, 'default')}.{setting}"
