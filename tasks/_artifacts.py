@@ -29,7 +29,12 @@ def show_report(study: str, short: Short, report: str) -> None:
     text = f"{short.markdown}\nThe whole report, with charts: `{report}`\n"
     _show(create_markdown_artifact, key=artifact_key("report", study), markdown=text, description=f"Report of {study}")
     if short.table:
-        show_table("differences", study, short.table, f"Differences to the baseline of {study}, in points")
+        show_table(
+            "differences",
+            study,
+            short.table,
+            f"Differences to the baseline of {study}, in points, for unseen and seen languages",
+        )
 
 
 def show_table(kind: str, study: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:

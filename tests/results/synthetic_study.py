@@ -40,7 +40,9 @@ def write_artifact(
         "id": pa.array(ids),
         "language": pa.array([language] * n),
         "gold": pa.array(["gold"] * n),
-        "prediction": pa.array(list(predictions) if predictions is not None else ["prediction"] * n),
+        "prediction": pa.array(
+            list(predictions) if predictions is not None else ["a", "b"] * (n // 2) + ["a"] * (n % 2)
+        ),
         "score": pa.array(np.zeros(n), pa.float32()),
         **{name: pa.array(np.asarray(column, dtype=np.float64)) for name, column in columns.items()},
     }

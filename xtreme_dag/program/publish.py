@@ -16,6 +16,7 @@ from xtreme_dag.results.facts import StageFacts
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
+from xtreme_dag.wiring.supervision import supervision
 
 if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
@@ -29,6 +30,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     store = Store(home.store)
     reads = Reads(store, home.caches)
     evaluations, contracts = [], []
+    trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
         record = store.intact(done[stage.name]) if stage.name in done else None
@@ -40,7 +42,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
         # Stages with one key (conditions that differ in name only) are landed once.
         stages.setdefault(record.key, stage_facts(stage, record))
         if stage.kind == "evaluate":
-            evaluations.append(evaluation(stage, record, home))
+            evaluations.append(evaluation(stage, record, home, trained_in[stage.name]))
         elif stage.kind == "check":
             contracts.append(contract_outcome(stage, record, home))
     facts = study_facts(study, (task.name for task in built.tasks))

@@ -112,6 +112,8 @@ class Evaluation:
         primary: the metric that stands for the task.
         artifact: folder with `predictions.parquet` and `scores.json`.
         digest: digest of the artifact.
+        supervision: what the model was trained on in the language: `source` (the task was trained in it), `same task`,
+            `other task`, `text` or `none`; empty if unknown.
     """
 
     stage_key: str
@@ -123,6 +125,7 @@ class Evaluation:
     primary: str
     artifact: Path
     digest: str
+    supervision: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.study.factors import differences
@@ -11,6 +11,7 @@ from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import TRANSLATE
+from xtreme_dag.wiring.supervision import unseen_in_both
 
 # Warn where conditions of equal budget differ in tokens by more than this factor.
 UNEVEN = 1.25
@@ -85,6 +86,22 @@ def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
 def _same_tasks(study: Study, name: str, other: str) -> bool:
     factors = differences(study, study.intermediate[name], study.intermediate[other])
     return len(factors) == 1 and factors[0] not in ("tasks", "intermediate training")
+
+
+def no_answer_lines(baseline: str, words: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[str]:
+    """The comparisons with the baseline that leave no language unseen for a task.
+
+    Args:
+        baseline: name of the baseline.
+        words: condition -> task -> language -> supervision, as `supervision.by_condition` says it.
+    """
+    for name, tasks in words.items():
+        none = [task for task in tasks if not unseen_in_both(tasks[task], words[baseline][task])]
+        if name != baseline and none:
+            yield (
+                f"{name} against {baseline} has no zero-shot answer on {', '.join(none)}: each of its languages is "
+                "trained on in one of them"
+            )
 
 
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:

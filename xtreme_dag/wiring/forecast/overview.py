@@ -9,6 +9,7 @@ from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.plan import NEW, Plan, Planned
 from xtreme_dag.wiring.forecast.composition import Row
 from xtreme_dag.wiring.kinds import PRETRAIN
+from xtreme_dag.wiring.supervision import SAME, SOURCE
 
 CONDITION_HEADS = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
 _SHOWN = 6
@@ -27,6 +28,28 @@ def with_absent(plan: Plan, absent: Mapping[str, str]) -> Plan:
 
     stages = tuple(map(marked, plan.stages))
     return Plan(study=plan.study, stages=stages, by_name={planned.stage.name: planned for planned in stages})
+
+
+def seen_lines(words: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[str]:
+    """The tested languages in which conditions are trained on each task: a line for those that agree.
+
+    Args:
+        words: condition -> task -> language -> supervision, as `supervision.by_condition` says it.
+    """
+    conditions: dict[str, list[str]] = {}
+    for name, tasks in words.items():
+        groups: dict[str, list[str]] = {}
+        for task, languages in tasks.items():
+            seen = [
+                f"{' '.join(sorted(code for code in languages if languages[code] == word))} ({word})"
+                for word in (SOURCE, SAME)
+                if word in languages.values()
+            ]
+            groups.setdefault(f"in {', '.join(seen)}" if seen else "in no language", []).append(task)
+        text = "; ".join(f"{' '.join(named)} {seen}" for seen, named in groups.items())
+        conditions.setdefault(text, []).append(name)
+    for text, names in conditions.items():
+        yield f"seen: {', '.join(names)}: {text}"
 
 
 def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
