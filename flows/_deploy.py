@@ -26,7 +26,10 @@ from flows._settings import Settings
 _PATIENCE = 9
 _STUDY = re.compile(r"^study:", re.MULTILINE)
 
-FLOWS = ("study", "prepare_data", "train_intermediate", "train_target", "evaluate")
+FLOWS = (
+    "study.study",
+    *(f"phases.{name}" for name in ("prepare_data", "train_intermediate", "train_target", "evaluate")),
+)
 
 
 def deploy(request: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def deploy(request: dict[str, Any]) -> dict[str, Any]:
         if pool.type == "process":
             variables["working_dir"] = request["folder"]
         for entry in FLOWS:
-            flow: Any = load_flow_from_entrypoint(f"flows.phases.{entry}")
+            flow: Any = load_flow_from_entrypoint(f"flows.{entry}")
             name = f"{flow.name}/{request['study']}"
             scheduled = flow.name == "study" and request["cron"]
             deployment: RunnerDeployment = flow.to_deployment(

@@ -1,4 +1,4 @@
-"""Runs the flow of a whole study for `xtreme-dag run`: one request, one answer."""
+"""Runs a whole study: data, intermediate training, target training, evaluation, landing, report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from typing import Any
 from prefect.client.schemas.objects import State
 
 from flows import _drive
-from flows.phases import study
+from flows._flow import flow_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.processes import end_with_parent
 
+study = flow_of(
+    "flows.study",
+    "study",
+    "Runs a whole study: data, intermediate training, target training, evaluation, landing, report.",
+)
+
 
 def _main(request: dict[str, Any]) -> None:
-    """Runs the flow and writes what it did, or the user's mistake, where it is asked to."""
+    """Runs the flow for `xtreme-dag run` and writes what it did, or the user's mistake, where it is asked to."""
 
     def leave(outcome: dict[str, Any]) -> None:
         """Answers and ends at once: Prefect would go on for minutes to tell a server that is gone."""

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows._drive import runner
 from flows._graph import run_graph
-from flows.phases import study
+from flows.study import study
 from tasks._stage import TASKS, Session
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor

@@ -320,8 +320,10 @@ class Executor:
             listen({"event": "log", "message": f"{stage.name}: {earlier.suspect}; it runs again"})
         elif earlier is not None and stage.name not in self._forced:
             damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
-            told = f"damaged artifact set aside as {damaged}" if damaged else "its artifact is gone"
-            listen({"event": "log", "message": f"warning: {stage.name}: {told}; it runs again"})
+            told = (
+                f"warning: {stage.name}: damaged, set aside as {damaged}" if damaged else f"{stage.name}: artifact gone"
+            )
+            listen({"event": "log", "message": f"{told}; it runs again"})
         out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
         started = datetime.now(UTC)
         try:

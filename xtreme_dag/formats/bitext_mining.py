@@ -41,7 +41,7 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
     if not gold:
         warnings.append(f"{labels}: no gold pairs, every score is 0")
     sides = [{(pair[0], "\t".join(pair[1:])) for pair in pairs} for pairs in (gold, given)]
-    warnings += _apart(*sides, labels, predictions)
+    warnings += _apart(sides[0], sides[1], labels, predictions)
     sources = sorted({source for side in sides for source, _ in side})
     by_source = [mining.by_source(sorted(side)) for side in sides]
     return Judged(

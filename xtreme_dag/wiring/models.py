@@ -150,7 +150,7 @@ def _snapshot(name: str, revision: str, where: str, *, fetch: bool) -> Path:
     wanted = ["*.json", "*.safetensors", "*.model", "*.spm", "*.txt"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=not fetch))
-    except Exception as error:  # The client raises many kinds; all mean that the snapshot cannot be had.
+    except Exception as error:  # The client raises many kinds; all mean that there is no snapshot.
         reason = " ".join(str(error).split())[:200] if fetch else "not in the local cache; a run fetches it"
         raise UserError(
             f"{name} at {revision[:12]} cannot be had ({reason})",

@@ -9,18 +9,16 @@ Attention over long texts, model selection, translation, data preparation and lo
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from xtreme_dag.core.files import sha256_of
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.engine.plan import CACHED, Plan
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.wiring.fit import shape_of
 from xtreme_dag.wiring.forecast.composition import Row
 from xtreme_dag.wiring.forecast.sizes import Sizes, total
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE
@@ -167,28 +165,11 @@ def _passes(stage: Stage, sizes: Sizes) -> int | None:
 
 def _parameters(study: Study, graph: Graph) -> int | None:
     """Parameters of the encoder's layers, from its shape: attention 4 h^2 and the feed-forward layer 2 h f in each."""
-    if study.model.pretrain is not None:
-        shape: tuple[int, int, int] | None = _pretrained_shape(study.model.pretrain)
-    else:
-        models = (stage.inputs.get("model") for stage in graph if stage.of.device)
-        folder = next((model.path for model in models if isinstance(model, Source)), None)
-        shape = SHAPES.get(str(study.model.hub)) if folder is None else _configured(folder / "config.json")
-    if shape is None:
-        return None
-    layers, hidden, inner = shape
-    return layers * (4 * hidden * hidden + 2 * hidden * inner)
-
-
-def _pretrained_shape(given: Mapping[str, Any]) -> tuple[int, int, int]:
-    """The shape of a model that the study makes; the defaults are those of the stages that make it."""
-    shape = given if given.get("kind", "planted") == "planted" else given.get("model", {})
-    hidden = int(shape.get("hidden_size", 128))
-    return int(shape.get("layers", 2)), hidden, int(shape.get("intermediate_size", 4 * hidden))
-
-
-def _configured(path: Path) -> tuple[int, int, int] | None:
-    """The shape in a model's `config.json`; None if it is not there."""
-    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    names = ("num_hidden_layers", "hidden_size", "intermediate_size")
-    layers, hidden, inner = (config[name] if isinstance(config.get(name), int) else 0 for name in names)
-    return (layers, hidden, inner) if layers and hidden and inner else None
+    models = (stage.inputs.get("model") for stage in graph if stage.of.device)
+    folder = next((model for model in models if isinstance(model, Source)), None)
+    shape = shape_of(study, folder or Output(stage=""))
+    known = (shape.layers, shape.hidden, shape.inner)
+    if folder is None and study.model.hub is not None:
+        known = SHAPES.get(study.model.hub, known)
+    layers, hidden, inner = (value if isinstance(value, int) else 0 for value in known)
+    return layers * (4 * hidden * hidden + 2 * hidden * inner) or None
