@@ -11,10 +11,7 @@ Prints JSON: seconds (medians of alternating rounds), ratios, the bars, and whet
   `tables`, from the list columns of Parquet tables, for both sides by `to_pylist`.
 - answers: 10,000 SQuAD v1.1 dev answers by SQuAD's rules, and by MLQA's English rules, against a loop as the official
   scripts have it: each answer and gold answer normalised for exact match and again for F1, bags counted.
-- lareqa: mAP@20 of 13,090 questions over 13,014 pooled candidates of width 768 against a product and a full sort per
-  question. The sort is timed on every tenth question (`--share`) and scaled; our time is for all, the full mAP included.
-  Most of either side is the products: `ratio_without_products` compares what is done with given scores,
-  `ratio_to_products_in_blocks` is against one that multiplies as we do and then sorts question by question.
+Ranks of LAReQA's right candidates are measured by bench/retrieval.py.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xtreme_dag.formats.tagging import judge_tags
-from xtreme_dag.scoring import lareqa, mlqa, squad, tagging
+from xtreme_dag.scoring import mlqa, squad, tagging
 from xtreme_dag.scoring.columns import FloatArray, column_sums
 from xtreme_dag.scoring.combine import values
 
@@ -49,7 +46,7 @@ Reading = dict[str, float]
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LANGUAGES = ("en", "de", "es", "fr", "ru", "it")
-BARS = {"tags": 50.0, "answers_squad": 1.0, "answers_mlqa": 1.0, "lareqa": 10.0}
+BARS = {"tags": 50.0, "answers_squad": 1.0, "answers_mlqa": 1.0}
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 ASCII_PUNCTUATION = set(string.punctuation)
 PUNCTUATION = {chr(i) for i in range(sys.maxunicode) if unicodedata.category(chr(i))[0] == "P"} | ASCII_PUNCTUATION
@@ -279,58 +276,15 @@ def measure_answers(rounds: int, rules: str) -> dict[str, object]:
     return {**result, "same_figures": bool(same), "answers": len(answers)}
 
 
-def measure_lareqa(rounds: int, share: int) -> dict[str, object]:
-    questions, candidates, gold = encodings()
-    some = slice(0, None, share)
-    scale = len(questions) / len(questions[some])
-    result = against(
-        lambda: lareqa.statistics(questions, candidates, gold),
-        lambda: sorted_map(questions[some], candidates, gold[some]),
-        rounds,
-    )
-    product = median(lambda: product_alone(questions, candidates), rounds)
-    first = questions[: lareqa.CHUNK] @ candidates.T
-    owner = np.repeat(np.arange(len(first)), [len(right) for right in gold[: len(first)]])
-    rows = np.concatenate(gold[: len(first)])
-    ranking = median(lambda: lareqa.ranks_in_block(first, owner, rows), rounds) * len(questions) / len(first)
-    sorting = median(lambda: [line.argsort()[::-1][:20] for line in first], rounds) * len(questions) / len(first)
-    columns = lareqa.statistics(questions[some], candidates, gold[some])
-    figure = float(values("ranking_full", column_sums(columns))["map@20"])
-    return {
-        "ours_s": result["ours_s"],
-        "peer_s": round(result["peer_s"] * scale, 3),
-        "peer_timed_on": len(questions[some]),
-        "ratio": round(result["ratio"] * scale, 2),
-        "cpu_ratio": round(result["cpu_ratio"] * scale, 2),
-        "products_in_blocks_s": round(product, 3),
-        "ranking_alone_s": round(ranking, 3),
-        "sorts_alone_s": round(sorting, 3),
-        "ratio_without_products": round(sorting / ranking, 2),
-        "ratio_to_products_in_blocks": round((product + sorting) / result["ours_s"], 2),
-        "same_figures": abs(figure - sorted_map(questions[some], candidates, gold[some])) < 1e-3,
-        "map@20": round(figure, 4),
-    }
-
-
-def product_alone(questions: np.ndarray, candidates: np.ndarray) -> None:
-    """The part of our time that is the BLAS's: the products of all questions with all candidates."""
-    scores = np.empty((lareqa.CHUNK, len(candidates)), np.float32)
-    for start in range(0, len(questions), lareqa.CHUNK):
-        chunk = questions[start : start + lareqa.CHUNK]
-        np.matmul(chunk, candidates.T, out=scores[: len(chunk)])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scoring speed against the official scorers.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--share", type=int, default=10, help="time the per-question sort on one question in so many")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     measured = {
         "tags": measure_tags(options.rounds),
         "answers_squad": measure_answers(options.rounds, "squad"),
         "answers_mlqa": measure_answers(options.rounds, "mlqa"),
-        "lareqa": measure_lareqa(min(options.rounds, 3), options.share),
     }
     for name, bar in BARS.items():
         measured[name] |= {"bar": bar, "met": bool(measured[name]["ratio"] >= bar)}

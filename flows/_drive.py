@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from pydantic import BaseModel, ConfigDict, Field
 
+from flows._alive import Watch, alive, current_run
+from flows._automations import too_often
 from flows._graph import AT_ONCE, run_graph
+from flows._settings import Settings
 from tasks._artifacts import show_table
+from tasks._server import REFUSALS, answers, server_client
 from tasks._stage import Session
 from tasks.land import land
 from tasks.report import report
@@ -38,23 +43,11 @@ from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.kinds import EVALUATE
 
+# Takes the outcome of a run whose server is gone at its end, and does not come back. By default the run waits for the
+# server, as Prefect's clients do: a scheduled run without its end would be taken for dead.
+without_server: Callable[[dict[str, Any]], None] | None = None
+
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
-
-
-class Settings(BaseModel):
-    """How a study is run; nothing here changes a result."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    home: str | None = Field(default=None, description="Folder of all state; default XTREME_DAG_HOME, else .xtreme-dag")
-    overrides: list[str] = Field(default_factory=list, description="Study keys to override, each KEY=VALUE")
-    force: list[str] = Field(default_factory=list, description="Stages to run although they are cached")
-    workers: int = Field(default=0, ge=0, description="Stages side by side; 0 for one per core")
-    threads: int = Field(default=1, ge=1, description="Threads of each stage")
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N")
-    cuda: Literal["graphs", "compile", "eager"] = Field(default="graphs", description="Layers on CUDA in training")
-    timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
-    mirror: str | None = Field(default=None, description="URL of a mirror of the store; default XTREME_DAG_MIRROR")
 
 
 def runner() -> TaskRunner[PrefectFuture[Any]]:
@@ -85,13 +78,15 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
 
     Returns:
         `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`; with a stage that failed
-        as the data of the state `Failed`, in which the flow run then ends.
+        as the data of the state `Failed`, in which the flow run then ends, or `Cancelled` if somebody cancelled it.
 
     Raises:
         UserError: the study or the machine is not as it should be.
     """
     started = time.monotonic()
-    study = load_study(Path(study_file), settings.overrides)
+    if _given_up():
+        return Failed(message="its process was gone again, and it was started again as often as it may be")
+    study = _studied(Path(study_file), settings.overrides)
     home = Home.find(settings.home).ensure()
     built = build(study)
     graph = built.graph.part({stage.name for stage in built.graph if stage.kind in kinds}) if kinds else built.graph
@@ -102,30 +97,70 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
-        with WorkerPool(workers, home.logs, threads=settings.threads) as pool:
+        with WorkerPool(workers, home.logs, threads=settings.threads) as pool, alive(home), Watch(pool.close) as watch:
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
             with Session(graph, executor, display.listen) as session:
                 outcomes = run_graph(session)
-                if not kinds or EVALUATE.name in kinds:
+                if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
                 executor.push_found()
                 if trouble := executor.mirror_trouble():
                     display.listen(
                         {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
                     )
-        executor.sources.save()
-        executor.keys.save()
+        executor.save()
     counts = Counter(outcomes.values())
-    rows = [{"outcome": name, "stages": counts[name]} for name in (DONE, CACHED, FAILED, NOT_RUN)]
-    show_table("outcome", study.study, rows, f"Stages of {study.study}")
-    outcome = {
+    outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
-        "failed": {name: executor.failure(graph[name]) for name, outcome in outcomes.items() if outcome == FAILED},
+        "failed": {
+            name: executor.failure(graph[name]) or "the run was stopped"
+            for name, became in outcomes.items()
+            if became == FAILED
+        },
         "results": str(home.results),
         "report": str(report_path(home, study)),
         "seconds": round(time.monotonic() - started, 2),
     }
+    if without_server and not answers():
+        without_server(outcome)
+    rows = [{"outcome": name, "stages": count} for name, count in outcome["stages"].items()]
+    show_table("outcome", study.study, rows, f"Stages of {study.study}")
+    if watch.cancelled:
+        return Cancelled(message="cancelled in Prefect; what was done stays done", data=outcome)
     return Failed(message=_failure(outcome), data=outcome) if counts[FAILED] else outcome
+
+
+def _given_up() -> bool:
+    """Whether the automation that starts crashed runs again has done so too often."""
+    run, context = current_run(), FlowRunContext.get()
+    assert context is not None and context.flow is not None
+    if run.run_count <= 1:
+        return False
+    with suppress(*REFUSALS), server_client() as client:
+        return too_often(client, run.id, context.flow.retries)
+    return False
+
+
+def _studied(path: Path, overrides: Sequence[str]) -> Study:
+    """The study, under a name of its own if a deployment's overrides change results: never over the study's figures."""
+    study = load_study(path, overrides)
+    if not overrides or current_run().deployment_id is None:
+        return study
+    plain = load_study(path, [])
+    if study.study != plain.study or _results(study) == _results(plain):
+        return study
+    return study.model_copy(update={"study": "+".join([study.study, *map(_label, overrides)])})
+
+
+def _results(study: Study) -> list[tuple[Any, ...]]:
+    """What a study's results depend on."""
+    return [(stage.name, stage.function, stage.params, stage.inputs) for stage in build(study).graph]
+
+
+def _label(override: str) -> str:
+    """An override as a part of a study's name, which is one of files, too; what had to be changed has a digest."""
+    plain = re.sub(r"[^a-z0-9_.=]+", "-", override.lower()).strip("-")[:60]
+    return plain if plain == override else f"{plain}-{hashlib.sha256(override.encode()).hexdigest()[:6]}"
 
 
 def _failure(outcome: Mapping[str, Any]) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
-from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
+from flows._alive import current_run
 from tasks._cache import reference
 from tasks._stage import Session, configured
 from tasks._untouched import report_cached, report_not_run
@@ -18,7 +18,7 @@ from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.priority import Agenda
 
-# Threads that wait for workers; how much runs side by side is the worker pool's to say.
+# Threads of the task runner: the most stages that run side by side.
 AT_ONCE = 32
 
 
@@ -34,15 +34,15 @@ def run_graph(session: Session) -> dict[str, str]:
     futures: dict[str, PrefectFuture[Any]] = {}
     causes: dict[str, str] = {}
     finished: SimpleQueue[str] = SimpleQueue()
-    running = 0
-    while agenda or running:
-        # Submitted when what it needs is settled: a task that waits for others would hold a thread of the runner.
-        while agenda and running < AT_ONCE:
-            stage = graph[agenda.take()]
+    slots = _Slots(session)
+    while agenda or slots.taken:
+        # Submitted when what it needs is settled and a worker is free: what is "Running" in Prefect runs.
+        while name := agenda.take(slots.fits(causes)):
+            stage = graph[name]
             cause = next((causes[parent] for parent in stage.parents if parent in causes), "")
             if cause:
                 causes[stage.name], outcomes[stage.name] = cause, NOT_RUN
-                runs[stage.name] = report_not_run(_flow_run(), stage, f"needs {cause}", runs)
+                runs[stage.name] = report_not_run(current_run().id, stage, f"needs {cause}", runs)
                 session.executor.not_run(stage)
                 session.listen({"event": "not run", "stage": stage.name})
                 agenda.settle(stage.name)
@@ -50,11 +50,11 @@ def run_graph(session: Session) -> dict[str, str]:
             futures[stage.name] = _submitted(session, stage, done, futures)
             runs[stage.name] = futures[stage.name].task_run_id
             futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
-            running += 1
-        if not running:
+            slots.take(stage)
+        if not slots.taken:
             break
         name = finished.get()
-        running -= 1
+        slots.free(graph[name])
         outcomes[name] = _outcome(session, graph[name], futures[name])
         if outcomes[name] == FAILED:
             causes[name] = (
@@ -64,11 +64,48 @@ def run_graph(session: Session) -> dict[str, str]:
     return {stage.name: outcomes[stage.name] for stage in graph}
 
 
-def _flow_run() -> UUID:
-    """Id of the current flow run."""
-    context = FlowRunContext.get()
-    assert context is not None and context.flow_run is not None
-    return context.flow_run.id
+class _Slots:
+    """The workers and devices of a session, and which of them are taken.
+
+    Attributes:
+        taken: number of stages that have a worker.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._graph = session.graph
+        self._workers, self._devices = min(session.executor.workers, AT_ONCE), session.executor.devices
+        self.taken = self._busy = 0
+
+    def fits(self, causes: Mapping[str, str]) -> Callable[[str], bool]:
+        """Whether a stage can start now, asked of the most urgent first; one that will not run always can."""
+        held_up = False
+
+        def fits(name: str) -> bool:
+            nonlocal held_up
+            stage = self._graph[name]
+            if any(parent in causes for parent in stage.parents):
+                return True
+            needs = self._needs(stage)
+            if needs and (held_up or self._busy + needs > self._devices):
+                held_up = True  # what is less urgent and needs less must not go before it for ever
+                return False
+            return self.taken < self._workers
+
+        return fits
+
+    def _needs(self, stage: Stage) -> int:
+        """How many devices a stage needs; more than there are is an error that the stage itself reports."""
+        return min(stage.devices, self._devices) if stage.of.device else 0
+
+    def take(self, stage: Stage) -> None:
+        """Gives a stage a worker and its devices."""
+        self.taken += 1
+        self._busy += self._needs(stage)
+
+    def free(self, stage: Stage) -> None:
+        """Takes them back."""
+        self.taken -= 1
+        self._busy -= self._needs(stage)
 
 
 def _tell(finished: SimpleQueue[str], name: str, _future: PrefectFuture[Any]) -> None:
@@ -90,7 +127,7 @@ def _submitted(
 
 def _cached_from_the_start(session: Session) -> tuple[dict[str, str], dict[str, dict[str, str]], dict[str, UUID]]:
     """Stages that are cached with all that they need: recorded at once; their references, and their task runs."""
-    flow_run = _flow_run()
+    flow_run = current_run().id
     outcomes: dict[str, str] = {}
     done: dict[str, dict[str, str]] = {}
     runs: dict[str, UUID] = {}

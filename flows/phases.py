@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import Flow, flow
-from prefect.client.schemas.objects import State
+from prefect import Flow
 
-from flows._drive import Settings, drive, run_name, runner
+from flows._flow import flow_of
 from xtreme_dag.wiring.kinds import kinds_of
 
 
 def _phase(name: str, title: str) -> Flow[..., Any]:
-    """The flow of a phase."""
-
-    def phase(study_file: str = "studies/demo.yaml", settings: Settings = Settings()) -> dict[str, Any] | State[Any]:
-        return drive(study_file, settings, kinds_of(name))
-
-    phase.__name__ = phase.__qualname__ = name
-    phase.__doc__ = f"""{title}
-
-    Args:
-        study_file: the study's YAML file.
-        settings: how to run it; nothing in there changes a result.
-    """
-    return flow(name=name, flow_run_name=run_name, task_runner=runner(), persist_result=False)(phase)
+    return flow_of(__name__, name, title, kinds_of(name))
 
 
 prepare_data = _phase("prepare_data", "Prepares, checks and encodes all data of a study.")

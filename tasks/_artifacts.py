@@ -9,6 +9,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
+from tasks._server import impatient
 from xtreme_dag.report.short import Short
 
 
@@ -28,7 +29,12 @@ def show_report(study: str, short: Short, report: str) -> None:
     text = f"{short.markdown}\nThe whole report, with charts: `{report}`\n"
     _show(create_markdown_artifact, key=artifact_key("report", study), markdown=text, description=f"Report of {study}")
     if short.table:
-        show_table("differences", study, short.table, f"Differences to the baseline of {study}, in points")
+        show_table(
+            "differences",
+            study,
+            short.table,
+            f"Differences to the baseline of {study}, in points, for unseen and seen languages",
+        )
 
 
 def show_table(kind: str, study: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
@@ -40,6 +46,7 @@ def show_table(kind: str, study: str, rows: Sequence[Mapping[str, Any]], descrip
 def _show(create: Callable[..., Any], **content: Any) -> None:
     """Creates an artifact; what the server does not take is no reason to lose a run whose results are safe."""
     try:
-        create(**content)
+        with impatient():
+            create(**content)
     except Exception as error:
         get_run_logger().warning("not shown in Prefect: %s (%s: %s)", content["key"], type(error).__name__, error)

@@ -11,13 +11,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from prefect import get_run_logger
 from prefect._internal.result_records import ResultRecordMetadata
+from prefect.context import TaskRunContext
 from prefect.filesystems import LocalFileSystem
 from prefect.locking.protocol import LockManager
 from prefect.serializers import JSONSerializer
 
 from xtreme_dag.core.files import write_atomically
-from xtreme_dag.core.locks import try_lock, unlock, wait_for
+from xtreme_dag.core.locks import holder_of, try_lock, unlock, wait_for
 from xtreme_dag.engine.gates import why_closed
 from xtreme_dag.engine.store import Record, Store
 
@@ -82,6 +84,12 @@ class StoreKeys(LocalFileSystem):
         return self.write_path(path, content)
 
 
+def _say_waiting(path: Path) -> None:
+    """Tells the current task run who holds the lock of its key."""
+    if TaskRunContext.get() is not None:
+        get_run_logger().info("waiting for %s, which makes the same", holder_of(path))
+
+
 class FlockManager(LockManager):
     """Prefect's lock per key on `flock`, freed by the operating system when its holder dies."""
 
@@ -102,7 +110,8 @@ class FlockManager(LockManager):
         """Takes the lock of a key, waiting up to `acquire_timeout` seconds (None: for ever)."""
         if self.is_lock_holder(key, holder):
             return True
-        handle = wait_for(lambda: try_lock(self._path(key), holder), seconds=acquire_timeout)
+        path = self._path(key)
+        handle = wait_for(lambda: try_lock(path, holder), lambda: _say_waiting(path), seconds=acquire_timeout)
         if handle is None:
             return False
         with self._guard:

@@ -1,4 +1,4 @@
-"""A stage's progress in Prefect: a progress artifact, and log lines with the figures that its kind declares."""
+"""What a stage says, in Prefect: its messages as log lines, and a progress artifact with the figures of its kind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks._artifacts import artifact_key
+from tasks._server import impatient
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.pool import Listener
 
@@ -23,7 +25,7 @@ class StageProgress:
 
     Args:
         study: name of the study.
-        stage: the stage; nothing is shown of one whose kind declares no figures.
+        stage: the stage; of one whose kind declares no figures, messages alone are shown.
         listen: receives every event, too.
         seconds: the least time between two updates; the first and the last report are always shown.
     """
@@ -51,7 +53,10 @@ class StageProgress:
         line = ", ".join([f"step {event['done']} of {event['total']}", *figures])
         get_run_logger().info("%s", line)
         try:
-            self._show(100.0 * event["done"] / event["total"], line)
+            with impatient():
+                self._show(100.0 * event["done"] / event["total"], line)
+        except httpx.TransportError:
+            pass  # the server is away, and may be back for the next one
         except Exception as error:  # the cockpit may fail in many ways, and none of them is a reason to stop the stage
             self._broken = True
             get_run_logger().warning("progress is no longer shown: %s: %s", type(error).__name__, error)

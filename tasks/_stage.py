@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Failed
 from prefect.tasks import Task
 from prefect.transactions import IsolationLevel, get_transaction
 
 from tasks._cache import FlockManager, StoreKeys, reference
 from tasks._progress import StageProgress
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Graph, Kind, Stage
-from xtreme_dag.engine.pool import Listener, PoolClosed, StageTimedOut
+from xtreme_dag.engine.pool import Listener, PoolClosed, StageFailed, StageTimedOut
 from xtreme_dag.wiring.kinds import KINDS
 
 _SESSIONS: dict[str, Session] = {}
@@ -59,6 +60,11 @@ def _parents(upstream: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return {name: result["key"] for name, result in upstream.items()}
 
 
+def _listener(here: Session, stage: Stage) -> StageProgress:
+    """Who hears of a stage: the session's listener and the task run."""
+    return StageProgress(here.executor.study, stage, lambda event: here.listen({**event, "stage": stage.name}))
+
+
 class StageKey(CachePolicy):
     """Our key is Prefect's cache key."""
 
@@ -66,11 +72,11 @@ class StageKey(CachePolicy):
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
         """The key of the stage that a task run is for."""
-        session = _SESSIONS[inputs["session"]]
-        stage = session.graph[inputs["stage"]]
-        key = session.executor.key(stage, _parents(inputs["upstream"]))
+        here = _SESSIONS[inputs["session"]]
+        stage = here.graph[inputs["stage"]]
+        key = here.executor.key(stage, _parents(inputs["upstream"]))
         # Before Prefect looks whether the key is there, so that it too says `Cached` of what the mirror has.
-        session.executor.fetch(stage, key, lambda event: session.listen({**event, "stage": stage.name}))
+        here.executor.fetch(stage, key, _listener(here, stage))
         return key
 
 
@@ -83,34 +89,36 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
         upstream: name -> reference of the stages that it needs.
 
     Returns:
-        The reference, or the state `Cancelled` if the run was stopped meanwhile.
-
-    Raises:
-        UserError: see `Executor.execute`.
-        StageFailed: see there.
-        TimeoutError: it took longer than it may; Prefect then calls the state `TimedOut`.
+        The reference; or the state that the task run ends in: `Failed`, `TimedOut` if it took longer than it may,
+        `Cancelled` if the run was stopped meanwhile. A state, since of an exception Prefect would log our own frames.
     """
     here = _SESSIONS[session]
     subject = here.graph[stage]
-
-    def listen(event: Mapping[str, Any]) -> None:
-        here.listen({**event, "stage": stage})
-
     here.listen({"event": "started", "stage": stage})
-    watched = StageProgress(here.executor.study, subject, listen) if subject.of.figures else listen
     try:
-        result = here.executor.execute(subject, _parents(upstream), watched, here.urgency[stage])
-    except StageTimedOut as error:
-        raise TimeoutError(str(error)) from None
+        result = here.executor.execute(subject, _parents(upstream), _listener(here, subject), here.urgency[stage])
     except PoolClosed:
-        if (transaction := get_transaction()) is not None:
-            transaction.write_on_commit = False  # there is nothing to remember under the stage's key
-        return Cancelled(message="the run was stopped before this stage was done")
+        return _ended(Cancelled(message="the run was stopped before this stage was done"))
+    except StageTimedOut as error:
+        return _ended(Failed(name="TimedOut", message=f"{error}; its log: {error.log}"))
+    except StageFailed as error:
+        get_run_logger().error("%s\nthe log of its process: %s", error.traceback or error, error.log)
+        return _ended(Failed(message=here.executor.failure(subject)))
+    except UserError as error:
+        get_run_logger().error("%s", error)
+        return _ended(Failed(message=here.executor.failure(subject)))
     record = here.executor.store.intact(result.key)
     if record is None:
-        raise RuntimeError(f"{stage}: its artifact is not in the store after its commit")
+        return _ended(Failed(message="its artifact is not in the store after its commit"))
     here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})
     return reference(record)
+
+
+def _ended(state: State[Any]) -> State[Any]:
+    """A final state without an artifact: there is nothing to remember under the stage's key."""
+    if (transaction := get_transaction()) is not None:
+        transaction.write_on_commit = False
+    return state
 
 
 def _task(kind: Kind) -> Task[..., Any]:

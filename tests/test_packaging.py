@@ -1,4 +1,4 @@
-"""What a wheel holds, and that what a contributor is told is so."""
+"""What a wheel holds, and what runs before a commit."""
 
 import re
 import shutil
@@ -61,15 +61,3 @@ def test_every_dependency_has_its_reason(repository):
     told = (repository / "docs" / "dependencies.md").read_text().lower()
     names = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}
     assert not {name for name in names if name not in told}
-
-
-def test_the_command_in_contributing_works(repository, tmp_path):
-    code = re.search(r"```python\n(.+?)```", (repository / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
-    copy = tmp_path / "xtreme_dag"
-    shutil.copytree(repository / "xtreme_dag", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "program" / "commands" / "languages.py").write_text(code)
-    command = [sys.executable, "-m", "xtreme_dag"]
-    listed = subprocess.run([*command, "languages"], cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
-    assert re.search(r"^de +German$", listed.stdout, re.M)
-    helped = subprocess.run([*command, "--help"], cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
-    assert "List the languages of the catalogue." in helped.stdout

@@ -148,10 +148,10 @@ def test_unknown_names_offer_the_nearest():
         (
             {
                 "target": {
-                    "head": "spam", "metric": "f1", "group": "qa", "test": "test", "languages": {"xtreme": "de"},
+                    "head": "span", "metric": "f1", "group": "qaa", "test": "test", "languages": {"xtreme": "de"},
                 }
             },
-            r"target.head: 'spam' is not valid\n  did you mean 'span'",
+            r"target.group: 'qaa' is not valid\n  did you mean 'qa'",
         ),
     ],
 )  # fmt: skip

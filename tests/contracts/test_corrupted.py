@@ -23,7 +23,7 @@ from tests.contracts.corruptions import (
 from tests.data import release_files as release
 from tests.data.read_tables import surveyed
 from xtreme_dag.catalogue.sources import open_source
-from xtreme_dag.program.survey.survey import Table
+from xtreme_dag.program.survey import Table
 
 # Dataset -> (makes it in a folder, language and split of the table that is damaged).
 DATASETS = {

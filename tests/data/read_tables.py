@@ -23,7 +23,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.data.prepare.prepare import canonical, prepare
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.pool import WorkerPool
-from xtreme_dag.program.survey.survey import Survey, Table
+from xtreme_dag.program.survey import Survey, Table
 from xtreme_dag.tables.canonical import SCHEMAS
 
 

@@ -11,9 +11,9 @@ import pytest
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.digests import tree_digest
-from xtreme_dag.engine.foreign import checked_code, checked_record
 from xtreme_dag.engine.local import run_local
 from xtreme_dag.engine.mirror import Mirror
+from xtreme_dag.engine.records import checked_code, checked_record
 
 
 @pytest.fixture(scope="module")

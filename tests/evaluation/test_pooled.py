@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tests.scoring import lareqa
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation import pooled
 from xtreme_dag.evaluation.embeddings import embed, special_ids
@@ -14,7 +15,6 @@ from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of
 from xtreme_dag.evaluation.pooled import rank_pool
 from xtreme_dag.evaluation.ranking import evaluate_lareqa, evaluate_mewslix
 from xtreme_dag.heads import HeadSpec
-from xtreme_dag.scoring import lareqa
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import open_encoded
 
@@ -120,16 +120,6 @@ def test_language_bias_is_told_apart(model, answers, ranked, make_context, tmp_p
         assert table["s_ap_cross"][at].as_py() == pytest.approx(expected)
         share = np.mean([language == "qaa" for _, language, _ in order[:20]])
         assert table["s_own_language"][at].as_py() == pytest.approx(share)
-
-
-def test_one_language_searched_alone_is_the_same_as_from_the_pool(
-    model, answers, ranked, make_context, tmp_path, same_outcome
-):
-    from_pool, alone = make_context(tmp_path / "pool"), make_context(tmp_path / "alone", batch_tokens=123)
-    evaluate_lareqa({**FACTS, "language": "qad"}, {"ranked": ranked}, from_pool)
-    inputs = {"model": model, **answers, "encoded": answers["encoded:qad"], "table": answers["table:qad"]}
-    evaluate_lareqa({**FACTS, "language": "qad"}, inputs, alone)
-    same_outcome(from_pool.out, alone.out)
 
 
 def test_mewslix_is_the_same_streamed_in_small_blocks(

@@ -184,6 +184,6 @@ def test_a_table_encoded_for_training_is_refused(real, models, make_context, tmp
         {"table": tables["table"], "tokenizer": MINILM},
         make_context(tmp_path / "encoded"),
     )
-    inputs = {"model": models["tuned"], "table": tables["table"], "encoded": tmp_path / "encoded"}
+    inputs = {"model": models["tuned"], "table:en": tables["table"], "encoded:en": tmp_path / "encoded"}
     with pytest.raises(UserError, match="encoded for training"):
-        evaluate(facts(real, "lareqa", "en"), inputs, make_context(tmp_path / "out"))
+        rank_pool(facts(real, "lareqa", "en"), inputs, make_context(tmp_path / "out"))

@@ -60,15 +60,72 @@ def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place
     assert not any(found[name]["schedules"] for name in FLOWS if name != "study")
     for row in found.values():
         assert row["parameters"]["study_file"] == str(place / "study.yaml")
-        assert row["parameters"]["settings"]["home"] == str(place / "home")
-        assert "workers" in json.dumps(row["parameter_openapi_schema"])
+        assert row["parameters"]["home"] == str(place / "home")
+        form = row["parameter_openapi_schema"]["properties"]
+        assert sorted(form, key=lambda name: form[name]["position"])[:4] == [
+            "study_file",
+            "overrides",
+            "force",
+            "device",
+        ]
+        assert "cuda:0" in form["device"]["enum"] and form["study_file"]["enum"] == [str(place / "study.yaml")]
+        assert all(field["description"] for field in form.values())
+        assert row["global_concurrency_limit"] is None
+        assert row["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
         assert row["job_variables"]["working_dir"] == str(place)
+    # What an earlier version put there goes: a limit of runs is a lease in the server's memory.
+    limited = httpx.patch(f"{prefect_api}/deployments/{found['study']['id']}", json={"concurrency_limit": 1})
+    limited.raise_for_status()
+    assert there(prefect_api)["study"]["global_concurrency_limit"]["limit"] == 1
     again = deploy(place, repository, prefect_api, "--threads", "2")
     assert (
         again.returncode == 0 and "deployed study/scheduled\n" in again.stdout and "new work pool" not in again.stdout
     )
     found = there(prefect_api)
-    assert len(found) == len(FLOWS) and found["study"]["parameters"]["settings"]["threads"] == 2
+    assert found["study"]["global_concurrency_limit"] is None
+    assert len(found) == len(FLOWS) and found["study"]["parameters"]["threads"] == 2
+
+
+def asked(api, row, parameters):
+    return httpx.post(f"{api}/deployments/{row['id']}/create_flow_run", json={"parameters": parameters})
+
+
+def test_what_the_form_does_not_offer_is_refused_at_submission(place, repository, prefect_api):
+    assert deploy(place, repository, prefect_api).returncode == 0
+    row = there(prefect_api)["study"]
+    for wrong in (
+        {"overrides": ["sedes=[1,2]"]},
+        {"overrides": ["seeds"]},
+        {"device": "gpu"},
+        {"study_file": "/etc/passwd"},
+        {"workers": -1},
+        {"mirror": "s3://key:secret@bucket/folder"},
+        {"settings": {"workers": 1}},
+    ):
+        assert asked(prefect_api, row, wrong).status_code == 409, wrong
+    for right in ({"overrides": ["seeds=[1,2]", "recipe.target.default.epochs=2"]}, {"mirror": "sftp://ann@host/x"}):
+        run = asked(prefect_api, row, right).raise_for_status().json()
+        assert run["parameters"]["home"] == str(place / "home")
+        httpx.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
+
+
+def test_a_password_is_no_parameter(place, repository, prefect_api):
+    done = deploy(place, repository, prefect_api, "--mirror", "s3://key:secret@bucket/folder")
+    assert done.returncode == 1 and "names a password" in done.stderr and "secret" not in done.stderr
+
+
+def test_an_override_that_changes_results_has_a_study_name_of_its_own(place, repository, prefect_api):
+    assert deploy(place, repository, prefect_api, "--pool", "overrides", "--home", "other").returncode == 0
+    row = there(prefect_api)["study"]
+    run = asked(prefect_api, row, {"overrides": ["recipe.target.default.epochs=2"]}).raise_for_status().json()
+    done = call(place, repository, prefect_api, "prefect", "worker", "start", "--pool", "overrides", "--run-once")
+    state = httpx.get(f"{prefect_api}/flow_runs/{run['id']}").json()["state"]
+    assert state["type"] == "COMPLETED", done.stdout + done.stderr
+    query = ["sql", "SELECT DISTINCT study FROM scores", "--format", "json", "--home", "other"]
+    found = json.loads(call(place, repository, prefect_api, "xtreme_dag", *query).stdout)
+    assert {"study": "scheduled+recipe.target.default.epochs=2"} in found
+    assert {"study": "scheduled"} not in found
+    httpx.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
 
 
 def test_a_worker_runs_it(place, repository, prefect_api):

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows._drive import Settings, runner
+from flows._drive import runner
 from flows._graph import run_graph
 from flows.study import study
 from tasks._stage import TASKS, Session
@@ -79,8 +79,8 @@ def automation_on_failure(api):
 
 def test_a_failed_study_is_a_failed_flow_run_and_an_automation_fires(place, api):
     pool = automation_on_failure(api)
-    settings = Settings(home=str(place / "home"), timeout=0.05, workers=2, device="cpu")
-    state = study(str(place / "study.yaml"), settings, return_state=True)
+    settings = {"home": str(place / "home"), "timeout": 0.05, "workers": 2, "device": "cpu"}
+    state = study(str(place / "study.yaml"), **settings, return_state=True)
     outcome = state.result(raise_on_failure=False)
     stages = outcome["stages"]
     assert stages["failed"] and stages["not run"] and not stages["succeeded"]

@@ -1,4 +1,4 @@
-"""A format from outside, as docs/howto-extend-format.md has it: prepared, counted, checked, exported and judged."""
+"""A format from outside, as docs/howto-extend.md has it: prepared, counted, checked, exported and judged."""
 
 import json
 import re
@@ -41,8 +41,8 @@ target: {head: classification, metric: accuracy, group: classification, test: te
 @pytest.fixture
 def rating(repository):
     """The format of the page, registered for one test."""
-    page = (repository / "docs" / "howto-extend-format.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    page = (repository / "docs" / "howto-extend.md").read_text()
+    (code,) = re.findall(r"```python\n((?:(?!```).)*?FORMAT = .*?)```", page, re.DOTALL)
     module = {}
     exec(code, module)
     formats.register(module["FORMAT"])

@@ -33,6 +33,7 @@ def nasty_predictions(made, text=NASTY):
             if column != "id":
                 table = table.set_column(table.column_names.index(column), column, pa.array(values))
         pq.write_table(table, path)
+    made.settle()
 
 
 class Reader(HTMLParser):

@@ -14,8 +14,8 @@ def test_question_answer_conditions_and_contracts(tmp_path):
     short = short_form(read_content(tmp_path, "demo", resamples=200))
     lines = short.markdown.splitlines()
     assert lines[0] == f"## {made.study.question}"
-    assert lines[2].startswith("- mixed beats none by ") and lines[3].startswith("- english beats none by ")
-    assert "| condition | average | over baseline | interval | udpos | xnli | xquad |" in lines
+    assert lines[2].startswith("- english ") and lines[3].startswith("- mixed beats none by ")
+    assert "| condition | average | over baseline | interval | in languages | udpos | xnli | xquad |" in lines
     assert lines[-1] == "1 of 2 data contracts hold."
     assert [row["task"] for row in short.table] == ["udpos", "xnli", "xquad", "all tasks"] * 2
     assert all(row["low"] < row["difference"] < row["high"] for row in json.loads(json.dumps(short.table)))

@@ -10,10 +10,11 @@ import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.compare import compare_conditions
+from xtreme_dag.results.inference import holm, mcnemar
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.wording import headline
 
-PLANTED = {"none": 0.5, "same": 0.5, "better": 0.62, "worse": 0.4}
+PLANTED = {"none": 0.5, "same": 0.5, "better": 0.68, "worse": 0.4}
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +66,164 @@ def test_effects_agree_with_the_scores(planted, comparisons):
         assert one.overall.delta == pytest.approx(np.mean([effect.delta for effect in one.tasks]))
 
 
-def test_mcnemar_stands_beside_accuracies_only(comparisons):
-    for effect in comparisons["better"].languages:
+def test_mcnemar_stands_beside_accuracies_of_one_seed_only(comparisons, make, home):
+    assert all(effect.mcnemar is None for effect in (*comparisons["better"].languages, *comparisons["better"].tasks))
+    made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), splits=("test",), n=100)
+    land(home, *made.arguments)
+    (one,) = compare_conditions(home, resamples=200)
+    assert all(effect.mcnemar is None for effect in one.tasks)
+    for effect in one.languages:
         assert (effect.mcnemar is not None) == (effect.metric == "accuracy")
-    assert all(effect.mcnemar is None for effect in comparisons["better"].tasks)
+    right = {
+        row.condition: pq.read_table(row.artifact / "predictions.parquet")["s_correct"].to_numpy() > 0
+        for row in made.evaluations
+        if (row.task, row.language) == ("xnli", "de")
+    }
+    gains, losses = ((right[a] & ~right[b]).sum() for a, b in (("mixed", "none"), ("none", "mixed")))
+    exact = next(effect.mcnemar for effect in one.languages if (effect.task, effect.language) == ("xnli", "de"))
+    assert exact == pytest.approx(mcnemar(int(gains), int(losses)))
 
 
-def test_holm_is_over_the_languages_of_a_task_and_over_the_tasks(comparisons):
-    from xtreme_dag.results.inference import holm
+def test_families_are_the_studys_conditions_and_tasks_and_languages_below_a_decided_one(comparisons):
+    claims = [effect for one in comparisons.values() for effect in one.tasks]
+    assert [e.p_corrected for e in claims] == pytest.approx(holm([e.p for e in claims]))
+    means = [one.overall for one in comparisons.values()]
+    assert [e.p_corrected for e in means] == pytest.approx(holm([e.p for e in means]))
+    for one in comparisons.values():
+        for claim in one.tasks:
+            effects = [effect for effect in one.languages if effect.task == claim.task]
+            within = holm([e.p for e in effects])
+            assert [e.p_corrected for e in effects] == pytest.approx(np.maximum(within, claim.p_corrected))
 
-    one = comparisons["better"]
-    for task in ("udpos", "xnli", "xquad"):
-        effects = [effect for effect in one.languages if effect.task == task]
-        assert [e.p_corrected for e in effects] == pytest.approx(holm([e.p for e in effects]))
-    assert [e.p_corrected for e in one.tasks] == pytest.approx(holm([e.p for e in one.tasks]))
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"conditions": ["better"]},
+        {"tasks": ["xnli"]},
+        {"conditions": ["worse"], "tasks": ["udpos", "xnli"], "languages": ["sw"]},
+        {"confidence": 0.99},
+        {"confidence": 0.6},
+    ],
+)
+def test_verdicts_do_not_hang_on_what_is_shown(planted, comparisons, options):
+    for one in compare_conditions(planted, resamples=500, **options):
+        whole = {
+            (e.task, e.language): e for e in (*comparisons[one.condition].tasks, *comparisons[one.condition].languages)
+        }
+        shown = one.languages if "languages" in options else (*one.tasks, *one.languages)
+        assert shown
+        for effect in shown:
+            same = whole[effect.task, effect.language]
+            assert (effect.p_corrected, effect.verdict) == (same.p_corrected, same.verdict)
+            assert effect.detectable == same.detectable
+
+
+def test_a_choice_of_languages_is_judged_by_them(planted, comparisons):
+    (one,) = compare_conditions(planted, conditions=["same"], languages=["de", "sw"], resamples=500)
+    for task in one.tasks:
+        members = [effect for effect in one.languages if effect.task == task.task]
+        assert len(members) == 2
+        assert task.p_corrected == max(task.p, min(effect.p_corrected for effect in members))
+
+
+def supervised(made, words):
+    """The study with (condition, language) -> supervision."""
+    made.evaluations = [
+        replace(row, supervision=words.get((row.condition, row.language), "source" if row.language == "en" else "none"))
+        for row in made.evaluations
+    ]
+    return made
+
+
+def test_the_headline_is_over_languages_that_neither_side_was_trained_on(make, home):
+    made = make(
+        conditions={"none": 0.5, "mixed": 0.7, "all": 0.7}, seeds=(1, 2, 3), tasks={"xnli": "accuracy", "xquad": "answers"},
+        splits=("test",), languages=("en", "de", "sw", "ru"), slope=0.02,
+    )  # fmt: skip
+    words = {("mixed", "de"): "same task", ("mixed", "sw"): "other task", ("all", "sw"): "text"}
+    words |= {("all", code): "same task" for code in ("de", "sw", "ru")}
+    land(home, *supervised(made, words).arguments)
+    mixed, every = compare_conditions(home, resamples=200)
+    parts = {(e.task, e.language): e.part for e in mixed.languages}
+    assert {code for (_, code), part in parts.items() if part == "unseen"} == {"sw", "ru"}
+    by_language = {(e.task, e.language): e for e in mixed.languages}
+    for rows, codes in ((mixed.tasks, ("sw", "ru")), (mixed.seen[:2], ("en", "de"))):
+        for effect in rows:
+            assert effect.delta == pytest.approx(np.mean([by_language[effect.task, code].delta for code in codes]))
+    assert [e.task for e in mixed.seen] == ["xnli", "xquad", None] and mixed.overall.part == "unseen"
+    assert by_language["xnli", "de"].supervision == "same task"
+    assert by_language["xnli", "de"].baseline_supervision == "none"
+    assert "on average over 2 tasks in unseen languages" in mixed.sentence
+    assert "In the languages that one of them was trained on for the task it is" in mixed.sentence
+    assert "Of 4 unseen task-language pairs" in mixed.sentence
+    assert every.tasks == () and every.overall.part == "seen"
+    assert every.sentence.startswith("There is no zero-shot answer to all against none: ")
+    assert json.loads(json.dumps(mixed.to_json()))["seen"][0]["part"] == "seen"
+
+
+def test_what_an_imported_condition_was_trained_on_is_not_known(make, home):
+    made = make(conditions={"none": 0.5, "theirs": 0.7}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",))
+    made = supervised(made, {})
+    made.evaluations = [replace(r, supervision="") if r.condition == "theirs" else r for r in made.evaluations]
+    land(home, *made.arguments)
+    (one,) = compare_conditions(home, resamples=200)
+    assert {e.language: e.part for e in one.languages} == {"en": "seen", "de": "unseen", "sw": "unseen"}
+    assert any(note.startswith("what theirs was trained on is not known") for note in one.notes)
+
+
+def test_one_seed_is_one_model(make, home):
+    made = make(
+        conditions={"none": 0.5, "mixed": 0.9}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",), n=300
+    )
+    kept = [r for r in made.evaluations if (r.condition, r.seed) != ("mixed", 2)]
+    land(home, made.study, kept, made.contracts, made.stages)
+    (one,) = compare_conditions(home, resamples=200)
+    assert one.sentence.startswith("mixed's model ") and "none's model" not in one.sentence
+
+
+@pytest.mark.parametrize("labels", [["entailment"], ["NOUN", "NOUN NOUN"]])
+def test_a_model_that_gives_one_answer_to_all_is_no_null_result(make, home, labels):
+    made = make(conditions={"none": 0.5, "mixed": 0.5}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",))
+    for row in made.evaluations:
+        if (row.condition, row.seed, row.language) == ("mixed", 2, "de"):
+            path = row.artifact / "predictions.parquet"
+            table = pq.read_table(path)
+            column = pa.array((labels * table.num_rows)[: table.num_rows])
+            pq.write_table(table.set_column(table.column_names.index("prediction"), "prediction", column), path)
+    made.settle()
+    land(home, *made.arguments)
+    (one,) = compare_conditions(home, resamples=200)
+    assert one.overall.constant == ("condition",) and one.overall.detectable is None
+    assert {e.language: e.detectable is None for e in one.languages} == {"en": False, "de": True, "sw": False}
+    assert "this is no null result, since mixed gave one answer to all examples of a language" in one.sentence
+    assert "would probably have shown" not in one.sentence
+
+
+def test_no_difference_is_needed_that_cannot_be(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.5}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",), n=4)
+    land(home, *made.arguments)
+    (one,) = compare_conditions(home, resamples=200)
+    assert all(effect.detectable is None for effect in one.languages)
+
+
+def test_the_studys_own_comparison_comes_first_and_controls_last(make, home):
+    made = make(
+        conditions={"none": 0.5, "shuffled": 0.7, "english": 0.6, "mixed": 0.55}, seeds=(1,), splits=("test",),
+        tasks={"xnli": "accuracy"},
+    )  # fmt: skip
+    control = lambda one: replace(one, description={"control": "shuffled_labels"}) if one.name == "shuffled" else one  # noqa: E731
+    study = replace(made.study, conditions=tuple(map(control, made.study.conditions)))
+    land(home, study, made.evaluations, made.contracts, made.stages)
+    found = compare_conditions(home, resamples=200)
+    assert [one.condition for one in found] == ["english", "mixed", "shuffled"]
+    assert [one.control for one in found] == [False, False, True] and not any(one.named for one in found)
+    assert found[-1].sentence.startswith("Control: ")
+    land(
+        home, replace(study, recipe={"compare": {"condition": "mixed"}}), made.evaluations, made.contracts, made.stages
+    )
+    found = compare_conditions(home, resamples=200)
+    assert [(one.condition, one.named) for one in found] == [("mixed", True), ("english", False), ("shuffled", False)]
 
 
 def test_the_same_seed_gives_the_same_json(planted):
@@ -129,6 +274,7 @@ def test_different_examples_are_compared_on_what_both_have(make, home):
     table = pq.read_table(path)
     shuffled = table.take(np.random.default_rng(0).permutation(100)[:70])
     pq.write_table(shuffled, path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     de = next(effect for effect in one.languages if effect.language == "de")
@@ -151,6 +297,7 @@ def test_examples_with_unknown_outcomes_do_not_count(make, home):
         unknown = np.arange(50) < (50 if row.language == "sw" else 10)
         column = pa.array(table["s_correct"].to_numpy(), mask=unknown)
         pq.write_table(table.set_column(table.column_names.index("s_correct"), "s_correct", column), path)
+    made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
     assert {effect.language: effect.n for effect in one.languages} == {"de": 40, "en": 40}
@@ -248,6 +395,7 @@ def test_ids_that_occur_twice_are_an_error(make, home):
     path = made.evaluations[-1].artifact / "predictions.parquet"
     table = pq.read_table(path)
     pq.write_table(table.take([0, *range(table.num_rows)]), path)
+    made.settle()
     land(home, *made.arguments)
     with pytest.raises(UserError, match="same id twice"):
         compare_conditions(home)
@@ -259,3 +407,17 @@ def test_the_study_file_sets_the_level(make, home):
     land(home, study, made.evaluations, made.contracts, made.stages)
     (one,) = compare_conditions(home)
     assert (one.resamples, one.confidence) == (150, 0.8)
+
+
+def test_damage_that_is_not_asked_for_counts_as_a_claim_not_decided(make, home):
+    made = make(conditions={"none": 0.5, "mixed": 0.7, "other": 0.9}, seeds=(1,), splits=("test",))
+    land(home, *made.arguments)
+    (whole,) = compare_conditions(home, conditions=["mixed"], resamples=200)
+    for row in made.evaluations:
+        if (row.condition, row.task) == ("other", "xnli"):
+            (row.artifact / "predictions.parquet").unlink()
+    (less,) = compare_conditions(home, conditions=["mixed"], resamples=200)
+    assert [e.p for e in less.tasks] == [e.p for e in whole.tasks]
+    assert all(a.p_corrected >= b.p_corrected for a, b in zip(less.tasks, whole.tasks, strict=True))
+    with pytest.raises(UserError, match="the predictions are gone"):
+        compare_conditions(home, resamples=200)

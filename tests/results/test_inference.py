@@ -99,11 +99,13 @@ def test_parts_of_the_variance_against_their_formulas():
     got = spread(figures, draws, n, floor=0.0)
     difference = values[0] - values[1]
     assert got.delta == pytest.approx(difference.mean())
-    assert got.examples == pytest.approx(difference.mean(axis=1).var(ddof=1) / n, rel=0.06)
     between = figures.var(axis=1, ddof=1) / runs
     residual = sum((side - side.mean(axis=1, keepdims=True)).var() * runs / (runs - 1) / (n * runs) for side in values)
-    assert got.seeds == pytest.approx(between.sum() - residual, rel=0.05)
-    assert got.degrees == pytest.approx((runs - 1) * between.sum() ** 2 / (between**2).sum())
+    assert got.examples == pytest.approx(difference.mean(axis=1).var(ddof=1) / n, rel=0.06)
+    assert got.seeds == pytest.approx(between.sum())
+    assert got.seeds - got.residual == pytest.approx(between.sum() - residual, rel=0.05)
+    shrunk = (between + between.mean()) / 2
+    assert got.degrees == pytest.approx((runs - 1) * shrunk.sum() ** 2 / (shrunk**2).sum())
 
 
 def test_one_seed_has_no_spread_of_seeds():

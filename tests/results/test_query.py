@@ -135,15 +135,18 @@ def test_the_view_of_predictions_joins_files_and_cells(landed):
     assert len(rows) == 36 and all(row["value"] == pytest.approx(row["again"]) for row in rows)
 
 
-def test_predictions_that_are_gone_leave_the_others_readable(landed, tmp_path):
+def test_predictions_that_are_gone_are_named_and_the_rest_stays_readable(landed, tmp_path):
     import shutil
 
     home = tmp_path / "home"
     shutil.copytree(landed, home)
     gone = next((home / "store").rglob("predictions.parquet"))
     gone.unlink()
-    with reader(home) as connection:
-        assert run_query(connection, "SELECT count(*) AS n FROM predictions").to_pylist() == [{"n": 107 * 20}]
+    with pytest.raises(UserError, match="the predictions are gone") as error, reader(home):
+        pass
+    assert error.value.where == str(gone)
+    with reader(home, predictions=False) as connection:
+        assert run_query(connection, "SELECT count(*) AS n FROM evaluations").to_pylist() == [{"n": 108}]
 
 
 def test_any_duckdb_client_in_the_home_reads_the_database(landed, monkeypatch):

@@ -159,6 +159,7 @@ def diagnosed(tmp_path_factory):
             text = [" ".join(random.choice(["X", "NOUN", "VERB"], count)) for count in words]
             table = table.set_column(table.column_names.index(side), side, pa.array(text))
         pq.write_table(table.append_column("tokens", pa.array(random.integers(1, 70, len(table)), pa.int32())), path)
+    made.settle()
     land(home, *made.arguments)
     return made, home
 

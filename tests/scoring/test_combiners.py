@@ -136,7 +136,7 @@ def test_labels_are_compared_as_python_does():
 def test_scoring_imports_nothing_heavy():
     """numpy and the standard library (and YAML, for the catalogue, where a whole folder is scored)."""
     code = (
-        "import sys; import xtreme_dag.submissions.folder, xtreme_dag.scoring.lareqa, "
+        "import sys; import xtreme_dag.submissions.folder, xtreme_dag.scoring.ranking, "
         "xtreme_dag.scoring.squad_v2, xtreme_dag.scoring.tatoeba; "
         "print(sorted({'torch', 'prefect', 'pandas', 'pyarrow', 'transformers', 'scipy'} & set(sys.modules)))"
     )

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
+from tests.scoring import lareqa
 from tests.scoring.official_rules import average_precision, reciprocal_rank
-from xtreme_dag.scoring import lareqa
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
 from xtreme_dag.scoring.ranking import statistics, statistics_from_ranks
@@ -56,28 +56,6 @@ def test_encodings_rank_as_a_full_sort_does(width):
         assert columns[name].tolist() == pytest.approx(column.tolist(), abs=1e-12)
 
 
-def test_few_rivals_are_sorted_and_many_counted_with_the_same_ranks(monkeypatch):
-    random_state = np.random.default_rng(5)
-    scores = random_state.integers(-50, 50, size=(40, 900)).astype(np.float32)
-    owner = np.repeat(np.arange(40), 3)
-    rows = np.concatenate([random_state.choice(900, 3, replace=False) for _ in range(40)])
-    # Every tenth question asks for its best candidate: it has no rivals but those of the same score.
-    rows[::30], scores[::10, 7] = 7, 60
-    best = [np.lexsort((np.arange(900), -row)).tolist() for row in scores]
-    expected = [1 + best[question].index(row) for question, row in zip(owner, rows, strict=True)]
-    for crowd in (0, 30, lareqa.CROWD, 900):
-        monkeypatch.setattr(lareqa, "CROWD", crowd)
-        assert lareqa.ranks_in_block(scores, owner, rows).tolist() == expected
-
-
-def test_encodings_that_are_no_numbers_are_refused():
-    good, bad = np.ones((2, 3), np.float32), np.array([[1, 1, 1], [1, np.nan, 1]], np.float32)
-    with pytest.raises(ValueError, match="encodings of questions hold NaN"):
-        lareqa.statistics(bad, good, [[0], [1]])
-    with pytest.raises(ValueError, match="encodings of candidates hold NaN"):
-        lareqa.statistics(good, bad, [[0], [1]])
-
-
 def test_the_cut_off_lowers_the_divisor():
     """XTREME-R's mAP@20 divides by 20 at most; the full mAP by the number of right candidates."""
     ranks, owner = np.arange(1, 31), np.zeros(30, dtype=np.intp)
@@ -98,6 +76,4 @@ def test_shapes():
         statistics([[]], [["a"]])
     with pytest.raises(ValueError, match="query 1 has no right candidate"):
         statistics_from_ranks(np.array([1]), np.array([0]), 2)
-    with pytest.raises(ValueError, match="1 gold sets for 2 questions"):
-        lareqa.statistics(np.zeros((2, 3), np.float32), np.zeros((4, 3), np.float32), [[0]])
     assert {name: len(column) for name, column in statistics([], []).items()} == {"s_rr": 0, "s_ap": 0, "s_correct": 0}

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.scoring import lareqa
 from tests.scoring.hostile_answers import disturbed_tags
 from tests.scoring.official_rules import squad_v2_best_threshold
 from tests.scoring.real_files import gold_tags, text_of
@@ -18,7 +19,7 @@ from xtreme_dag.formats.judging import judge_labels
 from xtreme_dag.formats.multiple_choice import judge_choices
 from xtreme_dag.formats.span_qa import judge_squad
 from xtreme_dag.formats.tagging import judge_tags
-from xtreme_dag.scoring import lareqa, mining, squad_v2
+from xtreme_dag.scoring import mining, squad_v2
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
 from xtreme_dag.scoring.tatoeba import sorted_rows

@@ -14,6 +14,18 @@ from xtreme_dag.engine.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefect")
 KEY = "a" * 64
+MANIFEST = {
+    **{name: {} for name in ("params", "inputs", "libraries", "options", "figures")},
+    "kind": "encode",
+    "name": "encode[x]",
+    "function": "x:y",
+    "host": "box",
+    "git_commit": "",
+    "code": "c" * 64,
+    "started": "2026-11-01T10:00:00+00:00",
+    "seconds": 1.0,
+    "peak_memory_bytes": 1,
+}
 
 
 class Fixed(CachePolicy):
@@ -34,7 +46,7 @@ class World:
         out = self.home.work / f"out-{threading.get_ident()}"
         out.mkdir(parents=True)
         (out / "x.txt").write_text("content")
-        return reference(self.store.commit(KEY, out, {"kind": "encode", "name": "encode[x]", "seconds": 1.0}))
+        return reference(self.store.commit(KEY, out, MANIFEST))
 
     def call(self):
         results = self.home.prefect / "results"
@@ -95,7 +107,7 @@ def test_a_negative_verdict_is_no_hit(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     write_verdict(out, "no")
-    store.commit(KEY, out, {})
+    store.commit(KEY, out, MANIFEST)
     results = str(tmp_path / "results")
     assert StoreKeys(store=str(store.root), results=results).read_path(KEY)
     with pytest.raises(ValueError, match="negative"):

@@ -9,14 +9,14 @@ import sys
 import numpy as np
 import pytest
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, LANGUAGES, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, LANGUAGES, language_of
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym
-from xtreme_dag.training.planted import plant, planting_from
+from xtreme_dag.training.planted import Planting, plant
 from xtreme_dag.training.planted_embeddings import concept_vector, position_embeddings, word_embeddings, word_vector
 from xtreme_dag.training.planted_tokenizer import SPECIALS, build, pieces, write
 
@@ -60,7 +60,7 @@ def test_running_text_has_no_unknown_piece_and_exact_offsets(tokenizer, code):
 
 
 def test_the_unspaced_language_is_cut_at_its_words(tokenizer):
-    assert not language("qag").spaced
+    assert not language_of("qag").spaced
     made = table("tagging", dataset="d", language="qag", split="train", rows=50, seed=0)["words"].to_pylist()
     for words in made:
         tokens = tokenizer.encode("".join(words), add_special_tokens=False).tokens
@@ -160,7 +160,7 @@ def digests(folder):
 
 def test_an_unknown_parameter_is_named():
     with pytest.raises(UserError, match="no key 'step'"):
-        planting_from({"step": 3})
+        Planting.from_params({"step": 3}, where="model.pretrain")
 
 
 def test_switched_text_mixes_languages_in_the_stated_share_of_sentences():

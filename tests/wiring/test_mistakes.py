@@ -1,8 +1,11 @@
 """What a study cannot ask for, and what the answer says."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.wiring.small_studies import mixture, small
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.wiring.build import build
 
@@ -69,6 +72,15 @@ def test_the_graph_says_no(conditions, words):
     says(error, *words)
 
 
+def test_a_task_whose_head_is_not_there(monkeypatch):
+    catalogue = load_catalogue()
+    tasks = {**catalogue.tasks, "xquad": replace(catalogue.task("xquad"), head="spam")}
+    monkeypatch.setattr("xtreme_dag.wiring.build.load_catalogue", lambda: replace(catalogue, tasks=tasks))
+    with pytest.raises(UserError) as error:
+        build(small({"a": {}}, targets=["xquad"]))
+    says(error, "xquad.yaml: target.head", "no head 'spam'", "did you mean 'span'")
+
+
 def test_a_source_language_without_data_lists_those_that_have_it(shared):
     study = small(
         {"a": {"source_language": "tr"}}, data={"folder": str(shared / "data")}, languages=["en"], targets=["xquad"]
@@ -84,3 +96,13 @@ def test_a_budget_beyond_the_data_asks_for_repetition(bench):
     assert "asks for 81 examples and there are 80" in str(error.value) and "repeat: true" in str(error.value)
     bench.run(small({"a": mixture(EN, budget=81, repeat=True)}), "intermediate")
     assert sum(bench.counts("intermediate[a | seed 1]").values()) == 81
+
+
+def test_a_task_whose_head_nobody_has(monkeypatch):
+    """The catalogue takes any name; which heads there are is known where the graph is built."""
+    catalogue = load_catalogue()
+    tasks = {**catalogue.tasks, "xnli": replace(catalogue.task("xnli"), head="clasification")}
+    monkeypatch.setattr("xtreme_dag.wiring.build.load_catalogue", lambda: replace(catalogue, tasks=tasks))
+    with pytest.raises(UserError) as error:
+        build(small({"a": mixture(EN)}))
+    says(error, "xnli.yaml: target.head: there is no head 'clasification'", "did you mean 'classification'")

@@ -13,6 +13,7 @@ from xtreme_dag.engine.plan import Planner
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import command as plan_command
 from xtreme_dag.program.commands.run import command as run_command
+from xtreme_dag.study import conditions
 from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import load_study
 from xtreme_dag.wiring.build import build
@@ -122,6 +123,20 @@ def test_factors_in_which_conditions_differ(condition, factors):
     study = small({"baseline": mixture(EN), "other": condition})
     found = differences(study, study.intermediate["other"], study.intermediate["baseline"])
     assert list(found) == factors
+
+
+def test_a_new_option_is_a_factor_by_itself():
+    class Component(conditions.Component):
+        noisy_words: float = 0.0
+
+    class Condition(conditions.Condition):
+        mixture: tuple[Component, ...] = ()
+        easy_first: bool = False
+
+    plain, other = ({"mixture": [EN], "budget": {"examples": 40}} for _ in range(2))
+    other = {**other, "mixture": [{**EN, "noisy_words": 0.1}], "easy_first": True}
+    found = differences(small({"a": {}}), Condition(**other), Condition(**plain))
+    assert found == ("easy first", "noisy words")
 
 
 def test_translated_and_released_data_differ_in_their_origin():

@@ -15,7 +15,7 @@ import yaml
 
 from xtreme_dag.catalogue.entries import Catalogue, Dataset, Hub, Layout, Split, TableRef, Task
 from xtreme_dag.catalogue.languages import languages
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.formats import FORMATS
 
@@ -23,7 +23,6 @@ __all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task",
 
 FOLDER = Path(__file__).with_name("shipped")
 
-HEADS = ("classification", "multiple_choice", "tagging", "span", "embedding", "dual")
 GROUPS = ("classification", "tagging", "qa", "retrieval")
 USES = ("train", "select", "test")
 BENCHMARKS = ("xtreme", "xtreme-r")
@@ -77,9 +76,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _known(kind: type, entry: Mapping[str, Any], where: str, *more: str) -> None:
     """Refuses keys that are no fields of a class of `entries`."""
     valid = {field.name for field in fields(kind)} - {"name"} | {*more}
-    for key in entry:
-        if key not in valid:
-            raise UserError(f"unknown key {key!r}", where=where, fix=nearest(str(key), valid))
+    refuse_unknown(entry, valid, what="key", where=where)
 
 
 def _made(kind: type[T], entry: Mapping[str, Any], **made: Any) -> T:
@@ -159,7 +156,6 @@ def _task(dataset: Dataset, entry: Mapping[str, Any], where: str) -> Task:
         Task,
         entry,
         name=dataset.name,
-        head=_one_of(entry["head"], HEADS, f"{where}.head"),
         group=_one_of(entry["group"], GROUPS, f"{where}.group"),
         train=TableRef(**entry["train"]) if entry.get("train") else None,
         select=TableRef(**entry["select"]) if entry.get("select") else None,

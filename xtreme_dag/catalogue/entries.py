@@ -1,4 +1,4 @@
-"""What an entry of the catalogue says: datasets with their splits, and target tasks."""
+"""Entries of the catalogue: datasets with their splits, and target tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Layout:
         requires: patterns that must exist too for this layout to be taken.
         optional: roles that may be missing.
         stand_in: if what lies there only stands in for the split, what it really is.
-        notes: what is known to be amiss, shown by `data ls` and `data check`.
+        notes: known defects, shown by `data ls` and `data check`.
     """
 
     reader: str
@@ -149,7 +149,7 @@ class Task:
 
     Attributes:
         name: the name of its dataset.
-        head: one of `HEADS`.
+        head: name of a head (`xtreme_dag.heads`); the graph refuses one that there is not.
         metric: name of the metric that enters averages.
         group: the benchmark's group of tasks, one of `GROUPS`.
         train: what it is trained on, in English; None where it is not trained (bitext retrieval).

@@ -2,7 +2,7 @@
 
 `en` is the pivot: its words are English. The others are invented, under the ISO 639 codes reserved for private use.
 Kinship is planted: 1 is English itself, 0 shares nothing with it. It is the squared share of the concept's vector in
-the vector of the word that the planted model starts from (see `model.plant`), so transfer falls as kinship falls.
+the vector of the word that the planted model starts from (see `training.planted_embeddings`), so transfer falls as kinship falls.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ LANGUAGES: tuple[Language, ...] = (
 CODES: tuple[str, ...] = tuple(language.code for language in LANGUAGES)
 
 
-def language(code: str) -> Language:
+def language_of(code: str) -> Language:
     """The language with this code.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a running stage is given besides its parameters and inputs."""
+"""The context of a running stage: its output folder, scratch folder and options, and how it reports progress."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def _silent(event: Mapping[str, Any]) -> None:
-    """The default listener: nobody listens."""
+    """The default listener: drops the event."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageContext:
-    """The surroundings of one execution; nothing in here may change the artifact.
+    """The context of one execution; nothing in here may change the artifact.
 
     Attributes:
         out: an empty folder; its content when the stage function returns is the artifact.
@@ -29,9 +29,9 @@ class StageContext:
     listen: Callable[[Mapping[str, Any]], None] = _silent
 
     def progress(self, done: float, total: float, **figures: Any) -> None:
-        """Reports how far the stage is, in its own unit, with figures such as `loss` or `tokens_per_s`."""
+        """Reports how far the stage is, in a unit of its own, with figures such as `loss` or `tokens_per_s`."""
         self.listen({"event": "progress", "done": done, "total": total, **figures})
 
     def log(self, message: str) -> None:
-        """One line for the log of the run."""
+        """Writes one line to the log of the run."""
         self.listen({"event": "log", "message": message})

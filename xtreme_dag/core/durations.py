@@ -1,8 +1,8 @@
-"""Durations for people."""
+"""Formats durations for people."""
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person says them: `4.2 s`, `119 s`, `10 min`, `2.5 h`; nothing for unknown."""
+    """A duration in the unit that fits: `4.2 s`, `119 s`, `10 min`, `2.5 h`; an empty string for None."""
     if seconds is None:
         return ""
     if seconds < 10:

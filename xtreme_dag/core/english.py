@@ -1,5 +1,4 @@
-"""The language that all others are held against."""
+"""The code of English, the source language of parallel data and translations."""
 
-# Parallel data and translations start from it, models are selected on it, and target tasks are trained in it unless a
-# study names another `source_language`.
+# Models are selected on it, and target tasks are trained in it unless a study names another `source_language`.
 ENGLISH = "en"

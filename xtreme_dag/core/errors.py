@@ -1,4 +1,4 @@
-"""What a user can cause and can mend."""
+"""Errors that a user can cause and correct, and advice on mistyped names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 
 class UserError(Exception):
-    """A mistake or a circumstance that the user can mend: printed in one or two lines, exit code 1.
+    """An error that the user can correct: printed in one or two lines, exit code 1.
 
     Args:
         what: what is wrong, with the value that is wrong.
@@ -27,7 +27,7 @@ class UserError(Exception):
 
 
 def nearest(value: str, valid: Iterable[str], *, shown: int = 8) -> str:
-    """The advice for a name that is not valid: the nearest valid one, or all of them if none is near."""
+    """Advice for a name that is not valid: the nearest valid name, or the valid names if none is similar."""
     names = sorted(valid)
     close = difflib.get_close_matches(value, names, n=1, cutoff=0.6)
     if close:

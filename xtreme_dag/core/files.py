@@ -1,4 +1,4 @@
-"""Canonical JSON, and files that appear whole or not at all."""
+"""Canonical JSON, its hash, and atomic, durable file writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COUNTER = itertools.count()
 
 
 def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no blanks, no NaN; the same in every process."""
+    """The canonical JSON text of a value: sorted keys, no blanks, no NaN; the same in every process."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Makes a rename inside the folder durable; of a file, its content."""
+    """Flushes a folder (renames inside it) or a file (its content) to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Locks that the operating system frees when their holder dies, however it dies."""
+"""File locks (`flock`), which the operating system releases when the process that holds them ends."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.05
 
 
-def try_lock(path: Path, holder: str) -> int | None:
-    """Takes the lock if it is free and writes who holds it; returns a handle for `unlock`, or None."""
+def try_lock(path: Path, holder: str, *, shared: bool = False) -> int | None:
+    """Takes a lock if it is free and writes the holder into its file; returns a handle for `unlock`, or None.
+
+    A `shared` lock, which does not say who holds it, keeps out only those that want it for themselves.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         return None
+    if shared:
+        return handle
     os.ftruncate(handle, 0)
     os.write(handle, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
     return handle
 
 
 def unlock(handle: int) -> None:
-    """Frees a lock; the file stays, since deleting it would let two holders in."""
+    """Releases a lock; the file stays, since deleting it would allow two holders."""
     os.close(handle)
 
 
 def holder_of(path: Path) -> str:
-    """Who wrote itself into a lock file, for people to read."""
+    """The holder named in a lock file, for people to read."""
     try:
         entry = json.loads(path.read_bytes())
         return f"process {entry['pid']} ({entry['holder']})"
@@ -46,15 +51,15 @@ def holder_of(path: Path) -> str:
 def wait_for(
     attempt: Callable[[], T | None], waiting: Callable[[], object] | None = None, seconds: float | None = None
 ) -> T | None:
-    """Repeats an attempt until it gives something.
+    """Repeats an attempt until it returns a value.
 
     Args:
-        attempt: gives None while what it wants is not to be had.
-        waiting: called once, if the first attempt gives nothing.
-        seconds: how long to try; None for ever.
+        attempt: returns None as long as it has no success.
+        waiting: called once, if the first attempt returns None.
+        seconds: how long to try; None for no limit.
 
     Returns:
-        What the attempt gave; None when time is up.
+        What the attempt returned; None when time is up.
     """
     end = None if seconds is None else time.monotonic() + seconds
     found = attempt()
@@ -68,21 +73,27 @@ def wait_for(
 
 @contextmanager
 def locked(
-    path: Path, holder: str, waiting: Callable[[str], None] | None = None, seconds: float | None = None
+    path: Path,
+    holder: str,
+    waiting: Callable[[str], None] | None = None,
+    seconds: float | None = None,
+    *,
+    shared: bool = False,
 ) -> Iterator[None]:
-    """Holds a lock; while another process has it, waits and says once for whom.
+    """Holds a lock for a block; waits while another process holds it.
 
     Args:
         path: the lock file.
         holder: what to write into it for others to read.
         waiting: called once with the present holder if the lock is not free.
-        seconds: how long to wait; None for ever.
+        seconds: how long to wait; None for no limit.
+        shared: let others have it too that want it shared.
 
     Raises:
-        TimeoutError: time is up; its message is who holds the lock.
+        TimeoutError: time is up; the message names the holder.
     """
     tell = None if waiting is None else lambda: waiting(holder_of(path))
-    handle = wait_for(lambda: try_lock(path, holder), tell, seconds)
+    handle = wait_for(lambda: try_lock(path, holder, shared=shared), tell, seconds)
     if handle is None:
         raise TimeoutError(holder_of(path))
     try:

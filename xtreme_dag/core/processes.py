@@ -1,28 +1,45 @@
-"""Processes that load much and keep it. `python -m xtreme_dag.core.processes MODULE ARGUMENT...` runs a module as one.
+"""Garbage collection in processes that import large libraries.
 
-torch, Prefect or Great Expectations make some five hundred thousand objects while they load, all of which stay. Python
-looks for garbage whenever there are 700 objects more: a quarter of the time that loading takes, and up to three seconds
-more when the process ends.
+Importing torch, Prefect or Great Expectations creates about 500,000 objects that live until the process ends. By default
+Python's collector runs whenever 700 objects have been added: that takes a quarter of the import time, and the collection
+at exit up to three seconds. `python -m xtreme_dag.core.processes MODULE ARGUMENT...` runs a module with a higher threshold.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+import threading
+from collections.abc import Callable
 
-_NEW_OBJECTS = 50_000  # more of them save nothing further
+_THRESHOLD = 50_000  # new objects between collections; a higher value saves nothing more
+
+
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Ends this process when its parent does, however that went.
+
+    Args:
+        end: called once standard input, a pipe from the parent, is closed.
+    """
+
+    def watch() -> None:
+        sys.stdin.read()
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def quick_start() -> None:
-    """Lets Python look for garbage seldom in this process, and not at its end."""
-    gc.set_threshold(_NEW_OBJECTS)
-    atexit.register(_leave)
+    """Raises the threshold of the garbage collector, and makes the collection at exit a short one."""
+    gc.set_threshold(_THRESHOLD)
+    atexit.register(_freeze)
 
 
-def _leave() -> None:
-    """Takes everything out of the interpreter's last collection."""
-    if "duckdb" not in sys.modules:  # its binding prints a list of what was not taken apart
+def _freeze() -> None:
+    """Exempts all objects from the collection at exit."""
+    if "duckdb" not in sys.modules:  # its binding prints a list of the objects that were not freed
         gc.freeze()
 
 

@@ -1,4 +1,4 @@
-"""YAML as people mean it: `1e-5` is a number, `no` is Norwegian, and a key that stands twice is an error."""
+"""Reads YAML with the scalars of YAML 1.2: `1e-5` is a number, `no` is a string; a repeated key is an error."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _FLOAT = "tag:yaml.org,2002:float"
 
 @cache
 def _loader() -> Any:
-    """A loader of scalars as in the core schema of YAML 1.2, made when the first text is read.
+    """PyYAML's safe loader with the scalars of YAML 1.2's core schema; made when the first text is read.
 
-    PyYAML reads YAML 1.1, where a number needs a point and a signed exponent (the learning rate 1e-5 was a text) and
-    on, off, yes and no are booleans.
+    PyYAML reads YAML 1.1, where a float needs a point and a signed exponent (so the learning rate 1e-5 would be a string)
+    and on, off, yes and no are booleans.
     """
     import yaml
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.locks import holder_of, try_lock, unlock, wait_for
+
+_LOCKS = "/tmp/xtreme-dag"
 
 
 def find_devices(wanted: str) -> tuple[str, ...]:
@@ -38,12 +42,40 @@ def find_devices(wanted: str) -> tuple[str, ...]:
     )
 
 
-class Devices:
-    """Leases devices by `flock`, so that a dead holder frees its own; the CPU is not limited here."""
+def lock_folder() -> Path:
+    """The folder of the locks of this machine's devices, one for all homes of a user.
 
-    def __init__(self, names: tuple[str, ...], locks: Path) -> None:
+    On the machine's own disk: in a home on NFS, `cuda:0` of one machine would stand for that of all. At a fixed place:
+    TMPDIR and the like differ between a login and a service, and two of them would not see each other.
+
+    Raises:
+        UserError: somebody else's folder or a link is there.
+    """
+    folder = Path(f"{_LOCKS}-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise UserError(
+            "is not a folder of yours", where=str(folder), fix="the locks of the devices need it: remove it"
+        )
+    return folder
+
+
+class Devices:
+    """Leases devices by `flock`, so that a dead holder frees its own; the CPU is not limited here.
+
+    Args:
+        names: of the devices.
+        locks: folder of their locks; `lock_folder()` if not given.
+
+    Attributes:
+        count: how many there are; 0 for the CPU.
+    """
+
+    def __init__(self, names: tuple[str, ...], locks: Path | None = None) -> None:
         self._names = names
         self._locks = locks
+        self.count = 0 if names == ("cpu",) else len(names)
 
     @contextmanager
     def lease(self, count: int, holder: str, waiting: Callable[[str], None]) -> Iterator[str]:
@@ -58,7 +90,7 @@ class Devices:
         Raises:
             UserError: there are fewer.
         """
-        if count == 0 or self._names == ("cpu",):
+        if count == 0 or self.count == 0:
             yield "cpu"
             return
         if count > len(self._names):
@@ -89,5 +121,8 @@ class Devices:
         return None
 
     def _lock(self, name: str) -> Path:
-        """The lock file of a device."""
-        return self._locks / f"device-{name.replace(':', '-')}.lock"
+        """The lock file of a device: by what is behind its number where the environment hides some of them."""
+        number = int(name.partition(":")[2])
+        visible = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
+        behind = visible[number] if number < len(visible) else str(number)
+        return (self._locks or lock_folder()) / f"device-cuda-{re.sub('[^A-Za-z0-9-]', '-', behind)}.lock"

@@ -1,4 +1,4 @@
-"""Runs one stage: lock, look again, work, commit, log. Everything else that runs stages calls this."""
+"""Runs one stage: lock, look again, check what it reads, work, commit, log. Everything that runs stages calls this."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import platform
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
+from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
 from xtreme_dag.engine.devices import Devices
-from xtreme_dag.engine.digests import SourceDigests
+from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.keys import Keys
@@ -25,7 +27,11 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
 from xtreme_dag.engine.priority import urgency
 from xtreme_dag.engine.provenance import described, manifest
+from xtreme_dag.engine.reads import DamagedInput, Reads
 from xtreme_dag.engine.store import Record, Store
+
+# How often a stage's inputs are made again before the disk is to blame.
+_MENDED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,19 +73,31 @@ class Executor:
         self.home = home
         self.store = Store(home.store)
         self.keys = keys or Keys.of(home.caches)
-        self.sources = SourceDigests(home.caches / "digests.json")
+        self.sources = FileDigests(home.caches / "digests.json")
+        self.reads = Reads(self.store, home.caches)
         self.ledger = Ledger(home.ledger)
         self.study = study
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
         self._pool = pool
         self._forced = set(forced)
         self._options = dict(options or {})
-        self._devices = Devices(devices, home.store / "locks")
+        self._devices = Devices(devices)
         self._last = self.ledger.last(study)
         self.known: dict[str, str] = {}
+        self._met: dict[str, Stage] = {}
         self._cached: set[str] = set()
         self._failures: dict[str, str] = {}
         self._mirror = mirror
+
+    @property
+    def workers(self) -> int:
+        """How many stages run side by side."""
+        return self._pool.size
+
+    @property
+    def devices(self) -> int:
+        """How many devices the stages share; 0 if they compute on the CPU, which is not limited."""
+        return self._devices.count
 
     def urgency(self, graph: Graph) -> dict[str, float]:
         """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""
@@ -110,14 +128,15 @@ class Executor:
         return self.keys.key(stage, self.input_digests(stage, parents))
 
     def lookup(self, stage: Stage, key: str) -> Record | None:
-        """The intact record of a key, unless the stage is forced to run."""
-        return None if stage.name in self._forced else self.store.intact(key)
+        """The intact record of a key, unless the stage is forced to run; a verdict, which is believed here, is hashed."""
+        record = None if stage.name in self._forced else self.store.intact(key)
+        return None if record is not None and stage.gates and self.reads.damaged(record) else record
 
     def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
         """Brings the artifact of a key from the mirror, if it is there and not here."""
         if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
             return
-        if key not in self._mirror.known():
+        if key not in self._mirror.known() or self._is_suspect(key):
             return
         with locked(self.store.lock_path(key), stage.name):
             try:
@@ -127,6 +146,10 @@ class Executor:
                     listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
             except OSError as error:
                 raise _disk_error(error, stage) from None
+
+    def _is_suspect(self, key: str) -> bool:
+        record = self.store.read(key)
+        return record is not None and bool(record.suspect)
 
     def mirror_trouble(self) -> str:
         """What went wrong with the mirror in this run; empty if nothing did."""
@@ -162,31 +185,90 @@ class Executor:
             StageFailed: the stage function failed.
         """
         key = ""
+        self._met[stage.name] = stage
         try:
-            digests = self.input_digests(stage, parents)
-            key = self.keys.key(stage, digests)
-            self.fetch(stage, key, listen)
-
-            def waiting(holder: str) -> None:
-                listen({"event": "log", "message": f"{stage.name}: waiting for {holder}"})
-
-            with locked(self.store.lock_path(key), stage.name, waiting):
-                record = self.lookup(stage, key)
-                if record is None:
-                    record, seconds = self._run(stage, key, digests, parents, listen, urgency)
-                    self._forced.discard(stage.name)
-                    self.known[stage.name] = key
-                    result = Result(key=key, digest=record.digest, cached=False, seconds=seconds)
-                    self._note(stage, key, log.DONE, seconds=round(seconds, 3))
-                else:
-                    result = self.found(stage, record)
-            self._judge(stage, record)
-            return result
+            for _ in range(_MENDED):
+                digests = self.input_digests(stage, parents)
+                before, key = key, self.keys.key(stage, digests)
+                if before not in ("", key):  # whoever asked for this stage knows it by the other key
+                    raise UserError("what it reads was damaged and came out otherwise when made again", fix="run again")
+                self.fetch(stage, key, listen)
+                try:
+                    return self._settled(stage, key, digests, parents, listen, urgency)
+                except DamagedInput as found:
+                    self._mend(found, stage, listen, urgency)
+            raise UserError(f"what it reads was damaged {_MENDED} times", fix="check the disk and its free space")
         except (UserError, StageFailed) as error:
             reason = _reason(error, stage)
             self._failures[stage.name] = reason
-            self._note(stage, key, log.FAILED, error=reason)
+            with suppress(UserError):  # the disk is full: the first error says so
+                self._note(stage, key, log.FAILED, error=reason)
             raise
+
+    def _settled(
+        self,
+        stage: Stage,
+        key: str,
+        digests: Mapping[str, str],
+        parents: Mapping[str, str],
+        listen: Listener,
+        urgency: float,
+    ) -> Result:
+        """Finds a stage done or runs it, while nobody else does."""
+
+        def waiting(holder: str) -> None:
+            listen({"event": "log", "message": f"{stage.name}: waiting for {holder}"})
+
+        with locked(self.store.lock_path(key), stage.name, waiting):
+            record = self.lookup(stage, key)
+            if record is None:
+                record, seconds = self._run(stage, key, digests, parents, listen, urgency)
+                self._forced.discard(stage.name)
+                self.known[stage.name] = key
+                result = Result(key=key, digest=record.digest, cached=False, seconds=seconds)
+                self._note(stage, key, log.DONE, seconds=round(seconds, 3))
+            else:
+                result = self.found(stage, record)
+        self._judge(stage, record)
+        return result
+
+    def _mend(self, found: DamagedInput, reader: Stage, listen: Listener, urgency: float) -> None:
+        """Sets a damaged artifact aside and makes it again, for a stage that was about to read it."""
+        maker = self._met.get(found.stage)
+        if maker is None or any(name not in self.known for name in maker.parents):
+            raise UserError(f"reads {found.stage}, which is damaged", where=reader.name, fix="run again")
+        with locked(self.store.lock_path(found.record.key), maker.name):
+            # Another stage may have found the same and mended it.
+            if bad := self.reads.damaged(found.record, found.part):
+                done = damage.set_aside(self.store, found.record, bad)
+                told = f"warning: {maker.name}: damaged ({', '.join(bad)}), set aside as {done.place}; it runs again"
+                more = f"; {', '.join(done.suspects)} may have read it and run again next time" if done.suspects else ""
+                listen({"event": "log", "message": f"{told} before {reader.name}{more}"})
+        self.execute(maker, {name: self.known[name] for name in maker.parents}, listen, urgency)
+
+    def _check_inputs(self, stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, float]:
+        """Hashes what a stage reads, as far as its state is not known; input -> when the bytes were hashed.
+
+        Raises:
+            DamagedInput: an artifact is not what its record says.
+            UserError: a raw file is no longer what the stage's key was made of.
+        """
+        found = {}
+        for name, source in stage.inputs.items():
+            if isinstance(source, Output):
+                record = self._parent(source, parents)
+                if record.part_digest(source.part) != digests[name] or self.reads.damaged(record, source.part):
+                    raise DamagedInput(source.stage, record, source.part)
+                found[name] = self.reads.hashed(record, source.part)
+            elif self.sources.digest(source.path) != digests[name]:
+                raise UserError("changed while the study ran", where=str(source.path), fix="run again")
+        return found
+
+    def save(self) -> None:
+        """Writes what this run learnt about files and code, for the next one."""
+        self.sources.save()
+        self.reads.save()
+        self.keys.save()
 
     def is_forced(self, stage: Stage) -> bool:
         """Whether the stage has to run although its artifact is there."""
@@ -198,6 +280,7 @@ class Executor:
 
     def found(self, stage: Stage, record: Record) -> Result:
         """Notes a cached stage in the ledger, unless the ledger says so already."""
+        self._met[stage.name] = stage
         self._cached.add(stage.name)
         self.known[stage.name] = record.key
         last = self._last.get(stage.name)
@@ -211,7 +294,12 @@ class Executor:
 
     def _note(self, stage: Stage, key: str, outcome: str, **more: Any) -> None:
         entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "run": self.run, "study": self.study}
-        self.ledger.append([{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}])
+        try:
+            self.ledger.append(
+                [{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}]
+            )
+        except OSError as error:
+            raise _disk_error(error, stage) from None
 
     def _judge(self, stage: Stage, record: Record) -> None:
         folder = self.store.artifact(record.digest)
@@ -228,10 +316,14 @@ class Executor:
         urgency: float,
     ) -> tuple[Record, float]:
         earlier = self.store.read(key)
-        if earlier is not None and stage.name not in self._forced:
+        if earlier is not None and earlier.suspect:
+            listen({"event": "log", "message": f"{stage.name}: {earlier.suspect}; it runs again"})
+        elif earlier is not None and stage.name not in self._forced:
             damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
-            told = f"{stage.name}: damaged artifact set aside ({damaged or 'it was gone'}); it runs again"
-            listen({"event": "log", "message": told})
+            told = (
+                f"warning: {stage.name}: damaged, set aside as {damaged}" if damaged else f"{stage.name}: artifact gone"
+            )
+            listen({"event": "log", "message": f"{told}; it runs again"})
         out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
         started = datetime.now(UTC)
         try:
@@ -253,7 +345,12 @@ class Executor:
                     options=options,
                     timeout=options.get("timeout"),
                 )
-                answer = self._pool.call(request, listen, urgency)
+                read: dict[str, float] = {}
+                answer = self._pool.call(
+                    request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                )
+            self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
+            inputs = described(stage, digests, parents)
             seconds = float(answer["seconds"])
             code_digest, code_names = self.keys.code(*stage.roots)
             self.store.keep_code(code_digest, code_names)
@@ -261,17 +358,20 @@ class Executor:
                 stage,
                 study=self.study,
                 identity=self.keys.identity(stage, digests),
-                inputs=described(stage, digests, parents),
+                inputs={name: told | ({"read": read[name]} if name in read else {}) for name, told in inputs.items()},
                 options=options,
                 started=started,
                 answer=answer,
             )
             record = self.store.commit(key, out, made)
+            self.reads.remember(record)
         except OSError as error:
             shutil.rmtree(out, ignore_errors=True)
             raise _disk_error(error, stage) from None
         if earlier is not None and earlier.digest != record.digest:
             listen({"event": "log", "message": f"{stage.name}: ran again with the same key and wrote other bytes"})
+            if self._mirror is not None and earlier.suspect:
+                self._mirror.distrust(key, f"{stage.name} {earlier.suspect}: it is replaced there")
         shutil.rmtree(self.home.work / key, ignore_errors=True)
         if self._mirror is not None:
             self._mirror.push(self.store, record)

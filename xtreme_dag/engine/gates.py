@@ -26,6 +26,12 @@ def write_verdict(out: Path, why_not: str = "") -> None:
 
 
 def why_closed(artifact: Path) -> str:
-    """What a gate's artifact says against what it judged; empty if it lets it pass."""
-    verdict = json.loads((artifact / VERDICT).read_text(encoding="utf-8"))
-    return "" if verdict["ok"] else str(verdict["why"])
+    """What a gate's artifact says against what it judged; empty if it lets it pass.
+
+    Raises:
+        OSError, ValueError: the artifact is damaged.
+    """
+    verdict = json.loads((artifact / VERDICT).read_bytes())
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("ok"), bool):
+        raise ValueError(f"{artifact / VERDICT} is no verdict")
+    return "" if verdict["ok"] else str(verdict.get("why", ""))

@@ -12,7 +12,7 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical, sha256_of, write_atomically
 from xtreme_dag.engine import fingerprint
-from xtreme_dag.engine.digests import file_digest
+from xtreme_dag.engine.digests import file_digest, read_cache
 from xtreme_dag.engine.graph import Stage
 
 
@@ -53,15 +53,11 @@ class Keys:
             self._saved = dict(self._digests)
 
     def _remembered(self) -> dict[str, str]:
-        try:
-            memo = json.loads(self._memo.read_bytes()) if self._memo else {}
-            return (
-                {str(name): str(value) for name, value in memo["digests"].items()}
-                if memo["content"] == self._bytes
-                else {}
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        memo = read_cache(self._memo)[0] if self._memo else {}
+        digests = memo.get("digests")
+        if memo.get("content") != self._bytes or not isinstance(digests, dict):
             return {}
+        return {name: value for name, value in digests.items() if isinstance(value, str)}
 
     def code_digest(self, *roots: str) -> str:
         """Digest of the code that a stage's `roots` reach."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 DONE, CACHED, FAILED, NOT_RUN = "succeeded", "cached", "failed", "not run"
+_OUTCOMES = frozenset({DONE, CACHED, FAILED, NOT_RUN})
+_TEXTS = ("study", "stage", "outcome", "key", "kind", "time", "run", "error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,37 +40,63 @@ class Ledger:
         self._path = path
 
     def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Appends whole lines, in one piece even if several processes do so at once."""
-        text = "".join(json.dumps(dict(entry), ensure_ascii=False) + "\n" for entry in entries)
+        """Appends whole lines, in one piece even if several processes do so at once.
+
+        Raises:
+            OSError: the disk is full or the file cannot be written; nothing of the lines is in it then.
+        """
+        text = "".join(json.dumps(dict(entry), ensure_ascii=False) + "\n" for entry in entries).encode()
         if not text:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            os.write(handle, text.encode())
+            size = os.fstat(handle).st_size
+            if size and os.pread(handle, 1, size - 1) != b"\n":  # a line that was cut off costs itself only
+                text = b"\n" + text
+            try:
+                if os.write(handle, text) != len(text):
+                    raise OSError(28, os.strerror(28), str(self._path))  # ENOSPC: the disk took a part
+            except OSError:
+                os.ftruncate(handle, size)
+                raise
         finally:
             os.close(handle)
 
-    def entries(self) -> Iterable[dict[str, Any]]:
-        """All entries, oldest first; a line cut off by a crash is passed over."""
+    def lines(self) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+        """Each line that is not blank, oldest first, and its entry: None if it is damaged (cut off, or of wrong form)."""
         try:
             with self._path.open("rb") as file:
                 for line in file:
-                    try:
-                        yield json.loads(line)
-                    except ValueError:
-                        continue
+                    if line.strip():
+                        yield line, _entry(line)
+        except FileNotFoundError:
+            return
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """All entries, oldest first; damaged lines are passed over, and a ledger that cannot be read is empty."""
+        try:
+            yield from (entry for _line, entry in self.lines() if entry is not None)
         except OSError:
             return
+
+    def trouble(self) -> str:
+        """What is wrong with the ledger, in a line; empty if nothing is."""
+        try:
+            bad = [number for number, (_line, entry) in enumerate(self.lines(), 1) if entry is None]
+        except OSError as error:
+            return f"{self._path} cannot be read ({error.strerror}): what earlier runs did is not known"
+        shown = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        return f"{self._path}: {len(bad)} damaged lines are passed over (line {shown})" if bad else ""
 
     def last(self, study: str) -> dict[str, Last]:
         """Stage name -> what was last said of it in a study."""
         found: dict[str, Last] = {}
         for entry in self.entries():
-            if entry.get("study") != study or "stage" not in entry:
+            if entry["study"] != study:
                 continue
-            name, key, outcome = entry["stage"], entry.get("key", ""), entry.get("outcome")
+            name, key, outcome = entry["stage"], entry["key"], entry["outcome"]
             before = found.get(name, Last())
             if outcome in (DONE, CACHED):
                 found[name] = Last(key=key, seconds=entry.get("seconds", before.seconds))
@@ -75,18 +104,26 @@ class Ledger:
                 found[name] = replace(before, failed_key=key, error=entry.get("error", ""))
         return found
 
-    def live_keys(self) -> set[str]:
-        """Keys that some study's stages last had: what garbage collection must keep."""
-        latest: dict[tuple[str, str], str] = {}
-        for entry in self.entries():
-            if entry.get("outcome") in (DONE, CACHED) and "stage" in entry:
-                latest[entry.get("study", ""), entry["stage"]] = entry.get("key", "")
-        return set(latest.values())
-
     def median_seconds(self) -> dict[str, float]:
         """Kind -> median seconds of its executions."""
         times: dict[str, list[float]] = {}
         for entry in self.entries():
-            if entry.get("outcome") == DONE and "kind" in entry:
+            if entry["outcome"] == DONE and "kind" in entry:
                 times.setdefault(entry["kind"], []).append(float(entry.get("seconds", 0.0)))
         return {kind: sorted(values)[len(values) // 2] for kind, values in times.items()}
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """The entry in a line of the ledger, or None if the line is damaged."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    entry.setdefault("key", "")
+    texts = all(isinstance(entry[name], str) for name in _TEXTS if name in entry)
+    seconds = entry.get("seconds", 0.0)
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf
+    whole = texts and number and "study" in entry and "stage" in entry and entry.get("outcome") in _OUTCOMES
+    return entry if whole else None

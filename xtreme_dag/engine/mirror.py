@@ -1,6 +1,6 @@
 """A mirror of the store at an fsspec URL (`s3://`, `gs://`, a shared folder): hits are pulled, commits pushed.
 
-The mirror has the layout of the store. Nothing of it is believed: records are checked (`engine.foreign`) and files are
+The mirror has the layout of the store. Nothing of it is believed: records are checked (`engine.records`) and files are
 hashed before they count. A record is pushed after all that it names, and pushing twice is harmless: so no lock spans
 machines, and half an upload is a miss. A mirror that is damaged or cannot be reached costs a warning, never a run.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.digests import file_digest
-from xtreme_dag.engine.foreign import MAX_JSON_BYTES, checked_code, checked_record, is_hash
-from xtreme_dag.engine.store import Record, Store
+from xtreme_dag.engine.records import MAX_JSON_BYTES, Record, checked_code, checked_record, is_hash
+from xtreme_dag.engine.store import Store
 
 VARIABLE = "XTREME_DAG_MIRROR"
 _BUCKETS = frozenset({"s3", "gs", "gcs", "abfs", "az", "oci", "oss"})
@@ -83,10 +83,10 @@ class Mirror:
         try:
             return checked_record(key, content)
         except ValueError as error:
-            self._distrust(key, f"record {key[:16]} is damaged there: {error}")
+            self.distrust(key, f"record {key[:16]} is damaged there: {error}")
             return None
 
-    def _distrust(self, key: str, why: str) -> None:
+    def distrust(self, key: str, why: str) -> None:
         """Remembers that what the mirror has of a key is of no use; it is pushed anew when it was made here."""
         self._damaged.add(key)
         self.trouble = self.trouble or why
@@ -111,7 +111,7 @@ class Mirror:
         try:
             for name, (digest, size) in record.files.items():
                 if not self._fetch(f"{source}/{name}", work / name, digest, size):
-                    self._distrust(key, f"{name} of {record.manifest['name']} is damaged there")
+                    self.distrust(key, f"{name} of {record.manifest['name']} is damaged there")
                     return None
             self._fetch_code(record.manifest["code"], store)
             manifest = {name: value for name, value in record.manifest.items() if name not in ("files", "digest")}

@@ -10,7 +10,7 @@ from typing import Any
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.code_changes import code_changes
-from xtreme_dag.engine.digests import SourceDigests
+from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.engine.keys import Keys, changes
 from xtreme_dag.engine.ledger import Last, Ledger
@@ -97,7 +97,7 @@ class Planner:
     ) -> None:
         self.store = Store(home.store)
         self.keys = keys or Keys.of(home.caches)
-        self.sources = SourceDigests(home.caches / "digests.json")
+        self.sources = FileDigests(home.caches / "digests.json")
         self._forced = forced
         self._mirror = mirror
         ledger = Ledger(home.ledger)
@@ -146,13 +146,15 @@ class Planner:
         if record is not None and stage.name not in self._forced and self.store.is_intact(record):
             records[stage.name] = record
             return Planned(stage=stage, status=CACHED, key=key, digest=record.digest)
-        if self._mirror is not None and stage.name not in self._forced and (there := self._mirror.read(key)):
+        suspect = record.suspect if record is not None else ""
+        wanted = self._mirror is not None and stage.name not in self._forced and not suspect
+        if wanted and self._mirror is not None and (there := self._mirror.read(key)):
             records[stage.name] = there
             return Planned(stage=stage, status=CACHED, key=key, digest=there.digest, reasons=("on the mirror",))
         if stage.name in self._forced and record is not None:
             status, reasons = STALE, ["forced"]
         elif record is not None:
-            status, reasons = STALE, ["damaged"]
+            status, reasons = STALE, [suspect or "damaged"]
         elif last.failed_key == key:
             status, reasons = FAILED, [f"failed last time: {last.error}"]
         elif earlier is not None:

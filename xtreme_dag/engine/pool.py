@@ -26,12 +26,14 @@ class StageFailed(Exception):
     """A stage function raised something that is not the user's doing.
 
     Attributes:
-        traceback: of the worker, for `--debug` and the log.
+        traceback: of the stage function; empty if its process did not live to tell.
+        log: what its process printed.
     """
 
-    def __init__(self, message: str, traceback: str = "") -> None:
+    def __init__(self, message: str, traceback: str = "", log: Path | None = None) -> None:
         super().__init__(message)
         self.traceback = traceback
+        self.log = log
 
 
 class StageTimedOut(StageFailed):
@@ -130,7 +132,7 @@ class _Worker:
                 if event["event"] == "done":
                     return event  # type: ignore[no-any-return]  # JSON read back: a mapping
                 if event["event"] == "error":
-                    _raise(event)
+                    self._raise(event)
                 listen(event)
         except BrokenPipeError:
             pass
@@ -139,8 +141,13 @@ class _Worker:
                 timer.cancel()
         if expired.is_set():
             self.process.wait()  # or it would count as alive for a moment, and be given the next stage
-            raise StageTimedOut(f"stopped after {request.timeout:.0f} s (time limit)")
-        raise StageFailed(f"its process died ({_death(self.process.wait())}); see {self.log}")
+            raise StageTimedOut(f"stopped after {request.timeout:.0f} s (time limit)", log=self.log)
+        raise StageFailed(f"its process died ({_death(self.process.wait())}); see {self.log}", log=self.log)
+
+    def _raise(self, event: Mapping[str, Any]) -> None:
+        if "traceback" in event:
+            raise StageFailed(event["what"], event["traceback"], self.log)
+        raise UserError(event["what"], where=event["where"], fix=event["fix"])
 
     @property
     def alive(self) -> bool:
@@ -160,12 +167,6 @@ class _Worker:
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
-
-
-def _raise(event: Mapping[str, Any]) -> None:
-    if "traceback" in event:
-        raise StageFailed(event["what"], event["traceback"])
-    raise UserError(event["what"], where=event["where"], fix=event["fix"])
 
 
 def _death(code: int) -> str:
@@ -216,8 +217,12 @@ class WorkerPool:
         self._closed = False
         self._guard = threading.Lock()
 
-    def call(self, request: Request, listen: Listener, urgency: float = 0.0) -> Mapping[str, Any]:
+    def call(
+        self, request: Request, listen: Listener, urgency: float = 0.0, first: Callable[[], object] = lambda: None
+    ) -> Mapping[str, Any]:
         """Runs a request in a free worker; waits for one if all are busy, the most urgent first.
+
+        `first` is called when it is the request's turn; what it raises comes through, and nothing runs.
 
         Raises:
             UserError: the stage function says that the user can mend it.
@@ -225,6 +230,7 @@ class WorkerPool:
             PoolClosed: the pool was closed before or meanwhile.
         """
         with self._turns.taken(urgency):
+            first()
             worker = self._take()
             try:
                 return worker.call(request, listen)

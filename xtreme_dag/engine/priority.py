@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from xtreme_dag.engine.graph import Graph
 
@@ -61,9 +61,18 @@ class Agenda:
         """Whether a stage may start now."""
         return bool(self._ready)
 
-    def take(self) -> str:
-        """The most urgent stage that may start; among equals, the first of the graph."""
-        return heapq.heappop(self._ready)[1]
+    def take(self, fits: Callable[[str], bool] = lambda name: True) -> str:
+        """The most urgent stage that may start and fits, empty if none does; among equals, the first of the graph."""
+        aside, found = [], ""
+        while self._ready and not found:
+            entry = heapq.heappop(self._ready)
+            if fits(entry[1]):
+                found = entry[1]
+            else:
+                aside.append(entry)
+        for entry in aside:
+            heapq.heappush(self._ready, entry)
+        return found
 
     def settle(self, name: str) -> None:
         """Says that a stage is finished, or never will be."""

@@ -20,7 +20,7 @@ def manifest(
     *,
     study: str,
     identity: Mapping[str, Any],
-    inputs: Mapping[str, Mapping[str, str]],
+    inputs: Mapping[str, Mapping[str, Any]],
     options: Mapping[str, Any],
     started: datetime,
     answer: Mapping[str, Any],
@@ -31,7 +31,7 @@ def manifest(
         stage: the stage.
         study: for which it ran.
         identity: what its key was made of, see `Keys.identity`.
-        inputs: input -> its digest and origin, see `described`.
+        inputs: input -> its digest and origin, see `described`; `read`: when its bytes were hashed.
         options: what could not change the result: device, threads, limits.
         started: when.
         answer: of the worker: `figures`, `seconds`, `peak_memory_bytes`.
@@ -53,7 +53,7 @@ def manifest(
     }
 
 
-def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Each input of a stage: its digest, and the stage, key and part or the file that it came from.
 
     Args:
@@ -61,7 +61,7 @@ def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, st
         digests: input -> digest of its content.
         parents: stage name -> key of the stages that it needed.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, source in stage.inputs.items():
         if isinstance(source, Output):
             origin = {"stage": source.stage, "key": parents[source.stage], "part": source.part}

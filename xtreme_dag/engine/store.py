@@ -3,7 +3,8 @@
     objects/ab/<digest>/...     an artifact's files
     records/cd/<key>.json       the manifest of one execution: what it read, ran and wrote
     code/<digest>.json          a code fingerprint by name
-    damaged/                    artifacts set aside, with the reason
+    damaged/                    artifacts and records set aside, with the reason
+    locks/                      one per key; `store.lock` is shared by whoever adds, and held alone by garbage collection
 
 A record appears by one rename after its artifact is complete and durable: half an artifact is never visible, and
 committing twice is harmless. Two keys with the same content share an artifact.
@@ -14,56 +15,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.core.files import sha256_of, sync_folder, write_atomically
+from xtreme_dag.core.files import sync_folder, write_atomically
+from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
-
-SCHEMA = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """The manifest of one committed stage.
-
-    Attributes:
-        key: the stage's key.
-        digest: digest of the artifact.
-        files: relative path -> (sha256, size in bytes).
-        manifest: the whole manifest, as in the JSON file.
-    """
-
-    key: str
-    digest: str
-    files: Mapping[str, tuple[str, int]]
-    manifest: Mapping[str, Any]
-
-    @property
-    def seconds(self) -> float:
-        """How long the execution took."""
-        return float(self.manifest.get("seconds", 0.0))
-
-    def part_digest(self, part: str) -> str | None:
-        """Digest of one file or folder inside the artifact; None if there is none."""
-        if not part:
-            return self.digest
-        if part in self.files:
-            return self.files[part][0]
-        inside = {name: self.files[name][0] for name in self.files if name.startswith(part + "/")}
-        return sha256_of(inside) if inside else None
-
-
-def record_of(key: str, content: bytes) -> Record | None:
-    """The record in a file's content, or None if it is not one."""
-    try:
-        manifest = json.loads(content)
-        files = {name: (entry[0], entry[1]) for name, entry in manifest["files"].items()}
-        return Record(key=key, digest=manifest["digest"], files=files, manifest=manifest)
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None
+from xtreme_dag.engine.records import SCHEMA, checked_code, checked_record, is_within
+from xtreme_dag.engine.records import Record as Record
 
 
 class Store:
@@ -84,61 +46,82 @@ class Store:
         """Lock file of a key."""
         return self.root / "locks" / f"{key}.lock"
 
+    def adding(self) -> AbstractContextManager[None]:
+        """Holds off garbage collection while something is added; any number of processes may do so at once."""
+        return locked(self.root / "locks" / "store.lock", "", shared=True)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Holds off everybody who would add something; for garbage collection."""
+        return locked(self.root / "locks" / "store.lock", "garbage collection")
+
     def read(self, key: str) -> Record | None:
         """The record of a key, or None if there is none that can be read; the artifact is not looked at."""
         try:
-            return record_of(key, self.record_path(key).read_bytes())
-        except OSError:
+            return checked_record(key, self.record_path(key).read_bytes())
+        except (OSError, ValueError):
             return None
 
     def is_intact(self, record: Record) -> bool:
-        """Whether every file of the artifact is there with its recorded size, and the record names its content."""
+        """Whether every file of the artifact is there with its recorded size, and nobody suspects its content."""
+        if record.suspect:
+            return False
         folder = self.artifact(record.digest)
         try:
-            return tree_digest(dict(record.files)) == record.digest and all(
-                (folder / name).stat().st_size == size for name, (_digest, size) in record.files.items()
-            )
+            states = {name: (folder / name).stat() for name in record.files}
         except OSError:
             return False
+        return all(
+            stat.S_ISREG(states[name].st_mode) and states[name].st_size == record.files[name][1] for name in states
+        )
 
     def intact(self, key: str) -> Record | None:
         """The record of a key whose artifact is there in full, else None."""
         record = self.read(key)
         return record if record is not None and self.is_intact(record) else None
 
-    def damaged_files(self, record: Record) -> list[str]:
-        """Files of an artifact that are missing or whose bytes are not those recorded (re-hashed)."""
+    def damaged_files(
+        self, record: Record, part: str = "", digest_of: Callable[[Path], str] = file_digest
+    ) -> list[str]:
+        """Files of an artifact that are missing, whose bytes are not those recorded, or that no stage wrote there.
+
+        Args:
+            record: of the artifact.
+            part: look at this part alone.
+            digest_of: sha256 of a file; by default computed from its bytes.
+        """
         folder = self.artifact(record.digest)
         bad = []
-        for name, (digest, size) in record.files.items():
+        for name, (digest, size) in record.files_of(part).items():
             path = folder / name
             try:
-                if path.stat().st_size != size or file_digest(path) != digest:
+                if path.stat().st_size != size or digest_of(path) != digest:
                     bad.append(name)
             except OSError:
                 bad.append(name)
-        return bad
+        # Hidden files are those of file managers and network file systems.
+        there = (name for name in list_files(folder) if not Path(name).name.startswith("."))
+        return [*bad, *(name for name in there if name not in record.files and is_within(name, part))]
+
+    def record_files(self) -> Iterator[tuple[Path, Record | None]]:
+        """The file of each record, and the record in it: None if it cannot be read."""
+        for path in sorted((self.root / "records").glob("*/*.json")):
+            yield path, self.read(path.stem) if path == self.record_path(path.stem) else None
 
     def records(self) -> Iterator[Record]:
         """All readable records."""
-        for path in sorted((self.root / "records").glob("*/*.json")):
-            record = self.read(path.stem)
-            if record is not None:
-                yield record
+        return (record for _path, record in self.record_files() if record is not None)
 
     def code(self, digest: str) -> Mapping[str, Sequence[str]]:
         """A code fingerprint (see `fingerprint.Fingerprint`); empty if it is not known here."""
         try:
-            names: dict[str, list[str]] = json.loads((self.root / "code" / f"{digest}.json").read_bytes())
-            return names
+            return checked_code(digest, (self.root / "code" / f"{digest}.json").read_bytes())
         except (OSError, ValueError):
             return {}
 
     def keep_code(self, digest: str, names: Mapping[str, Sequence[str]]) -> None:
         """Remembers a fingerprint, so that a later plan can say which name changed."""
-        path = self.root / "code" / f"{digest}.json"
-        if not path.exists():
-            write_atomically(path, json.dumps(dict(names), indent=0))
+        if not self.code(digest):
+            write_atomically(self.root / "code" / f"{digest}.json", json.dumps(dict(names), indent=0))
 
     def commit(self, key: str, out: Path, manifest: Mapping[str, Any]) -> Record:
         """Makes the content of `out` the artifact of `key`; `out` is gone afterwards.
@@ -161,20 +144,23 @@ class Store:
         }
         record = Record(key=key, digest=digest, files=files, manifest=whole)
         target = self.artifact(digest)
-        if target.exists() and self.damaged_files(record):
-            self.set_aside(digest, f"damaged, found when {key} was committed again")
-        if target.exists():
-            shutil.rmtree(out)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                out.rename(target)
-            except OSError:
-                if not target.exists():
-                    raise
+        with self.adding():
+            if target.exists() and (bad := self.damaged_files(record)):
+                self.set_aside(
+                    digest, f"{', '.join(bad)} not as recorded, found when {record.name} was committed again"
+                )
+            if target.exists():
                 shutil.rmtree(out)
-            sync_folder(target.parent)
-        self._write_record(record)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    out.rename(target)
+                except OSError:
+                    if not target.exists():
+                        raise
+                    shutil.rmtree(out)
+                sync_folder(target.parent)
+            self._write_record(record)
         return record
 
     def _write_record(self, record: Record) -> None:
@@ -186,43 +172,28 @@ class Store:
         """Lets an earlier artifact stand under a new key, with the changed manifest fields."""
         manifest = {**earlier.manifest, **changes, "key": key}
         record = Record(key=key, digest=earlier.digest, files=earlier.files, manifest=manifest)
-        self._write_record(record)
+        with self.adding():
+            self._write_record(record)
         return record
 
     def set_aside(self, digest: str, reason: str) -> Path | None:
         """Moves a damaged artifact out of the way; its keys then count as damaged and run again."""
-        source = self.artifact(digest)
-        if not source.exists():
-            return None
-        base = self.root / "damaged" / digest
+        return self._move_aside(self.artifact(digest), reason)
+
+    def set_record_aside(self, path: Path) -> Path | None:
+        """Moves the file of a record that cannot be read out of the way."""
+        return self._move_aside(path, f"this record of {path.stem} cannot be read")
+
+    def _move_aside(self, source: Path, reason: str) -> Path | None:
+        base = self.root / "damaged" / source.name
         target, count = base, 0
         while target.exists():
             count += 1
-            target = base.with_name(f"{digest}.{count}")
+            target = base.with_name(f"{source.name}.{count}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
+        try:
+            source.rename(target)
+        except FileNotFoundError:
+            return None
         write_atomically(target.with_name(target.name + ".txt"), reason + "\n")
         return target
-
-    def forget(self, key: str) -> None:
-        """Removes a record; the artifact stays until it is collected."""
-        self.record_path(key).unlink(missing_ok=True)
-
-    def unreferenced(self, keys: set[str]) -> tuple[list[Record], list[tuple[str, int]]]:
-        """Records outside `keys`, and artifacts (digest, bytes) that only they use or nobody does."""
-        kept: set[str] = set()
-        loose = []
-        for record in self.records():
-            if record.key in keys:
-                kept.add(record.digest)
-            else:
-                loose.append(record)
-        objects = []
-        for path in sorted((self.root / "objects").glob("*/*")):
-            if path.name not in kept:
-                objects.append((path.name, sum(file.stat().st_size for file in list_files(path).values())))
-        return loose, objects
-
-    def remove_artifact(self, digest: str) -> None:
-        """Deletes an artifact."""
-        shutil.rmtree(self.artifact(digest), ignore_errors=True)

@@ -126,7 +126,10 @@ def _call(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None
 
 
 def _crash(error: Exception) -> dict[str, str]:
-    text = "".join(traceback.format_exception(error))
+    frames = error.__traceback__
+    for _ in range(2):  # `_serve` and `_call` are nothing to look for a mistake in
+        frames = frames.tb_next if frames and frames.tb_next else frames
+    text = "".join(traceback.format_exception(type(error), error, frames))
     print(text, file=sys.stderr, flush=True)
     return {"what": f"{type(error).__name__}: {error}".splitlines()[0], "where": "", "fix": "", "traceback": text}
 

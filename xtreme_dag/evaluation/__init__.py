@@ -1,1 +1,1 @@
-"""Inference, retrieval and scoring."""
+"""Evaluation stages: inference, retrieval, and scores per language."""

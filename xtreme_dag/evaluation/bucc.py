@@ -1,4 +1,4 @@
-"""Bitext mining between English and another language: BUCC 2018.
+"""Evaluate bitext mining between English and another language: BUCC 2018.
 
 The threshold on a pair's score is chosen on the dev split and applied to the test split: the evaluation of dev writes
 it to its `scores.json`, and the evaluation of test takes that artifact as its input `calibration`.
@@ -20,7 +20,7 @@ from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
 from xtreme_dag.scoring.columns import figures
-from xtreme_dag.scoring.mining import FAMILY, accepted, best_threshold, statistics
+from xtreme_dag.scoring.mining import FAMILY, accepted, best_threshold, by_source, statistics
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.tables.predictions import rounded, rows_in_order, write_evaluation, write_parquet
@@ -108,7 +108,7 @@ def _write(
     for source, _, score in pairs:
         best.setdefault(source, score)
     right = statistics(sources, gold, given)
-    wanted, found = _by_source(gold), _by_source(given)
+    wanted, found = by_source(gold), by_source(given)
     write_evaluation(
         context.out,
         params,
@@ -130,10 +130,3 @@ def _write(
         "taken": pa.array(taken, pa.bool_()),
     }
     write_parquet(pa.table(columns), context.out / "pairs.parquet")
-
-
-def _by_source(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for source, target in pairs:
-        grouped.setdefault(source, []).append(target)
-    return grouped

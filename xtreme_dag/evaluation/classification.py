@@ -1,4 +1,4 @@
-"""Classification of texts and pairs of texts: XNLI, PAWS-X."""
+"""Evaluate classification of texts and pairs of texts: XNLI, PAWS-X."""
 
 from __future__ import annotations
 

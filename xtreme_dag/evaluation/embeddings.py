@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, refuse_unknown
 from xtreme_dag.evaluation.engine import Rows, Sequences, Settings, head_name, infer, states_of_layer
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model import PackedTokens
@@ -48,8 +48,7 @@ def chosen_pooling(recipe: Mapping[str, Any]) -> str:
         UserError: there is no such pooling.
     """
     pooling = str(recipe.get("pooling") or "mean")
-    if pooling not in POOLINGS:
-        raise UserError(f"unknown pooling {pooling!r}", where="recipe.pooling", fix=nearest(pooling, POOLINGS))
+    refuse_unknown([pooling], POOLINGS, what="pooling", where="recipe.pooling")
     return pooling
 
 

@@ -1,7 +1,7 @@
 """Inference: a model loaded once, its sequences in one length-sorted packed stream, results by row.
 
-What a sequence gets does not depend on the batch size, the order or the company, to rounding: sequences attend only
-within themselves and nothing is padded.
+Up to rounding, the result for a sequence does not depend on the batch size, the order or the other sequences of its
+batch: sequences attend only within themselves and nothing is padded.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, refuse_unknown
 from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model import PackedTokens, pack
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.memory import ran_out_of_memory
-from xtreme_dag.tables.encoded import EncodedTable
+from xtreme_dag.tables.encoded import EncodedTable, places
 
 Result = TypeVar("Result")
 Rows = NDArray[np.int64]
@@ -35,7 +35,7 @@ Rows = NDArray[np.int64]
 # encoders of 256 and of 768 dimensions take 13 and 18 % longer for a token in batches of 4,096 (bench/evaluation.py).
 CPU_BATCH_TOKENS = 1024
 CUDA_BATCH_TOKENS = 65_536
-# A model's languages come one after another, so what is kept beyond the one in use seldom helps, and every worker
+# A model's languages come one after another, so models kept beyond the one in use rarely help, and every worker
 # process of a study keeps as much.
 CACHE_BYTES = 1 << 30
 PRECISIONS = ("float32", "bfloat16")
@@ -66,10 +66,7 @@ def settings_of(recipe: Mapping[str, Any], context: StageContext) -> Settings:
         UserError: an unknown precision, or no such device.
     """
     precision = recipe.get("precision") or "float32"
-    if precision not in PRECISIONS:
-        raise UserError(
-            f"unknown precision {precision!r}", where="recipe.precision", fix=nearest(str(precision), PRECISIONS)
-        )
+    refuse_unknown([precision], PRECISIONS, what="precision", where="recipe.precision")
     threads = context.options.get("threads")
     if threads:
         torch.set_num_threads(int(threads))
@@ -192,9 +189,7 @@ class Sequences:
 
     def tokens_of(self, rows: Rows) -> NDArray[np.int64]:
         """Positions in `ids` of the tokens of some sequences, end to end."""
-        lengths = self.lengths[rows]
-        before = np.cumsum(lengths) - lengths
-        return np.repeat(self.offsets[rows] - before, lengths) + np.arange(int(lengths.sum()))
+        return places(self.offsets[rows], self.lengths[rows])
 
     def take(self, rows: Rows) -> Sequences:
         """Some sequences, in the order given."""
@@ -224,11 +219,6 @@ def sequences_of(tables: Sequence[EncodedTable]) -> Sequences:
     )
 
 
-def length_sorted(lengths: NDArray[np.int64]) -> Rows:
-    """Rows from the longest to the shortest: what does not fit in memory shows at once."""
-    return np.argsort(-lengths, kind="stable")
-
-
 def infer(
     sequences: Sequences,
     compute: Callable[[PackedTokens, Rows], Result],
@@ -251,7 +241,7 @@ def infer(
         UserError: a single sequence does not fit in memory.
     """
     lengths = sequences.lengths
-    order = length_sorted(lengths)
+    order = np.argsort(-lengths, kind="stable")  # the longest first: what does not fit in memory shows at once
     total, done, limit, told = int(lengths.sum()), 0, settings.batch_tokens, time.perf_counter()
     started, low = told, 0
     while low < len(order):

@@ -1,4 +1,4 @@
-"""Writes an evaluation whose metric is accuracy: classification, multiple choice, Tatoeba."""
+"""Write an evaluation whose metric is accuracy: classification, multiple choice, Tatoeba."""
 
 from __future__ import annotations
 

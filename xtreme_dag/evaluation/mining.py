@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import refuse_unknown
 from xtreme_dag.evaluation.search import top_k
 
 MARGINS = ("ratio", "cosine")
@@ -81,8 +81,7 @@ def mine(
     Raises:
         UserError: the margin has no such name.
     """
-    if margin not in MARGINS:
-        raise UserError(f"unknown margin {margin!r}", where="recipe.margin", fix=nearest(margin, MARGINS))
+    refuse_unknown([margin], MARGINS, what="margin", where="recipe.margin")
     if not len(foreign) or not len(english):
         return Mined(foreign=np.zeros(0, np.int64), english=np.zeros(0, np.int64), scores=np.zeros(0))
     forward = top_k(foreign, english, min(k, len(english)), device=device)
@@ -128,8 +127,7 @@ def id_pairs(mined: Mined, foreign: Pool, english: Pool, *, repeats: str = "drop
     Raises:
         UserError: the convention has no such name.
     """
-    if repeats not in REPEATS:
-        raise UserError(f"unknown convention {repeats!r}", where="recipe.repeats", fix=nearest(repeats, REPEATS))
+    refuse_unknown([repeats], REPEATS, what="convention", where="recipe.repeats")
     found: list[tuple[str, str, float]] = []
     rows = zip(mined.foreign.tolist(), mined.english.tolist(), mined.scores.tolist(), strict=True)
     for f, e, score in rows:

@@ -1,4 +1,4 @@
-"""Multiple choice: XCOPA, COPA, Social IQa, CommonsenseQA, Cosmos QA, HellaSwag.
+"""Evaluate multiple choice: XCOPA, COPA, Social IQa, CommonsenseQA, Cosmos QA, HellaSwag.
 
 The question that stands before the choices comes with the canonical table. For XCOPA it is the reference's English
 template ("What was the cause?", "What was the effect?") in every language.

@@ -1,4 +1,4 @@
-"""Retrieval from one multilingual pool: LAReQA and Mewsli-X.
+"""Search one multilingual pool for the queries of all languages: LAReQA and Mewsli-X.
 
 Candidates of all languages compete for every query. `rank_pool` searches them once for the queries of all languages,
 and each language's evaluation reads its own rows from it: nothing is embedded twice, and a repaired metric searches
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xtreme_dag.core.context import StageContext
@@ -43,7 +45,7 @@ class Pool:
     Attributes:
         language: the language.
         encoded: the encoded table.
-        rows: its canonical rows, without their texts: `id`, `side`, `gold`.
+        rows: its canonical rows, without their texts: `id`, `gold`.
         queries: rows of the queries.
         candidates: rows of the candidates.
     """
@@ -68,42 +70,27 @@ def rank_pool(params: Mapping[str, Any], inputs: Mapping[str, Path], context: St
             candidate its exact rank in the pool, among its own language, and outside the query's language (0 if it is
             in it), with its language.
     """
-    pools = _pools(inputs, str(params["task"]))
-    table, candidates = _search(params, inputs, context, pools, pools)
+    table, candidates = _search(params, inputs, context, _pools(inputs, str(params["task"])))
     write_parquet(table, context.out / "ranked.parquet")
     return {"queries": table.num_rows, "candidates": candidates}
 
 
-def ranked_rows(
-    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
-) -> tuple[list[dict[str, Any]], int]:
-    """The rows of `rank_pool` for one language's queries, in canonical order, and how many candidates were searched.
+def ranked_rows(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """The rows of `rank_pool` for one language's queries, in canonical order.
 
     Args:
-        params: `task`, `language`, `recipe` as for `rank_pool`.
-        inputs: `ranked`, the artifact of `rank_pool`. Or, to search here: `model`, `encoded` and `table` of the
-            language, and `encoded:<language>`, `table:<language>` of the others whose candidates are in the pool.
-        context: see `settings_of` for the options.
+        params: `task`, `language`.
+        inputs: `ranked`, the artifact of `rank_pool`.
 
     Raises:
         UserError: there are no queries in the language.
     """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     language = str(params["language"])
-    if "ranked" in inputs:
-        table = pq.read_table(inputs["ranked"] / "ranked.parquet")
-        rows, searched = table.filter(pc.equal(table["language"], language)).to_pylist(), 0
-    else:
-        own = {f"{name}:{language}": inputs[name] for name in ("encoded", "table")}
-        pools = _pools({**inputs, **own}, str(params["task"]))
-        asking = [pool for pool in pools if pool.language == language]
-        table, searched = _search(params, inputs, context, pools, asking)
-        rows = table.to_pylist()
+    table = pq.read_table(inputs["ranked"] / "ranked.parquet")
+    rows: list[dict[str, Any]] = table.filter(pc.equal(table["language"], language)).to_pylist()
     if not rows:
         raise UserError(f"the pool has no queries in {language!r}", where=str(params["task"]))
-    return rows, searched
+    return rows
 
 
 def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
@@ -117,11 +104,11 @@ def _pools(inputs: Mapping[str, Path], task: str) -> list[Pool]:
                 f"the table of {language} was encoded for training, without its pool", where=task,
                 fix="encode it for the head `embedding`",
             )  # fmt: skip
-        rows = read_table(inputs[f"table:{language}"], ("id", "side", "gold"))
+        rows = read_table(inputs[f"table:{language}"], ("id", "gold"))
         # The names of a million candidates as Python strings only where the orders differ.
         if not rows["id"].equals(encoded.examples["id"]):
             rows = rows_in_order(rows, encoded.example_ids, task)
-        asks = np.array([side in ("question", "mention") for side in rows["side"].to_pylist()], dtype=bool)
+        asks = encoded.per_sequence("side") == 0  # one sequence a row
         pools.append(
             Pool(
                 language=language,
@@ -150,13 +137,9 @@ def _first_seen(encoded: EncodedTable, rows: NDArray[np.int64], seen: set[bytes]
 
 
 def _search(
-    params: Mapping[str, Any],
-    inputs: Mapping[str, Path],
-    context: StageContext,
-    pools: Sequence[Pool],
-    asking: Sequence[Pool],
+    params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext, pools: Sequence[Pool]
 ) -> tuple[pa.Table, int]:
-    """One row per query of the asking languages, and the number of candidates."""
+    """One row per query, and the number of candidates."""
     recipe = dict(params.get("recipe") or {})
     settings = settings_of(recipe, context)
     model = cached_model(inputs["model"], settings.device)
@@ -166,7 +149,7 @@ def _search(
     def embedded(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return _embedded(pool, rows, model, settings, str(params["task"]), recipe)
 
-    queries = np.concatenate([embedded(pool, pool.queries) for pool in asking])
+    queries = np.concatenate([embedded(pool, pool.queries) for pool in pools])
     total = sum(len(pool.candidates) for pool in pools)
     search, kept, done = TopK(queries, min(DEPTH, total), device=settings.device), [queries[:0]], 0
     for pool in pools:
@@ -177,7 +160,7 @@ def _search(
             done += len(block)
             context.progress(done, total)
     candidates = np.concatenate(kept) if total <= RANKED_POOL else None
-    return _ranked(pools, asking, search.result(), queries, candidates, settings), total
+    return _ranked(pools, search.result(), queries, candidates, settings), total
 
 
 def _embedded(
@@ -195,7 +178,6 @@ def _embedded(
 
 def _ranked(
     pools: Sequence[Pool],
-    asking: Sequence[Pool],
     found: Neighbours,
     queries: NDArray[np.float32],
     candidates: NDArray[np.float32] | None,
@@ -208,20 +190,20 @@ def _ranked(
     for pool in pools:
         for row in pool.rows.select(["id", "gold"]).take(pa.array(pool.queries)).to_pylist():
             gold.setdefault(row["id"], {}).update(dict.fromkeys(row["gold"] or ()))
-    ids = [name for pool in asking for name in pool.rows["id"].take(pa.array(pool.queries)).to_pylist()]
+    ids = [name for pool in pools for name in pool.rows["id"].take(pa.array(pool.queries)).to_pylist()]
     right = [list(gold[name]) for name in ids]
-    tongues = np.repeat([pool.language for pool in asking], [len(pool.queries) for pool in asking])
+    asking = np.repeat([pool.language for pool in pools], [len(pool.queries) for pool in pools])
     columns = {
         "id": pa.array(ids, pa.string()),
-        "language": pa.array(tongues.tolist(), pa.string()),
-        "tokens": pa.array(np.concatenate([pool.encoded.example_lengths[pool.queries] for pool in asking]), pa.int32()),
+        "language": pa.array(asking.tolist(), pa.string()),
+        "tokens": pa.array(np.concatenate([pool.encoded.example_lengths[pool.queries] for pool in pools]), pa.int32()),
         "gold": pa.array(right, pa.list_(pa.string())),
         "candidates": pa.array([[names[row] for row in rows] for rows in found.rows.tolist()]),
         "candidate_languages": pa.array([languages[rows].tolist() for rows in found.rows]),
         "cosines": pa.array(list(rounded(found.cosines)), pa.list_(pa.float32())),
     }
     if candidates is not None:
-        columns |= _rank_columns(right, names, tongues, languages, queries, candidates, settings)
+        columns |= _rank_columns(right, names, asking, languages, queries, candidates, settings)
     return pa.table(columns)
 
 

@@ -1,4 +1,4 @@
-"""Evaluation of question answering by the rules of SQuAD v1.1, MLQA and SQuAD v2.0: one entry for each."""
+"""Evaluate question answering by the rules of SQuAD v1.1, MLQA or SQuAD v2.0: one stage function for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation of one language's queries from a ranking of the multilingual pool: LAReQA and Mewsli-X."""
+"""Evaluate one language's queries from a ranking of the multilingual pool: LAReQA and Mewsli-X."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.pooled import DEPTH, ranked_rows
-from xtreme_dag.scoring.columns import figures
+from xtreme_dag.scoring.columns import FloatArray, figures
 from xtreme_dag.scoring.ranking import FAMILY, FAMILY_UNCUT, statistics, statistics_from_ranks
-from xtreme_dag.tables.predictions import write_evaluation
-
-FloatArray = NDArray[np.float64]
+from xtreme_dag.tables.predictions import spread, write_evaluation
 
 
 def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -28,12 +25,12 @@ def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], conte
     languages), and `own_language@20`, how many of the first 20 candidates are in the question's language.
 
     Args:
-        params: `task`, `language`, `split`, `recipe`; see `ranked_rows`.
-        inputs: `ranked`, or what it takes to search here; see `ranked_rows`.
-        context: see `settings_of` for the options.
+        params: `task`, `language`, `split`.
+        inputs: `ranked`, the artifact of `rank_pool`.
+        context: `out` receives the evaluation.
     """
     language = str(params["language"])
-    rows, searched = ranked_rows(params, inputs, context)
+    rows = ranked_rows(params, inputs)
     if "right_ranks" not in rows[0]:
         raise UserError("the pool is too large for the ranks of all right candidates", where=str(params["task"]))
     lost = [row["id"] for row in rows if not row["right_ranks"]]
@@ -44,33 +41,28 @@ def evaluate_lareqa(params: Mapping[str, Any], inputs: Mapping[str, Path], conte
             fix="give the stage the tables of all languages that hold their answers",
         )
     columns = _from_ranks([row["right_ranks"] for row in rows])
-    home = _from_ranks(
-        [
-            [
-                rank
-                for rank, name in zip(row["right_ranks_own"], row["right_languages"], strict=True)
-                if name == language
-            ]
-            for row in rows
-        ]
-    )
-    abroad = _from_ranks([[rank for rank in row["right_ranks_foreign"] if rank] for row in rows])
-    more = {
-        "s_ap_mono": home["s_ap"],
-        "s_ap_cross": abroad["s_ap"],
-        "s_own_language": _own_language(rows, language),
-    }
+    own = [zip(row["right_ranks_own"], row["right_languages"], strict=True) for row in rows]
+    mono = _from_ranks([[rank for rank, name in pairs if name == language] for pairs in own])
+    cross = _from_ranks([[rank for rank in row["right_ranks_foreign"] if rank] for row in rows])
+    shares = [np.mean([name == language for name in row["candidate_languages"]]) for row in rows]
+    more = {"s_ap_mono": mono["s_ap"], "s_ap_cross": cross["s_ap"], "s_own_language": np.array(shares)}
     metrics = {
         **figures(FAMILY_UNCUT.metrics, columns),
         "mono_map@20": _mean(more["s_ap_mono"]),
         "cross_map@20": _mean(more["s_ap_cross"]),
         "own_language@20": _mean(more["s_own_language"]),
     }
-    tongues = pa.array([row["candidate_languages"][0] for row in rows], pa.string())
+    languages = pa.array([row["candidate_languages"][0] for row in rows], pa.string())
     _write(
-        params, context, rows, {**columns, **more}, metrics, FAMILY_UNCUT.primary, more={"prediction_language": tongues}
+        params,
+        context,
+        rows,
+        {**columns, **more},
+        metrics,
+        FAMILY_UNCUT.primary,
+        more={"prediction_language": languages},
     )
-    return {"examples": len(rows), "candidates": searched}
+    return {"examples": len(rows)}
 
 
 def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -79,14 +71,14 @@ def evaluate_mewslix(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     There is no figure on language bias: every language's table has the same entities, whose language it does not say.
 
     Args:
-        params: `task`, `language`, `split`, `recipe`; see `ranked_rows`.
-        inputs: `ranked`, or what it takes to search here; see `ranked_rows`.
-        context: see `settings_of` for the options.
+        params: `task`, `language`, `split`.
+        inputs: `ranked`, the artifact of `rank_pool`.
+        context: `out` receives the evaluation.
     """
-    rows, searched = ranked_rows(params, inputs, context)
+    rows = ranked_rows(params, inputs)
     columns = statistics([row["gold"] for row in rows], [row["candidates"] for row in rows], DEPTH)
     _write(params, context, rows, columns, figures(FAMILY.metrics, columns), FAMILY.primary)
-    return {"examples": len(rows), "candidates": searched}
+    return {"examples": len(rows)}
 
 
 def _from_ranks(ranks: Sequence[Sequence[int]]) -> dict[str, FloatArray]:
@@ -95,16 +87,7 @@ def _from_ranks(ranks: Sequence[Sequence[int]]) -> dict[str, FloatArray]:
     kept = [row for row in ranks if row]
     owner = np.repeat(np.arange(len(kept)), [len(row) for row in kept])
     flat = np.array([rank for row in kept for rank in row], dtype=np.int64)
-    columns = {}
-    for name, column in statistics_from_ranks(flat, owner, len(kept), DEPTH).items():
-        columns[name] = np.full(len(ranks), np.nan)
-        columns[name][some] = column
-    return columns
-
-
-def _own_language(rows: Sequence[Mapping[str, Any]], language: str) -> FloatArray:
-    """Share of a query's first candidates that are in its language, 0-1."""
-    return np.array([np.mean([name == language for name in row["candidate_languages"]]) for row in rows])
+    return spread(some, statistics_from_ranks(flat, owner, len(kept), DEPTH))
 
 
 def _mean(column: FloatArray) -> float:

@@ -29,13 +29,11 @@ class Ranks:
         pooled: int64 (pairs,), among all candidates.
         own: int64 (pairs,), among the candidates of the right candidate's own group.
         foreign: int64 (pairs,), among the candidates outside the query's group; 0 where the right candidate is in it.
-        cosines: float64 (pairs,).
     """
 
     pooled: NDArray[np.int64]
     own: NDArray[np.int64]
     foreign: NDArray[np.int64]
-    cosines: NDArray[np.float64]
 
 
 def right_ranks(
@@ -63,18 +61,17 @@ def right_ranks(
     left, right = (_units(values, place) for values in (queries, candidates))
     groups = torch.from_numpy(candidate_groups).to(place)
     kinds = int(max(query_groups.max(), candidate_groups.max())) + 1
+    member = torch.nn.functional.one_hot(groups, kinds).float()
     i, j = torch.from_numpy(query).to(place), torch.from_numpy(candidate).to(place)
     # above[p, g]: candidates of group g that rank before pair p's right one.
     above = torch.zeros(len(i), kinds, dtype=torch.int64, device=place)
-    cosines = torch.zeros(len(i), dtype=torch.float64, device=place)
     bounds = torch.searchsorted(i, torch.arange(len(left) + 1, device=place)).tolist()
     for low in range(0, len(left), QUERIES_AT_ONCE):
         high = min(low + QUERIES_AT_ONCE, len(left))
         pairs = slice(bounds[low], bounds[high])
         if pairs.start < pairs.stop:
             similar = torch.round(left[low:high] @ right.T, decimals=TIE_DECIMALS)
-            cosines[pairs] = similar[i[pairs] - low, j[pairs]]
-            above[pairs] = _above(similar, i[pairs] - low, j[pairs], groups, kinds)
+            above[pairs] = _above(similar, i[pairs] - low, j[pairs], member)
     pooled, ours = above.sum(dim=1), torch.from_numpy(query_groups).to(place)[i]
     number = torch.arange(len(i), device=place)
     foreign = torch.where(groups[j] == ours, 0, pooled - above[number, ours] + 1)
@@ -82,7 +79,6 @@ def right_ranks(
         pooled=(pooled + 1).cpu().numpy(),
         own=(above[number, groups[j]] + 1).cpu().numpy(),
         foreign=foreign.cpu().numpy(),
-        cosines=cosines.cpu().numpy(),
     )
 
 
@@ -93,40 +89,21 @@ def _units(values: NDArray[np.float32], device: torch.device) -> Tensor:
     return rows.to(torch.float64) / torch.where(norms > 0, norms, 1.0)[:, None]
 
 
-def _above(similar: Tensor, i: Tensor, j: Tensor, groups: Tensor, kinds: int) -> Tensor:
+def _above(similar: Tensor, i: Tensor, j: Tensor, member: Tensor) -> Tensor:
     """Candidates of each group before each pair's right one: int64 (pairs, groups).
-
-    The cosines of a query's right candidates cut the line into stretches; every candidate is counted in its stretch,
-    and what stands above a cut is the sum of the stretches above it.
 
     Args:
         similar: float64 (queries, candidates).
         i: (pairs,), query, not falling.
         j: (pairs,), right candidate.
-        groups: (candidates,).
-        kinds: number of groups.
+        member: float32 (candidates, groups), 1 where a candidate is of a group.
     """
-    queries = len(similar)
-    counts = torch.bincount(i, minlength=queries)
-    place = torch.arange(len(i), device=i.device) - (counts.cumsum(0) - counts)[i]
-    cuts = torch.full((queries, int(counts.max())), torch.inf, dtype=torch.float64, device=i.device)
-    cuts[i, place] = similar[i, j]
-    cuts = cuts.sort(dim=1).values
-    # stretch: how many cuts a candidate is above.
-    stretch = torch.searchsorted(cuts, similar)
-    width = cuts.shape[1] + 1
-    row = torch.arange(queries, device=i.device)[:, None]
-    bins = torch.bincount(((row * width + stretch) * kinds + groups).flatten(), minlength=queries * width * kinds)
-    upward = bins.view(queries, width, kinds).flip(1).cumsum(1).flip(1)
-    mine = torch.searchsorted(cuts[i], similar[i, j][:, None], right=True).squeeze(1)
-    above = upward[i, mine]
-    # Candidates exactly on a cut: those on a lower row come first.
-    level = cuts.gather(1, stretch.clamp(max=width - 2)) == similar
-    q, column = level.nonzero(as_tuple=True)
-    for number in range(width - 1):
-        there = number < counts[q]
-        pair = torch.where(there, (counts.cumsum(0) - counts)[q] + number, 0)
-        before = there & (similar[q, column] == similar[i[pair], j[pair]]) & (column < j[pair])
-        ones = torch.ones(int(before.sum()), dtype=torch.int64, device=i.device)
-        above.index_put_((pair[before], groups[column[before]]), ones, accumulate=True)
+    above = torch.empty(len(i), member.shape[1], dtype=torch.int64, device=i.device)
+    row = torch.arange(similar.shape[1], device=i.device)
+    for start in range(0, len(i), len(similar)):
+        pairs = slice(start, start + len(similar))
+        cosines, right = similar[i[pairs]], j[pairs, None]
+        own = cosines.gather(1, right)
+        before = (cosines > own) | ((cosines == own) & (row < right))
+        above[pairs] = (before.to(member.dtype) @ member).long()  # counts below 2**24 are exact
     return above

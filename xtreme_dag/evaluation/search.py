@@ -52,11 +52,6 @@ def product_error(width: int, device: torch.device) -> float:
     return bound
 
 
-def faiss_is_installed() -> bool:
-    """Whether the optional `faiss` library can be imported."""
-    return importlib.util.find_spec("faiss") is not None
-
-
 class TopK:
     """The running top k of some queries over an index that arrives in blocks.
 
@@ -84,7 +79,8 @@ class TopK:
         self._norms = row_norms(self._queries)
         self._units = unit_rows(self._queries, self._norms)
         self._error = product_error(queries.shape[1], self._device)
-        self._faiss = self._device.type == "cpu" and (faiss_is_installed() if faiss is None else faiss)
+        wanted = importlib.util.find_spec("faiss") is not None if faiss is None else faiss
+        self._faiss = wanted and self._device.type == "cpu"
         self._seen = 0
         self._rows = torch.full((len(queries), k), -1, dtype=torch.int64, device=self._device)
         self._cosines = torch.full((len(queries), k), -torch.inf, dtype=torch.float64, device=self._device)

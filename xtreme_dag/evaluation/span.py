@@ -1,4 +1,4 @@
-"""Span question answering: XQuAD, MLQA, TyDiQA-GoldP, SQuAD v1.1 and v2.0."""
+"""Predict the answers of span question answering: XQuAD, MLQA, TyDiQA-GoldP, SQuAD v1.1 and v2.0."""
 
 from __future__ import annotations
 

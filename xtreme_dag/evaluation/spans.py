@@ -1,4 +1,4 @@
-"""From start and end scores of windows to answers that stand in the original text.
+"""Turn start and end scores of windows into answers cut from the original text.
 
 The best spans are found over all legal pairs of tokens, not over the product of the 20 best starts and the 20 best
 ends, so that a window always has an answer. The answer is cut from the context by character offsets: no

@@ -1,4 +1,4 @@
-"""Tagging: UD-POS, WikiANN. The tags of a sentence's windows are joined again, word by word."""
+"""Evaluate tagging: UD-POS, WikiANN. The tags of a sentence's windows are joined again, word by word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentence retrieval between English and another language: Tatoeba.
+"""Evaluate sentence retrieval between English and another language: Tatoeba.
 
 English sentences ask, the foreign sentences are the index, the nearest one is the prediction: XTREME's direction.
 XTREME's files hide the alignment by sorting the English side; the canonical table keeps it, so a sentence's own row is
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, refuse_unknown
 from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, embed, embed_layers, special_ids
 from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
@@ -46,10 +46,7 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     table = open_encoded(inputs["encoded"])
     model = cached_model(inputs["model"], settings.device)
     similarity = str(recipe.get("similarity") or "cosine")
-    if similarity not in SIMILARITIES:
-        raise UserError(
-            f"unknown similarity {similarity!r}", where="recipe.similarity", fix=nearest(similarity, SIMILARITIES)
-        )
+    refuse_unknown([similarity], SIMILARITIES, what="similarity", where="recipe.similarity")
     english = table.per_sequence("side") == 1
     if int(english.sum()) * 2 != len(english):
         raise UserError("the table is not one of parallel sentences", where=str(params["task"]))

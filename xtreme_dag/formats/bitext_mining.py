@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +41,9 @@ def judge_pairs(labels: Path, predictions: Path, language: str) -> Judged:
     if not gold:
         warnings.append(f"{labels}: no gold pairs, every score is 0")
     sides = [{(pair[0], "\t".join(pair[1:])) for pair in pairs} for pairs in (gold, given)]
-    warnings += _apart(*sides, labels, predictions)
+    warnings += _apart(sides[0], sides[1], labels, predictions)
     sources = sorted({source for side in sides for source, _ in side})
-    by_source = [_targets(side) for side in sides]
+    by_source = [mining.by_source(sorted(side)) for side in sides]
     return Judged(
         ids=sources,
         gold=[" ".join(by_source[0].get(source, ())) for source in sources],
@@ -69,13 +69,6 @@ def _apart(gold: set[tuple[str, str]], given: set[tuple[str, str]], labels: Path
     )
 
 
-def _targets(pairs: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for source, target in sorted(pairs):
-        grouped.setdefault(source, []).append(target)
-    return grouped
-
-
 def _identify(judged: Judged, ids: Sequence[str]) -> Judged:
     """A row for every foreign sentence, also where nothing is gold and nothing was mined."""
     import numpy as np
@@ -98,7 +91,7 @@ FORMAT = Format(
     texts=("text",),
     shown="text",
     counted={"sides": "side"},
-    sides=Sides(asking="foreign", found="english", always_gold=False),
+    sides=Sides(asking="foreign", found="english", always_gold=False, alike=True),
     against_english=True,
     generator="mining",
     layout=Layout(

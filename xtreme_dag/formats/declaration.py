@@ -1,4 +1,4 @@
-"""What a format declares: its table, and how its predictions and gold lie in the XTREME folder layout."""
+"""The declaration of a format: its table, and its prediction and label files in the XTREME folder layout."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class Sides:
         one_language: both sides are in the language of the table, not the asking one alone.
         always_gold: every asking row has gold; False where most have none (distractors).
         pooled: the rows of all languages are searched together before the evaluations (`evaluation.pooled`).
+        alike: both sides hold texts of one kind; else the asking ones are queries, cut at the encoder's `query_length`.
     """
 
     asking: str
@@ -79,6 +80,7 @@ class Sides:
     one_language: bool = False
     always_gold: bool = True
     pooled: bool = False
+    alike: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,7 @@ class Format:
         shared: columns that are equal in every translation of an item, which contracts compare.
         counted: entry of `counts.json` -> the column whose values (for `words`: whose number of words) it counts.
         sides: of a retrieval table.
+        side_text: (side, text, context) of a row -> what is encoded of it; None where that is its `text`.
         against_english: the table pairs a language with English, so that there is no English table.
         parallel: a row holds the same text in two languages.
         translation: how the table is translated; None where it cannot be.
@@ -131,12 +134,18 @@ class Format:
     shared: tuple[str, ...] = ()
     counted: Mapping[str, str] = field(default_factory=dict)
     sides: Sides | None = None
+    side_text: Callable[[str, str, str | None], str] | None = None
     against_english: bool = False
     parallel: bool = False
     translation: Translation | None = None
     generator: str = ""
     generated: int | None = None
     layout: Layout | None = None
+
+    @property
+    def encode_code(self) -> tuple[str, ...]:
+        """What the `encode` stage runs of this format, for `Stage.code`."""
+        return (f"{self.side_text.__module__}:{self.side_text.__qualname__}",) if self.side_text else ()
 
     def facts(self, *fields: str) -> dict[str, Any]:
         """Some fields as plain values: parameters of a stage that looks the format up by its name."""

@@ -8,6 +8,13 @@ from xtreme_dag.formats import ranking
 from xtreme_dag.formats.declaration import Format, Judged, Layout, Sides
 
 
+def side_text(side: str, text: str, context: str | None) -> str:
+    """A mention before its sentence, an entity's name before its description (XTREME-R's inputs of Mewsli-X)."""
+    if not context:
+        return text
+    return f"{text}: {context}" if side == "mention" else f"{text} {context}"
+
+
 def judge_linking(labels: Path, predictions: Path, language: str) -> Judged:
     """Id -> list with the gold entity, id -> list of entities, the best first."""
     right, warnings = ranking.gold_lists(labels)
@@ -23,6 +30,7 @@ FORMAT = Format(
     shown="context",
     counted={"sides": "side"},
     sides=Sides(asking="mention", found="entity", pooled=True),
+    side_text=side_text,
     generator="entities",
     generated=2000,  # beyond, the miniworld cannot tell its people apart
     layout=Layout(

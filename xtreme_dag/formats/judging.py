@@ -1,4 +1,4 @@
-"""What the judges of several formats share: checks, warnings, and rows in the order of a table.
+"""Shared parts of the judges of formats: checks, warnings, and rows in the order of a table.
 
 What makes evaluate.py fail is an error here, said in words. What it lets pass without a word (answers for unknown
 questions, questions without an answer, doubled ids, labels that were blanked) is scored as there, with a warning.

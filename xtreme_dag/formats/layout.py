@@ -1,4 +1,4 @@
-"""The files of the XTREME folder layout, `<task>/test-<language>.<suffix>`: read as evaluate.py reads them, written.
+"""Read files of the XTREME folder layout, `<task>/test-<language>.<suffix>`, as evaluate.py does, and write them.
 
 Lines end at any kind of line break, white space around them does not count, and a file's last line may lack its break.
 """

@@ -53,7 +53,9 @@ def judge_ranking(right: Mapping[str, Sequence[str]], labels: Path, predicted: P
     texts = sum(isinstance(given.get(key), str) for key in right)
     # What is not a text equals no id.
     ranked = [[name if isinstance(name, str) else "" for name in given.get(key, [])] for key in right]
-    everything = [list(dict.fromkeys(name for names in lists for name in names)) for lists in (right.values(), ranked)]
+    wanted, named = (
+        list(dict.fromkeys(name for names in lists for name in names)) for lists in (right.values(), ranked)
+    )
     return Judged(
         ids=list(right),
         gold=[" ".join(names) for names in right.values()],
@@ -65,7 +67,7 @@ def judge_ranking(right: Mapping[str, Sequence[str]], labels: Path, predicted: P
             *(
                 [f"{predicted}: {texts} predictions are a text, not a list; they score 0"]
                 if texts
-                else nothing_shared(*everything, labels, predicted)
+                else nothing_shared(wanted, named, labels, predicted)
             ),
         ],
     )

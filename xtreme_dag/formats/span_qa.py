@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,20 +33,8 @@ def _gold(asked: Columns) -> str:
     return as_json({"version": "1.1", "data": [{"title": "", "paragraphs": paragraphs}]})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """A question of a SQuAD-format file: its id and its gold answers."""
-
-    id: str
-    answers: tuple[str, ...]
-
-
-def _is_text(question: Question) -> bool:
-    return all(isinstance(text, str) for text in (question.id, *question.answers))
-
-
-def read_questions(path: Path) -> list[Question]:
-    """The questions of a SQuAD-format file, in order.
+def read_questions(path: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """Id and gold answers of each question of a SQuAD-format file, in order.
 
     Raises:
         UserError: not of that format, or a question without a gold answer.
@@ -56,7 +43,7 @@ def read_questions(path: Path) -> list[Question]:
     articles = content.get("data", content) if isinstance(content, dict) else content
     try:
         questions = [
-            Question(id=qa["id"], answers=tuple(answer["text"] for answer in qa["answers"]))
+            (qa["id"], tuple(answer["text"] for answer in qa["answers"]))
             for article in articles
             for paragraph in article["paragraphs"]
             for qa in paragraph["qas"]
@@ -68,12 +55,12 @@ def read_questions(path: Path) -> list[Question]:
             where=str(path),
             fix="labels are the release's own file (data, paragraphs, qas, answers); were the two folders swapped?",
         ) from None
-    odd = next((question for question in questions if not _is_text(question)), None)
-    if odd is not None:
-        raise UserError(f"question {odd.id!r} has an id or an answer that is not a text", where=str(path))
-    bare = next((question for question in questions if not question.answers), None)
-    if bare is not None:
-        raise UserError(f"question {bare.id!r} has no gold answer", where=str(path), fix="use the labelled release")
+    for name, answers in questions:
+        if not all(isinstance(text, str) for text in (name, *answers)):
+            raise UserError(f"question {name!r} has an id or an answer that is not a text", where=str(path))
+    for name, answers in questions:
+        if not answers:
+            raise UserError(f"question {name!r} has no gold answer", where=str(path), fix="use the labelled release")
     return questions
 
 
@@ -103,19 +90,19 @@ def _judge(
     questions = read_questions(labels)
     some(questions, labels)
     answers, twice = read_mapping(predictions)
-    ids = [question.id for question in questions]
+    ids, gold = [name for name, _ in questions], [right for _, right in questions]
     odd = next((name for name in ids if not isinstance(answers.get(name, ""), str)), None)
     if odd is not None:
         raise UserError(f"the answer to {odd!r} is not a text", where=str(predictions))
     warnings = ids_warnings(ids, answers, twice, predictions)
-    if all(not text for question in questions for text in question.answers):
+    if all(not text for right in gold for text in right):
         warnings.append(f"{labels}: every gold answer is empty, the labels were blanked")
     given = [answers.get(name) for name in ids]
     return Judged(
         ids=_unique(ids),
-        gold=[json.dumps(question.answers, ensure_ascii=False) for question in questions],
+        gold=[json.dumps(right, ensure_ascii=False) for right in gold],
         predictions=given,
-        statistics=scorer([question.answers for question in questions], given),
+        statistics=scorer(gold, given),
         warnings=warnings,
     )
 

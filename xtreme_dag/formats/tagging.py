@@ -95,8 +95,10 @@ def _judge_plain(labels: Path, predictions: Path) -> Judged | None:
     one = len(tags) >= BLANKED_FROM and bool((tags == tags[0]).all())
     warnings = blanked([codes.tags[tags[0]]] * len(tags), labels) if one else []
     if not counted["s_tp"].any():
-        sides = ([codes.tags[code] for code in np.unique(side) if code != END_OF_SENTENCE] for side in (gold, given))
-        warnings += _apart(*sides, labels, predictions)
+        ours, theirs = (
+            [codes.tags[code] for code in np.unique(side) if code != END_OF_SENTENCE] for side in (gold, given)
+        )
+        warnings += _apart(ours, theirs, labels, predictions)
     return Judged(
         ids=_Later(size, lambda: list(map(str, range(size)))),
         gold=_Later(size, lambda: _sentence_texts(wanted)),
@@ -142,7 +144,7 @@ def _judge_any(labels: Path, predictions: Path) -> Judged:
 
 
 class _Later(Sequence[str]):
-    """Texts that are made when they are first asked for: a score needs none, an import needs them all."""
+    """Texts that are computed at first access: a score needs none, an import needs them all."""
 
     def __init__(self, size: int, make: Callable[[], list[str]]) -> None:
         self._size = size

@@ -29,7 +29,7 @@ _SHARED = ("batches", "encoding", "sides", "signatures", "trained")
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec:
-    """What a model's head is.
+    """The kind of a model's head and its labels.
 
     Attributes:
         kind: name of a head in `HEADS`.
@@ -175,9 +175,9 @@ def training_of(name: str) -> Training:
     return found
 
 
-def head_of_format(table_format: str) -> Head | None:
+def head_of_format(format: str) -> Head | None:
     """The head that a dataset of a format is trained with as an intermediate task; None where it cannot be one."""
-    return next((head for head in HEADS.values() if table_format in head.default_for), None)
+    return next((head for head in HEADS.values() if format in head.default_for), None)
 
 
 def _dotted(*functions: Callable[..., Any] | None) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class HostBatch:
 
 
 class Masking(Protocol):
-    """What hides tokens, and so makes the gold of a head whose gold is the text itself."""
+    """Masks tokens, which makes the gold of a head whose gold is the text itself."""
 
     def apply(self, batch: HostBatch, seed: int, step: int) -> HostBatch:
         """The batch with other token ids and the gold that its head needs: a function of (seed, step) and the batch."""

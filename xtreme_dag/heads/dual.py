@@ -17,13 +17,13 @@ def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer
     import numpy as np
 
     from xtreme_dag.heads.encoding import side_numbers
-    from xtreme_dag.heads.sides import PARALLEL, both_sides, pairs, side_texts
+    from xtreme_dag.heads.sides import both_sides, pairs, side_texts
 
-    if params.format in PARALLEL:
+    if "english" in table.column_names:
         return both_sides(table, params, tokenizer)
     written = side_texts(table, params.format)
     position = {name: row for row, name in enumerate(table["id"].to_pylist())}
-    asking = np.flatnonzero(side_numbers(table) == 0)
+    asking = np.flatnonzero(side_numbers(table, params.format) == 0)
     gold = table["gold"].to_pylist()
     found = [(row, position[gold[row][0]]) for row in asking if gold[row] and gold[row][0] in position]
     queries = tokenizer.encode([written[row] for row, _ in found], None, params.query_length)

@@ -15,18 +15,20 @@ def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer
     import numpy as np
     import pyarrow as pa
 
+    from xtreme_dag import formats
     from xtreme_dag.heads.encoding import Encoded, side_numbers, texts
-    from xtreme_dag.heads.sides import PARALLEL, both_sides, merge, side_texts
+    from xtreme_dag.heads.sides import both_sides, merge, side_texts
 
-    if params.format in PARALLEL:
+    if "english" in table.column_names:
         return both_sides(table, params, tokenizer)
     rows = np.arange(table.num_rows)
-    if "side" not in table.column_names:
+    sides = formats.get(params.format).sides
+    if sides is None:
         side = np.zeros(len(rows), np.int8)
         flat = tokenizer.encode(texts(table, "text"), None, params.max_length)
     else:
-        side, written = side_numbers(table), side_texts(table, params.format)
-        asking = params.max_length if params.format == "bitext_mining" else params.query_length
+        side, written = side_numbers(table, params.format), side_texts(table, params.format)
+        asking = params.max_length if sides.alike else params.query_length
         first, second = (
             tokenizer.encode([written[row] for row in np.flatnonzero(side == number)], None, limit)
             for number, limit in ((0, asking), (1, params.max_length))

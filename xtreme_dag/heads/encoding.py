@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from xtreme_dag import formats
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.heads import head_of
-from xtreme_dag.tables.canonical import SCHEMAS, read_table
+from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import list_column, write_encoded
 from xtreme_dag.tables.tokenizer import Flat, Frame, TextTokenizer, load_tokenizer
 
@@ -76,7 +77,7 @@ def encode(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     """Tokenises a canonical table.
 
     Args:
-        params: fields of `EncodeParams`.
+        params: fields of `EncodeParams`; `declared`, what the format says, for the key.
         inputs: `table`, a folder with a canonical table; `tokenizer`, a model or tokenizer folder; `labels`, the
             canonical table that an open label set is read from (by default `table`).
         context: `out` receives `examples.arrow`, `sequences.arrow` and `encode.json`.
@@ -132,16 +133,11 @@ def encode_table(
 
 def encode_params(params: Mapping[str, Any]) -> EncodeParams:
     """The parameters as a typed value, or an error that names the one that is wrong."""
-    valid = {field.name for field in fields(EncodeParams)}
-    for name in params:
-        if name not in valid:
-            raise UserError(f"there is no parameter {name!r}", where="encode", fix=nearest(name, valid))
-    settings = EncodeParams(**{**params, "labels": tuple(params.get("labels") or ())})
+    given = {name: value for name, value in params.items() if name != "declared"}
+    refuse_unknown(given, {field.name for field in fields(EncodeParams)}, what="parameter", where="encode")
+    settings = EncodeParams(**{**given, "labels": tuple(given.get("labels") or ())})
     head = head_of(settings.head, "encode")
-    if settings.format not in SCHEMAS:
-        raise UserError(
-            f"there is no format {settings.format!r}", where="encode", fix=nearest(settings.format, SCHEMAS)
-        )
+    formats.get(settings.format, where="encode")
     if settings.format not in head.formats:
         raise UserError(
             f"the head {settings.head!r} cannot be trained on the format {settings.format!r}",
@@ -157,7 +153,9 @@ def limited(table: pa.Table, settings: EncodeParams) -> pa.Table:
     """The first `limit` rows, or a sample of that size in the table's order; candidates of a pool are all kept."""
     if settings.limit is None:
         return table
-    asking = side_numbers(table) == 0 if "side" in table.column_names else np.ones(table.num_rows, bool)
+    asking = (
+        side_numbers(table, settings.format) == 0 if "side" in table.column_names else np.ones(table.num_rows, bool)
+    )
     rows = np.flatnonzero(asking)
     if settings.limit_seed is not None:
         names = table["id"].to_pylist()
@@ -176,9 +174,11 @@ def texts(table: pa.Table, column: str) -> list[str]:
     return values
 
 
-def side_numbers(table: pa.Table) -> Int8:
-    """0 for what asks (foreign, question, mention), 1 for what is found (english, candidate, entity)."""
-    return np.array([side in ("english", "candidate", "entity") for side in table["side"].to_pylist()], dtype=np.int8)
+def side_numbers(table: pa.Table, format: str) -> Int8:
+    """The side of each row of a two-sided table: 0 for what asks, 1 for what is found."""
+    sides = formats.get(format).sides
+    assert sides is not None
+    return np.array([side == sides.found for side in table["side"].to_pylist()], dtype=np.int8)
 
 
 def label_number(label: str, position: Mapping[str, int], table: pa.Table, row: int) -> int:

@@ -26,7 +26,7 @@ def sequences(table: t.Table, params: t.EncodeParams, tokenizer: t.TextTokenizer
 
     if params.masked == "second":
         return _responses(table, params, tokenizer)
-    second = texts(table, "english") if params.format in ("parallel", "parallel_text") else None
+    second = texts(table, "english") if "english" in table.column_names else None
     rows = np.arange(table.num_rows)
     return Encoded(rows=rows, example=rows, flat=tokenizer.encode(texts(table, "text"), second, params.max_length))
 

@@ -5,32 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from xtreme_dag import formats
 from xtreme_dag.heads.encoding import Encoded, EncodeParams, Int8, Ints, flatten, texts
+from xtreme_dag.tables.encoded import places
 from xtreme_dag.tables.tokenizer import Flat, TextTokenizer
 
-PARALLEL = ("parallel", "parallel_text")
 
-
-def side_texts(table: pa.Table, table_format: str) -> list[str]:
-    """The text that is encoded for each row of a two-sided table.
-
-    A QA candidate is the answer sentence followed at once by its paragraph, a mention is written `mention: sentence`
-    (the inputs of XTREME-R's LAReQA and Mewsli-X runs), an entity is its description.
-    """
-    written = texts(table, "text")
-    if table_format == "bitext_mining":
+def side_texts(table: pa.Table, format: str) -> list[str]:
+    """The text that is encoded for each row of a two-sided table, as its format puts it together."""
+    written, side_text = texts(table, "text"), formats.get(format).side_text
+    if side_text is None:
         return written
-    rows = zip(written, table["context"].to_pylist(), table["side"].to_pylist(), strict=True)
-    return [_side_text(text, context, side) for text, context, side in rows]
-
-
-def _side_text(text: str, context: str | None, side: str) -> str:
-    """One row of a two-sided table as one text."""
-    if not context or side == "question":
-        return text
-    if side == "candidate":
-        return (text + context).replace("\n", "")
-    return f"{text}: {context}" if side == "mention" else f"{text} {context}"
+    rows = zip(table["side"].to_pylist(), written, table["context"].to_pylist(), strict=True)
+    return [side_text(*row) for row in rows]
 
 
 def both_sides(table: pa.Table, params: EncodeParams, tokenizer: TextTokenizer) -> Encoded:
@@ -57,7 +44,7 @@ def merge(first: Flat, second: Flat, side: Int8) -> Flat:
     order[side == 0] = np.arange(len(first.lengths))
     order[side == 1] = len(first.lengths) + np.arange(len(second.lengths))
     lengths = np.concatenate([first.lengths, second.lengths])
-    take = _tokens_of(lengths, order)
+    take = places((np.cumsum(lengths) - lengths)[order], lengths[order])
     types = None
     if first.type_ids is not None and second.type_ids is not None:
         types = flatten([first.type_ids, second.type_ids], np.int8)[take]
@@ -67,10 +54,3 @@ def merge(first: Flat, second: Flat, side: Int8) -> Flat:
         type_ids=types,
         truncated=first.truncated + second.truncated,
     )
-
-
-def _tokens_of(lengths: Ints, order: Ints) -> Ints:
-    """Positions in a flat array that put its rows (of these lengths) into another order."""
-    starts = (np.cumsum(lengths) - lengths)[order]
-    taken = lengths[order]
-    return np.repeat(starts - (np.cumsum(taken) - taken), taken) + np.arange(int(taken.sum()))

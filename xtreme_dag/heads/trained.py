@@ -121,8 +121,7 @@ def load_model(
     """
     from safetensors.torch import load_file
 
-    home = encoder_folder(folder)
-    encoder, checkpoint = load_encoder(home, log=log, used=_PUBLISHED)
+    encoder, checkpoint = load_encoder(encoder_folder(folder), log=log, used=_PUBLISHED)
     model = TrainedModel(encoder, {})
     listed = folder / "heads.json"
     if listed.is_file():

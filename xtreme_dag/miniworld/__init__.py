@@ -1,1 +1,1 @@
-"""Generated languages with known truth: the embedded default."""
+"""Generated data in invented languages, with gold labels known by construction: the default data source."""

@@ -1,11 +1,11 @@
-"""From a meaning to the words of one language, and from words to text."""
+"""Turn a meaning into the words of one language, and words into text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xtreme_dag.catalogue.miniworld_languages import Language, language
+from xtreme_dag.catalogue.miniworld_languages import Language, language_of
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.world import Event, Thing
 
@@ -48,9 +48,9 @@ def mark(concept: str, code: str) -> Word:
     return Word(form=lexicon(code).marks[concept], concept=concept, tag="PUNCT")
 
 
-def noun_phrase(thing: Thing, tongue: Language, *, role: str = "", case: str = "") -> list[Word]:
+def noun_phrase(thing: Thing, language: Language, *, role: str = "", case: str = "") -> list[Word]:
     """The words of a participant, with its case on the head noun or on the last word of a name."""
-    code, cases = tongue.code, (case,) if case else ()
+    code, cases = language.code, (case,) if case else ()
     if thing.name:
         last = len(thing.name) - 1
         return [
@@ -61,9 +61,9 @@ def noun_phrase(thing: Thing, tongue: Language, *, role: str = "", case: str = "
     plural = ("#plural",) if thing.plural else ()
     head = [word(thing.noun, "NOUN", code, features=plural + cases, role=role)]
     if thing.adjective:
-        agreed = plural if tongue.agreement else ()
+        agreed = plural if language.agreement else ()
         adjective = [word(thing.adjective, "ADJ", code, features=agreed, role=role)]
-        head = adjective + head if tongue.adjective_first else head + adjective
+        head = adjective + head if language.adjective_first else head + adjective
     before: list[Word] = []
     if thing.determiner and thing.determiner in lexicon(code).stems:
         before.append(word(thing.determiner, "DET", code))
@@ -72,48 +72,48 @@ def noun_phrase(thing: Thing, tongue: Language, *, role: str = "", case: str = "
     return before + head
 
 
-def place_phrase(event: Event, tongue: Language) -> list[Word]:
+def place_phrase(event: Event, language: Language) -> list[Word]:
     """Where it happened: the place with its adposition, or with the locative suffix for "in"."""
     if event.place is None:
         return []
-    if event.adposition == "in" and "#locative" in tongue.suffixes:
-        return noun_phrase(event.place, tongue, role="place", case="#locative")
-    adposition = [word(event.adposition, "ADP", tongue.code)]
-    phrase = noun_phrase(event.place, tongue, role="place")
-    return phrase + adposition if tongue.postpositions else adposition + phrase
+    if event.adposition == "in" and "#locative" in language.suffixes:
+        return noun_phrase(event.place, language, role="place", case="#locative")
+    adposition = [word(event.adposition, "ADP", language.code)]
+    phrase = noun_phrase(event.place, language, role="place")
+    return phrase + adposition if language.postpositions else adposition + phrase
 
 
-def verb_phrase(event: Event, tongue: Language) -> list[Word]:
+def verb_phrase(event: Event, language: Language) -> list[Word]:
     """The verb with its negation and its perfect: a suffix, or an auxiliary on the side that the word order asks."""
-    suffixed = event.perfect and "#perfect" in tongue.suffixes
-    verb = [word(event.verb, "VERB", tongue.code, features=("#perfect",) if suffixed else (), role="verb")]
-    never = [word("never", "ADV", tongue.code)] if event.negated else []
+    suffixed = event.perfect and "#perfect" in language.suffixes
+    verb = [word(event.verb, "VERB", language.code, features=("#perfect",) if suffixed else (), role="verb")]
+    never = [word("never", "ADV", language.code)] if event.negated else []
     if not event.perfect or suffixed:
         return never + verb
-    auxiliary = [word("had", "AUX", tongue.code)]
-    return never + verb + auxiliary if tongue.order == "sov" else auxiliary + never + verb
+    auxiliary = [word("had", "AUX", language.code)]
+    return never + verb + auxiliary if language.order == "sov" else auxiliary + never + verb
 
 
 def _ordered(
-    tongue: Language, subject: list[Word], verb: list[Word], object_: list[Word], rest: list[Word]
+    language: Language, subject: list[Word], verb: list[Word], object_: list[Word], rest: list[Word]
 ) -> list[Word]:
-    if tongue.order == "sov":
+    if language.order == "sov":
         return subject + rest + object_ + verb
-    if tongue.order == "vso":
+    if language.order == "vso":
         return verb + subject + object_ + rest
     return subject + verb + object_ + rest
 
 
 def clause(event: Event, code: str) -> list[Word]:
     """The words of an event, without a final mark."""
-    tongue = language(code)
-    place = place_phrase(event, tongue)
+    language = language_of(code)
+    place = place_phrase(event, language)
     adverb = [word(event.adverb, "ADV", code)] if event.adverb else []
     words = _ordered(
-        tongue,
-        noun_phrase(event.subject, tongue, role="subject"),
-        verb_phrase(event, tongue),
-        noun_phrase(event.object, tongue, role="object", case="#accusative"),
+        language,
+        noun_phrase(event.subject, language, role="subject"),
+        verb_phrase(event, language),
+        noun_phrase(event.object, language, role="object", case="#accusative"),
         adverb if event.place_first else place + adverb,
     )
     return place + words if event.place_first else words
@@ -139,26 +139,26 @@ def question(event: Event, role: str, code: str) -> list[Word]:
     The question word stands where the answer would, or in front where the language moves it; the rest of the event
     is as it was told, but for the adverb.
     """
-    tongue = language(code)
+    language = language_of(code)
     asked = [word(*{"subject": ("who", "PRON"), "object": ("what", "PRON"), "place": ("where", "ADV")}[role], code)]
-    held: list[Word] = [] if tongue.fronting else asked
-    place = place_phrase(event, tongue)
+    held: list[Word] = [] if language.fronting else asked
+    place = place_phrase(event, language)
     words = _ordered(
-        tongue,
-        held if role == "subject" else noun_phrase(event.subject, tongue, role="subject"),
-        verb_phrase(event, tongue),
-        held if role == "object" else noun_phrase(event.object, tongue, role="object", case="#accusative"),
+        language,
+        held if role == "subject" else noun_phrase(event.subject, language, role="subject"),
+        verb_phrase(event, language),
+        held if role == "object" else noun_phrase(event.object, language, role="object", case="#accusative"),
         held if role == "place" else place,
     )
-    return [*(asked if tongue.fronting else []), *words, mark("#question", code)]
+    return [*(asked if language.fronting else []), *words, mark("#question", code)]
 
 
 def copula(thing: Thing, noun: str, code: str) -> list[Word]:
     """X is a NOUN, as a sentence."""
-    tongue = language(code)
-    article = [word("a", "DET", code)] if tongue.articles else []
+    language = language_of(code)
+    article = [word("a", "DET", code)] if language.articles else []
     kind = [*article, word(noun, "NOUN", code)]
-    words = _ordered(tongue, noun_phrase(thing, tongue, role="subject"), [word("is", "AUX", code)], kind, [])
+    words = _ordered(language, noun_phrase(thing, language, role="subject"), [word("is", "AUX", code)], kind, [])
     return [*words, mark("#stop", code)]
 
 
@@ -167,7 +167,7 @@ def layout(words: Iterable[Word], code: str) -> tuple[str, list[tuple[int, int]]
 
     Words are separated by a space, marks follow directly; in an unspaced language nothing separates anything.
     """
-    spaced = language(code).spaced
+    spaced = language_of(code).spaced
     text, spans = "", []
     for one in words:
         if text and spaced and one.tag != "PUNCT":

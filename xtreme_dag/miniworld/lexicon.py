@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, Language, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, Language, language_of
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.miniworld.world import FEATURES, NAMES, NOUNS, VERBS, WORDS
 
@@ -73,13 +73,13 @@ def _ancestor(family: str, shape: str, concept: str, attempt: int) -> str:
     return "".join(rng.choice(_CONSONANTS if slot == "C" else _VOWELS) for slot in shape)
 
 
-def _stem(tongue: Language, concept: str, attempt: int) -> str:
-    if tongue.shape == "Han":
-        rng = random.Random(f"{tongue.family}/{concept}/{attempt}")
+def _stem(language: Language, concept: str, attempt: int) -> str:
+    if language.shape == "Han":
+        rng = random.Random(f"{language.family}/{concept}/{attempt}")
         return rng.choice(_HAN_FIRST) + rng.choice(_HAN_SECOND)
-    shape = tongue.shape if concept in NOUNS or concept in VERBS or attempt > 3 else tongue.shape[:4]
-    old = _ancestor(tongue.family, shape, concept, attempt)
-    return transliterate("".join(tongue.shifts.get(letter, letter) for letter in old), tongue.script)
+    shape = language.shape if concept in NOUNS or concept in VERBS or attempt > 3 else language.shape[:4]
+    old = _ancestor(language.family, shape, concept, attempt)
+    return transliterate("".join(language.shifts.get(letter, letter) for letter in old), language.script)
 
 
 def _is_new(stem: str, taken: set[str]) -> bool:
@@ -87,18 +87,18 @@ def _is_new(stem: str, taken: set[str]) -> bool:
     return not any(word in beginnings or word.startswith(stem) for word in taken)
 
 
-def _generated(tongue: Language, taken: set[str]) -> dict[str, str]:
+def _generated(language: Language, taken: set[str]) -> dict[str, str]:
     stems: dict[str, str] = {}
     for concept in WORDS:
-        if concept in ("the", "a") and not tongue.articles:
+        if concept in ("the", "a") and not language.articles:
             continue
-        if concept in NAMES and tongue.script != "Hani":
-            stems[concept] = transliterate(concept, tongue.script)
+        if concept in NAMES and language.script != "Hani":
+            stems[concept] = transliterate(concept, language.script)
             continue
-        attempt, stem = 0, _stem(tongue, concept, 0)
+        attempt, stem = 0, _stem(language, concept, 0)
         while not _is_new(stem, taken):
             attempt += 1
-            stem = _stem(tongue, concept, attempt)
+            stem = _stem(language, concept, attempt)
         stems[concept] = stem
         taken.add(stem)
     return stems
@@ -111,18 +111,18 @@ def lexicon(code: str) -> Lexicon:
     Raises:
         UserError: the miniworld has no such language.
     """
-    tongue = language(code)
+    language = language_of(code)
     if code == ENGLISH:
         stems = {word: word for word in WORDS}
     else:
-        earlier = [other for other in CODES[: CODES.index(code)] if language(other).script == tongue.script]
+        earlier = [other for other in CODES[: CODES.index(code)] if language_of(other).script == language.script]
         taken = {form for other in earlier for form in lexicon(other).stems.values()} - set(NAMES)
-        stems = _generated(tongue, taken)
-    marks = {"#stop": _STOPS.get(tongue.script, "."), "#comma": _COMMAS.get(tongue.script, ","),
-             "#question": _QUESTIONS.get(tongue.script, "?")}  # fmt: skip
+        stems = _generated(language, taken)
+    marks = {"#stop": _STOPS.get(language.script, "."), "#comma": _COMMAS.get(language.script, ","),
+             "#question": _QUESTIONS.get(language.script, "?")}  # fmt: skip
     suffixes = {
-        feature: transliterate(tongue.suffixes[feature], tongue.script)
+        feature: transliterate(language.suffixes[feature], language.script)
         for feature in FEATURES
-        if feature in tongue.suffixes
+        if feature in language.suffixes
     }
     return Lexicon(stems=MappingProxyType(stems), suffixes=MappingProxyType(suffixes), marks=MappingProxyType(marks))

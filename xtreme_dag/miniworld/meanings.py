@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.world import DOMAINS, Event, draw_event
@@ -41,25 +40,21 @@ def randomness(*, format: str, dataset: str, split: str, seed: int) -> random.Ra
     return random.Random(f"miniworld/{seed}/{dataset}/{split}/{format}")
 
 
-def distinct(
-    draw: Callable[[], Event], split: str, key: Callable[[Event], object] = lambda event: event
-) -> Iterator[Event]:
-    """Endless distinct meanings of one split.
+def distinct(draw: Callable[[], Event], split: str) -> Iterator[Event]:
+    """Infinite stream of distinct meanings of one split.
 
     Args:
         draw: draws one meaning.
         split: the split's name.
-        key: what must be new in every meaning, and decides which split it belongs to.
 
     Raises:
         UserError: no new meaning is found any more.
     """
     own, misses = part(split), 0
-    seen: set[object] = set()
+    seen: set[Event] = set()
     while True:
         event = draw()
-        content = key(event)
-        if content in seen or part_of(content) != own:
+        if event in seen or part_of(event) != own:
             misses += 1
             if misses > _PATIENCE:
                 raise UserError(
@@ -68,22 +63,17 @@ def distinct(
                     fix="ask for fewer rows",
                 )
             continue
-        seen.add(content)
+        seen.add(event)
         misses = 0
         yield event
 
 
 def events(rng: random.Random, split: str, **shares: float) -> Iterator[Event]:
-    """Endless distinct events of one split; `shares` as in `world.draw_event`."""
+    """Infinite stream of distinct events of one split; `shares` as in `world.draw_event`."""
     return distinct(lambda: draw_event(rng, rng.randrange(DOMAINS), **shares), split)
 
 
 def balanced(rng: random.Random, values: int) -> Iterator[int]:
-    """0 .. values - 1 in an endless random order in which each comes equally often."""
+    """0 .. values - 1 as an infinite stream in random order, each equally often."""
     while True:
         yield from rng.sample(range(values), values)
-
-
-def take(stream: Iterator[Event], count: int) -> list[Event]:
-    """The next meanings of a stream."""
-    return list(islice(stream, count))

@@ -63,7 +63,7 @@ def _elaborated(rng: random.Random, event: Event) -> Event:
 
 
 def inference(rng: random.Random, split: str) -> Iterator[tuple[Event, Event, str]]:
-    """Endless premises, hypotheses and labels.
+    """Infinite stream of premises, hypotheses and labels.
 
     Entailment: the premise tells the hypothesis, with more detail. Contradiction: a word is its opposite. Neutral: a
     word is another one, which neither follows nor is excluded.
@@ -85,7 +85,7 @@ def _with_other_subject(rng: random.Random, event: Event) -> Event:
 
 
 def paraphrase(rng: random.Random, split: str) -> Iterator[tuple[Event, Event, bool]]:
-    """Endless pairs of events and whether they say the same.
+    """Infinite stream of pairs of events and whether they say the same.
 
     Both participants are animate and placed, so that a pair that differs by who did it has the very same words as one
     that only moves the place to the front. One negative in two is of that sort, the other changes the participant.

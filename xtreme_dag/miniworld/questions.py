@@ -35,7 +35,7 @@ class Reading:
 
 
 def readings(rng: random.Random, split: str, unanswerable: float) -> Iterator[Reading]:
-    """Endless paragraphs with a question.
+    """Infinite stream of paragraphs with a question.
 
     All verbs of a paragraph differ, so the question fits one sentence; where it has no answer, its verb is in none.
 
@@ -108,7 +108,7 @@ class Choice:
 
 
 def choices(rng: random.Random, split: str, count: int) -> Iterator[Choice]:
-    """Endless cause and effect questions with `count` options, the right one at each place equally often."""
+    """Infinite stream of cause and effect questions with `count` options, the right one at each place equally often."""
 
     def draw() -> Event:
         return draw_event(rng, rng.randrange(DOMAINS), modifiers=0.2, places=0.1, manners=0.0, perfect=0.0, negated=0.0)

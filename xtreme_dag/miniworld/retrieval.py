@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.catalogue.miniworld_languages import language_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import Word, copula, layout, noun_phrase, sentence, text
 from xtreme_dag.miniworld.meanings import balanced, events, part, part_of
@@ -137,7 +137,7 @@ def entity_pool(rng: random.Random, split: str, rows: int) -> EntityPool:
 
 def described(person: Person, deed: Event, code: str) -> tuple[str, str]:
     """An entity in one language: its name, and two sentences: what it is, and what it once did and where."""
-    name = text(noun_phrase(person.full, language(code)), code)
+    name = text(noun_phrase(person.full, language_of(code)), code)
     home = replace(deed, adposition="in", place=Thing(name=(person.town,), entity="LOC"), adverb="")
     return name, text([*copula(person.full, person.work, code), *sentence(home, code)], code)
 

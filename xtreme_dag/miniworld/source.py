@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from xtreme_dag import formats
-from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.catalogue.miniworld_languages import language_of
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
@@ -58,7 +58,7 @@ def table(
     Args:
         format: one of the canonical formats.
         dataset: any name; it only makes the table different from another dataset's.
-        language: a code of `miniworld.languages`.
+        language: a code of `catalogue.miniworld_languages`.
         split: a name that starts with train, dev (or valid) or test.
         rows: how many rows; in pools both sides count, half and half.
         seed: of the whole miniworld's data.
@@ -74,7 +74,10 @@ def table(
     generator = formats.get(format, where="miniworld").generator
     if generator not in GENERATORS:
         raise UserError(f"the miniworld makes no table of format {format!r}", where=dataset)
-    _check(language, split, rows)
+    language_of(language)
+    part(split)
+    if rows < 0:
+        raise UserError(f"{rows} rows", where="miniworld", fix="rows is at least 0")
     rng = randomness(format=format, dataset=dataset, split=split, seed=seed)
     settings = Settings(dataset=dataset, labels=labels, unanswerable=unanswerable, choices=choices)
     made = GENERATORS[generator](rng, split, rows, language, settings)
@@ -82,13 +85,6 @@ def table(
         row.setdefault("id", f"{split}-{number:06d}")
         row.update(language=language, split=split)
     return pa.Table.from_pylist(made, schema=SCHEMAS[format])
-
-
-def _check(code: str, split: str, rows: int) -> None:
-    language(code)
-    part(split)
-    if rows < 0:
-        raise UserError(f"{rows} rows", where="miniworld", fix="rows is at least 0")
 
 
 def _said(event: Event, code: str) -> str:

@@ -60,7 +60,7 @@ def names_for(tag: Callable[[Word], str]) -> float:
 
 
 def tagged(rng: random.Random, split: str, names: float) -> Iterator[tuple[tuple[Event, ...], str]]:
-    """Endless meanings of a sentence: one clause or two, and the word that links them.
+    """Infinite stream of meanings of a sentence: one clause or two, and the word that links them.
 
     Args:
         rng: the source of randomness.

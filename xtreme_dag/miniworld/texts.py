@@ -24,7 +24,7 @@ class Line:
 
 
 def lines(rng: random.Random, split: str, *, dialogue: bool) -> Iterator[Line]:
-    """Endless documents of 3 to 8 lines, each about one domain; in a dialogue, questions and their replies too."""
+    """Infinite stream of documents of 3 to 8 lines, each about one domain; in a dialogue, questions and their replies too."""
     domain = [0]
 
     def draw() -> Event:
@@ -60,7 +60,7 @@ def words_of(line: Line, code: str) -> list[Word]:
 
 
 def translations(rng: random.Random, split: str) -> Iterator[Event]:
-    """Endless distinct events for aligned sentences."""
+    """Infinite stream of distinct events for aligned sentences."""
     return distinct(lambda: draw_event(rng, rng.randrange(DOMAINS), names=0.1), split)
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import product
 from types import MappingProxyType
 
-from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.catalogue.miniworld_languages import language_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.miniworld.grammar import inflect
 from xtreme_dag.miniworld.lexicon import lexicon
@@ -31,37 +31,6 @@ def analyses(code: str) -> Mapping[str, tuple[str, tuple[str, ...]]]:
     return MappingProxyType(found)
 
 
-def split_words(text: str, code: str) -> list[str]:
-    """The words and marks of a text; running text of an unspaced language is cut at its words.
-
-    Characters that belong to no word of the language are words of their own, between spaces and marks.
-    """
-    known = analyses(code)
-    longest = max(map(len, known)) if not language(code).spaced else 0
-    words: list[str] = []
-    for chunk in text.split():
-        marks: list[str] = []
-        while chunk and chunk[-1] in known and known[chunk[-1]][0].startswith("#"):
-            marks.insert(0, chunk[-1])
-            chunk = chunk[:-1]
-        words += _cut(chunk, known, longest) if longest else [chunk] * bool(chunk)
-        words += marks
-    return words
-
-
-def _cut(chunk: str, known: Mapping[str, object], longest: int) -> list[str]:
-    """Longest matches from the left; the characters between them together."""
-    words, low, strange = [], 0, ""
-    while low < len(chunk):
-        word = next((chunk[low:high] for high in range(low + longest, low, -1) if chunk[low:high] in known), "")
-        if not word:
-            strange, low = strange + chunk[low], low + 1
-            continue
-        words += [strange] * bool(strange) + [word]
-        strange, low = "", low + len(word)
-    return words + [strange] * bool(strange)
-
-
 def translate_words(words: Sequence[str], source: str, target: str) -> list[str]:
     """Each word in the target language: as many as there were, empty where the target has no such word (articles).
 
@@ -71,22 +40,10 @@ def translate_words(words: Sequence[str], source: str, target: str) -> list[str]
     known, forms, made = analyses(source), lexicon(target), []
     for word in words:
         if word not in known:
-            raise UserError(f"{word!r} is no word of {language(source).name}", where=f"translate {source} {target}")
+            raise UserError(f"{word!r} is no word of {language_of(source).name}", where=f"translate {source} {target}")
         concept, features = known[word]
         if concept in forms.marks:
             made.append(forms.marks[concept])
         else:
             made.append(inflect(concept, features, target) if concept in forms.stems else "")
-    return made
-
-
-def translate(text: str, source: str, target: str) -> str:
-    """A text, word by word.
-
-    Raises:
-        UserError: a word that the source language does not have.
-    """
-    spaced, marks, made = language(target).spaced, set(lexicon(target).marks.values()), ""
-    for word in translate_words(split_words(text, source), source, target):
-        made += " " * bool(made and word and spaced and word not in marks) + word
     return made

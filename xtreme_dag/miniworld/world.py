@@ -44,7 +44,6 @@ TOWN_KINDS = ("Lake", "Mount")
 DETERMINERS = ("the", "this")
 QUESTION_WORDS = ("who", "what", "where")
 FUNCTION_WORDS = ("had", "never", "and", "but", "because", "yes", "no", "hello", "was", "cause", "effect", "is", "a")
-PUNCTUATION = ("#stop", "#comma", "#question")
 FEATURES = ("#plural", "#accusative", "#locative", "#perfect")
 
 _NOUN_GROUPS = (ANIMALS, WORKERS, FOODS, VEHICLES, TOOLS, GARMENTS, tuple(KINDS), PLACES)
@@ -111,11 +110,6 @@ def effect_of(verb: str) -> str:
 def cause_of(verb: str) -> str:
     """The inverse of `effect_of`."""
     return VERBS[(VERBS.index(verb) - 7) % len(VERBS)]
-
-
-def kind_of(noun: str) -> str:
-    """The kind (hypernym) of a common noun: `dog` -> `animal`."""
-    return next(kind for kind, members in KINDS.items() if noun in members)
 
 
 def _slice(group: tuple[str, ...], domain: int) -> tuple[str, ...]:

@@ -99,7 +99,8 @@ def split_attention(
 ) -> Tensor:
     """Each sequence by itself, neighbours of equal length in one call, on any device and in any precision.
 
-    With dropout every sequence has a call of its own, so that what is dropped does not hang on its neighbours' lengths.
+    With dropout every sequence has a call of its own, so that what is dropped does not depend on its neighbours'
+    lengths.
     """
     heads = query.shape[1]
     groups = [(length, 1) for length in packing.lengths] if dropout else runs(packing.lengths)
@@ -175,5 +176,5 @@ def register() -> None:
 
 
 def _no_mask(*_: Any, **__: Any) -> None:
-    """Packed batches have no mask: the boundaries say who sees whom."""
+    """Gives packed batches no mask: the boundaries limit attention."""
     return

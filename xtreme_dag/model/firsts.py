@@ -1,4 +1,4 @@
-"""A transformer layer for the first token of each sequence alone: keys and values of the others are never made.
+"""Compute a transformer layer for the first token of each sequence only, without keys and values of the others.
 
 With one query a sequence, the key matrix can go to the query and the value matrix behind the sum. The score of a token
 x under a query q is q (Wk x + bk): (q Wk) x, and a constant that softmax does not see. The weighted sum of the values

@@ -1,4 +1,4 @@
-"""Encoders: from a folder, in safetensors, or new from a configuration."""
+"""Load an encoder from a folder in safetensors, or make a new one from a configuration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from xtreme_dag.model.weights import Checkpoint, load_complete, load_config
 
 def encoder_folder(folder: Path) -> Path:
     """Where the encoder of a model folder lies; an error if there is none that can be loaded safely."""
-    home = folder / "encoder" if (folder / "encoder").is_dir() else folder
-    if not (home / "config.json").is_file():
+    found = folder / "encoder" if (folder / "encoder").is_dir() else folder
+    if not (found / "config.json").is_file():
         raise UserError("there is no model in this folder (no config.json)", where=str(folder))
-    if not any(home.glob("*.safetensors")):
-        pickled = sorted(path.name for path in home.glob("*.bin"))
+    if not any(found.glob("*.safetensors")):
+        pickled = sorted(path.name for path in found.glob("*.bin"))
         raise UserError(
             f"the model has only pickled weights ({', '.join(pickled)})" if pickled else "the model has no weights",
             where=str(folder),
@@ -29,23 +29,23 @@ def encoder_folder(folder: Path) -> Path:
             if pickled
             else "if it was published with pickled weights (*.bin), get those and: xtreme-dag model convert FOLDER OUT",
         )
-    return home
+    return found
 
 
 def load_encoder(
-    home: Path, *, log: Callable[[str], None], used: Iterable[str] = ()
+    folder: Path, *, log: Callable[[str], None], used: Iterable[str] = ()
 ) -> tuple[PackedEncoder, Checkpoint]:
     """The encoder of a folder, without a pooling layer, in float32, and where its weights came from.
 
     Args:
-        home: folder of the encoder.
+        folder: folder of the encoder.
         log: told of weights that are not used and of prefixes that are left out of their names.
         used: starts of the names of weights that the caller reads itself.
     """
     from transformers import AutoModel
 
-    config = load_config(home)
-    model, checkpoint = load_complete(AutoModel, home, config, log=log, used=used, **_construction(config))
+    config = load_config(folder)
+    model, checkpoint = load_complete(AutoModel, folder, config, log=log, used=used, **_construction(config))
     return PackedEncoder(model), checkpoint
 
 

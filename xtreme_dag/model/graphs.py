@@ -179,7 +179,7 @@ class _Graph:
 
 
 class _Replay(torch.autograd.Function):
-    """A graph as autograd sees it; the parameters' gradients are the graph's own business."""
+    """The autograd function of a graph, which adds to the parameters' gradients itself."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, bounds: Tensor, graph: _Graph, owner: GraphedLayers) -> Tensor:

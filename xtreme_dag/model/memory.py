@@ -1,4 +1,4 @@
-"""Running out of memory, recognised on any device: what training and evaluation do about it is theirs to say."""
+"""Recognise out-of-memory errors on any device."""
 
 from __future__ import annotations
 

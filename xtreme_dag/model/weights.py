@@ -1,4 +1,4 @@
-"""Pretrained weights as they lie in a folder: all that the architecture has are loaded, and none is made up.
+"""Load pretrained weights from a folder: every weight of the architecture, none left at random.
 
 transformers fills weights that a checkpoint lacks at random, asks on the terminal whether code that a folder brings
 with it may run, and reports both in a log that is silenced here. So this module looks at what it says it did.
@@ -29,7 +29,7 @@ class Checkpoint:
     """The safetensors files of a folder.
 
     Args:
-        home: the folder.
+        folder: the folder.
 
     Attributes:
         files: the files, the shards of an index where there is one.
@@ -37,16 +37,16 @@ class Checkpoint:
         prefix: what stands before every name and is left out of it; set by `find_prefix`.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         from safetensors import SafetensorError, safe_open
 
-        self.index = home / "model.safetensors.index.json"
-        self.files = tuple(sorted(home.glob("*.safetensors")))
-        if (home / "model.safetensors").is_file():
-            self.files = (home / "model.safetensors",)
+        self.index = folder / "model.safetensors.index.json"
+        self.files = tuple(sorted(folder.glob("*.safetensors")))
+        if (folder / "model.safetensors").is_file():
+            self.files = (folder / "model.safetensors",)
         elif self.index.is_file():
             shards = json.loads(self.index.read_text(encoding="utf-8"))["weight_map"].values()
-            self.files = tuple(home / name for name in sorted(set(shards)))
+            self.files = tuple(folder / name for name in sorted(set(shards)))
         self.prefix = ""
         self.keys: dict[str, Path] = {}
         for path in self.files:
@@ -96,7 +96,7 @@ def modern(key: str) -> str:
     return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
-def load_config(home: Path) -> Any:
+def load_config(folder: Path) -> Any:
     """The configuration of a model folder.
 
     Raises:
@@ -105,19 +105,19 @@ def load_config(home: Path) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(str(home), local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except _UNREADABLE as error:
-        raise _refusal(home, error) from None
+        raise _refusal(folder, error) from None
 
 
 def load_complete(
-    auto: Any, home: Path, config: Any, *, log: Callable[[str], None], used: Iterable[str] = (), **construction: Any
+    auto: Any, folder: Path, config: Any, *, log: Callable[[str], None], used: Iterable[str] = (), **construction: Any
 ) -> tuple[nn.Module, Checkpoint]:
     """Loads a model with every weight that it has, in float32, offline, from safetensors only.
 
     Args:
         auto: transformers' class, `AutoModel` or the like.
-        home: the folder.
+        folder: the folder.
         config: as `load_config` gave it.
         log: told of weights that nothing here uses, and of prefixes that are left out of their names.
         used: starts of names that the caller reads itself.
@@ -129,7 +129,7 @@ def load_complete(
     Raises:
         UserError: weights are missing (a pooling layer's may), have another shape, or cannot be read.
     """
-    checkpoint = Checkpoint(home)
+    checkpoint = Checkpoint(folder)
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a pooling layer that the checkpoint lacks is the same at every load
@@ -138,7 +138,7 @@ def load_complete(
                 with torch.device("meta"):
                     plain = auto.from_config(config, trust_remote_code=False, **construction)
                 checkpoint.find_prefix(plain, plain.base_model_prefix)
-            source: str | None = str(home)
+            source: str | None = str(folder)
             given: dict[str, Any] = {}
             if checkpoint.prefix:
                 log(f"{checkpoint.where}: the prefix {checkpoint.prefix!r} is left out of the names of weights")
@@ -156,7 +156,7 @@ def load_complete(
                 **construction,
             )
     except _UNREADABLE as error:
-        raise _refusal(home, error) from None
+        raise _refusal(folder, error) from None
     _refuse_incomplete(model, report, checkpoint)
     unexpected = sorted(
         key for key in report["unexpected_keys"] if not key.startswith(tuple(used)) and not _has_part(key, _UNUSED)
@@ -200,20 +200,20 @@ def _refuse_incomplete(model: nn.Module, report: Mapping[str, Any], checkpoint: 
         )
 
 
-def _refusal(home: Path, error: Exception) -> UserError:
+def _refusal(folder: Path, error: Exception) -> UserError:
     """Why transformers could not load a folder, in our words."""
     try:
-        settings: Any = json.loads((home / "config.json").read_text(encoding="utf-8"))
+        settings: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         settings = {}
     if isinstance(settings, dict) and settings.get("auto_map"):
         return UserError(
             "the model needs code that its folder brings with it (auto_map), and such code is never run",
-            where=str(home / "config.json"),
+            where=str(folder / "config.json"),
             fix="use a model of an architecture that transformers has itself",
         )
     reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return UserError(f"transformers cannot load the model ({reason})", where=str(home))
+    return UserError(f"transformers cannot load the model ({reason})", where=str(folder))
 
 
 def _has_part(key: str, parts: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`xtreme-dag`: the program.
+"""The entry point `xtreme-dag`: finds its commands and prints errors.
 
 A command is one module of `commands/`: its first line is its docstring, of the form "`xtreme-dag NAME`: what it does.",
 which the program's help shows, and it has a click command named `command`. It is imported when it is called, so `--help`

@@ -1,7 +1,7 @@
-"""Turns a model folder with pickled weights into one with safetensors; `python -m xtreme_dag.program.convert FOLDER OUT`.
+"""Converts a model folder with pickled weights to safetensors: `python -m xtreme_dag.program.convert FOLDER OUT`.
 
-A pickle may run code when it is read. torch reads it here with `weights_only`, in a process of its own that cannot open
-connections or start programs, so that what is in the file cannot do more than fail.
+Reading a pickle can execute code. So torch reads it with `weights_only`, in a child process that cannot open connections
+or start programs.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def pickles(folder: Path) -> list[Path]:
 
 
 def _write(folder: Path, out: Path) -> dict[str, Any]:
-    """The work of `convert`, in a process without network; the copy is loaded once before it counts."""
+    """The work of `convert`, in the child process; the result is loaded once as a test."""
     from safetensors.torch import save_file
 
     from xtreme_dag.heads.trained import load_model
@@ -132,9 +132,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _apart(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Tensors as safetensors wants them: contiguous, and no two of one memory.
+    """Tensors as safetensors needs them: contiguous, none sharing memory.
 
-    A decoder that is tied to the embeddings or the bias is left out, as `save_pretrained` does; the configuration ties it.
+    A decoder tied to the embeddings or the bias is left out, as `save_pretrained` does; the configuration ties it again.
     """
     seen: set[tuple[int, int, tuple[int, ...], tuple[int, ...]]] = set()
     found: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def _apart(weights: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forbid(event: str, _arguments: object) -> None:
-    """An audit hook: no connections and no programs, whoever asks for them."""
+    """An audit hook that refuses connections and child processes."""
     if event in _FORBIDDEN:
         raise PermissionError(f"{event} is not allowed while pickled weights are read")
 

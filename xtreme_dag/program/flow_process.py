@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
         **QUIET,
         # Failures are in our own words on the terminal; Prefect's logs of them are for its server.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_HOME": str(home.prefect),
         **os.environ,
         "PREFECT_API_URL": api,
@@ -50,11 +53,12 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
             # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.
             start_new_session=True,
         )
-        try:
-            child.wait()
-        except KeyboardInterrupt:
-            _stop(child)
-            raise
+        with _all_interrupt():
+            try:
+                child.wait()
+            except KeyboardInterrupt:
+                _stop(child)
+                raise
         if not answer.is_file():
             raise UserError(f"ended early (exit code {child.returncode})", where=module, fix=f"logs: {home.logs}")
         outcome: dict[str, Any] = json.loads(answer.read_text())
@@ -63,9 +67,30 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
     return outcome
 
 
+@contextmanager
+def _all_interrupt() -> Iterator[None]:
+    """Makes SIGTERM (a supervisor) and SIGHUP (a closed terminal) what an interruption is; not where they are ignored."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}  # signals are the main thread's
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _stop(child: subprocess.Popen[bytes]) -> None:
     """Interrupts a child and waits for its end; interrupted again, kills it."""
-    print("\nstopping; what is done stays done (interrupt again to end at once)", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be closed
+        print("\nstopping; what is done stays done (interrupt again to end at once)", file=sys.stderr)
     child.send_signal(signal.SIGINT)
     try:
         child.wait()

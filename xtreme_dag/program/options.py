@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import DEFAULT, VARIABLE, Home
+from xtreme_dag.core.urls import has_password
 from xtreme_dag.engine.mirror import VARIABLE as MIRROR
 
 if TYPE_CHECKING:
@@ -26,11 +29,24 @@ home_option = click.option(
     help=f"Where all state is kept (default ${VARIABLE}, else ./{DEFAULT}).",
 )
 
+
+def _without_password(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """A mirror's URL to be handed on; one with a password stays in the environment, where processes find it themselves."""
+    if value is None or not has_password(value):
+        return value
+    if context.get_parameter_source(option.name or "") is ParameterSource.ENVIRONMENT:
+        return None
+    raise UserError(
+        "names a password", where="--mirror", fix=f"put the URL, or the store's keys, into the environment ({MIRROR})"
+    )
+
+
 # `mirror: str | None`
 mirror_option = click.option(
     "--mirror",
     metavar="URL",
     envvar=MIRROR,
+    callback=_without_password,
     help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${MIRROR}).",
 )
 

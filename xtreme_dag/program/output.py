@@ -1,4 +1,4 @@
-"""How commands print: one answer as JSON or as text, progress, aligned tables."""
+"""Output of commands: an answer as JSON or as text, progress on stderr, aligned tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a command found, in both forms; see `answers`.
+    """The result of a command, for programs and for people; see `answers`.
 
     Attributes:
         value: for programs: JSON values.
@@ -55,13 +55,13 @@ def answers(command: Callable[..., Answer]) -> Callable[..., Any]:
 
 
 def say(line: str) -> None:
-    """Prints how far a command is on stderr, unless it was called with `--json`."""
+    """Prints a line of progress on stderr, unless the command was called with `--json`."""
     if not click.get_current_context().params.get("as_json"):
         click.echo(line, err=True)
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON document; what JSON has no form for (paths, times) as text."""
+    """Prints one JSON document; values that JSON has no type for (paths, times) become strings."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
 
 
@@ -75,18 +75,18 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collect
         rows: the cells.
         right: places of the columns that are aligned to the right.
     """
-    from rich.box import Box
     from rich.console import Console
+    from rich.rule import Rule
     from rich.table import Table
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
-    ruled = Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
-    grid = Table(box=ruled, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for place, head in enumerate(heads):
         grid.add_column(
             Text(head), justify="right" if place in right else "left", overflow="fold", no_wrap=not terminal
         )
+    grid.add_row(*(Rule(characters="-", style="none") if head else "" for head in heads))
     for row in rows:
         grid.add_row(*map(Text, row))
     console = Console(force_terminal=terminal, width=None if terminal else 1_000_000, highlight=False)

@@ -1,4 +1,4 @@
-"""Progress on the terminal: how many stages are done, and what runs; plain lines where there is no terminal."""
+"""Progress of a run: bars on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-# Without a terminal a line every so often, so that a log shows that the run lives.
+# Seconds between two lines where there is no terminal: a log should show that the run is alive.
 _LINE_SECONDS = 10.0
 
 

@@ -1,4 +1,4 @@
-"""After the stages: land what there is in the database and write the report, unless both are as they should be."""
+"""What follows the stages of a run: land their results in the database and write the report."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine import damage
+from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
 from xtreme_dag.results.facts import StageFacts
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
+from xtreme_dag.wiring.supervision import supervision
 
 if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
@@ -24,16 +28,21 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     from xtreme_dag.results.landing import land
 
     store = Store(home.store)
+    reads = Reads(store, home.caches)
     evaluations, contracts = [], []
+    trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
         record = store.intact(done[stage.name]) if stage.name in done else None
         if record is None:
             continue
-        # Two names of one key (conditions that differ in name only) are one stage.
+        if stage.kind in ("evaluate", "check") and (bad := reads.damaged(record)):
+            damage.set_aside(store, record, bad)
+            raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
+        # Stages with one key (conditions that differ in name only) are landed once.
         stages.setdefault(record.key, stage_facts(stage, record))
         if stage.kind == "evaluate":
-            evaluations.append(evaluation(stage, record, home))
+            evaluations.append(evaluation(stage, record, home, trained_in[stage.name]))
         elif stage.kind == "check":
             contracts.append(contract_outcome(stage, record, home))
     facts = study_facts(study, (task.name for task in built.tasks))

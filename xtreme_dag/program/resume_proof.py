@@ -1,4 +1,4 @@
-"""Proof of exact resume: a stage run once unbroken and once broken must leave the same bytes."""
+"""Tests exact resume: a training stage that was killed and resumed must write the same bytes as one that was not."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.digests import file_digest, list_files
 from xtreme_dag.engine.pool import Request, WorkerPool
 
-# Checkpoints that the broken run makes, so that a kill finds some behind it and work since the last.
+# Checkpoints of the run that is killed: enough that a kill falls between two of them.
 _CHECKPOINTS = 8
 
 
 class _Enough(Exception):
-    """The moment of a kill has come."""
+    """The run has reached the step after which it is to be killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What became of the two runs.
+    """The outcome of the two runs.
 
     Attributes:
         steps: optimizer steps of the stage.
         killed_after: the last step that each killed attempt reported.
-        resumed: what each later attempt said about where it went on, in order.
+        resumed: the log line of each later attempt that says where it resumed.
         files: name -> digest, of the unbroken run.
         differing: files that are not the same in the broken run.
     """
@@ -56,7 +56,7 @@ def verify_resume(
         folder: an empty folder for both runs, their checkpoints and logs.
         kills: how often the broken run is killed.
         seed: of the steps at which it is.
-        say: told what is going on.
+        say: receives lines of progress.
 
     Returns:
         The verdict.

@@ -1,7 +1,8 @@
 """The local Prefect server: a child process in the home, shared by runs, ended when the last of them is done.
 
 Prefect itself is not imported here. A keeper process starts the server and watches a lock that every run holds in
-shared mode; when nobody holds it any more, however the holders ended, the keeper stops the server.
+shared mode; when nobody holds it any more, however the holders ended, the keeper stops the server. The server in turn
+ends when its keeper does: it watches a pipe from it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
+import runpy
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
+from xtreme_dag.core.processes import end_with_parent
 
 # A first start runs the migrations: 18 s on two idle cores (facts of the stack), several times that on busy ones.
 _START_SECONDS = 180.0
@@ -150,14 +152,13 @@ def keep(home: Home) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = shutil.which("prefect", path=str(Path(sys.executable).parent)) or "prefect"
     environment = {**_BATCHES, **os.environ, **QUIET, "PREFECT_HOME": str(home.prefect)}
     environment.pop("PREFECT_API_URL", None)
     home.logs.mkdir(parents=True, exist_ok=True)
     with (home.logs / "prefect-server.log").open("ab") as log:
         process = subprocess.Popen(
-            [program, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            [sys.executable, "-m", "xtreme_dag.program.server", "--serve", str(port)],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
     write_atomically(
         home.prefect / "server.json", json.dumps({"api": f"http://127.0.0.1:{port}/api", "pid": process.pid})
@@ -183,5 +184,15 @@ def keep(home: Home) -> None:
             process.wait()
 
 
+def _serve(port: str) -> None:
+    """The server itself, in this process until the keeper ends it or is gone."""
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    sys.argv = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
+
+
 if __name__ == "__main__":
-    keep(Home(Path(sys.argv[1])))
+    if sys.argv[1] == "--serve":
+        _serve(sys.argv[2])
+    else:
+        keep(Home(Path(sys.argv[1])))

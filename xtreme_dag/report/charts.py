@@ -12,6 +12,7 @@ from typing import Any
 import altair as alt
 
 from xtreme_dag.report.content import Content
+from xtreme_dag.results.effects import Effect
 
 Spec = dict[str, Any]
 _VERDICTS = ["better", "worse", "not decided"]
@@ -23,6 +24,13 @@ _HUE_COLOURS = ["var(--better)", "var(--worse)", "var(--accent)"]
 _LEGEND = alt.Legend(orient="top")
 _HEADER = alt.Header(labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=6)
 ALL_TASKS = "all tasks"
+_SEEN_ROW = "{}, seen"
+
+
+def row_name(effect: Effect) -> str:
+    """The name of a row of the forest plot and of its table."""
+    name = effect.task or ALL_TASKS
+    return _SEEN_ROW.format(name) if effect.part == "seen" else name
 
 
 def charts(content: Content) -> dict[str, Spec]:
@@ -40,8 +48,9 @@ def forest(content: Content) -> Spec:
     """Differences to the baseline with their intervals: one panel per condition, one line per task."""
     rows = [
         {
-            "condition": comparison.condition,
-            "task": effect.task or ALL_TASKS,
+            "condition": comparison.title,
+            "task": row_name(effect),
+            "languages": effect.part,
             "delta": round(effect.delta, 3),
             "low": round(effect.low, 3),
             "high": round(effect.high, 3),
@@ -50,14 +59,15 @@ def forest(content: Content) -> Spec:
             "size": 160 if effect.task is None else 90,
         }
         for comparison in content.comparisons
-        for effect in (*comparison.tasks, *([comparison.overall] if len(comparison.tasks) > 1 else []))
+        for effect in comparison.rows
     ]
-    order = [row["task"] for row in content.tasks] + [ALL_TASKS]
+    names = [*(row["task"] for row in content.tasks), ALL_TASKS]
+    order = [*names, *map(_SEEN_ROW.format, names)]
     y = alt.Y("task:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
     tooltip = [
-        alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("delta:Q", format="+.2f", title="points"),
-        alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
-        alt.Tooltip("p:Q", format=".4f", title="p (Holm)"), alt.Tooltip("verdict:N"),
+        alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("languages:N"),
+        alt.Tooltip("delta:Q", format="+.2f", title="points"), alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
+        alt.Tooltip("p:Q", format=".4f", title="p, corrected"), alt.Tooltip("verdict:N"),
     ]  # fmt: skip
     colour = alt.Color("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_COLOURS), legend=_LEGEND)
     base = alt.Chart().encode(y=y, color=colour, tooltip=tooltip)
@@ -74,7 +84,7 @@ def forest(content: Content) -> Spec:
         alt.layer(zero, lines, points, data=_values(rows))
         .properties(width=260, height=alt.Step(26))
         .facet(
-            facet=alt.Facet("condition:N", sort=[c.condition for c in content.comparisons], title=None, header=_HEADER),
+            facet=alt.Facet("condition:N", sort=[c.title for c in content.comparisons], title=None, header=_HEADER),
             columns=3,
             spacing=28,
         ),
@@ -97,6 +107,7 @@ def heat(content: Content) -> Spec:
         alt.Tooltip("label:N", title="language"), alt.Tooltip("family:N"), alt.Tooltip("script:N"),
         alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("value:Q", format=".2f", title="score"),
         alt.Tooltip("delta:Q", format="+.2f", title="points over baseline"), alt.Tooltip("interval:N"),
+        alt.Tooltip("supervision:N", title="trained on"),
     ]  # fmt: skip
     base = alt.Chart(_values([])).encode(x=x, y=y, tooltip=tooltip)
     cells = base.mark_rect(cornerRadius=2).encode(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.report.samples import Sample, samples
+from xtreme_dag.results.cells import SEEN
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.query import reader
@@ -29,11 +30,13 @@ class Content:
     Attributes:
         study: name, question, baseline, targets, seeds, recipe, source_language.
         split: the split that everything is reported on.
-        conditions: name, description, average, figure per task; the best first, the baseline marked.
+        conditions: name, description, average, figure per task, in the study's order.
         left_out: conditions that are not shown because there are too many.
         tasks: the tasks that were scored, with titles and metrics.
-        comparisons: each condition against the baseline, the largest gain first.
-        cells: one row per condition, task and language: value, delta with interval, language facts.
+        comparisons: each condition against the baseline: the one that the study names, the others in its order, controls
+            last.
+        cells: one row per condition, task and language: value, delta with interval, language facts, supervision, and
+            whether it was seen: by the condition or the baseline, for the task.
         gaps: transfer gap per condition and task.
         costs: what each condition hangs on, with its gain.
         published: others' numbers beside ours.
@@ -86,16 +89,16 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         tables = {
             name: _rows(connection, sql, **{k: at[k] for k in at if f"${k}" in sql}) for name, sql in _QUERIES.items()
         }
-    others = [name for name in shown if name != about["baseline"]]
     comparisons: list[Comparison] = []
-    if others and about["baseline"] in shown:
-        comparisons = compare_conditions(home, study=study, conditions=others, split=split, resamples=resamples)
-    comparisons.sort(key=lambda one: (-one.overall.delta, one.condition))
+    if about["baseline"] in shown and len(shown) > 1:
+        every = compare_conditions(home, study=study, split=split, resamples=resamples)
+        comparisons = [one for one in every if one.condition in shown]
     chosen = {name: [row for row in rows if row.get("condition", shown[0]) in shown] for name, rows in tables.items()}
     effects = {(c.condition, e.task, e.language): e for c in comparisons for e in c.languages}
     for row in chosen["cells"]:
         effect = effects.get((row["condition"], row["task"], row["language"]))
         row["verdict"] = effect.verdict if effect else "baseline"
+        row["seen"] = row["supervision"] in SEEN or (effect is not None and effect.part == "seen")
         row |= {name: getattr(effect, name, None) for name in ("delta", "low", "high")}
     overall = {one.condition: one.overall for one in comparisons}
     for row in chosen["costs"]:
@@ -130,7 +133,7 @@ _QUERIES: Mapping[str, str] = {
     ),
     "cells": (
         "SELECT condition, task, language, value, seed_sd, seeds, n, coalesce(name, language) AS name,"
-        " coalesce(family, 'unknown') AS family, coalesce(script, 'unknown') AS script, kinship, seen_in_pretraining"
+        " coalesce(family, 'unknown') AS family, coalesce(script, 'unknown') AS script, kinship, seen_in_pretraining, supervision"
         " FROM per_language WHERE study = $study AND split = $split ORDER BY task, language, condition"
     ),
     "gaps": (

@@ -24,10 +24,15 @@ def heat_data(content: Content) -> dict[str, Any]:
 
 def _row(cell: dict[str, Any]) -> dict[str, Any]:
     name, code = cell["name"], cell["language"]
-    kept = {key: cell[key] for key in ("task", "family", "script", "condition", "verdict")}
+    kept = {key: cell[key] for key in ("task", "family", "script", "condition", "verdict", "seen")}
     figures = {key: cell[key] for key in ("kinship", "value", "delta", "low", "high")}
     rounded = {key: None if value is None else round(value, 2) for key, value in figures.items()}
-    return {**kept, **rounded, "label": name if name == code else f"{name} ({code})"}
+    return {
+        **kept,
+        **rounded,
+        "supervision": cell["supervision"] or "unknown",
+        "label": name if name == code else f"{name} ({code})",
+    }
 
 
 def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -35,9 +40,11 @@ def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["label"], row["condition"]), []).append(row)
-    unknown = {"task": MEAN, "low": None, "high": None, "verdict": "open"}
+    unknown = {"task": MEAN, "low": None, "high": None, "verdict": "open", "supervision": "by task"}
     return [
-        group[0] | unknown | {"value": _mean(group, "value"), "delta": _mean(group, "delta")}
+        group[0]
+        | unknown
+        | {"value": _mean(group, "value"), "delta": _mean(group, "delta"), "seen": any(row["seen"] for row in group)}
         for group in groups.values()
     ]
 

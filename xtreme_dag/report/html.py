@@ -16,7 +16,7 @@ from markupsafe import Markup
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
-from xtreme_dag.report.charts import charts
+from xtreme_dag.report.charts import charts, row_name
 from xtreme_dag.report.content import Content, read_content
 from xtreme_dag.report.figures import interval, number, signed, size
 from xtreme_dag.report.heat import heat_data
@@ -97,6 +97,7 @@ def templates() -> Environment:
         "thousands": _thousands,
         "headline": kept_together,
         "detail": detail,
+        "row_name": row_name,
         "described": described,
     }
     made.globals |= {"interval": interval, "violation": violation}

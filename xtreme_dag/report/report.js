@@ -75,6 +75,7 @@
       out.strength = (row.value - lowest) / (largest - lowest || 1);
       out.text = row.value.toFixed(1);
     }
+    if (row.seen && out.text) out.text += " \u00b0";
     return out;
   }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.results.query import reader
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def samples(home: Path, study: str, split: str, baseline: str, conditions: Seque
             "   AND row_number() OVER (PARTITION BY a.task ORDER BY md5(a.language)) <= ? ORDER BY ALL",
             [study, split, conditions[0], baseline, _LANGUAGES],
         ).fetchall()
+        check_predictions(root, (root / path for pair in pairs for path in pair[2:]))
         for task in sorted({pair[0] for pair in pairs}):
             rows = [row for pair in pairs if pair[0] == task for row in _differing(connection, root, *pair[2:])]
             for gained in (True, False):

@@ -17,7 +17,8 @@ class Short:
 
     Attributes:
         markdown: question, answer, conditions, contracts.
-        table: one row per condition and task: score, difference, interval, p-values, verdict (JSON values).
+        table: one row per condition and task: languages (unseen in training by both sides, seen
+            by one, or all where it is not known), score, difference, interval, p-values, verdict (JSON values).
     """
 
     markdown: str
@@ -40,10 +41,18 @@ def _markdown(content: Content) -> str:
                 number(row["average"]),
                 signed(gain.delta) if gain else "baseline",
                 interval(gain.low, gain.high) if gain else "",
+                gain.part if gain else "",
                 *(number(row["tasks"].get(task["task"])) for task in content.tasks),
             ]
         )
-    heads = ["condition", "average", "over baseline", "interval", *(task["task"] for task in content.tasks)]
+    heads = [
+        "condition",
+        "average",
+        "over baseline",
+        "interval",
+        "in languages",
+        *(task["task"] for task in content.tasks),
+    ]
     answers = [f"- {headline(one)}" for one in content.comparisons] or ["- Nothing is compared yet."]
     broken = [row for row in content.contracts if not row["ok"]]
     contracts = f"{len(content.contracts) - len(broken)} of {len(content.contracts)} data contracts hold."
@@ -54,16 +63,17 @@ def _markdown(content: Content) -> str:
 def _table(content: Content) -> list[dict[str, Any]]:
     return [
         {
-            "condition": comparison.condition,
+            "condition": comparison.title,
             "task": effect.task or "all tasks",
+            "languages": effect.part,
             "score": round(effect.value, 2),
             "difference": round(effect.delta, 2),
             "low": round(effect.low, 2),
             "high": round(effect.high, 2),
             "p": round(effect.p, 4),
-            "p_holm": round(effect.p_corrected, 4),
+            "p_corrected": round(effect.p_corrected, 4),
             "verdict": effect.verdict,
         }
         for comparison in content.comparisons
-        for effect in (*comparison.tasks, *([comparison.overall] if len(comparison.tasks) > 1 else []))
+        for effect in comparison.rows
     ]

@@ -29,6 +29,7 @@ def view(content: Content) -> dict[str, Any]:
         "notes": list(dict.fromkeys(note for one in comparisons for note in one.notes)),
         "facts": _facts(content),
         "tasks": tasks,
+        "controls": {one.condition for one in comparisons if one.control},
         "gains": {row["condition"]: None for row in content.conditions} | {c.condition: c.overall for c in comparisons},
         "best": {task: max((r["tasks"][task] for r in content.conditions if task in r["tasks"]), default=None) for task in tasks},
         "heat": _controls(content, tasks),

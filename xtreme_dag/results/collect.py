@@ -33,8 +33,8 @@ def study_facts(study: Study, tasks: Iterable[str]) -> StudyFacts:
     )
 
 
-def evaluation(stage: Stage, record: Record, home: Home) -> Evaluation:
-    """One evaluation."""
+def evaluation(stage: Stage, record: Record, home: Home, supervision: str = "") -> Evaluation:
+    """One evaluation; `supervision` is what its model was trained on in its language."""
     artifact = Store(home.store).artifact(record.digest)
     scores = _json(artifact / "scores.json", stage)
     return Evaluation(
@@ -43,6 +43,7 @@ def evaluation(stage: Stage, record: Record, home: Home) -> Evaluation:
         primary=scores["primary"],
         artifact=artifact,
         digest=record.digest,
+        supervision=supervision,
     )
 
 

@@ -81,6 +81,26 @@ def version_in(path: Path) -> int | None:
         return None
 
 
+def is_sound(path: Path) -> bool:
+    """Whether a database file is one of ours and can be read from end to end: DuckDB checks blocks when it reads them.
+
+    Raises:
+        UserError: there is a folder in its place.
+    """
+    if path.is_dir():
+        raise UserError("is a folder, where the database should be", where=str(path), fix="move it away")
+    if version_in(path) is None:
+        return False
+    try:
+        with reading(path) as connection:
+            tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'results'")
+            for (name,) in tables.fetchall():
+                connection.execute(f'SELECT sum(hash(t)) FROM "{name}" t').fetchall()
+    except (duckdb.Error, ValueError):
+        return False
+    return True
+
+
 def package_digest() -> str:
     """sha256 of what the database carries along: views, published numbers, device power."""
     digest = hashlib.sha256()

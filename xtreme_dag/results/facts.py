@@ -112,6 +112,8 @@ class Evaluation:
         primary: the metric that stands for the task.
         artifact: folder with `predictions.parquet` and `scores.json`.
         digest: digest of the artifact.
+        supervision: what the model was trained on in the language: `source` (the task was trained in it), `same task`,
+            `other task`, `text` or `none`; empty if unknown.
     """
 
     stage_key: str
@@ -123,6 +125,7 @@ class Evaluation:
     primary: str
     artifact: Path
     digest: str
+    supervision: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +261,7 @@ class Landing:
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = str(error)
         raise UserError(f"is not {what} ({reason})", where=str(path), fix=fix)
 

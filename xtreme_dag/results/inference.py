@@ -1,17 +1,22 @@
 """Intervals, tests and corrections: from resamples to what can be said.
 
 Model of a side's figures: y[i, s] = m + a[i] + b[s] + e[i, s] for example i and seed s. The examples are the same for
-both sides and all seeds, so the difference d of the sides has var(a_d)/n + var(e_d)/(nK) from the choice of examples:
-what resampling the examples, with all runs kept, gives. The choice of seeds adds var(b)/K of each side.
+both sides and all seeds, so the difference of the sides has var(a)/n + var(e)/(nK) from the choice of examples, which
+is what resampling the examples, with all runs kept, gives; the choice of seeds adds var(b)/K of each side.
 
-Resampling K seeds with replacement is no remedy for that part: its variance is (K-1)/K of what it should be, and
-three seeds have ten distinct resamples. It is taken in closed form instead: from the spread of the seeds' means, less
-the share of e in it (known from the resamples), with Student's quantile for the degrees of freedom after Welch. The
-sides' seeds are independent draws: seed 1 of one condition shares nothing with seed 1 of another but the number.
+Resampling K seeds with replacement is no remedy for the last: its variance is (K-1)/K of what it should be, and three
+seeds have ten distinct resamples. The seeds' means differ by b and by e; their spread gives var(b)/K + var(e)/(nK) in
+closed form, with Student's quantile. What e adds is known from the resamples and is taken off the examples' part. (It
+could be taken off the seeds' part instead. That is narrower, but where three seeds happen to lie close, nothing is left
+of their part: at the small levels of a corrected test it finds differences that are not there.)
+
+The degrees of freedom are Welch's, of spreads that are drawn halfway to their common mean: three runs say little of
+which side varies more, and Welch's own are then too few where both vary alike. The sides' seeds are independent draws:
+seed 1 of one condition shares nothing with seed 1 of another but the number.
 
 The two parts are joined by recovery of variance estimates (Zou and Donner 2008, Statistics in Medicine 27:1693): the
-half-width is sqrt(q_n^2 V_examples + q_K^2 V_seeds). A side with one seed adds nothing: the
-interval then speaks of that model, and not of others that are trained in the same way.
+half-width is sqrt(q_n^2 V_examples + q_K^2 V_seeds). A side with one seed adds nothing: the interval then speaks of
+that model, and not of others that are trained in the same way.
 """
 
 from __future__ import annotations
@@ -35,9 +40,10 @@ class Spread:
     Attributes:
         delta: the difference, in points.
         examples: variance from the choice of examples.
-        seeds: variance from the choice of seeds; 0 with one seed.
+        seeds: variance from the choice of seeds, and from what each makes of each example; 0 with one seed.
         n: number of examples.
         degrees: degrees of freedom of `seeds`.
+        residual: the variance that is both in `examples` and in `seeds`.
     """
 
     delta: float
@@ -45,11 +51,17 @@ class Spread:
     seeds: float
     n: int
     degrees: float
+    residual: float = 0.0
+
+    @property
+    def variance(self) -> float:
+        """Variance of the difference."""
+        return self.examples - self.residual + self.seeds
 
     def half_width(self, tail: float) -> float:
         """Half the width of the interval that leaves `tail` outside on each side."""
         quantile = student_quantile(1.0 - tail, max(self.n - 1, 1))
-        width = quantile**2 * self.examples
+        width = quantile**2 * (self.examples - self.residual)
         if self.seeds > 0:
             width += student_quantile(1.0 - tail, self.degrees) ** 2 * self.seeds
         return float(np.sqrt(width))
@@ -67,7 +79,7 @@ class Spread:
     def detectable(self, confidence: float) -> float:
         """The true difference that would be found (its interval would exclude 0) in 80 % of such studies."""
         return self.half_width((1 - confidence) / 2) + student_quantile(POWER, max(self.n - 1, 1)) * float(
-            np.sqrt(self.examples + self.seeds)
+            np.sqrt(self.variance)
         )
 
 
@@ -84,22 +96,32 @@ def spread(observed: Sequence[ArrayLike], draws: Sequence[ArrayLike], n: int, fl
     resampled = [np.asarray(side, dtype=np.float64) for side in draws]
     unbiased = n / (n - 1) if n > 1 else 1.0  # resampling n of n has (n-1)/n of the variance
     examples = float((resampled[0].mean(axis=1) - resampled[1].mean(axis=1)).var(ddof=1)) * unbiased
-    between, within, uncertain = 0.0, 0.0, 0.0
-    for side, drawn in zip(figures, resampled, strict=True):
-        runs = len(side)
-        if runs > 1:
-            variance = float(side.var(ddof=1)) / runs
+    examples = max(examples, floor**2)
+    several = [side for side in figures if len(side) > 1]
+    spreads = np.array([side.var(ddof=1) for side in several])
+    runs = np.array([len(side) for side in several])
+    within = 0.0
+    for drawn in resampled:
+        if drawn.shape[1] > 1:
             each, mean = float(drawn.var(axis=0, ddof=1).mean()), float(drawn.mean(axis=1).var(ddof=1))
-            between += variance
-            within += max(0.0, (each - mean) * unbiased / (runs - 1))  # var(e)/(nK), which is in `variance` too
-            uncertain += variance**2 / (runs - 1)
+            within += max(0.0, (each - mean) * unbiased / (drawn.shape[1] - 1))  # var(e)/(nK)
+    seeds = float((spreads / runs).sum())
     return Spread(
         delta=float(figures[0].mean() - figures[1].mean()),
-        examples=max(examples, floor**2),
-        seeds=max(0.0, between - within),
+        examples=examples,
+        seeds=seeds,
         n=n,
-        degrees=max(1.0, between**2 / uncertain) if uncertain > 0 else 1.0,
+        degrees=_degrees(spreads, runs),
+        residual=min(within, examples, max(0.0, examples + seeds - floor**2)),
     )
+
+
+def _degrees(spreads: Floats, runs: NDArray[np.int64]) -> float:
+    """Degrees of freedom of the seeds' part, after Welch, of spreads that are drawn halfway to their mean."""
+    if not spreads.any():
+        return 1.0
+    parts = (spreads + spreads.mean()) / 2 / runs
+    return max(1.0, float(parts.sum() ** 2 / (parts**2 / (runs - 1)).sum()))
 
 
 def smallest_error(n: int) -> float:

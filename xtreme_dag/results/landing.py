@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace as with_changes
@@ -137,6 +138,8 @@ def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool =
     path = Home(root).results
     known = {} if fresh else _landed(path)
     if known is None:  # gone or unreadable: all that is kept is landed again
+        if path.exists():
+            print(f"warning: {path} is damaged: made again from the landings", file=sys.stderr)
         kept = {landing.study.name: landing for landing in read_landings(root)}
         landings = list((kept | {landing.study.name: landing for landing in landings}).values())
         known, fresh = {}, True
@@ -163,7 +166,7 @@ def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool =
 
 def _landed(path: Path) -> dict[str, str] | None:
     """Digest of the landing of each study in the database; None if there is none that can be read."""
-    if files.version_in(path) is None:
+    if not files.is_sound(path):
         return None
     with files.reading(path) as connection:
         return dict(connection.execute("SELECT study, landing_digest FROM studies").fetchall())

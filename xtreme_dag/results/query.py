@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
 from xtreme_dag.results.landing import rebuild, upgrade
+from xtreme_dag.results.predictions import check_predictions, remembered_digests
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,13 +38,25 @@ def current_database(home: Path) -> Path:
     path = Home(Path(home)).results
     if not path.exists() and not any(Home(Path(home)).landings.glob("*.json")):
         raise UserError("has no results yet", where=f"home {home}", fix="run a study first: `xtreme-dag demo`")
-    if not files.is_current(path):
-        if path.exists() and files.version_in(path) is None:
-            print(f"{path} cannot be read: made again from the landings", file=sys.stderr)
-            rebuild(home)
-        else:
-            upgrade(home)
+    if path.exists() and not _is_sound(home, path):
+        print(f"warning: {path} is damaged: made again from the landings", file=sys.stderr)
+        rebuild(home)
+    elif not files.is_current(path):
+        upgrade(home)
     return path
+
+
+def _is_sound(home: Path, path: Path) -> bool:
+    """Whether a database can be read from end to end; looked at once for each state of the file."""
+    digests = remembered_digests(home)
+    if digests.knows(path):
+        return True
+    if not files.is_sound(path):
+        return False
+    digests.file(path)
+    with suppress(OSError):  # a home that cannot be written is looked at each time
+        digests.save()
+    return True
 
 
 @contextmanager
@@ -56,10 +69,10 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
 
     Args:
         home: the folder in which all state lives.
-        predictions: set up the view `predictions`; costs a look at each artifact's folder.
+        predictions: set up the view `predictions`; costs a look at the state of each artifact's files.
 
     Raises:
-        UserError: there are no results that can be read.
+        UserError: there are no results that can be read, or predictions are missing or damaged.
     """
     root = Path(home).absolute()
     connection = files.connect(current_database(root), read_only=True)
@@ -70,7 +83,8 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
             if predictions
             else []
         )
-        paths = [path for path in (root / row[0] for row in rows) if path.is_file()]
+        paths = [root / row[0] for row in rows]
+        check_predictions(root, paths)
         if paths:
             connection.execute("SET VARIABLE prediction_files = ?", [[path.as_posix() for path in paths]])
         origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()

@@ -119,6 +119,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
                 "is_primary": metric == evaluation.primary,
                 "n": scores["n"],
                 "stage_key": evaluation.stage_key,
+                "supervision": evaluation.supervision or None,
             }
             for evaluation, scores in scored
             for metric, value in sorted(scores["metrics"].items())

@@ -13,6 +13,7 @@ from xtreme_dag.study.file import Study
 
 _LAND = "xtreme_dag.results.landing:land"
 _REPORT = "xtreme_dag.report.html:write_report"
+_SUPERVISION = "xtreme_dag.wiring.supervision:supervision"
 _PAGE = Path(__file__).parents[1] / "report"  # templates, style and script are no code that has a fingerprint
 
 
@@ -23,7 +24,7 @@ def report_path(home: Home, study: Study) -> Path:
 
 def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Keys) -> str:
     """Identity of what is to be published: the study, its stages (name -> key and digest), and the code that does it."""
-    code = {function: keys.code_digest(function) for function in (_LAND, _REPORT)}
+    code = {function: keys.code_digest(function) for function in (_LAND, _REPORT, _SUPERVISION)}
     page = {path.name: path.read_text() for path in _PAGE.rglob("*") if path.suffix in (".html", ".css", ".js")}
     return sha256_of(
         {

@@ -5,7 +5,8 @@ CREATE OR REPLACE VIEW per_language AS
 SELECT s.study, s.condition, s.task, s.language, s.split, s.metric,
        avg(s.value) AS value, stddev_samp(s.value) AS seed_sd, count(*) AS seeds, max(s.n) AS n,
        any_value(l.name) AS name, any_value(l.family) AS family, any_value(l.script) AS script,
-       any_value(l.seen_in_pretraining) AS seen_in_pretraining, any_value(l.kinship) AS kinship
+       any_value(l.seen_in_pretraining) AS seen_in_pretraining, any_value(l.kinship) AS kinship,
+       any_value(s.supervision) AS supervision
 FROM scores s LEFT JOIN languages l USING (study, language)
 WHERE s.is_primary
 GROUP BY ALL;
@@ -57,7 +58,8 @@ ORDER BY t.study, t.split, average DESC, t.condition;
 CREATE OR REPLACE VIEW deltas AS
 -- Against the study's baseline, each side averaged over its seeds.
 SELECT a.study, a.condition, a.task, a.language, a.split, a.metric, a.value, b.value AS baseline_value,
-       a.value - b.value AS delta, a.seeds, b.seeds AS baseline_seeds, a.n, s.baseline
+       a.value - b.value AS delta, a.seeds, b.seeds AS baseline_seeds, a.n, s.baseline,
+       a.supervision, b.supervision AS baseline_supervision
 FROM per_language a JOIN studies s USING (study)
 JOIN per_language b ON b.study = a.study AND b.condition = s.baseline AND b.task = a.task AND b.language = a.language
                    AND b.split = a.split AND b.metric = a.metric

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from xtreme_dag.results.effects import Comparison, Effect
 
+_SCOPES = {"all": "", "unseen": " in unseen languages", "seen": " in seen languages"}
+
 
 def sentence_of(comparison: Comparison) -> str:
     """The outcome of a comparison in plain words: overall, by task, by language."""
@@ -13,26 +15,53 @@ def sentence_of(comparison: Comparison) -> str:
 
 
 def headline(comparison: Comparison) -> str:
-    """The outcome over all tasks, in one sentence."""
-    overall, tasks = comparison.overall, comparison.tasks
-    interval = f"{comparison.confidence:.0%} interval {_signed(overall.low)} to {_signed(overall.high)}"
-    scope = f"on average over {len(tasks)} tasks" if len(tasks) > 1 else f"on {tasks[0].task}"
-    if overall.verdict == "open":
-        return (
-            f"{comparison.condition} cannot be told from {comparison.baseline} {scope}: {_signed(overall.delta)} points "
-            f"({interval}, p {_p(overall.p)}); a difference of {overall.detectable:.1f} points or more would probably "
-            "have shown."
-        )
-    word = "beats" if overall.delta > 0 else "is worse than"
+    """The outcome over all tasks, in one sentence, or in two where no language is unseen by both sides."""
+    control = "Control: " if comparison.control else ""
+    if comparison.overall.part != "seen":
+        return control + _claim(comparison, comparison.overall, comparison.tasks)
     return (
-        f"{comparison.condition} {word} {comparison.baseline} by {abs(overall.delta):.1f} points {scope} "
-        f"({interval}, p {_p(overall.p)})."
+        f"{control}There is no zero-shot answer to {comparison.condition} against {comparison.baseline}: one of them is "
+        f"trained on the task in every language. {_claim(comparison, comparison.overall, comparison.seen)}"
     )
 
 
 def detail(comparison: Comparison) -> str:
-    """The outcome by task and by language, in one or two sentences."""
-    return " ".join(part for part in (_by_task(comparison.tasks), _by_language(comparison.languages)) if part)
+    """The outcome in seen languages, by task and by language, in some sentences."""
+    parts = (_in_seen(comparison), _by_task(comparison.tasks), _by_language(comparison.languages))
+    return " ".join(part for part in parts if part)
+
+
+def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> str:
+    """One effect as a sentence; a side with one seed is one model, so it is the model that is spoken of."""
+    one = _who(comparison.condition, effect.seeds)
+    other = _who(comparison.baseline, effect.baseline_seeds)
+    interval = f"{comparison.confidence:.0%} interval {_signed(effect.low)} to {_signed(effect.high)}"
+    number = sum(task.task is not None for task in tasks)
+    scope = (f"on average over {number} tasks" if number > 1 else f"on {tasks[0].task}") + _SCOPES[effect.part]
+    p = f"p {_p(effect.p_corrected)}"
+    if effect.verdict != "open":
+        word = "beats" if effect.delta > 0 else "is worse than"
+        return f"{one} {word} {other} by {abs(effect.delta):.1f} points {scope} ({interval}, {p})."
+    said = f"{one} cannot be told from {other} {scope}: {_signed(effect.delta)} points ({interval}, {p})"
+    if effect.constant:
+        names = [getattr(comparison, side) for side in effect.constant]
+        return f"{said}; this is no null result, since {_listed(names)} gave one answer to all examples of a language."
+    if effect.detectable is None:
+        return f"{said}; there are too few examples to find any difference."
+    return f"{said}; a difference of {effect.detectable:.1f} points or more would probably have shown."
+
+
+def _who(name: str, seeds: int) -> str:
+    return f"{name}'s model" if seeds == 1 else name
+
+
+def _in_seen(comparison: Comparison) -> str:
+    """What it is where one side was trained on the task in the language itself."""
+    if not comparison.seen or comparison.overall.part == "seen":
+        return ""
+    effect = comparison.seen[-1]
+    interval = f"{comparison.confidence:.0%} interval {_signed(effect.low)} to {_signed(effect.high)}"
+    return f"In the languages that one of them was trained on for the task it is {_signed(effect.delta)} points ({interval})."
 
 
 def _by_task(tasks: Sequence[Effect]) -> str:
@@ -47,20 +76,26 @@ def _by_task(tasks: Sequence[Effect]) -> str:
     if groups["worse"]:
         said.append("worse on " + _listed([f"{e.task} ({_signed(e.delta)})" for e in groups["worse"]]))
     if groups["open"]:
-        said.append(
-            "not decided on "
-            + _listed([f"{e.task} ({_signed(e.delta)}, {e.detectable:.1f} needed)" for e in groups["open"]])
-        )
-    text = "; ".join(said)
-    return f"By task, after Holm's correction: {text}."
+        said.append("not decided on " + _listed([_open(effect) for effect in groups["open"]]))
+    return f"By task, after Holm's correction over the study's conditions and tasks: {'; '.join(said)}."
+
+
+def _open(effect: Effect) -> str:
+    needed = "" if effect.detectable is None else f", {effect.detectable:.1f} needed"
+    return f"{effect.task} ({_signed(effect.delta)}{needed})"
 
 
 def _by_language(languages: Sequence[Effect]) -> str:
-    if len(languages) < 2:
+    counted = [effect for effect in languages if effect.part != "seen"]
+    if len(counted) < 2:
         return ""
-    up = sum(effect.verdict == "better" for effect in languages)
-    down = sum(effect.verdict == "worse" for effect in languages)
-    return f"Of {len(languages)} task-language pairs {up} are better, {down} worse and {len(languages) - up - down} undecided."
+    up = sum(effect.verdict == "better" for effect in counted)
+    down = sum(effect.verdict == "worse" for effect in counted)
+    unseen = "unseen " if counted[0].part == "unseen" else ""
+    return (
+        f"Of {len(counted)} {unseen}task-language pairs {up} are better, {down} worse and {len(counted) - up - down} "
+        "undecided."
+    )
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ without English in the averages of the tasks that have it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,9 @@ def averages(figures: Figures, benchmark: str, tasks: Mapping[str, Listed]) -> d
             per_task[task] = task_averages([figures[task][language] for language in scored])
             _note(partial, f"tasks.{task}", [name for name in listed.languages if name not in scored])
     metric = {task: row["avg_metric"] for task, row in per_task.items()}
-    groups = {name: [task for task in tasks if tasks[task].group == name] for name in _groups(tasks)}
+    groups: dict[str, list[str]] = {}
+    for task, listed in tasks.items():
+        groups.setdefault(listed.group, []).append(task)
     official = {name: [task for task in of if task not in _UNGROUPED[benchmark]] for name, of in groups.items()}
     official |= {name: [task for task in of if task in tasks] for name, of in _EXTRA_GROUPS[benchmark].items()}
     overall = {} if _UNGROUPED[benchmark] else {"all_task": list(tasks)}
@@ -131,7 +133,3 @@ def _means(
 def _note(partial: dict[str, list[str]], name: str, missing: Sequence[str]) -> None:
     if missing:
         partial[name] = list(missing)
-
-
-def _groups(tasks: Mapping[str, Listed]) -> Collection[str]:
-    return dict.fromkeys(listed.group for listed in tasks.values())

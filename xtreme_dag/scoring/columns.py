@@ -1,4 +1,4 @@
-"""What a metric is: columns of statistics per example, their sums, and a figure of 0-100 from the sums.
+"""Metrics: columns of statistics per example, their sums, and a figure of 0-100 from the sums.
 
 A metric is one entry, `Metric`. A family is a module-level `Family` beside the `statistics` function that gives its
 columns; a stage that scores a task names that family, so that a repaired metric re-runs only the stages that use it.

@@ -45,6 +45,14 @@ def statistics(sources: Sequence[str], gold: Iterable[Pair], predicted: Iterable
     return {"s_tp": count(wanted & given), "s_pred": count(given), "s_gold": count(wanted)}
 
 
+def by_source(pairs: Iterable[Pair]) -> dict[str, list[str]]:
+    """Source id -> target ids, in the order given."""
+    grouped: dict[str, list[str]] = {}
+    for source, target in pairs:
+        grouped.setdefault(source, []).append(target)
+    return grouped
+
+
 def best_threshold(scores: ArrayLike, right: ArrayLike, gold_pairs: int) -> float:
     """The score from which on candidates are accepted with the best F1 on dev: LASER's and XTREME's sweep.
 

@@ -1,1 +1,1 @@
-"""What a study file means: conditions, recipes, budgets and the schedule of examples."""
+"""The study file: conditions, recipes, budgets and the order of examples."""

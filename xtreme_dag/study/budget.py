@@ -1,4 +1,4 @@
-"""Mixtures: how many examples of each dataset and language, and which ones.
+"""Draw the examples of a mixture: how many of each dataset and language, and which ones.
 
 Counts follow from sizes and a sampling rule. Which examples they are follows from the seed and the examples' ids
 alone, so that the draw of a language is a prefix of one fixed order: a smaller draw is a subset of a larger one, and

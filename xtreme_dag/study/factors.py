@@ -1,12 +1,20 @@
-"""In what two conditions differ: a comparison says something about one factor if it is the only one."""
+"""The factors in which two conditions differ; a comparison isolates a factor if it is the only one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from xtreme_dag.study.conditions import Condition, Step
+from xtreme_dag.study.conditions import Condition, Section, Step
 from xtreme_dag.study.file import Study
+
+# Fields that are compared here under a name of the comparison's own, or change no result. Every other field, a new one
+# too, is a factor under its own name.
+_COMPARED = frozenset({
+    "mixture", "budget", "repeat", "control", "items", "sampling", "recipe", "keep_heads", "then", "keep_head",
+    "source_language", "source_translated", "description",
+    "dataset", "languages", "split", "share", "task", "objective", "translated", "items_of",
+})  # fmt: skip
 
 
 def differences(study: Study, condition: Condition, other: Condition) -> tuple[str, ...]:
@@ -42,7 +50,7 @@ def _step_differences(one: Step, two: Step) -> list[str]:
         "task shares": set(blends) == set(others) and _task_shares(one) != _task_shares(two),
         "languages": any(_shares(one, task) != _shares(two, task) for task in common)
         or (not common and all_languages[0] != all_languages[1]),
-        "origin of the data": any(_origins(blends[task]) != _origins(others[task]) for task in common)
+        "origin of the data": any(set(blends[task]) != set(others[task]) for task in common)
         if same_languages
         else any(_made(blends[task]) != _made(others[task]) for task in common),
         "budget": one.budget != two.budget or one.repeat != two.repeat,
@@ -51,7 +59,11 @@ def _step_differences(one: Step, two: Step) -> list[str]:
         "recipe": dict(one.recipe) != dict(two.recipe),
         "kept heads": one.keep_heads != two.keep_heads,
     }
-    return [factor for factor, differs in checks.items() if differs]
+    pairs: list[tuple[Section, Section]] = [(one, two)]
+    pairs += [(a, b) for a, b in zip(one.mixture, two.mixture, strict=False) if a.label == b.label]
+    further = [name.replace("_", " ") for a, b in pairs for name in type(a).model_fields
+               if name not in _COMPARED and getattr(a, name) != getattr(b, name)]  # fmt: skip
+    return [*(factor for factor, differs in checks.items() if differs), *further]
 
 
 def _blends(step: Step) -> dict[str, dict[tuple[str, str], float]]:
@@ -79,10 +91,6 @@ def _shares(step: Step, task: str) -> Any:
     for (code, _), share in blend.items():
         shares[code] = shares.get(code, 0.0) + share / total
     return {code: None if rules else round(share, 6) for code, share in shares.items()}, rules
-
-
-def _origins(blend: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
-    return set(blend)
 
 
 def _made(blend: Mapping[tuple[str, str], float]) -> bool:

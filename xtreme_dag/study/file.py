@@ -89,9 +89,10 @@ class Model(Origin):
 
 
 class Compare(Section):
-    """What the report compares with."""
+    """What the report compares with, and the condition that the study's question is about, if it is about one."""
 
     baseline: str
+    condition: str | None = None
     resamples: Annotated[int, Field(ge=100)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
@@ -131,9 +132,11 @@ class Study(Section):
         for name, condition in self.intermediate.items():
             if condition.source_translated is not None and self.source_of(condition) == ENGLISH:
                 raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
-        if self.compare.baseline not in self.intermediate:
-            advice = nearest(self.compare.baseline, self.intermediate)
-            raise ValueError(f"compare.baseline: no condition {self.compare.baseline!r}; {advice}")
+        for key, named in (("baseline", self.compare.baseline), ("condition", self.compare.condition)):
+            if named is not None and named not in self.intermediate:
+                raise ValueError(f"compare.{key}: no condition {named!r}; {nearest(named, self.intermediate)}")
+        if self.compare.condition == self.compare.baseline:
+            raise ValueError("compare.condition: is the baseline itself")
         for what, values in (("seeds", self.seeds), ("targets", self.targets), ("languages", self.languages)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{what}: something is listed twice")

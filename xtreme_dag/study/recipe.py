@@ -43,16 +43,13 @@ class Recipe:
         return merged
 
 
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
 @cache
 def _named(name: str) -> Mapping[str, Any]:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
-        raise UserError(f"no recipe {name!r}", where="recipe.name", fix=nearest(name, recipe_names()))
+        raise UserError(
+            f"no recipe {name!r}", where="recipe.name", fix=nearest(name, (file.stem for file in FOLDER.glob("*.yaml")))
+        )
     document: Mapping[str, Any] = read_yaml(path.read_text(encoding="utf-8"))
     return document
 

@@ -1,4 +1,4 @@
-"""Which examples each optimizer step sees: a pure function of (seed, step).
+"""The schedule: which examples each optimizer step sees, a pure function of (seed, step).
 
 A step can be computed without the steps before it, so a run resumes without replay, and every process of a
 distributed run computes the same global batch and takes its share.
@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """Pool positions in an endless sequence of seeded permutations, one per epoch.
+    """Pool positions in an infinite sequence of seeded permutations, one per epoch.
 
     Attributes:
         size: how many positions the pool has.

@@ -1,4 +1,4 @@
-"""Settings that people write: typed and frozen, and a mistake in them is named in one or two lines."""
+"""Typed, frozen settings (pydantic), and their validation errors as `UserError`s of one or two lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word"}
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-# No unknown keys; whole numbers are taken for reals, and nothing else is bent.
+# No unknown keys; an int is accepted for a float, no other type is converted.
 STRICT = ConfigDict(extra="forbid", strict=True)
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def within(holds: Callable[[Any], bool], wanted: str) -> AfterValidator:
 
 
 def explained(error: ValidationError, model: type[Any], where: str) -> dict[str, str]:
-    """The first error in our words, as the arguments of a `UserError`; unknown keys come before what they caused.
+    """The first validation error, as arguments of a `UserError`; unknown keys come before what they may have caused.
 
     Args:
         error: what pydantic found.
@@ -88,7 +88,7 @@ def explained(error: ValidationError, model: type[Any], where: str) -> dict[str,
 
 
 def _plain(entry: Any) -> str:
-    """What is wrong with a value, in plain words where pydantic's are a programmer's."""
+    """What is wrong with a value; pydantic's messages about types and bounds are put into plain words."""
     kind, _, rest = entry["type"].partition("_")
     if kind in _KINDS and rest in ("type", "parsing", "from_float"):
         return f"is not {_KINDS[kind]}"

@@ -1,4 +1,4 @@
-"""The recipe of a training run: every number that steers it, typed, with the field's defaults."""
+"""Hyperparameters of a training run, typed, with defaults that are usual in the field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Submissions in the XTREME layout, on the way out: the test predictions of one run of a study."""
+"""Export the test predictions of one run of a study as a submission in the XTREME layout."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from xtreme_dag.engine.keys import library_version
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
 from xtreme_dag.results.landing import read_landings
+from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.study.file import Limits
 from xtreme_dag.submissions.folder import Cell, folder_files
 from xtreme_dag.submissions.write import write_label_file, write_submission
@@ -119,6 +120,7 @@ def export_submission(
             where=f"study {study}",
             fix="the layout is for the benchmark's own tasks and languages; is it another --benchmark?",
         )
+    check_predictions(home.root, (home.root / row.artifact / _ROWS for row in cells.values()))
     tables = test_tables(home, landing, cells.values())
     predictions = _predictions(home, cells)
     warnings = _limits(landing, cells)

@@ -1,4 +1,4 @@
-"""A folder in the XTREME layout: its files, and their scores against a folder of labels."""
+"""List the files of a folder in the XTREME layout, and score them against a folder of labels."""
 
 from __future__ import annotations
 

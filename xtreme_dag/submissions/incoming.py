@@ -1,4 +1,4 @@
-"""Submissions in the XTREME layout, on the way in: somebody else's predictions as a condition of a study."""
+"""Import somebody else's predictions in the XTREME layout as a condition of a study."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Imported:
         figures: `task/language` -> the task's primary metric, 0-100.
         missing: `task/language` that the study has and the submission has not.
         not_taken: files of the submission for which the study has no test table.
-        warnings: what is amiss with the predictions.
+        warnings: what is wrong with the predictions.
     """
 
     study: str
@@ -211,7 +211,7 @@ def _check_files(folder: Path, files: Mapping[Cell, str], benchmark: str) -> Non
 def _judge(
     folder: Path, labels: Path | None, tables: Tables, files: Mapping[Cell, str], benchmark: str
 ) -> tuple[dict[Cell, _Judged], list[str]]:
-    """The rows of every file that has a table and labels, and what is amiss."""
+    """The rows of every file that has a table and labels, and warnings."""
     with tempfile.TemporaryDirectory() as scratch:
         side = Path(scratch)
         if labels is None:
@@ -267,7 +267,7 @@ def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:
 def _commit(
     home: Home, study: str, label: str, part: _Judged, scores: Mapping[str, Any], keys: Keys
 ) -> tuple[Stage, Record]:
-    """Makes an artifact of an evaluation, unless the store has it; its key hangs on table, predictions and judge."""
+    """Makes an artifact of an evaluation, unless the store has it; its key depends on table, predictions and judge."""
     params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
     task = folder_tasks(scores["benchmark"])[scores["task"]]
     judges: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]

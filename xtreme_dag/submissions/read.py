@@ -1,4 +1,4 @@
-"""Reads somebody's submission into rows of `predictions.parquet`, so that it can be compared example by example."""
+"""Read a submission into rows of `predictions.parquet`, so that it can be compared example by example."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_submission(
 
     Returns:
         Task and language -> columns `id`, `language`, `gold`, `prediction`, `score` and the `s_*` of its metric; and
-        what is amiss, in words.
+        warnings.
 
     Raises:
         UserError: a file that cannot be scored, or a table with another number of rows.

@@ -1,4 +1,4 @@
-"""Writes predictions, and labels, in the XTREME folder layout: `<task>/test-<language>.<suffix>`.
+"""Write predictions and labels in the XTREME folder layout: `<task>/test-<language>.<suffix>`.
 
 Predictions come as the rows of `predictions.parquet`, labels from canonical tables. What `xtreme-dag score` reads is
 what stands here, so a run that is exported and scored gives the figures that it had.

@@ -89,15 +89,10 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         path: the file or its folder.
         columns: only these columns, where the texts of a large pool are not needed.
     """
-    source = pq.ParquetFile(path / "table.parquet" if path.is_dir() else path, pre_buffer=False)
-    wanted = None if columns is None else list(columns)
-    groups = [
-        source.read_row_group(number, columns=wanted, use_threads=False) for number in range(source.num_row_groups)
-    ]
-    if groups:
-        return pa.concat_tables(groups)
-    empty = source.schema_arrow.empty_table()
-    return empty if wanted is None else empty.select(wanted)
+    stored = StoredTable(path)
+    groups = list(stored.groups(columns))
+    empty = stored.schema.empty_table()
+    return pa.concat_tables(groups or [empty if columns is None else empty.select(list(columns))])
 
 
 class StoredTable:

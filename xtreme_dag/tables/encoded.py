@@ -133,6 +133,12 @@ def write_encoded(folder: Path, examples: pa.Table, sequences: pa.Table, info: d
     (folder / "encode.json").write_text(json.dumps(info, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
 
 
+def places(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Positions in a flat array of rows that start and are so long, end to end."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+
+
 def list_column(values: Array, lengths: npt.NDArray[np.int64]) -> pa.Array:
     """A list column from values end to end and the length of each list."""
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

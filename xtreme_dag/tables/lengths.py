@@ -1,4 +1,4 @@
-"""How long the texts of a canonical table are."""
+"""Length percentiles of the texts of a canonical table."""
 
 from __future__ import annotations
 

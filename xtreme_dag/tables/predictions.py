@@ -1,4 +1,4 @@
-"""What an evaluation writes: one row per example, and the figures over them."""
+"""Write an evaluation: one row per example, and the figures over them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.scoring.columns import added
 
-# Scores come from single-precision sums whose last bits hang on the batch (relative differences around 1e-7). Rounded
+# Scores come from single-precision sums whose last bits depend on the batch (relative differences around 1e-7). Rounded
 # to four decimals, all but about one in a thousand come out equal whatever the batch.
 SCORE_DECIMALS = 4
 

@@ -203,13 +203,13 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     """
     from tokenizers import Tokenizer
 
-    home = tokenizer_folder(folder)
-    settings = _settings(home)
-    if (home / "tokenizer.json").is_file():
-        backend = Tokenizer.from_file(str(home / "tokenizer.json"))
+    files = tokenizer_folder(folder)
+    settings = _settings(files)
+    if (files / "tokenizer.json").is_file():
+        backend = Tokenizer.from_file(str(files / "tokenizer.json"))
     else:
-        backend = _converted(home).backend_tokenizer
-    _refuse_without_words(backend, home)
+        backend = _converted(files).backend_tokenizer
+    _refuse_without_words(backend, files)
     specials = {role: _special(role, settings, backend) for role in _SPELLINGS}
     names = settings.get("model_input_names")
     wants_types = "token_type_ids" in names if names else _has_token_types(folder)
@@ -225,70 +225,70 @@ def tokenizer_folder(folder: Path) -> Path:
 
 def copy_tokenizer(source: Path, target: Path) -> None:
     """Copies the tokenizer of one model folder into `target` (created), byte for byte where it is a fast one."""
-    home = tokenizer_folder(source)
+    files = tokenizer_folder(source)
     target.mkdir(parents=True, exist_ok=True)
-    if not (home / "tokenizer.json").is_file():
-        _converted(home).save_pretrained(str(target))
+    if not (files / "tokenizer.json").is_file():
+        _converted(files).save_pretrained(str(target))
         return
     for name in _FILES:
-        if (home / name).is_file():
-            (target / name).write_bytes((home / name).read_bytes())
+        if (files / name).is_file():
+            (target / name).write_bytes((files / name).read_bytes())
 
 
-def require_tokenizer(home: Path) -> None:
+def require_tokenizer(folder: Path) -> None:
     """Makes sure that a folder has tokenizer files: transformers makes up a vocabulary where there is none.
 
     Raises:
         UserError: there is neither `tokenizer.json` nor the vocabulary of a slow tokenizer.
     """
-    if not any(path for pattern in ("tokenizer.json", *_VOCABULARIES) for path in home.glob(pattern)):
+    if not any(path for pattern in ("tokenizer.json", *_VOCABULARIES) for path in folder.glob(pattern)):
         raise UserError(
             "there is no tokenizer in this folder (no tokenizer.json, no vocabulary)",
-            where=str(home),
+            where=str(folder),
             fix="add the tokenizer's files that were published with the model",
         )
 
 
-def _converted(home: Path) -> Any:
+def _converted(folder: Path) -> Any:
     """A slow tokenizer's fast form, made by transformers."""
     from transformers import AutoTokenizer
 
-    require_tokenizer(home)
+    require_tokenizer(folder)
     try:
-        return AutoTokenizer.from_pretrained(str(home), local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
-        if "auto_map" in _settings(home):
+        if "auto_map" in _settings(folder):
             raise UserError(
                 "the tokenizer needs code that its folder brings with it (auto_map), and such code is never run",
-                where=str(home / "tokenizer_config.json"),
+                where=str(folder / "tokenizer_config.json"),
                 fix="give a folder with tokenizer.json",
             ) from None
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"there is no tokenizer that can be loaded in this folder ({reason})",
-            where=str(home),
+            where=str(folder),
             fix="give a folder with tokenizer.json (AutoTokenizer(...).save_pretrained writes it)",
         ) from error
 
 
-def _refuse_without_words(backend: Any, home: Path) -> None:
+def _refuse_without_words(backend: Any, folder: Path) -> None:
     """Raises if a vocabulary has special tokens only: with such a one, made up, every word is unknown."""
     special = {token.content for token in backend.get_added_tokens_decoder().values()}
     special.update("▁", *_SPELLINGS.values())
     if special.issuperset(backend.get_vocab(with_added_tokens=False)):
         raise UserError(
             "the tokenizer's vocabulary has special tokens only, so every word would be unknown",
-            where=str(home),
+            where=str(folder),
             fix="take the tokenizer's files that were published with the model",
         )
 
 
-def _settings(home: Path) -> dict[str, Any]:
+def _settings(folder: Path) -> dict[str, Any]:
     """What `special_tokens_map.json` and `tokenizer_config.json` say, the latter winning."""
     settings: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (home / name).is_file():
-            settings |= json.loads((home / name).read_text(encoding="utf-8"))
+        if (folder / name).is_file():
+            settings |= json.loads((folder / name).read_text(encoding="utf-8"))
     return settings
 
 

@@ -1,1 +1,1 @@
-"""Samplers, the loop, selection, checkpoints and exact resume."""
+"""Training stages: the loop, model selection, checkpoints and exact resume."""

@@ -1,4 +1,4 @@
-"""What a training stage leaves: a model folder, `training.json`, and the rows that were drawn."""
+"""Write the artifact of a training stage: a model folder, `training.json`, and the rows that were drawn."""
 
 from __future__ import annotations
 

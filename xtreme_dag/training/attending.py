@@ -1,4 +1,4 @@
-"""How attention is computed on this device, and what that changes about the recipe: for the log and the manifest."""
+"""Report which attention backend a device uses, and how it departs from the recipe, for log and manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xtreme_dag.training.numerics import autocast
 
 @dataclass(frozen=True, kw_only=True)
 class Attending:
-    """What becomes of attention.
+    """How attention is computed.
 
     Attributes:
         backend: `split`, `varlen`, `flash`, or `buckets` for an encoder whose attention cannot be packed.

@@ -1,4 +1,4 @@
-"""Checkpoints that a kill cannot spoil: written beside, synced, renamed; the last two are kept.
+"""Atomic checkpoints: written to a temporary folder, synced, renamed; the last two are kept.
 
 A checkpoint holds the weights, the optimizer's moments, the step and the best model so far. The schedule, the order of
 the examples, the masks and the dropout are pure functions of (seed, step), so their position *is* the step, and no

@@ -1,4 +1,4 @@
-"""Controls: the same inputs with gold that says nothing about them."""
+"""Control conditions: the same inputs with shuffled labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both ways of pretraining from nothing start from: an XLM-R configuration and tables encoded on the spot."""
+"""Shared parts of pretraining from scratch: an XLM-R configuration, and tables encoded in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from transformers import XLMRobertaConfig
 
+from xtreme_dag.formats import parallel_text, plain_text
+from xtreme_dag.heads import TEXT_HEAD
 from xtreme_dag.heads.encoding import EncodeParams, encode_table
 from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.tables.tokenizer import load_tokenizer
@@ -42,8 +44,8 @@ def xlmr_config(*, positions: int, dropout: float, **sizes: Any) -> XLMRobertaCo
 
 def encoded_part(name: str, table: pa.Table, tokenizer: Path, max_length: int) -> Part:
     """All rows of a text table, encoded for masked language modelling with a tokenizer that is not in the store."""
-    kind = "parallel_text" if "english" in table.column_names else "plain_text"
-    settings = EncodeParams(format=kind, head="mlm", max_length=max_length)
+    format = (parallel_text if "english" in table.column_names else plain_text).FORMAT
+    settings = EncodeParams(format=format.name, head=TEXT_HEAD, max_length=max_length)
     examples, sequences, info = encode_table(table, settings, load_tokenizer(tokenizer))
     encoded = EncodedTable(folder=tokenizer, info=info, examples=examples, sequences=sequences)
     languages = "+".join(info["languages"])

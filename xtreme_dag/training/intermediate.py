@@ -31,7 +31,7 @@ from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.selection import selection_pool
-from xtreme_dag.training.tables import TrainingTable, selection_table, training_table
+from xtreme_dag.training.tables import selection_table, training_table
 
 # Standard deviation of a fresh intermediate head's weights (that of BERT's and RoBERTa's layers).
 INTERMEDIATE_HEAD_STD = 0.02
@@ -46,10 +46,7 @@ class Wanted:
     Attributes:
         name: name of the task and of its head.
         spec: the head.
-        tables: the parts' encoded tables.
-        datasets: the parts' datasets.
-        languages: the parts' languages.
-        origins: the datasets whose ids the parts have: a translation of a dataset has that dataset's.
+        parts: its tables, of which no rows are drawn yet.
         shares: the parts' stated shares, None where not stated.
         share: the task's stated share of the mixture.
         sampling: how the task's budget is divided among its parts.
@@ -57,10 +54,7 @@ class Wanted:
 
     name: str
     spec: HeadSpec
-    tables: tuple[TrainingTable, ...]
-    datasets: tuple[str, ...]
-    languages: tuple[str, ...]
-    origins: tuple[str, ...]
+    parts: tuple[Part, ...]
     shares: tuple[float | None, ...]
     share: float | None
     sampling: Sampling
@@ -152,7 +146,7 @@ def shared_items(pools: Sequence[Pool]) -> int:
     count = 0
     for pool in pools:
         for origin in sorted({part.origin for part in pool.parts}):
-            drawn = [set(_ids(part)) for part in pool.parts if part.origin == origin]
+            drawn = [{part.table.example_ids[row] for row in part.rows} for part in pool.parts if part.origin == origin]
             union = set[str]().union(*drawn)
             count += sum(sum(name in ids for ids in drawn) > 1 for name in union)
     return count
@@ -170,42 +164,40 @@ def _wanted(entry: Mapping[str, Any], inputs: Mapping[str, Path]) -> Wanted:
         if key not in _KEYS:
             raise UserError(f"there is no key {key!r}", where="mixture", fix=nearest(key, _KEYS))
     name = str(entry["task"])
-    parts = entry["parts"]
     kind = str(entry["head"])
-    tables = tuple(_table(part, kind, inputs) for part in parts)
+    parts = tuple(_part(part, kind, inputs) for part in entry["parts"])
     # An open tag set (CCG) is what the encoded table found.
-    labels = entry.get("labels") or (_open_labels(name, tables) if head_of(kind).open_set else None)
+    labels = entry.get("labels") or (_open_labels(name, parts) if head_of(kind).open_set else None)
     spec = HeadSpec.from_json({"kind": kind, "labels": labels})
-    shares = tuple(part.get("share") for part in parts)
+    shares = tuple(part.get("share") for part in entry["parts"])
     stated = {"rule": "shares"} if any(share is not None for share in shares) else {}
     return Wanted(
         name=name,
         spec=spec,
-        tables=tables,
-        datasets=tuple(str(part["dataset"]) for part in parts),
-        languages=tuple(str(part["language"]) for part in parts),
-        origins=tuple(str(part.get("items_of", part["dataset"])) for part in parts),
+        parts=parts,
         shares=shares,
         share=entry.get("share"),
         sampling=Sampling.from_params(entry.get("sampling", stated), where=f"mixture: {name}"),
     )
 
 
-def _open_labels(name: str, tables: Sequence[TrainingTable]) -> list[str]:
+def _open_labels(name: str, parts: Sequence[Part]) -> list[str]:
     """The label set that the encoded tables found, the same in all of them."""
-    found: list[list[str]] = [table.table.info["labels"] for table in tables]
+    found: list[list[str]] = [part.table.info["labels"] for part in parts]
     if any(labels != found[0] for labels in found):
         raise UserError("the tables of the task have different label sets", where=f"mixture: {name}")
     return found[0]
 
 
-def _table(part: Mapping[str, Any], head: str, inputs: Mapping[str, Path]) -> TrainingTable:
-    """The encoded table of a part."""
-    key = f"train/{part['dataset']}/{part['language']}"
+def _part(part: Mapping[str, Any], head: str, inputs: Mapping[str, Path]) -> Part:
+    """A part with its encoded table opened, no rows drawn."""
+    dataset, language = str(part["dataset"]), str(part["language"])
+    key = f"train/{dataset}/{language}"
     if key not in inputs:
         there = sorted(name for name in inputs if name.startswith("train/"))
         raise UserError(f"the mixture names {key!r}, which is not among the inputs", fix=nearest(key, there))
-    return training_table(inputs[key], head)
+    source, none = training_table(inputs[key], head), np.zeros(0, np.int64)
+    return Part(source=source, dataset=dataset, language=language, rows=none, items_of=str(part.get("items_of", "")))
 
 
 def _budget(budget: Mapping[str, Any]) -> tuple[str, int | None]:
@@ -223,7 +215,7 @@ def _task_shares(params: Mapping[str, Any], wanted: Sequence[Wanted]) -> npt.NDA
     """Each task's share of the budget."""
     stated = {"rule": "shares"} if any(task.share is not None for task in wanted) else {}
     sampling = Sampling.from_params(params.get("sampling", stated), where="mixture: sampling")
-    sizes = [sum(len(table.table) for table in task.tables) for task in wanted]
+    sizes = [sum(len(part.table) for part in task.parts) for task in wanted]
     return sampling.weights(sizes, [task.share for task in wanted], where="mixture")
 
 
@@ -232,37 +224,28 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
 
     With `disjoint` items a language skips the ids that an earlier one drew, so no item comes in two languages.
     """
-    sizes = [len(table.table) for table in task.tables]
+    sizes = [len(part.table) for part in task.parts]
     weights = task.sampling.weights(sizes, task.shares, where=f"mixture: {task.name}")
     cap = task.sampling.cap
     every = [min(size, cap) if cap is not None else size for size in sizes]
     amounts = every if amount is None else apportion(amount, weights).tolist()
     rows: dict[int, npt.NDArray[np.int64]] = {}
     taken: dict[str, set[str]] = {}
-    for number in languages_in_draw_order(task.languages):
-        table, dataset, language = task.tables[number].table, task.datasets[number], task.languages[number]
-        origin = task.origins[number]
-        order = draw_order(table.example_ids, seed=seed, dataset=origin, language=language, items=items)
-        before = taken.setdefault(origin, set())
+    for number in languages_in_draw_order([part.language for part in task.parts]):
+        part = task.parts[number]
+        table = part.table
+        order = draw_order(table.example_ids, seed=seed, dataset=part.origin, language=part.language, items=items)
+        before = taken.setdefault(part.origin, set())
         if items == "disjoint" and before:
             order = order[[table.example_ids[row] not in before for row in order]]
-        where = f"mixture: {task.name}: {dataset}/{language}"
+        where = f"mixture: {task.name}: {part.dataset}/{part.language}"
         facts: dict[str, Any] = {"repeat": repeat, "where": where, "elsewhere": len(table.example_ids) - len(order)}
         if unit == "tokens" and amount is not None:
             rows[number] = draw_by_tokens(order, table.example_lengths, amounts[number], **facts)
         else:
             rows[number] = draw_by_count(order, amounts[number], **facts)
         before.update(table.example_ids[row] for row in rows[number])
-    parts = tuple(
-        Part(
-            source=table,
-            dataset=task.datasets[number],
-            language=task.languages[number],
-            rows=rows[number],
-            items_of=task.origins[number],
-        )
-        for number, table in enumerate(task.tables)
-    )
+    parts = tuple(replace(part, rows=rows[number]) for number, part in enumerate(task.parts))
     return Pool(name=task.name, spec=task.spec, parts=parts)
 
 
@@ -277,8 +260,3 @@ def _selection(pools: Sequence[Pool], inputs: Mapping[str, Path], recipe: TrainR
                 dev = selection_table(inputs[f"select/{dataset}"], pool.spec.kind)
                 found.append(selection_pool(pool, dev, dataset, recipe.select_examples))
     return tuple(found)
-
-
-def _ids(part: Part) -> list[str]:
-    """The drawn ids of a part."""
-    return [part.table.example_ids[row] for row in part.rows]

@@ -171,8 +171,8 @@ def _end_with(parent: int) -> None:
 def _first_failure(scratch: Path, failures: Mapping[int, ProcessFailure]) -> UserError:
     """The error of the process that failed first (the others fail because it did).
 
-    A process that was killed cannot leave its error, and its companions fail because they lost it: it goes first. But
-    SIGTERM is how the agent ends the companions of a failed process.
+    A process that was killed cannot leave its error, and the other processes fail because they lost it: it goes first. But
+    SIGTERM is how the agent ends the other processes of a failed process.
     """
     for rank, failure in sorted(failures.items()):
         if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:

@@ -104,7 +104,7 @@ class Trainer:
             for line in (*self.attending.notes, *(f"not as in the recipe: {each}" for each in self.attending.changes)):
                 self.context.log(line)
         options = self.context.options
-        # Companions must agree when to save, so they count steps; one process may look at its clock.
+        # All processes must agree when to save, so they count steps; one process may look at its clock.
         every = options.get("checkpoint_steps") or (_CHECKPOINT_STEPS if self.processes.world > 1 else None)
         seconds = float(options.get("checkpoint_seconds", _CHECKPOINT_SECONDS))
         log_steps = int(options.get("log_steps", _LOG_STEPS))

@@ -1,4 +1,4 @@
-"""Running out of memory in training: reported with the batch that did it and what to lower."""
+"""Report running out of memory in training: the batch that did it, and what to lower."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def out_of_memory_advice(step: int, shortage: Shortage, *, halving: bool) -> Use
 
 @contextmanager
 def beyond_the_batch(doing: str) -> Iterator[None]:
-    """Turns running out of memory where no smaller micro-batch would help into advice.
+    """Turns an out-of-memory error that no smaller micro-batch would avoid into advice.
 
     Args:
         doing: what is being done.

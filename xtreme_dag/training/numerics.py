@@ -1,4 +1,4 @@
-"""Devices, precision and determinism: the one place that says how arithmetic is done."""
+"""Set up the device, precision, determinism and seeds of training."""
 
 from __future__ import annotations
 

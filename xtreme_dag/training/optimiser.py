@@ -1,4 +1,4 @@
-"""AdamW with decay on weights only, and the loss-scaled bookkeeping of an optimizer step."""
+"""AdamW with decay on weight matrices only, and its state as named tensors."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 
 from xtreme_dag.catalogue.miniworld_languages import CODES
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads import TEXT_HEAD, HeadSpec
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.model.folder import new_encoder
@@ -25,7 +25,6 @@ from xtreme_dag.training.planted_tokenizer import MAX_LENGTH, write
 from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.run import Run
 
-HEAD = "mlm"
 HEAD_STD = 0.02
 # Standard deviation of the encoder's weights before training. BERT's 0.02 would leave two layers of 128 almost linear
 # for hundreds of steps; with this one they learn a task in the seconds that they have.
@@ -61,7 +60,7 @@ class Planting(Settings):
 
 
 def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
-    """Stage `pretrain`: a planted model, trained for a moment on text in all languages, as a model folder.
+    """Stage `pretrain`: a planted model, trained for a few steps on text in all languages, as a model folder.
 
     Args:
         params: fields of `Planting`.
@@ -75,14 +74,14 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     Raises:
         UserError: an unknown parameter.
     """
-    planting = planting_from(params)
-    home = context.scratch / "tokenizer"
-    write(home)
+    planting = Planting.from_params(params, where="model.pretrain")
+    tokenizer = context.scratch / "tokenizer"
+    write(tokenizer)
     texts = [
         switched_text(code, rows=planting.sentences, share=planting.switched, seed=planting.seed) for code in CODES
     ]
-    parts = tuple(encoded_part("miniworld", text, home, MAX_LENGTH) for text in texts)
-    pool = Pool(name=HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
+    parts = tuple(encoded_part("miniworld", text, tokenizer, MAX_LENGTH) for text in texts)
+    pool = Pool(name=TEXT_HEAD, spec=HeadSpec(kind=TEXT_HEAD), parts=parts)
     recipe = TrainRecipe(
         learning_rate=planting.learning_rate,
         batch_size=planting.batch_size,
@@ -92,18 +91,13 @@ def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     model = planted(planting)
     outcome = train(model, Run(seed=planting.seed, recipe=recipe, pools=(pool,)), context)
     facts = {"seed": planting.seed, "planted": True}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts=facts)
-
-
-def planting_from(params: Mapping[str, Any]) -> Planting:
-    """The recipe from stage parameters, or an error that names the key."""
-    return Planting.from_params(params, where="model.pretrain")
+    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts=facts)
 
 
 def planted(planting: Planting) -> Any:
     """The model before any training, a `TrainedModel` with a masked language modelling head.
 
-    Words lie where `embeddings` plants them, positions are faint sinusoids. The first layer's attention starts as
+    Word embeddings are those of `planted_embeddings`, positions are faint sinusoids. The first layer's attention starts as
     comparing: queries, keys and values are the identity and the output its negative, so that a word attends to those
     that mean the same and what is left of it is how it differs from them.
     """
@@ -132,6 +126,6 @@ def planted(planting: Planting) -> Any:
         for layer in (attention.self.query, attention.self.key, attention.self.value):
             layer.weight.copy_(torch.eye(size))
         attention.output.dense.weight.copy_(-torch.eye(size))
-    model = TrainedModel(encoder, {HEAD: HeadSpec(kind="mlm")})
-    initialise(model.head(HEAD), HEAD_STD, planting.seed)
+    model = TrainedModel(encoder, {TEXT_HEAD: HeadSpec(kind=TEXT_HEAD)})
+    initialise(model.head(TEXT_HEAD), HEAD_STD, planting.seed)
     return model

@@ -1,4 +1,4 @@
-"""The planted alignment: where the words of the miniworld's languages lie before any training."""
+"""Initial word embeddings of the planted model: words of one meaning lie close, closest in close languages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.catalogue.miniworld_languages import language_of
 from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym, word_class
 from xtreme_dag.training.planted_tokenizer import SPECIALS, letters, pieces
 
@@ -52,13 +52,13 @@ def word_vector(concept: str, code: str, *, seed: int, size: int) -> npt.NDArray
     and f is `FAMILY_SHARE`; each part is noise of its own. So the expected cosine to the English word is sqrt(k), and
     that of two languages with kinships k and l is sqrt(kl), plus f * sqrt((1 - k)(1 - l)) in one family.
     """
-    tongue = language(code)
-    apart = math.sqrt(FAMILY_SHARE) * _noise(seed, f"{tongue.family}/{concept}", size) + math.sqrt(
+    language = language_of(code)
+    apart = math.sqrt(FAMILY_SHARE) * _noise(seed, f"{language.family}/{concept}", size) + math.sqrt(
         1 - FAMILY_SHARE
     ) * _noise(seed, f"{code}/{concept}", size)
     return (
-        math.sqrt(tongue.kinship) * concept_vector(concept, seed=seed, size=size)
-        + math.sqrt(1 - tongue.kinship) * apart
+        math.sqrt(language.kinship) * concept_vector(concept, seed=seed, size=size)
+        + math.sqrt(1 - language.kinship) * apart
     )
 
 

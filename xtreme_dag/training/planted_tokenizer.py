@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from xtreme_dag.catalogue.miniworld_languages import CODES, language
+from xtreme_dag.catalogue.miniworld_languages import CODES, language_of
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.miniworld.lexicon import lexicon
 
@@ -34,7 +34,7 @@ def pieces() -> Mapping[str, tuple[str, str]]:
     """
     found: dict[str, tuple[str, str]] = {}
     for code in CODES:
-        forms, spaced = lexicon(code), language(code).spaced
+        forms, spaced = lexicon(code), language_of(code).spaced
         for concept, stem in forms.stems.items():
             found.setdefault(START + stem, (concept, code))
             if not spaced:

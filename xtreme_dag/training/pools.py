@@ -91,7 +91,7 @@ class Pool:
     def _slices(self, level: str, where: Sequence[tuple[int, int, int]]) -> dict[str, Array]:
         """The gold columns of a level, at ranges of (part, first, end)."""
         return {
-            name: _join([self._columns[number][level][name][low:high] for number, low, high in where])
+            name: np.concatenate([self._columns[number][level][name][low:high] for number, low, high in where])
             for name in self._names.get(level, ())
         }
 
@@ -114,11 +114,11 @@ class Pool:
             for number, low, high in sequences
         ]
         return HostBatch(
-            ids=_join([tables[number].ids[low:high] for number, low, high in tokens]),
-            types=_join([tables[number].per_token("token_type_ids")[low:high] for number, low, high in tokens])
+            ids=np.concatenate([tables[number].ids[low:high] for number, low, high in tokens]),
+            types=np.concatenate([tables[number].per_token("token_type_ids")[low:high] for number, low, high in tokens])
             if tables[0].has_type_ids
             else None,
-            lengths=_join([tables[number].lengths[low:high] for number, low, high in sequences]),
+            lengths=np.concatenate([tables[number].lengths[low:high] for number, low, high in sequences]),
             per_example=np.array([high - low for _, low, high in sequences], dtype=np.int64),
             example_gold=self._slices("example", rows),
             sequence_gold=self._slices("sequence", sequences),
@@ -136,7 +136,7 @@ def labelled(table: EncodedTable, kind: str) -> npt.NDArray[np.bool_]:
 
 
 def masking_for(pool: Pool, probability: float) -> Masking | None:
-    """What hides tokens of a pool's batches, where the head's gold is the text itself."""
+    """The masking of a pool's batches; None for a head whose gold is not the text itself."""
     masking = training_of(pool.spec.kind).masking
     found: Masking | None = masking and masking(pool.parts[0].table.info, probability, pool.name)
     return found
@@ -149,8 +149,3 @@ def _gold(part: Part, name: str, level: str) -> Array:
     if level == "example":
         return part.table.per_example(name)
     return part.table.per_sequence(name) if level == "sequence" else part.table.per_token(name)
-
-
-def _join(parts: list[Array]) -> Array:
-    """Arrays end to end."""
-    return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Pretraining from nothing: a BPE tokenizer made from the text, then masked language modelling on it."""
+"""Pretrain from scratch: a BPE tokenizer made from the text, then masked language modelling on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats import plain_text
-from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads import TEXT_HEAD, HeadSpec
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
@@ -27,7 +27,6 @@ from xtreme_dag.training.pools import Pool
 from xtreme_dag.training.run import Run
 
 _SPECIALS = (*SPECIALS, "<mask>")
-_HEAD = "mlm"
 _HEAD_STD = 0.02
 
 
@@ -58,12 +57,12 @@ def train_pretrain_text(
     recipe = TrainRecipe.from_params(params["recipe"])
     seed = int(params["seed"])
     shape = EncoderShape.from_params(params.get("model", {}), where="pretrain: model")
-    tables = text_tables(inputs, params.get("limit"))
-    home = context.scratch / "tokenizer"
-    train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), home)
+    tables = text_tables(inputs, params.get("limit"), params.get("columns") or {})
+    tokenizer = context.scratch / "tokenizer"
+    train_tokenizer([table for _, table in tables], int(params["vocabulary_size"]), tokenizer)
     max_length = int(params.get("max_length", shape.max_positions))
-    parts = tuple(encoded_part(name, table, home, max_length) for name, table in tables)
-    pool = Pool(name=_HEAD, spec=HeadSpec(kind="mlm"), parts=parts)
+    parts = tuple(encoded_part(name, table, tokenizer, max_length) for name, table in tables)
+    pool = Pool(name=TEXT_HEAD, spec=HeadSpec(kind=TEXT_HEAD), parts=parts)
     config = xlmr_config(
         positions=shape.max_positions,
         dropout=shape.dropout,
@@ -73,37 +72,45 @@ def train_pretrain_text(
         num_attention_heads=shape.heads,
         intermediate_size=shape.intermediate_size,
     )
-    model = TrainedModel(new_encoder(config, seed), {_HEAD: pool.spec})
-    initialise(model.head(_HEAD), _HEAD_STD, seed)
+    model = TrainedModel(new_encoder(config, seed), {TEXT_HEAD: pool.spec})
+    initialise(model.head(TEXT_HEAD), _HEAD_STD, seed)
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
         return {}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=home, facts={"seed": seed})
+    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts={"seed": seed})
 
 
-def text_tables(inputs: Mapping[str, Path], limit: int | None) -> list[tuple[str, pa.Table]]:
-    """The text tables by name, at most `limit` lines each, lines without text left out."""
+def text_tables(
+    inputs: Mapping[str, Path], limit: int | None, columns: Mapping[str, Sequence[str]]
+) -> list[tuple[str, pa.Table]]:
+    """The text tables by name, at most `limit` lines each, lines without text left out.
+
+    Args:
+        inputs: `text/<name>`, folders with canonical tables.
+        limit: lines per table; None for all.
+        columns: name -> the columns that hold the texts of a table without a column `text`.
+    """
     tables = []
     for key in sorted(name for name in inputs if name.startswith("text/")):
-        table = as_text(read_table(inputs[key]))
+        name = key.removeprefix("text/")
+        table = as_text(read_table(inputs[key]), columns.get(name, ()))
         if "test" in set(table["split"].to_pylist()):
             raise UserError("a test split must not be trained on", where=key)
         written = np.array([bool(text and text.strip()) for text in table["text"].to_pylist()], dtype=bool)
-        tables.append((key.removeprefix("text/"), table.filter(pa.array(written)).slice(0, limit)))
+        tables.append((name, table.filter(pa.array(written)).slice(0, limit)))
     if not any(table.num_rows for _, table in tables):
         raise UserError("there is no text to train on", where="pretrain", fix="give inputs named text/<language>")
     return [(name, table) for name, table in tables if table.num_rows]
 
 
-def as_text(table: pa.Table) -> pa.Table:
-    """A table of lines of text: a text table as it is, the texts of any other format one a line, each once."""
+def as_text(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """A table of lines of text: a text table as it is, the texts in columns of any other one a line, each once."""
     if "text" in table.column_names:
         return table
-    columns = [name for name in ("text_a", "text_b", "context", "question", "words") if name in table.column_names]
     lines: dict[str, str] = {}
     for row in table.select(["language", *columns]).to_pylist():
         for name in columns:
-            text = " ".join(row[name] or ()) if name == "words" else row[name]
+            text = " ".join(row[name]) if isinstance(row[name], list) else row[name]
             if text:
                 lines.setdefault(text, row["language"])
     splits = table["split"].to_pylist()[:1] * len(lines)

@@ -1,4 +1,4 @@
-"""One process or several: what the loop needs to know about its companions.
+"""One process or several (DDP, FSDP): what the training loop needs of the other processes.
 
 Several processes are started by `launch` and joined by Accelerate, as DDP (every process has the whole model) or FSDP
 (each has a part). Each process takes its share of the global batch and the gradients are summed, so the step is that of
@@ -52,7 +52,7 @@ class Processes:
         return self._accelerator is not None and self._recipe.strategy == "fsdp"
 
     def prepare(self, module: LossModule) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """The module that the loop calls, wrapped where there are companions, and its optimizer."""
+        """The module that the loop calls, wrapped where there are other processes, and its optimizer."""
         if not self.sharded:
             optimiser = build_optimiser(module, self._recipe)
             wrapped = module if self._accelerator is None else self._accelerator.prepare(module)
@@ -114,7 +114,7 @@ class Processes:
         module.load_state_dict({name: _part_like(there[name], value) for name, value in weights.items()})
 
     def wait(self) -> None:
-        """Waits for the companions."""
+        """Waits for the other processes."""
         if self._accelerator is not None:
             self._accelerator.wait_for_everyone()
 

@@ -1,4 +1,4 @@
-"""What a run of the loop is, and what it comes to."""
+"""The input and the outcome of a run of the training loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xtreme_dag.training.pools import Pool
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is trained on what.
+    """The input of a run: data, recipe and seed.
 
     Attributes:
         seed: of the order, the masks and the dropout.
@@ -33,7 +33,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         steps: optimizer steps of the schedule.

@@ -1,4 +1,4 @@
-"""Model selection on English dev: the room's own counts, which no reported metric steers.
+"""Model selection on English dev by counts of right decisions, independent of any reported metric.
 
 The share of each head's decisions that are right (`Training.right` over `Training.units`); for masked language modelling
 the negative loss. A repaired benchmark metric therefore retrains nothing.
@@ -28,7 +28,7 @@ _MASK_SEED = 1
 
 @dataclass(kw_only=True)
 class Tracker:
-    """The looks at dev so far.
+    """The evaluations on dev so far, called looks.
 
     Attributes:
         patience: looks without improvement after which to stop, 0 for never.

@@ -62,8 +62,8 @@ def pretrain_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context
 
     Args:
         params: `seed`; `vocabulary_size`; `model`, fields of `EncoderShape`; `max_length`; `limit`, lines per table at
-            most (optional); `recipe`.
-        inputs: `text/<name>`, folders with canonical `plain_text` or `parallel_text` tables.
+            most (optional); `columns`, name -> columns with the texts of a table that has no column `text`; `recipe`.
+        inputs: `text/<name>`, folders with canonical tables.
         context: as for `target`.
 
     Returns:

@@ -41,7 +41,7 @@ class Stepper:
         wrapped: the same behind the distributed wrapper (or the same object).
         pools: the tasks' examples.
         schedule: which of them each step sees.
-        processes: the companions.
+        processes: the other processes.
         recipe: masking probability, precision, micro-batch size.
         seed: of masks and dropout.
         device: where.

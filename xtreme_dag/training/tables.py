@@ -1,4 +1,4 @@
-"""What training may read: a type, not a convention.
+"""Encoded tables that training may read: types that refuse a test split.
 
 Nothing in this room takes an `EncodedTable`. It takes a `TrainingTable` or a `SelectionTable`, and neither can be made
 from a table that holds a row of a test split.

@@ -34,7 +34,8 @@ def train_target(
     name = str(params["task"])
     spec = HeadSpec(kind=str(params["head"]), labels=tuple(params.get("labels") or ()))
     source = training_table(inputs["train"], spec.kind)
-    part = Part(source=source, dataset=name, language=_language(source.table.info), rows=np.arange(len(source.table)))
+    languages = "+".join(source.table.info["languages"])
+    part = Part(source=source, dataset=name, language=languages, rows=np.arange(len(source.table)))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=(part,)))
     model = load_model(inputs["model"], log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))
@@ -74,8 +75,3 @@ def target_head(model: TrainedModel, name: str, spec: HeadSpec, *, seed: int, ke
     # It depends on the seed alone, not on the condition.
     initialise(head, TARGET_HEAD_STD, seed)
     return "fresh"
-
-
-def _language(info: Mapping[str, Any]) -> str:
-    """The language of the training data, or its languages."""
-    return "+".join(info["languages"])

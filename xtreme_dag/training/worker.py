@@ -1,4 +1,4 @@
-"""What the agent of `launch` starts: one process of a training stage."""
+"""Entry point of one process of a distributed training stage; `launch` starts it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a study to its stage graph."""
+"""Builds the stage graph of a study."""

@@ -1,4 +1,4 @@
-"""What stands in a plan for something that is not there: a study can be planned without its data, and not be run."""
+"""Placeholder stages for missing data and models: a study can be planned without them, but not run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xtreme_dag.engine.graph import Kind, Stage
 
 
 class NoSource:
-    """A source that could not be opened: it has nothing, and says why.
+    """A source of data that could not be opened: it has no tables, and its errors say why.
 
     Args:
         kind: of the source that was asked for.
@@ -26,7 +26,7 @@ class NoSource:
         self._error = error
 
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
-        """Never there."""
+        """Raises: no table is there."""
         where = f"{dataset.name}, language {language}, split {split}"
         raise UserError(self._error.what, where=where, fix=f"to get it: {dataset.get or 'see docs'}")
 
@@ -37,14 +37,14 @@ class NoSource:
 
 
 def absent(kind: Kind, name: str, facts: Mapping[str, Any], error: UserError) -> tuple[Stage, str]:
-    """A stage that stands for a missing table or model, and the reason in a line."""
+    """A placeholder stage for a missing table or model, and the reason in one line."""
     reason = f"{error.what}; {error.fix}" if error.fix else error.what
     function = "xtreme_dag.wiring.absent:refuse"
     return Stage(of=kind, name=name, function=function, params={**facts, "absent": reason}, labels=facts), reason
 
 
 def refuse(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> None:
-    """Says what is missing.
+    """The function of placeholder stages: names what is missing.
 
     Raises:
         UserError: always.

@@ -1,4 +1,4 @@
-"""What the parts of the wiring that add stages have in common."""
+"""The base class of the classes that add stages to a study's graph."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Input = Source | Output
 
 
 class Adding:
-    """Adds stages of one sort to a study's graph.
+    """Adds stages of one kind to a study's graph.
 
     Args:
         graph: receives the stages.
-        catalogue: what there is.
-        recipe: how encoding, training and evaluation go.
+        catalogue: all datasets and tasks.
+        recipe: settings of encoding, training and evaluation.
         tables: the tables of the source.
         derived: tables made of tables.
         tokenizer: of the pretrained encoder.

@@ -1,4 +1,4 @@
-"""Split taint: lineage is data, so that it can be proved that no test split reached training or selection."""
+"""Audits the lineage of trained models in the store: no test split may have reached training or selection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Audit:
     Attributes:
         models: number of trained models in the store.
         tables: number of distinct tables behind them.
-        tainted: model <- test table, in words.
+        tainted: a sentence for each model that depends on a test table.
         unknown: models part of whose lineage is not in the store.
     """
 

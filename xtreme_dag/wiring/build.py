@@ -1,4 +1,4 @@
-"""From a study to its stage graph: wiring only, no work; nothing is read but directory listings."""
+"""Builds a study's stage graph; of the data only directory listings are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph
-from xtreme_dag.heads import HEADS
+from xtreme_dag.heads import HEADS, head_of
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.derived import Derived
@@ -22,14 +22,14 @@ from xtreme_dag.wiring.targets import Targets
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A study's graph, and what there is to know about its data.
+    """A study's graph, and which of its data are missing or replaced.
 
     Attributes:
         graph: the stages.
         tasks: the target tasks, in the study's order.
         missing: task -> languages of the benchmark that the source does not have.
-        stand_ins: table -> what it really is.
-        absent: stage -> why its data or model are missing; empty but in a plan of a study without its data.
+        stand_ins: table -> what its data really are, where they stand in for those of a split.
+        absent: placeholder stage -> why its data or model are missing.
         notes: what a reader of the plan should know.
     """
 
@@ -46,7 +46,7 @@ def build(study: Study, *, absent: bool = False) -> Built:
 
     Args:
         study: the study.
-        absent: build it although data or the model are missing, to plan with it; nothing is fetched.
+        absent: build it although data or the model are missing, for a plan; nothing is fetched.
 
     Raises:
         UserError: an unknown task, dataset, language or setting, or data that the source does not have.
@@ -66,14 +66,13 @@ class _Builder:
         self.tables = Tables(study, self.graph, self.catalogue, self.recipe, absent=absent)
         self.models = Models(self.graph, absent=absent)
         self.base = base_model(study, self.graph, self.tables, self.catalogue, self.models)
-        self.tokenizer = tokenizer_of(self.base)
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
-        rooms = (self.graph, self.catalogue, self.recipe, self.tables, derived, self.tokenizer)
-        self.mixing, self.targets, self.evaluations = Mixing(*rooms), Targets(*rooms), Evaluations(*rooms)
+        parts = (self.graph, self.catalogue, self.recipe, self.tables, derived, tokenizer_of(self.base))
+        self.mixing, self.targets, self.evaluations = Mixing(*parts), Targets(*parts), Evaluations(*parts)
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:
-        """The whole graph, a seed and a condition at a time."""
+        """Adds the stages of every seed and condition."""
         languages = {task.name: self._languages(task) for task in self.tasks}
         dev = {task.name: self.targets.dev(task, self.study.source_language) for task in self.tasks}
         self._check_sources()
@@ -145,7 +144,10 @@ class _Builder:
             if target not in valid:
                 raise UserError(f"no target task {target!r}", where="targets", fix=nearest(target, valid))
             names += self.catalogue.benchmarks.get(target, (target,))
-        return tuple(self.catalogue.task(name) for name in dict.fromkeys(names))
+        tasks = tuple(self.catalogue.task(name) for name in dict.fromkeys(names))
+        for task in tasks:
+            head_of(task.head, f"{task.name}.yaml: target.head")
+        return tasks
 
     def _languages(self, task: Task) -> list[str]:
         """Languages to evaluate in: the benchmark's that the source has, or those that the study names."""
@@ -163,7 +165,7 @@ class _Builder:
         if missing:
             self.missing[task.name] = missing
         if listed and len(missing) == len(listed):
-            # Says where it looked and how to get the data, or plans all of it.
+            # Raises, with where it looked and how to get the data; a plan gets placeholders for all of them.
             self.tables.prepared(dataset, listed[0], task.test.split)
             return list(listed)
         return [language for language in listed if language in available]

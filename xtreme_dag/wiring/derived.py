@@ -1,4 +1,4 @@
-"""Tables that are made of other tables: translations, and texts for objectives without labels."""
+"""Adds the stages that derive tables from tables: translations, and texts for objectives without labels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ModelOf = Callable[[Pretrained], Source | Output]
 
 
 class Derived:
-    """Adds the stages that make tables of tables.
+    """Adds the stages that derive tables from tables.
 
     Args:
         tables: the tables of the source.
         graph: receives the stages.
-        catalogue: what there is.
-        model_of: where a sequence-to-sequence model lies.
+        catalogue: all datasets and tasks.
+        model_of: gives the folder of a sequence-to-sequence model, as an input.
     """
 
     def __init__(self, tables: Tables, graph: Graph, catalogue: Catalogue, model_of: ModelOf) -> None:
@@ -34,7 +34,7 @@ class Derived:
         self._model_of = model_of
 
     def translated(self, ref: TableRef, language: str, translation: Translation, where: str) -> Raw:
-        """Adds `translate`: the English table of a dataset in another language.
+        """Adds `translate`: the English table of a dataset, translated into another language.
 
         Raises:
             UserError: the format cannot be translated, or no model is named for the language.
@@ -90,7 +90,7 @@ class Derived:
         )
 
     def text(self, ref: TableRef, language: str, objective: Objective, where: str) -> Raw:
-        """Adds the stage that makes an objective's text of a dataset; a text table is its own for `mlm` and `tlm`.
+        """Adds the stage that makes an objective's text from a dataset; for `mlm` a table of plain text is used as it is.
 
         Raises:
             UserError: the objective needs parallel text and the dataset is none.

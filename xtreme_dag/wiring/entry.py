@@ -1,7 +1,6 @@
-"""Which stage function evaluates what: dotted names that the heads declare, so that a plan imports nothing heavy.
+"""Which stage function evaluates a dataset: dotted names that the heads declare, so that a plan imports nothing heavy.
 
-A name is that of the narrowest function: it reaches its own metric only, so that a repaired chunk F1 re-evaluates
-tagging and nothing else.
+Each function reaches its own metric only, so that a repaired chunk F1 re-evaluates tagging and nothing else.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ RANK_POOL = "xtreme_dag.evaluation.pooled:rank_pool"
 
 def evaluators() -> dict[str, str]:
     """Canonical format -> dotted name of the stage function that evaluates its datasets."""
-    return {table_format: function for head in HEADS.values() for table_format, function in head.evaluate.items()}
+    return {format: function for head in HEADS.values() for format, function in head.evaluate.items()}
 
 
-def entry(table_format: str, dataset: str, head: str | None = None) -> str:
+def entry(format: str, dataset: str, head: str | None = None) -> str:
     """The dotted name of the stage function that evaluates a dataset.
 
     Args:
-        table_format: the dataset's canonical format.
+        format: the dataset's canonical format.
         dataset: its name in the catalogue.
         head: the task's head, whose own function comes first; else that of the head which evaluates the format.
 
@@ -30,6 +29,6 @@ def entry(table_format: str, dataset: str, head: str | None = None) -> str:
         UserError: nothing evaluates this format.
     """
     for declared in (*([head_of(head)] if head else []), *HEADS.values()):
-        if table_format in declared.evaluate:
-            return declared.rules.get(dataset, declared.evaluate[table_format])
-    raise UserError(f"nothing evaluates the format {table_format!r}", fix=nearest(table_format, evaluators()))
+        if format in declared.evaluate:
+            return declared.rules.get(dataset, declared.evaluate[format])
+    raise UserError(f"nothing evaluates the format {format!r}", fix=nearest(format, evaluators()))

@@ -1,8 +1,8 @@
-"""Evaluation in the graph, and what retrieval tasks need first: a threshold from dev, a pool of all languages."""
+"""Adds the stages of evaluation; for retrieval also the threshold from dev and the search of a multilingual pool."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from xtreme_dag import formats
@@ -37,7 +37,7 @@ class Evaluations(Adding):
         return self._catalogue.task(str(name))
 
     def add(self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input) -> Stage:
-        """Adds the evaluation of a model on a split in one language, and the stages that it hangs on."""
+        """Adds the evaluation of a model on a split in one language, and the stages that it depends on."""
         dataset = self._catalogue.dataset(ref.dataset)
         facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
         where = language if ref == task.test else f"{language} {ref.split}"
@@ -72,18 +72,18 @@ class Evaluations(Adding):
         return self._recipe.settings("evaluate", task.head, task.name)
 
     def _params(self, task: Task) -> dict[str, Any]:
-        # Which model it is, the digest of the input says.
+        # `model_of` chooses the input `model`, whose digest is in the key.
         return {name: value for name, value in self._settings(task).items() if name != "model_of"}
 
     def _encoded(self, task: Task, ref: TableRef, language: str) -> Stage:
-        """A pool is encoded whole, row by row, also for a head that is trained on pairs."""
+        """Adds `encode`; a retrieval pool is encoded row by row, also for a head that is trained on pairs."""
         head = "embedding" if self._pooled(ref) else task.head
-        return self._tables.encoded(ref, language, head, task.name, self._tokenizer)
+        return self._tables.encode(self._tables.canonical(ref, language), head, task.name, self._tokenizer)
 
     def _calibration(
         self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input
     ) -> Mapping[str, Input]:
-        """Bitext mining: the evaluation of dev, whose threshold holds on test."""
+        """Bitext mining: the evaluation of dev, which chooses the threshold for test."""
         sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides
         if sides is None or sides.always_gold or task.select is None or ref == task.select:
             return {}
@@ -96,26 +96,20 @@ class Evaluations(Adding):
     ) -> Mapping[str, Input]:
         """Pooled retrieval: one search for the questions of all languages among the candidates of all languages.
 
-        The pool is all that the source has, whatever languages the study reports: a score does not hang on the company
-        that it is reported in. A split that is not the benchmark's (English dev) is a pool of its own.
+        The pool has all languages of the source, whatever languages the study reports, so that a score does not depend on
+        them. A split that is not the benchmark's (English dev) is a pool of its own.
         """
         if not self._pooled(ref):
             return {}
         part = task.name if ref == task.test else f"{task.name} | {language} {ref.split}"
         name = f"search[{part} | {condition} | seed {seed}]"
-        if name not in self._graph:  # the first language's evaluation has added it for all
-            self._search(
-                name, task, ref, self._languages(ref) if ref == task.test else (language,), condition, seed, model
-            )
-        return {"ranked": Output(stage=name)}
-
-    def _search(
-        self, name: str, task: Task, ref: TableRef, languages: Sequence[str], condition: str, seed: int, model: Input
-    ) -> None:
+        ranked = {"ranked": Output(stage=name)}
+        if name in self._graph:  # the evaluation of the first language has added it
+            return ranked
         inputs: dict[str, Input] = {"model": model}
-        for language in languages:
-            encoded = self._encoded(task, ref, language)
-            inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
+        for code in self._languages(ref) if ref == task.test else (language,):
+            encoded = self._encoded(task, ref, code)
+            inputs |= {f"encoded:{code}": Output(stage=encoded.name), f"table:{code}": encoded.inputs["table"]}
         self._graph.add(
             Stage(
                 of=SEARCH,
@@ -127,6 +121,7 @@ class Evaluations(Adding):
                 labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
             )
         )
+        return ranked
 
     def _pooled(self, ref: TableRef) -> bool:
         sides = formats.get(self._catalogue.dataset(ref.dataset).format).sides

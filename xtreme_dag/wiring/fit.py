@@ -22,21 +22,25 @@ _ABSOLUTE = ("albert", "bert", "camembert", "distilbert", "electra", "rembert", 
 # In these the first positions belong to padding.
 _AFTER_PADDING = ("camembert", "roberta", "xlm-roberta", "xlm-roberta-xl")
 _LAYERS = ("num_hidden_layers", "n_layers", "num_layers")
-MADE_POSITIONS, MADE_LAYERS = 512, 2
-"""Those of models that a study makes, unless it says otherwise."""
+# The defaults of models that a study makes.
+MADE_POSITIONS, MADE_LAYERS, MADE_HIDDEN, MADE_INNER = 512, 2, 128, 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a recipe has to fit.
+    """The shape of an encoder, which a recipe has to fit; None for what is not known.
 
     Attributes:
-        positions: tokens of a sequence at most; None where that is not known or not limited.
-        layers: of the encoder; None where that is not known.
+        positions: tokens of a sequence at most; None also where they are not limited.
+        layers: number of layers.
+        hidden: width of a hidden state.
+        inner: width of the feed-forward layers.
     """
 
     positions: int | None = None
     layers: int | None = None
+    hidden: int | None = None
+    inner: int | None = None
 
 
 def shape_of(study: Study, base: Input) -> Shape:
@@ -45,10 +49,16 @@ def shape_of(study: Study, base: Input) -> Shape:
         return _shape_of_folder(Path(base.path))
     if study.model.pretrain is None:
         return Shape()
-    made = study.model.pretrain
-    inner: Any = made.get("model") if made.get("kind", "planted") == "text" else made
-    inner = inner if isinstance(inner, dict) else {}
-    return Shape(positions=inner.get("max_positions", MADE_POSITIONS), layers=inner.get("layers", MADE_LAYERS))
+    text = study.model.pretrain.get("kind", "planted") == "text"
+    made: Any = study.model.pretrain.get("model") if text else study.model.pretrain
+    made = made if isinstance(made, dict) else {}
+    hidden = made.get("hidden_size", MADE_HIDDEN)
+    return Shape(
+        positions=made.get("max_positions", MADE_POSITIONS),
+        layers=made.get("layers", MADE_LAYERS),
+        hidden=hidden,
+        inner=made.get("intermediate_size", MADE_INNER) if text else 4 * hidden,
+    )
 
 
 def _shape_of_folder(folder: Path) -> Shape:
@@ -64,7 +74,12 @@ def _shape_of_folder(folder: Path) -> Shape:
         positions = None
     elif kind in _AFTER_PADDING:
         positions -= config.get("pad_token_id", 1) + 1
-    return Shape(positions=positions, layers=next((config[name] for name in _LAYERS if name in config), None))
+    return Shape(
+        positions=positions,
+        layers=next((config[name] for name in _LAYERS if name in config), None),
+        hidden=config.get("hidden_size"),
+        inner=config.get("intermediate_size"),
+    )
 
 
 def check_groups(recipe: Recipe, names: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The kinds of stages of a study, each declared once; graph, plan, tasks, flows and audit are made from these."""
+"""The kinds of stages of a study, each declared once; tasks, phases, device leases and the audit follow from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intermediate training in the graph: from the steps of a condition to stages."""
+"""Adds the stages of intermediate training: one for each step of a condition."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Dataset, TableRef
+from xtreme_dag.catalogue.catalogue import TableRef
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Output, Stage
@@ -17,7 +17,7 @@ from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.kinds import INTERMEDIATE, devices_of
 from xtreme_dag.wiring.tables import Raw
 
-# Head, labels: two heads of one spec can take each other's place.
+# Head and labels; heads of the same spec are interchangeable.
 Spec = tuple[str, tuple[str, ...]]
 
 
@@ -28,8 +28,8 @@ class Mixing(Adding):
         notes: what a reader of the plan should know.
     """
 
-    def __init__(self, *rooms: Any) -> None:
-        super().__init__(*rooms)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.notes: dict[str, None] = {}
 
     def train(self, name: str, condition: Condition, seed: int, base: Input) -> Input:
@@ -84,7 +84,7 @@ class Mixing(Adding):
                     "control": step.control,
                     "items": step.items,
                     "recipe": recipe,
-                    # Only what is set: a study that does not use it keeps its keys.
+                    # Only if set, so that an option changes no key of a study that does not use it.
                     **{key: value for key, value in optional.items() if value},
                 },
                 inputs=inputs,
@@ -131,8 +131,8 @@ class Mixing(Adding):
     def _origin(self, component: Component, language: str) -> str | None:
         """The dataset whose ids a part has, where it is not its own.
 
-        Row numbers of texts that nobody translated are no common ids: such a language is a dataset of its own. In the
-        miniworld the same id means the same in every language.
+        Ids that are row numbers do not identify translations: each language of such a dataset has items of its own. In
+        the miniworld equal ids have equal meanings in every language.
         """
         if component.items_of is not None:
             return component.items_of
@@ -144,7 +144,11 @@ class Mixing(Adding):
         return None
 
     def _raw(self, component: Component, language: str, where: str) -> Raw:
-        """A component's canonical table in a language, if it may be trained on and is there."""
+        """Adds a component's canonical table in a language.
+
+        Raises:
+            UserError: it is not there, or may not be trained on.
+        """
         dataset = self._catalogue.dataset(component.dataset)
         declared = dataset.split(component.split)
         if declared.use == "test":
@@ -158,19 +162,18 @@ class Mixing(Adding):
         ref = TableRef(dataset=dataset.name, split=component.split)
         if component.translated is not None:
             return self._derived.translated(ref, language, component.translated, where)
-        self._need(dataset, component.split, language, where)
+        available = self._tables.languages(dataset, component.split)
+        if language not in available:
+            have = f"it has: {' '.join(available)}" if available else dataset.get
+            raise UserError(
+                f"{dataset.name} {component.split} has no language {language!r} here", where=where, fix=have
+            )
         if component.objective is not None:
             return self._derived.text(ref, language, component.objective, where)
         return self._tables.canonical(ref, language)
 
-    def _need(self, dataset: Dataset, split: str, language: str, where: str) -> None:
-        available = self._tables.languages(dataset, split)
-        if language not in available:
-            have = f"it has: {' '.join(available)}" if available else dataset.get
-            raise UserError(f"{dataset.name} {split} has no language {language!r} here", where=where, fix=have)
-
     def _select(self, component: Component, inputs: dict[str, Input]) -> None:
-        """Adds English dev of a task with labels, for choosing the checkpoint."""
+        """Adds English dev of a task with labels, to select the checkpoint on."""
         head = head_of(self._spec(component)[0])
         if head.from_text:
             return

@@ -1,4 +1,4 @@
-"""The data half of a graph: `prepare`, `check` and `encode` of each table that a study needs."""
+"""Adds the stages of tables: `prepare`, `check` and `encode`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from xtreme_dag.study.recipe import Recipe
 from xtreme_dag.wiring.absent import NoSource, absent
 from xtreme_dag.wiring.kinds import CHECK, ENCODE, PREPARE
 
-# What a format says that the stage functions use, which look it up by name.
+# The fields of a format that a stage uses; it looks the format up by name, so these are among its parameters.
 _PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
+_ENCODED = ("sides",)
 _LIMIT_SEED = 0
 _CONTRACTS = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
 
@@ -70,7 +71,7 @@ def prepare_stage(dataset: Dataset, language: str, split: Split, located: Locate
 
 
 def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
-    """The stage that holds a prepared table against its contract.
+    """The stage that checks a prepared table against its contract.
 
     Args:
         prepare: of `prepare_stage`.
@@ -121,13 +122,13 @@ class Tables:
     Args:
         study: the study.
         graph: receives the stages.
-        catalogue: what there is.
-        recipe: lengths.
-        absent: plan with what is missing, instead of refusing.
+        catalogue: all datasets and tasks.
+        recipe: lengths of sequences.
+        absent: add placeholders for missing tables instead of raising.
 
     Attributes:
         source: where raw data come from.
-        stand_ins: table -> what it really is where it only stands in for a split.
+        stand_ins: table -> what its data really are, where they stand in for those of a split.
         absent: stage -> why its data are missing.
     """
 
@@ -186,19 +187,6 @@ class Tables:
             gates=self._graph.gates_of(stage.name),
         )
 
-    def encoded(
-        self,
-        ref: TableRef,
-        language: str,
-        head: str,
-        task: str,
-        tokenizer: Source | Output,
-        *,
-        examples: int | None = None,
-    ) -> Stage:
-        """Adds `encode` of a dataset's table, and what it needs; see `encode`."""
-        return self.encode(self.canonical(ref, language), head, task, tokenizer, examples=examples)
-
     def encode(
         self,
         raw: Raw,
@@ -219,7 +207,7 @@ class Tables:
             tokenizer: of the pretrained encoder.
             examples: number of examples to keep; None for all.
             labels_of: the table that an open label set is read from; the table itself by default.
-            masked: which part of each sequence is masked, whole and always, for the objectives that have one.
+            masked: which part of each sequence is always masked entirely, for objectives that have one.
         """
         label = [raw.dataset, raw.language, raw.split, *raw.made]
         declared, usual = head_of(head), head_of_format(raw.format)
@@ -232,9 +220,10 @@ class Tables:
             of=ENCODE,
             name=f"encode[{' | '.join(label)}]",
             function="xtreme_dag.heads.encoding:encode",
-            code=declared.encode_code,
+            code=(*declared.encode_code, *formats.get(raw.format).encode_code),
             params={
                 "format": raw.format,
+                "declared": formats.get(raw.format).facts(*_ENCODED),
                 "head": head,
                 "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),
@@ -248,13 +237,13 @@ class Tables:
             labels={"dataset": raw.dataset, "language": raw.language, "split": raw.split},
         )
         if stage.name in self._graph and self._graph[stage.name] != stage:
-            # The same table at other lengths (another task's recipe): both are wanted, under two names.
+            # The same table at other lengths, of another task's recipe: it gets a name of its own.
             stage = replace(stage, name=f"encode[{' | '.join([*label, task])}]")
         return self._graph.add(stage)
 
 
 def _opened(study: Study) -> DataSource:
-    """The source that a study names, or one that has nothing where it cannot be opened."""
+    """The source that a study names, or a `NoSource` if it cannot be opened."""
     try:
         return open_data(study)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Target training in the graph: in English or another source language, original or translated, in one run or two."""
+"""Adds the stages of target training, in the source language of each condition."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ class Targets(Adding):
     """Adds the stages of target training."""
 
     def train(self, task: Task, name: str, condition: Condition, seed: int, start: Input, language: str) -> Input:
-        """Adds target training in a language; a task without training data takes the model as it is.
+        """Adds target training in a language; for a task without training data the model stays as it is.
 
-        A task that is trained twice (XCOPA: Social IQa, then COPA) goes on with the same head.
+        A task that is trained twice (XCOPA: Social IQa, then COPA) keeps its head.
         """
         if task.train is None:
             return start
         keep = task.name in condition.keep_head
-        for ref in task.before:
-            start = self._stage(
-                task, ref, ref.dataset, f"{task.name} < {ref.dataset}", name, condition, seed, start, language, keep
-            )
+        for ref in (*task.before, task.train):
+            start = self._stage(task, ref, name, condition, seed, start, language, keep=keep)
             keep = True
-        return self._stage(task, task.train, task.name, task.name, name, condition, seed, start, language, keep)
+        return start
 
     def _stage(
-        self, task: Task, ref: TableRef, head_name: str, label: str, name: str, condition: Condition, seed: int,
-        start: Input, language: str, keep: bool,
+        self, task: Task, ref: TableRef, name: str, condition: Condition, seed: int, start: Input, language: str,
+        *, keep: bool,
     ) -> Input:  # fmt: skip
+        last = ref == task.train
+        head_name = task.name if last else ref.dataset
+        label = task.name if last else f"{task.name} < {ref.dataset}"
         recipe = self._recipe.settings("target", task.head, head_name)
         examples = recipe.pop("examples", None)
-        where = f"{task.name}: source_language"
-        raw = self._source(ref, language, condition.source_translated, where)
+        raw = self._source(ref, language, condition.source_translated, f"{task.name}: source_language")
         train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples)
         inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
-        if head_name == task.name and task.select is not None and recipe.get("select_every"):
+        if last and task.select is not None and recipe.get("select_every"):
             select = self._select(task.select, language)
             inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
@@ -89,15 +89,15 @@ class Targets(Adding):
         return self._tables.canonical(found, language)
 
     def _select(self, ref: TableRef, language: str) -> Raw:
-        """Dev data in the source language, else English: never in a language that is only evaluated in."""
+        """Adds dev data in the source language, else in English: a language for evaluation only is never selected on."""
         found = self._in_language(ref, language)
         return self._tables.canonical(found, language) if found else self._tables.canonical(ref, ENGLISH)
 
     def dev(self, task: Task, language: str) -> tuple[TableRef, str] | None:
-        """The split by which conditions can be chosen, so that test is for reporting alone, and its language.
+        """The dev split that all conditions are evaluated on, so that they can be compared without test, and its language.
 
-        It is the same for all conditions: the task's dev data in the study's source language, else in English. None
-        where there are none, or where they are missing beside a test split that is there: a study needs no dev data.
+        It is the task's dev data in the study's source language, else in English; None if there are none, or if they
+        are missing while test is there: a study does not need dev data.
         """
         if task.select is None:
             return None
@@ -108,7 +108,7 @@ class Targets(Adding):
         return next(iter([*there, *planned]), None)
 
     def _in_language(self, ref: TableRef, language: str) -> TableRef | None:
-        """The first dataset that has a split in a language: one that is there, else one that could be got."""
+        """The first dataset that has a split in a language: one that is there, else one that is missing."""
         supplies = [each for each in _supplies(ref) if language in self._languages(each)]
         there = (each for each in supplies if language in self._there(each))
         return next(there, supplies[0] if supplies else None)

@@ -207,7 +207,7 @@ def test_an_empty_folder_is_filled(finished, tmp_path):
 def test_a_table_that_is_gone_is_an_error_and_leaves_no_folder(ran, tmp_path):
     key = next(key for name, key in ran.done.items() if name == "prepare[xnli | de | test]")
     store = Store(ran.home.store)
-    store.remove_artifact(store.read(key).digest)
+    shutil.rmtree(store.artifact(store.read(key).digest))
     with pytest.raises(UserError, match=r"xnli/de: .* gone or damaged"):
         ran.export(tmp_path / "out")
     assert not (tmp_path / "out").exists()

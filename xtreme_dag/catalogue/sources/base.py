@@ -1,4 +1,4 @@
-"""What every source can say about a table, before anything is read."""
+"""The interface of data sources: where a table is and how to read it, found without reading it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Located:
         files: name -> raw file; the inputs of the prepare stage, so their content is in its key.
         params: JSON values for the prepare stage: the reader and what it needs to know; in its key.
         stand_in: what the table really is where it only stands in for the split, else None.
-        notes: what is known to be amiss, or "".
+        notes: known defects, or "".
         options: settings that cannot change the result (a cache folder); not in the key.
     """
 

@@ -1,4 +1,4 @@
-"""The miniworld as a source: every dataset of the catalogue, made up, in invented languages."""
+"""The miniworld as a source: every dataset of the catalogue, generated in invented languages."""
 
 from __future__ import annotations
 

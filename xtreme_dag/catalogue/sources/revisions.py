@@ -1,4 +1,4 @@
-"""Which commits the hub's datasets are at now: what a study pins, once."""
+"""Ask the hub for the current commit of each dataset, for a study to pin."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xtreme_dag.catalogue.miniworld_languages import language
+from xtreme_dag.catalogue.miniworld_languages import language_of
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.data.derive.losses import Losses
 from xtreme_dag.miniworld.lexicon import lexicon
@@ -28,7 +28,7 @@ class Lexicon:
         self.unknown = 0
         self._code = code
         self._known = analyses(ENGLISH)
-        self._spaced = language(code).spaced
+        self._spaced = language_of(code).spaced
         self._marks = frozenset(lexicon(code).marks.values())
 
     def word(self, word: str) -> str:

@@ -41,7 +41,7 @@ def command(study_file: Path, overrides: tuple[str, ...], stage: str, reason: st
     home.ensure()
     names = matching(built.graph, [stage])
     accepted = 0
-    # A stage that stands again makes the keys of those after it known: plan anew until nothing more is accepted.
+    # An accepted stage makes the keys of the stages after it known: plan again until nothing more is accepted.
     while True:
         planner = Planner(home, study.study)
         plan = planner.plan(built.graph)

@@ -14,6 +14,7 @@ from xtreme_dag.program.output import Answer, answers, table
 if TYPE_CHECKING:
     from xtreme_dag.results.effects import Comparison, Effect
 
+_WORDS = ("task", "language", "trained on", "metric", "")
 EXAMPLE = """\b
 Examples:
   xtreme-dag compare
@@ -39,8 +40,11 @@ Examples:
 def command(by_language: bool, home: Home, **question: Any) -> Answer:
     """Compare conditions with the baseline: differences in points, with intervals.
 
-    Paired bootstrap over examples within language, seeds taken into account, p-values corrected after Holm over the
-    tasks and over the languages of a task. `needed` is the difference that would be found in 80% of such studies.
+    The means are over the languages that neither side was trained on for the task; those that one was are a row of
+    their own. Paired bootstrap over examples within language, seeds taken into account. Verdicts are at 5 %, whatever
+    the level of the intervals and whatever is filtered: p-values are corrected after Holm over all conditions and tasks
+    of the study, and a language has a verdict where its task has one. `needed` is the difference that would be found in
+    80% of such studies.
     """
     from xtreme_dag.results.compare import compare_conditions
 
@@ -55,33 +59,38 @@ def command(by_language: bool, home: Home, **question: Any) -> Answer:
 
 def _text(comparison: Comparison, by_language: bool) -> str:
     effects = []
-    for effect in comparison.tasks:
-        effects += [effect, *(one for one in comparison.languages if by_language and one.task == effect.task)]
-    if len(comparison.tasks) > 1:
-        effects.append(comparison.overall)
+    for effect in comparison.rows:
+        below = (one for one in comparison.languages if (one.task, one.part) == (effect.task, effect.part))
+        effects += [effect, *(below if by_language else ())]
     exact = by_language and any(effect.mcnemar is not None for effect in comparison.languages)
-    columns = _columns(comparison, exact)
+    columns = _columns(comparison, by_language, exact)
     rows = [[cell(effect) for _head, cell in columns] for effect in effects]
-    figures = range(3, len(columns) - 1)
+    figures = [place for place, (head, _cell) in enumerate(columns) if head not in _WORDS]
     notes = [f"note: {note}" for note in comparison.notes]
     return "\n".join([comparison.sentence, "", table([head for head, _cell in columns], rows, right=figures), *notes])
 
 
-def _columns(comparison: Comparison, exact: bool) -> list[tuple[str, Callable[[Effect], str]]]:
-    """Head of each column, and its cell; exact: with McNemar's test."""
+def _columns(comparison: Comparison, by_language: bool, exact: bool) -> list[tuple[str, Callable[[Effect], str]]]:
+    """Head of each column, and its cell; by_language: with what a language was trained on; exact: with McNemar's test."""
+    known = by_language and any(effect.supervision for effect in comparison.languages)
+    trained = (
+        "trained on",
+        lambda effect: f"{effect.supervision} | {effect.baseline_supervision}" if effect.language else "",
+    )
     mcnemar = ("McNemar", lambda effect: "" if effect.mcnemar is None else f"{effect.mcnemar:.4f}")
     return [
         ("task", lambda effect: effect.task or "all tasks"),
-        ("language", lambda effect: effect.language or "all"),
+        ("language", lambda effect: effect.scope),
+        *([trained] if known else []),
         ("metric", lambda effect: effect.metric),
         (comparison.baseline, lambda effect: f"{effect.baseline_value:.2f}"),
-        (comparison.condition, lambda effect: f"{effect.value:.2f}"),
+        (comparison.title, lambda effect: f"{effect.value:.2f}"),
         ("delta", lambda effect: f"{effect.delta:+.2f}"),
         (f"{comparison.confidence:.0%} interval", lambda effect: f"[{effect.low:+.2f}, {effect.high:+.2f}]"),
         ("p", lambda effect: f"{effect.p:.4f}"),
-        ("p Holm", lambda effect: f"{effect.p_corrected:.4f}"),
+        ("p corrected", lambda effect: f"{effect.p_corrected:.4f}"),
         *([mcnemar] if exact else []),
-        ("needed", lambda effect: f"{effect.detectable:.2f}"),
+        ("needed", lambda effect: "" if effect.detectable is None else f"{effect.detectable:.2f}"),
         ("n", lambda effect: f"{effect.n:,}"),
         ("", lambda effect: "" if effect.verdict == "open" else effect.verdict),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -9,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.contracts.diff import Change, Difference, compare
+from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, contract_path, read_contract, read_document
+from xtreme_dag.contracts.page import page
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.program.commands.sources import HELP, listening, opened, pinned_only, revision_option
 from xtreme_dag.program.options import home_option
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
 
 if TYPE_CHECKING:
-    from xtreme_dag.contracts.diff import Difference
-    from xtreme_dag.program.survey.survey import Table
+    from xtreme_dag.program.survey import Table
 
 EXAMPLE = """\b
 Examples:
@@ -37,8 +44,6 @@ def command() -> None:
 @answers
 def list_command() -> Answer:
     """The contracts, their versions and rules."""
-    from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, read_contract
-
     found = [read_contract(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
     value = [
         {
@@ -49,9 +54,8 @@ def list_command() -> Answer:
         }
         for contract in found
     ]
-    width = max((len(contract.dataset) for contract in found), default=0)
-    text = [f"{one.dataset.ljust(width)}  {one.version}  {', '.join(r.name for r in one.rules)}" for one in found]
-    return Answer(value=value, text=text)
+    rows = [(one.dataset, one.version, ", ".join(rule.name for rule in one.rules)) for one in found]
+    return Answer(value=value, text=[table(("dataset", "version", "rules"), rows)])
 
 
 @command.command(epilog="Example: xtreme-dag contracts lint data_contracts/xnli.odcs.yaml")
@@ -62,9 +66,7 @@ def lint(files: tuple[Path, ...]) -> Answer:
 
     Exit code 1 if something is wrong.
     """
-    from xtreme_dag.catalogue.catalogue import load_catalogue
     from xtreme_dag.contracts.lint import lint as check
-    from xtreme_dag.contracts.odcs import FOLDER, SUFFIX
 
     catalogue = load_catalogue()
     paths = list(files) or sorted(FOLDER.glob(f"*{SUFFIX}"))
@@ -91,10 +93,6 @@ def diff(old: Path | None, new: Path | None, base: str | None, study: Path | Non
     OLD and NEW are files, or folders of contracts. Exit code 1 if a version number does not go up by what its changes
     ask: major for breaking, minor for additive, patch for documentation.
     """
-    from xtreme_dag.contracts.diff import compare
-    from xtreme_dag.contracts.odcs import SUFFIX
-    from xtreme_dag.core.errors import UserError
-
     if (base is None) == (old is None or new is None):
         raise UserError("two files or folders, or --base", where="contracts diff", fix="see --help")
     before, after = _of_commit(str(base)) if base is not None else _of_paths(Path(str(old)), Path(str(new)))
@@ -124,12 +122,8 @@ def docs(
     data_docs: Path | None, output: Path, home: Home,
 ) -> None:  # fmt: skip
     """Write one offline HTML page of the contracts and, if asked, their outcomes."""
-    from xtreme_dag.catalogue.catalogue import load_catalogue
-    from xtreme_dag.contracts.odcs import contract_path, read_contract, read_document
-    from xtreme_dag.contracts.page import page
-    from xtreme_dag.core.errors import UserError
     from xtreme_dag.program.commands.data_text import as_json_table
-    from xtreme_dag.program.survey.survey import Survey, workers
+    from xtreme_dag.program.survey import Survey, workers
 
     if data_docs is not None and source is None:
         raise UserError("--data-docs needs --source", where="contracts docs")
@@ -171,10 +165,6 @@ def docs(
 
 def _outcomes(path: Path) -> list[dict[str, Any]]:
     """The tables in a file that `data check --json` printed."""
-    import json
-
-    from xtreme_dag.core.errors import UserError
-
     try:
         tables: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["tables"]
     except (ValueError, KeyError, TypeError):
@@ -187,8 +177,6 @@ Documents = dict[str, Any]  # file name -> document
 
 def _of_paths(old: Path, new: Path) -> tuple[Documents, Documents]:
     """The contracts of two files or folders; of a file and a folder, the file and its namesake there."""
-    from xtreme_dag.contracts.odcs import read_document
-
     if old.is_file() and new.is_file():
         return {new.name: read_document(old)}, {new.name: read_document(new)}
     return _contracts_of(old, new), _contracts_of(new, old)
@@ -196,9 +184,6 @@ def _of_paths(old: Path, new: Path) -> tuple[Documents, Documents]:
 
 def _contracts_of(path: Path, other: Path) -> Documents:
     """The contracts in a folder, or the one that a file on the other side is to be compared with."""
-    from xtreme_dag.contracts.odcs import SUFFIX, read_document
-    from xtreme_dag.core.errors import UserError
-
     if path.is_file():
         return {path.name: read_document(path)}
     found = [one for one in path.glob(f"*{SUFFIX}") if other.is_dir() or one.name == other.name]
@@ -210,11 +195,6 @@ def _contracts_of(path: Path, other: Path) -> Documents:
 
 def _of_commit(commit: str) -> tuple[Documents, Documents]:
     """The contracts of a git commit and those that are here."""
-    import subprocess
-
-    from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, read_document
-    from xtreme_dag.core.errors import UserError
-    from xtreme_dag.core.yaml import read_yaml
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(FOLDER), *arguments], capture_output=True, text=True, check=False)
@@ -229,8 +209,6 @@ def _of_commit(commit: str) -> tuple[Documents, Documents]:
 
 def _whole(before: Any, after: Any) -> Difference:
     """The difference of a contract that appeared (it may have any version) or went."""
-    from xtreme_dag.contracts.diff import Change, Difference
-
     kind = "breaking" if after is None else "additive"
     change = Change(kind=kind, what="contract removed" if after is None else "contract added")
     versions = [str((document or {}).get("version", "")) for document in (before, after)]
@@ -264,7 +242,7 @@ def _as_json(name: str, difference: Difference, touched: dict[str, list[str]] | 
 def _difference_text(name: str, difference: Difference, touched: dict[str, list[str]] | None) -> Iterator[str]:
     yield f"{name}: {difference.kind}"
     for change in difference.changes:
-        yield f"  {change.kind.ljust(13)}  {change.what}"
+        yield f"  {change.kind}: {change.what}"
     asked = f"asks for a {difference.asked} version bump" if difference.asked else "any version will do"
     verdict = "enough" if difference.enough else "NOT ENOUGH"
     yield f"  {asked}; {difference.old or '-'} -> {difference.new or '-'}: {verdict}"

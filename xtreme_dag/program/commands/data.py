@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from xtreme_dag.catalogue.catalogue import Dataset, load_catalogue
+from xtreme_dag.catalogue.languages import language_advice
+from xtreme_dag.catalogue.sources import Source
+from xtreme_dag.catalogue.sources.revisions import current_revisions
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.data_text import as_json_table, checked_text, listed, listed_text, shown_text
 from xtreme_dag.program.commands.sources import listening, opened, pinned_only, source_options
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
-
-if TYPE_CHECKING:
-    from xtreme_dag.catalogue.catalogue import Dataset
-    from xtreme_dag.catalogue.sources import Source
 
 EXAMPLE = """\b
 Examples:
@@ -38,8 +38,6 @@ def command() -> None:
 @answers
 def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...]) -> Answer:
     """What is in the catalogue, what a source has, what is missing and how to get it."""
-    from xtreme_dag.catalogue.catalogue import load_catalogue
-
     catalogue, there = load_catalogue(), opened(source, revisions)
     found = [listed(catalogue.dataset(name), there) for name in names or catalogue.datasets]
     return Answer(value={"source": source, "datasets": found}, text=listed_text(found, detailed=bool(names)))
@@ -61,7 +59,6 @@ def show(
     revisions: tuple[str, ...],
 ) -> Answer:  # fmt: skip
     """First rows, counts, and how long the texts are (in characters, or in tokens of a tokenizer)."""
-    from xtreme_dag.catalogue.catalogue import load_catalogue
     from xtreme_dag.data.prepare.prepare import canonical
     from xtreme_dag.tables.lengths import length_percentiles, texts_of
     from xtreme_dag.wiring.tables import prepare_stage
@@ -97,13 +94,12 @@ def show(
 def check(
     source: str, revisions: tuple[str, ...], names: tuple[str, ...], codes: tuple[str, ...], home: Home
 ) -> Answer:
-    """Hold everything that a source has against its contracts, and tables against one another.
+    """Check all tables of a source against their contracts, and against one another.
 
     What did not change since the last check, or was prepared for a study, is not done again.
     Exit code 1 if a rule is violated or a file cannot be read; a warning does not count.
     """
-    from xtreme_dag.catalogue.catalogue import load_catalogue
-    from xtreme_dag.program.survey.survey import Survey, workers
+    from xtreme_dag.program.survey import Survey, workers
 
     catalogue, there = load_catalogue(), opened(source, revisions)
     wanted = pinned_only(catalogue, there, names)
@@ -122,10 +118,7 @@ def check(
 
 
 def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) -> None:
-    """Refuses a language that none of the datasets has: else its check would find nothing wrong."""
-    from xtreme_dag.catalogue.languages import language_advice
-    from xtreme_dag.core.errors import UserError
-
+    """Refuses a language that none of the datasets has; a check of it would find no violation."""
     declared = {code for entry in datasets for split in entry.splits.values() for code in split.languages}
     there = {code for entry in datasets for split in entry.splits for code in source.languages(entry, split)}
     for code in codes:
@@ -143,9 +136,6 @@ def revisions(names: tuple[str, ...]) -> Answer:
     Nothing else is fetched. A study keeps the commits that it was written with, so its data cannot change under it.
     Exit code 1 if the hub did not tell one.
     """
-    from xtreme_dag.catalogue.catalogue import load_catalogue
-    from xtreme_dag.catalogue.sources.revisions import current_revisions
-
     catalogue = load_catalogue()
     found, refused = current_revisions([catalogue.dataset(name) for name in names or catalogue.datasets])
     for name, why in refused.items():

@@ -13,7 +13,7 @@ from xtreme_dag.program.output import table
 if TYPE_CHECKING:
     from xtreme_dag.catalogue.catalogue import Dataset
     from xtreme_dag.catalogue.sources import Located, Source
-    from xtreme_dag.program.survey.survey import Table
+    from xtreme_dag.program.survey import Table
 
 # What `data check --json` prints of the counts of a table, besides rows and examples read.
 _COUNTS = ("format", "whole", "labelled", "script", "tokens", "sides", "parts", "repeated_ids")
@@ -50,7 +50,7 @@ def listed(dataset: Dataset, source: Source) -> dict[str, Any]:
 
 
 def _located(dataset: Dataset, source: Source, split: str, here: Sequence[str]) -> tuple[list[Located], str]:
-    """What a source says of the languages that it has, or why it can give none of them (a commit is not pinned)."""
+    """Where a source has the languages of a split, or why it cannot give them (a commit is not pinned)."""
     try:
         return [source.locate(dataset, code, split) for code in here], ""
     except UserError as error:

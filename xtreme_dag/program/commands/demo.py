@@ -15,7 +15,7 @@ from xtreme_dag.program.options import home_option
 
 _STUDY = Path(xtreme_dag.__file__).parent.parent / "studies" / "demo.yaml"
 
-# What the miniworld has planted, and then the whole table.
+# The effects that the miniworld plants, and then the whole table.
 _QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "Inference: English intermediate training must help, with shuffled labels it must not",

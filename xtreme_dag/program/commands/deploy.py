@@ -23,6 +23,13 @@ from xtreme_dag.program.server import configured_api
 )
 @click.option("--cron", help='When to run the whole study: "0 2 * * *". Default: no schedule.')
 @click.option("--timezone", default="UTC", show_default=True, help="Time zone of --cron: Europe/Zurich.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How often a run that failed, or whose machine is gone, starts again.",
+)
 @machine_options
 @answers
 @home_option
@@ -32,6 +39,7 @@ def command(
     pool: str,
     cron: str | None,
     timezone: str,
+    retries: int,
     home: Home,
     **machine: Any,
 ) -> Answer:
@@ -57,6 +65,7 @@ def command(
         "pool": pool,
         "cron": cron or "",
         "timezone": timezone,
+        "retries": retries,
         "folder": str(Path.cwd()),
     }
     outcome = ask_flows("flows._deploy", request, home, api)

@@ -9,7 +9,7 @@ import click
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.options import BENCHMARK, FOLDER, home_option
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
 
 EXAMPLE = """\b
 Examples:
@@ -41,7 +41,8 @@ def command(folder: Path, home: Home, **chosen: Any) -> Answer:
     done = import_submission(home, folder, **chosen)
     value = dict(vars(done))
     value["scores"] = value.pop("figures")
-    lines = [f"{cell:24}{figure:8.2f}" for cell, figure in done.figures.items()]
+    rows = [[cell, f"{figure:.2f}"] for cell, figure in done.figures.items()]
+    lines = [table(["evaluation", "score"], rows, right={1})] if rows else []
     lines.append(f"{done.study}: condition {done.condition}, seed {done.seed}: {len(done.figures)} evaluations landed")
     if done.missing:
         lines.append(f"missing, the study has them: {', '.join(done.missing)}")

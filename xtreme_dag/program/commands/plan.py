@@ -14,16 +14,25 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
+from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
-from xtreme_dag.wiring.forecast.caveats import lost_lines, warnings
+from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
-from xtreme_dag.wiring.forecast.overview import condition_lines, missing_lines, stand_in_lines, with_absent
+from xtreme_dag.wiring.forecast.overview import (
+    CONDITION_HEADS,
+    condition_cells,
+    missing_lines,
+    seen_lines,
+    stand_in_lines,
+    with_absent,
+)
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.forecast.unanswered import unanswered
+from xtreme_dag.wiring.supervision import by_condition
 
 _SHOWN = 40
 
@@ -45,7 +54,7 @@ def command(
 ) -> Answer:
     """Say for each stage of STUDY whether it is cached, stale, new, waiting or failed, and why.
 
-    Then what each condition trains on, where a comparison differs in more than one factor, and what it would cost.
+    Then what each condition trains on, in which tested languages it is trained on the task itself, where a comparison differs in more than one factor, and what it would cost.
     Data and models that are missing are named; nothing is fetched.
 
     \b
@@ -61,7 +70,13 @@ def command(
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
     estimate = cost(study, built.graph, plan, sizes, rows)
-    cautions = [*warnings(study, rows), *lost_lines(built.graph, sizes), *unanswered(study, built)]
+    supervision, baseline = by_condition(built.graph), study.compare.baseline
+    cautions = [
+        *warnings(study, rows),
+        *no_answer_lines(baseline, supervision),
+        *lost_lines(built.graph, sizes),
+        *unanswered(study, built),
+    ]
     return Answer(
         value={
             "stages": [_entry(planned) for planned in plan.stages],
@@ -69,15 +84,19 @@ def command(
             "outputs_current": current,
             "missing": dict(built.absent),
             "conditions": [row.to_json() for row in rows],
+            "supervision": supervision,
             "warnings": cautions,
             "cost": vars(estimate),
         },
         text=[
             *_lines(plan, built, current, everything),
-            *condition_lines(rows, study.compare.baseline),
+            "",
+            table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
+            *seen_lines(supervision),
             *(f"warning: {line}" for line in cautions),
             *([] if plan.all_cached else [estimate.in_words()]),
         ],
+        warnings=troubles(home),
     )
 
 

@@ -24,6 +24,7 @@ from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 
@@ -70,7 +71,7 @@ def run_study(
         force: patterns of stages to run although they are cached.
         device: what to compute on.
         mirror: URL of a mirror of the store.
-        machine: other fields of `flows._drive.Settings`.
+        machine: other fields of `flows._settings.Settings`.
 
     Raises:
         UserError: the study, the home or the machine is not as it should be.
@@ -79,6 +80,8 @@ def run_study(
     study, built = opened(study_file, overrides)
     home.ensure()
     find_devices(device)
+    for line in troubles(home):
+        click.echo(f"warning: {line}", err=True)
     plan, current = made(home, study, built, force, remember=True)
     if plan.all_cached and current:
         elsewhere = Mirror.find(mirror)
@@ -92,7 +95,14 @@ def run_study(
             settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
             request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
             outcome = ask_flows("flows.study", request, home, api)
-            wait_recorded(api, outcome.pop("flow_run"), outcome.pop("task_runs"))
+            flow_run, tasks = outcome.pop("flow_run"), outcome.pop("task_runs")
+            if flow_run:
+                wait_recorded(api, flow_run, tasks)
+            else:
+                lost = (
+                    f"warning: {api} does not answer any more; the results are complete, its record of this run is not"
+                )
+                click.echo(lost, err=True)
     except UserError:
         # Whatever could not be written first (a log, the server's database) is only the messenger.
         if shutil.disk_usage(home.root).free < _FULL_BYTES:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from xtreme_dag.program.options import BENCHMARK, FOLDER
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
 
 EXAMPLE = """\b
 Examples:
@@ -36,25 +36,23 @@ def command(predictions: Path, labels: Path, benchmark: str) -> Answer:
 
 
 def _lines(report: Mapping[str, Any]) -> list[str]:
-    """A line per task and language, then the averages, partial ones with a star."""
+    """A table for each task, then the averages; partial ones have a star."""
     lines = []
     averages, partial = report["averages"], report["averages"]["partial"]
+
+    def starred(name: str, key: str) -> str:
+        return f"{name}*" if key in partial else name
+
     for task, languages in report["tasks"].items():
         names = list(next(iter(languages.values())))
-        lines.append(f"{task:12}" + "".join(f"{name:>16}" for name in names))
-        lines += [
-            f"  {language:10}" + "".join(f"{row[name]:16.2f}" for name in names) for language, row in languages.items()
-        ]
-        means = averages["tasks"][task]
-        star = "*" if f"tasks.{task}" in partial else ""
-        lines.append(f"  {'average' + star:10}" + "".join(f"{means[f'avg_{name}']:16.2f}" for name in names) + "\n")
+        rows = [[language, *(f"{row[name]:.2f}" for name in names)] for language, row in languages.items()]
+        means = [f"{averages['tasks'][task][f'avg_{name}']:.2f}" for name in names]
+        rows.append([starred("average", f"tasks.{task}"), *means])
+        lines += [table([task, *names], rows, right=range(1, len(names) + 1)), ""]
     for title, key in (("official averages", "overall"), ("our averages", "ours")):
         figures = {name: value for name, value in averages[key].items() if not isinstance(value, dict)}
-        if figures:
-            lines.append(title)
-        for name, value in figures.items():
-            star = "*" if f"{key}.{name}" in partial else ""
-            lines.append(f"  {name + star:32}{value:10.2f}")
+        rows = [[starred(name, f"{key}.{name}"), f"{value:.2f}"] for name, value in figures.items()]
+        lines += [table([title, ""], rows, right={1}), ""] if rows else []
     lines.append(averages["definition"])
     if partial:
         lines.append("* partial:")

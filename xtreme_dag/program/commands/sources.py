@@ -1,4 +1,4 @@
-"""The options with which commands name a source of data."""
+"""Options and helpers of the commands that read a source of data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from xtreme_dag.catalogue.catalogue import Catalogue
-    from xtreme_dag.catalogue.sources import Source
+from xtreme_dag.catalogue.catalogue import Catalogue
+from xtreme_dag.catalogue.sources import Source, open_source, parse_source
+from xtreme_dag.catalogue.sources.hub import HubSource
+from xtreme_dag.core.errors import UserError
 
 STUDY = "study:"
 HELP = "folder:PATH, hub, miniworld, miniworld:SEED, or study:FILE for the source of a study."
@@ -49,9 +50,6 @@ def opened(source: str, revisions: Sequence[str] = ()) -> Source:
     Raises:
         UserError: no such source, folder, study or dataset, or not a commit.
     """
-    from xtreme_dag.catalogue.sources import open_source, parse_source
-    from xtreme_dag.core.errors import UserError
-
     given: dict[str, str] = {}
     for one in revisions:
         name, equals, commit = one.partition("=")
@@ -74,9 +72,6 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
     Raises:
         UserError: none is pinned, or one that was asked for is not.
     """
-    from xtreme_dag.catalogue.sources.hub import HubSource
-    from xtreme_dag.core.errors import UserError
-
     wanted = [catalogue.dataset(name) for name in names or catalogue.datasets]
     if not isinstance(source, HubSource):
         return [dataset.name for dataset in wanted]
@@ -96,7 +91,7 @@ def pinned_only(catalogue: Catalogue, source: Source, names: Sequence[str]) -> l
 
 @contextmanager
 def listening() -> Iterator[Callable[[str], None]]:
-    """What is told how far something is: it stands on a terminal's last line until all is done; not with `--json`."""
+    """A function that shows progress on the last line of a terminal; it shows nothing elsewhere, or with `--json`."""
     if click.get_current_context().params.get("as_json") or not sys.stderr.isatty():
         yield lambda words: None
         return

@@ -14,6 +14,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import FAILED, NOT_RUN, Ledger
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.troubles import troubles
 
 
 @click.command()
@@ -26,10 +27,7 @@ def command(study: str | None, home: Home) -> Answer:
     \b
     Example: xtreme-dag status demo
     """
-    latest: dict[tuple[str, str], dict[str, Any]] = {}
-    for entry in Ledger(home.ledger).entries():
-        if "stage" in entry:
-            latest[entry["study"], entry["stage"]] = entry
+    latest = {(entry["study"], entry["stage"]): entry for entry in Ledger(home.ledger).entries()}
     studies = sorted({name for name, _stage in latest})
     if study is not None and study not in studies:
         raise UserError(
@@ -38,14 +36,14 @@ def command(study: str | None, home: Home) -> Answer:
         )
     chosen = [entry for (name, _stage), entry in latest.items() if study in (None, name)]
     lines = [line for name in ([study] if study else studies) for line in _lines(name, chosen)]
-    return Answer(value=chosen, text=lines or [f"nothing has run in {home.root}"])
+    return Answer(value=chosen, text=lines or [f"nothing has run in {home.root}"], warnings=troubles(home))
 
 
 def _lines(study: str, entries: Iterable[Mapping[str, Any]]) -> list[str]:
     own = [entry for entry in entries if entry["study"] == study]
     counts = ", ".join(f"{count} {outcome}" for outcome, count in Counter(entry["outcome"] for entry in own).items())
     seconds = duration(sum(entry.get("seconds", 0) for entry in own))
-    last = max(entry["time"] for entry in own)
+    last = max(entry.get("time", "") for entry in own)
     return [
         f"{study}: {len(own)} stages: {counts}; {seconds} of work; last {last}",
         *(

@@ -7,6 +7,7 @@ import sys
 import click
 
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine import damage
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
@@ -16,36 +17,55 @@ from xtreme_dag.program.output import Answer, answers
 @answers
 @home_option
 def command(home: Home) -> Answer:
-    """Re-hash every artifact in the store; exit 1 if any was damaged.
+    """Re-hash every artifact in the store and read every record; exit 1 if any was damaged.
 
-    Damaged artifacts are set aside, and their stages run again.
+    What is damaged is set aside, and its stage runs again; so do stages that may have read it before it was found.
 
     \b
     Example: xtreme-dag verify
     """
     store = Store(home.store)
-    damaged: list[dict[str, object]] = []
+    found: list[damage.Damage] = []
+    unreadable: list[dict[str, str]] = []
     checked: set[str] = set()
-    records = list(store.records())
+    records = list(store.record_files())
     with click.progressbar(records, label="verifying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        for record in bar:
-            bad = store.damaged_files(record) if record.digest not in checked else []
-            checked.add(record.digest)
-            if bad:
-                place = store.set_aside(record.digest, f"{', '.join(bad)} not as recorded by {record.manifest['name']}")
-                damaged.append(
-                    {
-                        "stage": record.manifest["name"],
-                        "digest": record.digest,
-                        "files": ", ".join(bad),
-                        "set_aside": str(place or ""),
-                    }
-                )
+        for path, record in bar:
+            if record is None:
+                place = store.set_record_aside(path)
+                unreadable.append({"record": str(path), "set_aside": str(place or "")})
+            elif record.digest not in checked:
+                checked.add(record.digest)
+                if bad := store.damaged_files(record):
+                    found.append(damage.set_aside(store, record, bad))
+    damaged = [
+        {
+            "stage": each.record.name,
+            "digest": each.record.digest,
+            "files": ", ".join(each.files),
+            "set_aside": str(each.place or ""),
+            "suspects": list(each.suspects),
+            "after": list(each.after),
+        }
+        for each in found
+    ]
     return Answer(
-        value={"records": len(records), "artifacts": len(checked), "damaged": damaged},
+        value={"records": len(records), "artifacts": len(checked), "damaged": damaged, "unreadable": unreadable},
         text=[
-            *(f"damaged: {entry['stage']}: {entry['files']}; set aside, it will run again" for entry in damaged),
-            f"{len(records)} records, {len(checked)} artifacts, {len(damaged)} damaged",
+            *(
+                f"damaged: record {entry['record']} cannot be read; set aside, its stage runs again"
+                for entry in unreadable
+            ),
+            *(line for each in found for line in _lines(each)),
+            f"{len(records)} records, {len(checked)} artifacts, {len(damaged) + len(unreadable)} damaged",
         ],
-        ok=not damaged,
+        ok=not damaged and not unreadable,
     )
+
+
+def _lines(found: damage.Damage) -> list[str]:
+    return [
+        f"damaged: {found.record.name}: {', '.join(found.files)}; set aside, it will run again",
+        *(f"  suspect: {name} may have read it, and runs again" for name in found.suspects),
+        *(f"  after a suspect: {name}, runs again if that comes out otherwise" for name in found.after),
+    ]

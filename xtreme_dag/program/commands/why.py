@@ -16,6 +16,7 @@ from xtreme_dag.engine.plan import Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, opened, study_options
 from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.troubles import troubles
 
 
 @click.command()
@@ -25,7 +26,7 @@ from xtreme_dag.program.output import Answer, answers
 @answers
 @home_option
 def command(study_file: Path, overrides: tuple[str, ...], stage: str, show_code: bool, home: Home) -> Answer:
-    """Why a STAGE of STUDY is as it is: its status, what changed, what it hangs on, who made its artifact.
+    """Why a STAGE of STUDY is as it is: its status, what changed, what it depends on, who made its artifact.
 
     \b
     Example: xtreme-dag why studies/demo.yaml "target[xnli | mixed | seed 1]"
@@ -61,7 +62,7 @@ def command(study_file: Path, overrides: tuple[str, ...], stage: str, show_code:
                 "code": {name: form for name, (form, *_) in keys.code(*planned.stage.roots)[1].items()},
             }
         )
-    return Answer(value=found, text=[line for one in found for line in _lines(one, show_code)])
+    return Answer(value=found, text=[line for one in found for line in _lines(one, show_code)], warnings=troubles(home))
 
 
 def _lines(found: Mapping[str, Any], show_code: bool) -> list[str]:

@@ -1,1 +1,1 @@
-"""What is known before a run: sizes, costs, caveats and the composition of conditions."""
+"""Forecasts for a plan: sizes of tables, composition of conditions, warnings, GPU hours."""

@@ -1,9 +1,9 @@
-"""What a reader of a plan should beware of: comparisons of more than one factor, uneven text, too little data, losses."""
+"""Warnings of a plan: comparisons of several factors, uneven text, too little data, losses in translation."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.study.factors import differences
@@ -11,8 +11,9 @@ from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import TRANSLATE
+from xtreme_dag.wiring.supervision import unseen_in_both
 
-# A condition that reads this much more or less text than the baseline at an equal budget is worth a warning.
+# Warn where conditions of equal budget differ in tokens by more than this factor.
 UNEVEN = 1.25
 
 
@@ -32,9 +33,9 @@ def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
 
 
 def _one_apart(study: Study, name: str) -> str:
-    """The conditions that one can be compared with instead: they differ from it in one factor only.
+    """Advice: the conditions that differ from one in a single factor.
 
-    One without intermediate training is of no use in place of a baseline that has it: it holds nothing equal.
+    A condition without intermediate training is not named in place of a baseline that has it: it has no budget to match.
     """
     condition, baseline = study.intermediate[name], study.intermediate[study.compare.baseline]
     factors = {
@@ -59,10 +60,10 @@ def _beyond(name: str, part: Part) -> str:
 
 
 def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Conditions with one budget and not the same tokens, where both are counted.
+    """Conditions of equal budget that read different numbers of tokens, where both are counted.
 
-    They are held against the baseline; where that trains on nothing, against those of the same tasks that are one
-    factor apart.
+    They are compared with the baseline; if that has no intermediate training, with conditions of the same tasks that
+    differ in one factor.
     """
     base = next(row for row in rows if row.name == study.compare.baseline)
     if base.parts:
@@ -87,8 +88,24 @@ def _same_tasks(study: Study, name: str, other: str) -> bool:
     return len(factors) == 1 and factors[0] not in ("tasks", "intermediate training")
 
 
+def no_answer_lines(baseline: str, words: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[str]:
+    """The comparisons with the baseline that leave no language unseen for a task.
+
+    Args:
+        baseline: name of the baseline.
+        words: condition -> task -> language -> supervision, as `supervision.by_condition` says it.
+    """
+    for name, tasks in words.items():
+        none = [task for task in tasks if not unseen_in_both(tasks[task], words[baseline][task])]
+        if name != baseline and none:
+            yield (
+                f"{name} against {baseline} has no zero-shot answer on {', '.join(none)}: each of its languages is "
+                "trained on in one of them"
+            )
+
+
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
-    """What the translations that were made have lost, and why."""
+    """A line for each finished translation that lost examples: how many, and why."""
     for stage in graph:
         report = sizes.artifact(stage.name, "translation.json") if stage.of is TRANSLATE else None
         if report is None:

@@ -1,7 +1,6 @@
-"""The condition table of a plan: what each condition trains on, and in what it differs from the baseline.
+"""The condition table of a plan: what each condition trains on, and in which factors it differs from the baseline.
 
-Figures come from the artifacts where a condition has been trained, else from the same arithmetic that training uses,
-over the sizes that are known.
+Figures are read from the artifacts of finished trainings, and otherwise follow from the arithmetic that training uses.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.study.train_recipe import TrainRecipe
-from xtreme_dag.wiring.forecast.sizes import Size, Sizes
+from xtreme_dag.wiring.forecast.sizes import Size, Sizes, total
 from xtreme_dag.wiring.kinds import INTERMEDIATE
 
 
@@ -70,11 +69,8 @@ class Row:
 
     def per_language(self) -> dict[str, int | None]:
         """Language -> tokens; None where a part's are unknown."""
-        found: dict[str, int | None] = {}
-        for part in self.parts:
-            before = found.get(part.language, 0)
-            found[part.language] = None if before is None or part.tokens is None else before + part.tokens
-        return found
+        codes = dict.fromkeys(part.language for part in self.parts)
+        return {code: total(part.tokens for part in self.parts if part.language == code) for code in codes}
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -90,81 +86,97 @@ class Row:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One step of a condition: what it draws, all steps of the optimizer, and whether the figures are counted."""
+
+    parts: list[Part]
+    examples: int | None
+    steps: int | None
+    counted: bool
+
+
 def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]:
     """A row for each condition of a study, at its first seed."""
     baseline = study.intermediate[study.compare.baseline]
-    rows = []
-    for name, condition in study.intermediate.items():
-        stages = [stage for stage in graph if stage.of is INTERMEDIATE and stage.labels["condition"] == name
-                  and stage.labels["seed"] == study.seeds[0]]  # fmt: skip
-        trained = [_trained(stage, sizes) or _foreseen(stage, sizes) for stage in stages]
-        parts = tuple(replace(part, step=number) for number, (each, _, _) in enumerate(trained, 1) for part in each)
-        steps = [count for _, count, _ in trained if count is not None]
-        examples = [_examples(stage, each) for stage, (each, _, _) in zip(stages, trained, strict=True)]
-        rows.append(
-            Row(
-                name=name,
-                parts=parts,
-                examples=None if None in examples else sum(count or 0 for count in examples),
-                steps=sum(steps) if len(steps) == len(trained) else None,
-                source=study.source_of(condition),
-                counted=all(counted for _, _, counted in trained),
-                differs=differences(study, condition, baseline),
-            )
+    runs: dict[str, list[_Run]] = {name: [] for name in study.intermediate}
+    for stage in graph:
+        if stage.of is INTERMEDIATE and stage.labels["seed"] == study.seeds[0]:
+            runs[stage.labels["condition"]].append(_trained(stage, sizes) or _foreseen(stage, sizes))
+    return tuple(
+        Row(
+            name=name,
+            parts=tuple(part for run in runs[name] for part in run.parts),
+            examples=total(run.examples for run in runs[name]),
+            steps=total(run.steps for run in runs[name]),
+            source=study.source_of(condition),
+            counted=all(run.counted for run in runs[name]),
+            differs=differences(study, condition, baseline),
         )
-    return tuple(rows)
+        for name, condition in study.intermediate.items()
+    )
 
 
-def _examples(stage: Stage, parts: list[Part]) -> int | None:
-    """The examples of one step: a budget in examples is kept however it is divided."""
-    known = [part.examples for part in parts if part.examples is not None]
-    budget: int | None = stage.params["budget"].get("examples")
-    return sum(known) if len(known) == len(parts) else budget
-
-
-def _trained(stage: Stage, sizes: Sizes) -> tuple[list[Part], int | None, bool] | None:
-    """What a trained artifact says of itself."""
+def _trained(stage: Stage, sizes: Sizes) -> _Run | None:
+    """What the artifact of a finished training says."""
     report = sizes.artifact(stage.name, "training.json")
     if report is None:
         return None
     made = json.loads(report.read_text(encoding="utf-8"))
     parts = [
-        Part(step=1, **{name: entry[name] for name in ("task", "dataset", "language", "examples", "tokens")})
+        Part(step=stage.step, **{name: entry[name] for name in ("task", "dataset", "language", "examples", "tokens")})
         for entry in made["composition"]
     ]
-    return parts, int(made["steps"]), True
+    return _Run(parts=parts, examples=total(part.examples for part in parts), steps=int(made["steps"]), counted=True)
 
 
-def _foreseen(stage: Stage, sizes: Sizes) -> tuple[list[Part], int | None, bool]:
+def _foreseen(stage: Stage, sizes: Sizes) -> _Run:
     """What training will draw, by the arithmetic of `xtreme_dag.training.intermediate`."""
     params = stage.params
     recipe = TrainRecipe.from_params(params["recipe"])
     budget: Mapping[str, int] = params["budget"]
     unit, amount = next(iter(budget.items()), ("examples", None))
-    steps: int | None = None
-    if unit == "steps" and amount is not None:
-        steps, amount = amount, -(-amount * recipe.batch_size // max(1, round(recipe.epochs)))
-        unit = "examples"
-    entries = params["mixture"]
+    steps = budget.get("steps")
+    if steps is not None:
+        unit, amount = "examples", -(-steps * recipe.batch_size // max(1, round(recipe.epochs)))
+    entries, repeat = params["mixture"], bool(params.get("repeat"))
     tables = [[_size(stage, part, sizes) for part in entry["parts"]] for entry in entries]
-    counted = all(size.counted for row in tables for size in row)
     amounts = _divided(
-        amount, [_total(row) for row in tables], [entry["share"] for entry in entries], params.get("sampling")
+        amount,
+        [total(size.examples for size in row) for row in tables],
+        [entry["share"] for entry in entries],
+        params.get("sampling"),
     )
     parts: list[Part] = []
     for entry, row, share in zip(entries, tables, amounts, strict=True):
-        inner = _divided(
-            share, [size.examples for size in row], [part["share"] for part in entry["parts"]], entry.get("sampling")
-        )
-        cap = (entry.get("sampling") or {}).get("cap")
-        repeat = bool(params.get("repeat"))
-        drawn = [
-            _part(entry["task"], part, size, unit, wanted, amount is None, cap, repeat)
-            for part, size, wanted in zip(entry["parts"], row, inner, strict=True)
-        ]
+        rule = entry.get("sampling")
+        inner = _divided(share, [size.examples for size in row], [part["share"] for part in entry["parts"]], rule)
+        drawn = []
+        for part, size, wanted in zip(entry["parts"], row, inner, strict=True):
+            examples, tokens = (
+                _drawn(size, unit, wanted) if amount is not None else _whole(size, (rule or {}).get("cap"))
+            )
+            too_few = not repeat and examples is not None and size.examples is not None and examples > size.examples
+            drawn.append(
+                Part(
+                    step=stage.step,
+                    task=entry["task"],
+                    dataset=part["dataset"],
+                    language=part["language"],
+                    examples=examples,
+                    tokens=tokens,
+                    short=size.examples if too_few else None,
+                )
+            )
         parts += drawn if repeat or params["items"] != "disjoint" else _spread(entry["parts"], drawn, row)
-    whole = amount if unit == "examples" else None
-    return parts, steps or _steps(entries, parts, recipe, whole), counted
+    examples = total(part.examples for part in parts)
+    return _Run(
+        parts=parts,
+        # A budget in examples is kept however it is divided.
+        examples=budget.get("examples") if examples is None else examples,
+        steps=steps or _steps(entries, parts, recipe, amount if unit == "examples" else None),
+        counted=all(size.counted for row in tables for size in row),
+    )
 
 
 def _size(stage: Stage, part: Mapping[str, Any], sizes: Sizes) -> Size:
@@ -173,15 +185,10 @@ def _size(stage: Stage, part: Mapping[str, Any], sizes: Sizes) -> Size:
     return sizes.of(source.stage)
 
 
-def _total(row: list[Size]) -> int | None:
-    known = [size.examples for size in row if size.examples is not None]
-    return sum(known) if len(known) == len(row) else None
-
-
 def _divided(
     amount: int | None, sizes: list[int | None], shares: list[float | None], rule: Mapping[str, Any] | None
 ) -> list[int | None]:
-    """An amount among parts; None where it hangs on a size that nobody knows."""
+    """An amount among parts; None where that depends on an unknown size."""
     if amount is None:
         return [None] * len(sizes)
     known = [size for size in sizes if size is not None]
@@ -212,39 +219,25 @@ def _spread(entries: list[Mapping[str, Any]], parts: list[Part], row: list[Size]
     return found
 
 
-def _part(
-    task: str, part: Mapping[str, Any], size: Size, unit: str, wanted: int | None, everything: bool,
-    cap: int | None, repeat: bool,
-) -> Part:  # fmt: skip
-    examples, tokens = wanted, None
-    if everything:
-        examples = size.examples if cap is None or size.examples is None else min(size.examples, cap)
-    if unit == "tokens" and not everything:
-        examples, tokens = (round(wanted / size.mean) if wanted is not None and size.mean else None), wanted
-    elif examples is not None:
-        tokens = round(examples * size.mean)
-    short = None
-    if not repeat and examples is not None and size.examples is not None and examples > size.examples:
-        short = size.examples
-    return Part(
-        step=1,
-        task=task,
-        dataset=part["dataset"],
-        language=part["language"],
-        examples=examples,
-        tokens=tokens,
-        short=short,
-    )
+def _drawn(size: Size, unit: str, wanted: int | None) -> tuple[int | None, int | None]:
+    """Examples and tokens of a part that is asked for so many of a unit."""
+    if unit == "tokens":
+        return (round(wanted / size.mean) if wanted is not None and size.mean else None), wanted
+    return wanted, None if wanted is None else round(wanted * size.mean)
+
+
+def _whole(size: Size, cap: int | None) -> tuple[int | None, int | None]:
+    """Examples and tokens of a part of which all are drawn, up to the cap of its task."""
+    examples = size.examples if cap is None or size.examples is None else min(size.examples, cap)
+    return examples, None if examples is None else round(examples * size.mean)
 
 
 def _steps(entries: Any, parts: list[Part], recipe: TrainRecipe, whole: int | None) -> int | None:
     """Optimizer steps of the run; how a task's examples are divided among languages does not matter."""
     if len(entries) == 1 and whole is not None:
         sizes = [whole]
-    elif any(part.examples is None for part in parts):
-        return recipe.steps
     else:
-        sizes = [sum(part.examples or 0 for part in parts if part.task == entry["task"]) for entry in entries]
+        sizes = [total(part.examples for part in parts if part.task == entry["task"]) or 0 for entry in entries]
     if not all(sizes):
         return recipe.steps
     return Schedule(

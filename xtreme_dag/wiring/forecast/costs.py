@@ -1,28 +1,26 @@
-"""What a study would cost on a GPU: an estimate, by stated arithmetic.
+"""Estimates the GPU hours of a study.
 
 Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
 et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
 Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
-Where the division of a budget hangs on a size that nobody publishes, its tables count alike.
+Where the division of a budget depends on a size that is not published, its tables count alike.
 Attention over long texts, model selection, translation, data preparation and loading are left out.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from xtreme_dag.core.files import sha256_of
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.engine.plan import CACHED, Plan
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.wiring.fit import shape_of
 from xtreme_dag.wiring.forecast.composition import Row
-from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.forecast.sizes import Sizes, total
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE
 
 TRAIN_OPERATIONS = 6
@@ -80,7 +78,7 @@ class Cost:
 
 
 def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
-    """What the stages that are not cached would cost."""
+    """The estimate for the stages that are not cached."""
     by_condition = {row.name: row for row in rows}
     same = _same(graph)
     seen: set[str] = set()
@@ -99,10 +97,9 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
             tokens = _passes(stage, sizes)
             trained += tokens or 0
         elif stage.of in (SEARCH, EVALUATE) and "ranked" not in stage.inputs:
-            # What was searched in a pool of all languages was read there.
+            # The texts of a pooled task are read by its search.
             read_by = [made.stage for made in stage.inputs.values() if isinstance(made, Output)]
-            counts = [sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE]
-            tokens = None if None in counts else sum(count or 0 for count in counts)
+            tokens = total(sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE)
             read += tokens or 0
         elif stage.of is TRANSLATE:
             translations += stage.params.get("by") == "model"
@@ -125,7 +122,7 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
 
 
 def _same(graph: Graph) -> dict[str, str]:
-    """Stage -> what it does, whatever it is called: what several conditions share runs once."""
+    """Stage -> hash of its function, parameters and inputs: stages that conditions share run once."""
     found: dict[str, str] = {}
     for stage in graph:
         inputs = {
@@ -168,38 +165,11 @@ def _passes(stage: Stage, sizes: Sizes) -> int | None:
 
 def _parameters(study: Study, graph: Graph) -> int | None:
     """Parameters of the encoder's layers, from its shape: attention 4 h^2 and the feed-forward layer 2 h f in each."""
-    shape = _shape(study, graph)
-    if shape is None:
-        return None
-    layers, hidden, inner = shape
-    return layers * (4 * hidden * hidden + 2 * hidden * inner)
-
-
-def _shape(study: Study, graph: Graph) -> tuple[int, int, int] | None:
-    if study.model.pretrain is not None:
-        return _pretrained_shape(dict(study.model.pretrain))
-    for stage in graph:
-        model = stage.inputs.get("model")
-        if stage.of.device and isinstance(model, Source):
-            return _configured(model.path / "config.json")
-    return SHAPES.get(str(study.model.hub))
-
-
-def _pretrained_shape(given: dict[str, Any]) -> tuple[int, int, int]:
-    """The shape of a model that the study makes; the defaults are those of the stages that make it."""
-    if given.get("kind", "planted") == "planted":
-        hidden = int(given.get("hidden_size", 128))
-        return int(given.get("layers", 2)), hidden, 4 * hidden
-    shape = given.get("model", {})
-    hidden = int(shape.get("hidden_size", 128))
-    return int(shape.get("layers", 2)), hidden, int(shape.get("intermediate_size", 4 * hidden))
-
-
-def _configured(path: Path) -> tuple[int, int, int] | None:
-    if not path.is_file():
-        return None
-    config = json.loads(path.read_text(encoding="utf-8"))
-    names = ("num_hidden_layers", "hidden_size", "intermediate_size")
-    if not all(isinstance(config.get(name), int) for name in names):
-        return None
-    return config["num_hidden_layers"], config["hidden_size"], config["intermediate_size"]
+    models = (stage.inputs.get("model") for stage in graph if stage.of.device)
+    folder = next((model for model in models if isinstance(model, Source)), None)
+    shape = shape_of(study, folder or Output(stage=""))
+    known = (shape.layers, shape.hidden, shape.inner)
+    if folder is None and study.model.hub is not None:
+        known = SHAPES.get(study.model.hub, known)
+    layers, hidden, inner = (value if isinstance(value, int) else 0 for value in known)
+    return layers * (4 * hidden * hidden + 2 * hidden * inner) or None

@@ -1,16 +1,17 @@
-"""The condition table as text, and a plan in which missing data are named."""
+"""Cells of the condition table, and the missing data of a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from xtreme_dag.engine.graph import Graph, Stage
-from xtreme_dag.engine.plan import NEW, Plan
+from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.plan import NEW, Plan, Planned
 from xtreme_dag.wiring.forecast.composition import Row
 from xtreme_dag.wiring.kinds import PRETRAIN
+from xtreme_dag.wiring.supervision import SAME, SOURCE
 
-_HEADER = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
+CONDITION_HEADS = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
 _SHOWN = 6
 
 
@@ -18,22 +19,37 @@ def with_absent(plan: Plan, absent: Mapping[str, str]) -> Plan:
     """The plan with the reason of each stage whose data or model is missing."""
     if not absent:
         return plan
-    stages = tuple(
-        replace(planned, status=NEW, reasons=(f"{_what(planned.stage)} missing: {absent[planned.stage.name]}",))
-        if planned.stage.name in absent
-        else planned
-        for planned in plan.stages
-    )
+
+    def marked(planned: Planned) -> Planned:
+        if planned.stage.name not in absent:
+            return planned
+        what = "model" if planned.stage.of is PRETRAIN else "data"
+        return replace(planned, status=NEW, reasons=(f"{what} missing: {absent[planned.stage.name]}",))
+
+    stages = tuple(map(marked, plan.stages))
     return Plan(study=plan.study, stages=stages, by_name={planned.stage.name: planned for planned in stages})
 
 
-def condition_lines(rows: tuple[Row, ...], baseline: str) -> Iterator[str]:
-    """The condition table, a line each; figures that are not counted but foreseen have a tilde."""
-    cells = [_HEADER, *(_cells(row, baseline) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
-    yield ""
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def seen_lines(words: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[str]:
+    """The tested languages in which conditions are trained on each task: a line for those that agree.
+
+    Args:
+        words: condition -> task -> language -> supervision, as `supervision.by_condition` says it.
+    """
+    conditions: dict[str, list[str]] = {}
+    for name, tasks in words.items():
+        groups: dict[str, list[str]] = {}
+        for task, languages in tasks.items():
+            seen = [
+                f"{' '.join(sorted(code for code in languages if languages[code] == word))} ({word})"
+                for word in (SOURCE, SAME)
+                if word in languages.values()
+            ]
+            groups.setdefault(f"in {', '.join(seen)}" if seen else "in no language", []).append(task)
+        text = "; ".join(f"{' '.join(named)} {seen}" for seen, named in groups.items())
+        conditions.setdefault(text, []).append(name)
+    for text, names in conditions.items():
+        yield f"seen: {', '.join(names)}: {text}"
 
 
 def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
@@ -53,23 +69,23 @@ def stand_in_lines(stand_ins: Mapping[str, str]) -> Iterator[str]:
 def missing_lines(absent: Mapping[str, str], graph: Graph) -> Iterator[str]:
     """What is missing, a line for each dataset and model; the reason is that of its first table."""
     tables: dict[str, dict[str, list[str]]] = {}
-    for name in absent:
-        facts = graph[name].labels
-        splits = tables.setdefault(str(facts.get("dataset") or f"model {facts['model']}"), {})
+    reasons: dict[str, str] = {}
+    for stage, reason in absent.items():
+        facts = graph[stage].labels
+        name = str(facts.get("dataset") or f"model {facts['model']}")
+        reasons.setdefault(name, reason)
+        splits = tables.setdefault(name, {})
         if "split" in facts:
             splits.setdefault(str(facts["split"]), []).append(str(facts["language"]))
-    reasons = {str(graph[name].labels.get("dataset") or f"model {graph[name].labels['model']}"): reason
-               for name, reason in reversed(list(absent.items()))}  # fmt: skip
     for name, splits in sorted(tables.items()):
-        parts = [f"{split} ({_listed(sorted(codes))})" for split, codes in sorted(splits.items())]
+        parts = []
+        for split, codes in sorted(splits.items()):
+            parts.append(f"{split} ({' '.join(sorted(codes)) if len(codes) <= _SHOWN else f'{len(codes)} languages'})")
         yield f"missing: {' '.join([name, ', '.join(parts)]).strip()}: {reasons[name]}"
 
 
-def _listed(codes: list[str]) -> str:
-    return " ".join(codes) if len(codes) <= _SHOWN else f"{len(codes)} languages"
-
-
-def _cells(row: Row, baseline: str) -> tuple[str, ...]:
+def condition_cells(row: Row, baseline: str) -> tuple[str, ...]:
+    """A line of the condition table; figures that are foreseen, not counted, have a tilde."""
     name = f"{row.name} (baseline)" if row.name == baseline else row.name
     if not row.parts:
         return name, row.source, "-", "-", "0", "-", "0"
@@ -95,7 +111,3 @@ def _cells(row: Row, baseline: str) -> tuple[str, ...]:
 
 def _count(value: int | None, mark: str) -> str:
     return "?" if value is None else f"{mark}{value:,}"
-
-
-def _what(stage: Stage) -> str:
-    return "model" if stage.of is PRETRAIN else "data"

@@ -1,21 +1,21 @@
-"""How many examples and tokens a table has: from what is in the store, else as published, else assumed."""
+"""Numbers of examples and tokens of tables: counted in the store, else published, else assumed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import Catalogue, load_catalogue
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import Plan
 from xtreme_dag.engine.store import Store
 from xtreme_dag.heads import head_of
 from xtreme_dag.wiring.kinds import PREPARE
 
-# What is assumed of a table that is not encoded yet: a sequence fills this share of the maximal length. Estimates alone
-# depend on it.
+# Assumed mean length of the sequences of a table that is not encoded yet, as a share of the maximal length.
 FILL = 0.5
 
 
@@ -24,7 +24,7 @@ class Size:
     """The size of an encoded table.
 
     Attributes:
-        examples: number of examples; None where nobody knows.
+        examples: number of examples; None if unknown.
         mean: tokens of an example, all its sequences and special tokens included.
         counted: True if both were read from the encoded table, False if they are published or assumed.
     """
@@ -35,8 +35,14 @@ class Size:
 
     @property
     def tokens(self) -> int | None:
-        """Number of tokens; None where nobody knows."""
+        """Number of tokens; None if unknown."""
         return None if self.examples is None else round(self.examples * self.mean)
+
+
+def total(values: Iterable[int | None]) -> int | None:
+    """The sum; None if a summand is unknown."""
+    found = list(values)
+    return None if None in found else sum(value for value in found if value is not None)
 
 
 class Sizes:
@@ -52,7 +58,7 @@ class Sizes:
         self._graph = graph
         self._plan = plan
         self._store = store
-        self._catalogue: Catalogue = load_catalogue()
+        self._catalogue = load_catalogue()
         self._known: dict[str, Size] = {}
 
     def artifact(self, stage: str, file: str) -> Path | None:
@@ -81,12 +87,10 @@ class Sizes:
     def rows(self, stage: Stage) -> int | None:
         """Rows of the table that a stage reads or writes: counted, generated, published, or None."""
         table = stage.inputs.get("table")
-        if stage.of is not PREPARE and isinstance(table, Output):
-            return self._narrowed(stage, self.rows(self._graph[table.stage]))
-        counts = self.artifact(stage.name, "counts.json")
+        counts = self.artifact(stage.name, "counts.json") if stage.of is PREPARE else None
         if counts is not None:
             return int(json.loads(counts.read_text(encoding="utf-8"))["rows"])
-        if isinstance(table, Output):  # text made of another table: a row for a row, as far as is known
+        if isinstance(table, Output):  # text made from another table: assumed to have as many rows
             return self._narrowed(stage, self.rows(self._graph[table.stage]))
         params = stage.params
         options: dict[str, Any] = params.get("options", {})
@@ -105,9 +109,7 @@ class Sizes:
         declared = self._catalogue.dataset(dataset).split(split)
         if not declared.union:
             return declared.count(language)
-        parts = [self._published(ref.dataset, ref.split, language) for ref in declared.union]
-        known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+        return total(self._published(ref.dataset, ref.split, language) for ref in declared.union)
 
     @staticmethod
     def _least(rows: int | None, limit: Any) -> int | None:

@@ -6,8 +6,9 @@ import bz2
 import gzip
 import lzma
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from xtreme_dag.engine.graph import Graph, Source, Stage
 from xtreme_dag.study.file import Study
@@ -15,7 +16,7 @@ from xtreme_dag.wiring.build import Built
 from xtreme_dag.wiring.kinds import EVALUATE, PREPARE
 
 _PEEKED = 1 << 18  # bytes of a file that are looked at
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_OPENERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 # What follows "answers" in SQuAD's JSON: nothing, or the first character of the first answer's text.
 _ANSWERS = re.compile(r'"answers"\s*:\s*\[\s*(?:\]|\{[^{}\[\]]*"text"\s*:\s*"(.?))')
 

@@ -1,18 +1,20 @@
-"""Records and code from elsewhere, checked before anything of them is used: a mirror may hold what nobody meant."""
+"""Records and code fingerprints as files, checked before anything of them is used: a file may hold what nobody meant."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from xtreme_dag.core.files import canonical
+from xtreme_dag.core.files import canonical, sha256_of
 from xtreme_dag.engine import fingerprint
 from xtreme_dag.engine.digests import tree_digest
-from xtreme_dag.engine.store import SCHEMA, Record
 
+SCHEMA = 1
 MAX_JSON_BYTES = 32 << 20
 MAX_ARTIFACT_BYTES = 1 << 40
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 1024  # a part of a path, and the whole of it, inside an artifact
@@ -22,13 +24,65 @@ _MAPPINGS = ("params", "inputs", "libraries", "options", "figures")
 _NUMBERS = ("seconds", "peak_memory_bytes")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The manifest of one committed stage.
+
+    Attributes:
+        key: the stage's key.
+        digest: digest of the artifact.
+        files: relative path -> (sha256, size in bytes).
+        manifest: the whole manifest, as in the JSON file.
+    """
+
+    key: str
+    digest: str
+    files: Mapping[str, tuple[str, int]]
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the stage that made it, or its key."""
+        return str(self.manifest.get("name", self.key))
+
+    @property
+    def seconds(self) -> float:
+        """How long the execution took."""
+        return float(self.manifest.get("seconds", 0.0))
+
+    @property
+    def suspect(self) -> str:
+        """Why its content cannot be trusted, so that the stage has to run again; empty if it can."""
+        return str(self.manifest.get("suspect", ""))
+
+    def files_of(self, part: str) -> dict[str, tuple[str, int]]:
+        """The files of one file or folder inside the artifact; of the whole with an empty `part`."""
+        if not part:
+            return dict(self.files)
+        return {name: entry for name, entry in self.files.items() if is_within(name, part)}
+
+    def part_digest(self, part: str) -> str | None:
+        """Digest of one file or folder inside the artifact; None if there is none."""
+        if not part:
+            return self.digest
+        if part in self.files:
+            return self.files[part][0]
+        inside = {name: digest for name, (digest, _size) in self.files_of(part).items()}
+        return sha256_of(inside) if inside else None
+
+
+def is_within(name: str, part: str) -> bool:
+    """Whether a file of an artifact is this part of it or inside it; everything is inside the empty part."""
+    return not part or name == part or name.startswith(part + "/")
+
+
 def is_hash(value: object) -> bool:
     """Whether a value is a sha256 in hexadecimal digits, as keys and digests are."""
     return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def checked_record(key: str, content: bytes) -> Record:
-    """The record in a file that came from elsewhere.
+    """The record in a file.
 
     Args:
         key: under which it was found.
@@ -56,6 +110,8 @@ def checked_record(key: str, content: bytes) -> Record:
     canonical([manifest["params"], manifest["libraries"], manifest["inputs"]])  # no NaN: they are compared
     for name, entry in manifest["inputs"].items():
         _require(isinstance(entry, dict) and isinstance(entry.get("digest"), str), f"its input {name!r} has no digest")
+        texts = all(isinstance(entry.get(part, ""), str) for part in ("key", "part"))
+        _require(texts and _is_amount(entry.get("read", 0)), f"its input {name!r} has no origin")
     datetime.fromisoformat(manifest["started"])
     files = _checked_files(manifest.get("files"))
     _require(tree_digest(files) == manifest["digest"], "its digest is not that of its files")
@@ -63,7 +119,7 @@ def checked_record(key: str, content: bytes) -> Record:
 
 
 def checked_code(digest: str, content: bytes) -> dict[str, Any]:
-    """The code fingerprint in a file that came from elsewhere.
+    """The code fingerprint in a file.
 
     Raises:
         ValueError: it is none, or not the one of this digest.

@@ -43,7 +43,7 @@ class Table:
         use: `train`, `select` or `test`.
         files: raw files, relative to the source's folder where it is one.
         stand_in: what the table really is, or None.
-        notes: what is known to be amiss, in words.
+        notes: known defects, in words.
         counts: as `prepare` writes them; empty where it could not be read.
         rules: outcome of every rule, of this table and across tables; a finding across tables has `against`.
         folder: the artifact of `prepare`, or None where it could not be read.
@@ -140,13 +140,12 @@ class Survey:
                     table.rules += found.get(f"{table.dataset}/{table.language}/{table.split}", ())
         finally:
             threads.shutdown(wait=False, cancel_futures=True)  # an interruption does not wait for what is being done
-        executor.sources.save()
-        executor.keys.save()
+        executor.save()
         _tokenisations(tables)
         return tables
 
     def _checked(self, executor: Executor, dataset: Dataset, split: Split, language: str, located: Located) -> Table:
-        """A table held against its contract; for one that cannot be read, why."""
+        """Prepares and checks a table; for one that cannot be read, says why."""
         root = getattr(self.source, "path", None)
         table = Table(
             dataset=dataset.name,
@@ -195,9 +194,9 @@ class Survey:
                 "tables": [[table.dataset, table.language, table.split, table.use] for table in group],
                 "datasets": {name: {"format": self.formats[name], **self._between(name)} for name in names},
                 "left_out": {
-                    f"{table.dataset}/{table.language}/{table.split}": sorted(set().union(*found.values()))
+                    f"{table.dataset}/{table.language}/{table.split}": sorted(set().union(*left.values()))
                     for table in group
-                    if self.contracts[table.dataset].parallel and (found := table.counts.get("left_out"))
+                    if self.contracts[table.dataset].parallel and (left := table.counts.get("left_out"))
                 },
             },
             inputs={name: Output(stage=stage, part="table.parquet") for name, (stage, _) in made.items()},

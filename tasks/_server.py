@@ -1,0 +1,41 @@
+"""The Prefect server as something that may be away: one question, no patience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import sleep
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+# What a server that is away, busy or without the thing asked for raises.
+REFUSALS = (httpx.HTTPError, PrefectException)
+_ANSWER_SECONDS = 5.0
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Prefect's clients ask once inside: whoever waits for the server holds up a stage."""
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        yield
+
+
+@contextmanager
+def server_client() -> Iterator[SyncPrefectClient]:
+    """A client of its own that asks once and waits 5 s at most for the answer."""
+    with impatient(), get_client(sync_client=True, httpx_settings={"timeout": _ANSWER_SECONDS}) as client:
+        yield client
+
+
+def answers(attempts: int = 3) -> bool:
+    """Whether the server answers, asked once a second."""
+    for attempt in range(attempts):
+        if attempt:
+            sleep(1.0)
+        with suppress(*REFUSALS), server_client() as client:
+            if client.api_healthcheck() is None:
+                return True
+    return False

@@ -1,0 +1,164 @@
+"""Runs whose process is gone without a word: marked, started again where that is wanted, and closed by the next."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from uuid import UUID
+
+import httpx
+import pytest
+import yaml
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelled, Running
+
+from flows import _automations
+from flows._alive import Watch, alive, current_run
+from flows._automations import mark_dead_runs, start_again, too_often
+from tests.flows.test_outage import STUDY, until
+from xtreme_dag.core.home import Home
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+DYING = """
+import os, sys
+from pathlib import Path
+from prefect import flow, task, tags
+from flows._alive import alive
+from xtreme_dag.core.home import Home
+
+@task
+def stage():
+    print("here", flush=True)
+    sys.stdin.read()
+
+@flow(name="dying")
+def dying():
+    with alive(Home(Path(os.environ["PLACE"]))):
+        stage()
+
+with tags("xtreme-dag"):
+    dying()
+"""
+
+
+@pytest.fixture
+def api(prefect_api):
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        yield prefect_api
+
+
+def runs(api, kind, name):
+    """The flow or task runs of the flow of this name."""
+    return httpx.post(f"{api}/{kind}/filter", json={"flows": {"name": {"any_": [name]}}}).json()
+
+
+@pytest.fixture
+def dead(api, repository, tmp_path):
+    """Id of a flow run with a task run, both of them "Running", whose process was killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", DYING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(repository), "PLACE": str(tmp_path),
+             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"},
+    )  # fmt: skip
+    assert process.stdout.readline() == "here\n"
+    known = {row["id"] for row in runs(api, "flow_runs", "dying") if row["state"]["type"] == "RUNNING"}
+    until(lambda: [row for row in runs(api, "task_runs", "dying") if row["state"]["type"] == "RUNNING"], 60)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    [run] = known
+    return run
+
+
+def test_the_next_run_closes_what_a_dead_one_left_open(api, dead, tmp_path):
+    @flow(name="next")
+    def following():
+        with alive(Home(tmp_path)):
+            return httpx.get(f"{api}/flow_runs/{dead}").json()["state"]
+
+    assert (following()["type"], following()["message"]) == ("CRASHED", "its process is gone")
+    states = [row["state"] for row in runs(api, "task_runs", "dying") if row["flow_run_id"] == dead]
+    assert [state["type"] for state in states] == ["CRASHED"]
+    assert not list((tmp_path / "prefect" / "runs").iterdir())
+
+
+def test_the_server_marks_a_run_without_heartbeats(api, dead):
+    """In earnest it waits for 100 s; the run of another process that goes on is left alone."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(dead), Running(), force=True)
+    # a heartbeat of the dead run is what starts the clock, and this one is its last
+    from prefect.events import emit_event
+    from prefect.events.worker import EventsWorker
+
+    with get_client(sync_client=True) as client:
+        mark_dead_runs(client, seconds=12)
+        mark_dead_runs(client, seconds=12)
+        assert len(client.read_automations_by_name("xtreme-dag: dead runs")) == 1
+    time.sleep(3)  # automations are loaded by then
+    tag = {"prefect.resource.id": "prefect.tag.xtreme-dag", "prefect.resource.role": "tag"}
+    emit_event(
+        "prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{dead}"}, related=[tag]
+    )
+    EventsWorker.instance().wait_until_empty()
+    state = until(
+        lambda: (now := httpx.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
+    )
+    assert state["message"] == "no sign of life for 12 s"
+    with get_client(sync_client=True) as client:
+        [automation] = client.read_automations_by_name("xtreme-dag: dead runs")
+        client.delete_automation(automation.id)
+
+
+def test_a_living_run_that_was_taken_for_dead_says_so(api):
+    @flow(name="taken-for-dead")
+    def living():
+        run = current_run().id
+        with Watch(lambda: None, seconds=0.2), get_client(sync_client=True) as client:
+            crashed = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
+            httpx.post(f"{api}/flow_runs/{run}/set_state", json=crashed).raise_for_status()
+            until(lambda: client.read_flow_run(run).state.is_running(), 30)
+        return "done"
+
+    assert living() == "done"
+
+
+def test_a_cancelled_run_is_told(api):
+    @flow(name="told")
+    def told():
+        said = []
+        with Watch(lambda: said.append("stop"), seconds=0.2) as watch:
+            cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+            httpx.post(f"{api}/flow_runs/{current_run().id}/set_state", json=cancelling).raise_for_status()
+            until(lambda: watch.cancelled, 30)
+        return Cancelled(message="heard", data=said)
+
+    state = told(return_state=True)
+    assert state.is_cancelled() and state.result(raise_on_failure=False) == ["stop"]
+
+
+def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, repository, tmp_path):
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump({**STUDY, "study": "again"}))
+    done = subprocess.run(
+        [sys.executable, "-m", "xtreme_dag", "deploy", "again.yaml", "--home", "home", "--retries", "1"],
+        cwd=tmp_path, env={**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(repository)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    deployment = httpx.get(f"{api}/deployments/name/study/again").json()
+    assert deployment["job_variables"]["env"]["PREFECT_FLOWS_DEFAULT_RETRIES"] == "1"
+    run = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()["id"]
+    time.sleep(3)
+    with get_client(sync_client=True) as client:
+        for crash in (1, 2):
+            for kind, name in (("RUNNING", "Running"), ("CRASHED", "Crashed")):
+                state = {"state": {"type": kind, "name": name}, "force": True}
+                httpx.post(f"{api}/flow_runs/{run}/set_state", json=state).raise_for_status()
+            until(lambda: client.read_flow_run(UUID(run)).state.name == "AwaitingRetry", 30)
+            assert too_often(client, UUID(run), retries=1) == (crash == 2)
+        start_again(client, deployment["id"], "study/again", retries=0)
+        assert not client.read_automations_by_name("xtreme-dag: start study/again again")
+        client.delete_flow_run(UUID(run))
+    assert _automations.HEARTBEAT_SECONDS * 3 < 120

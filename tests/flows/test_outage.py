@@ -1,0 +1,183 @@
+"""A Prefect server that is restarted, dies or loses its keeper in the middle of a run: the results are not lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.server import QUIET
+
+pytestmark = pytest.mark.xdist_group("prefect")
+STUDY = {
+    "study": "outage",
+    "data": {"miniworld": {"seed": 1, "languages": ["en"], "train": 16, "select": 4, "test": 4}},
+    "model": {"pretrain": {"kind": "planted", "seed": 1, "steps": 2}},
+    "seeds": [1],
+    "intermediate": {"none": {}},
+    "targets": ["xnli"],
+    "recipe": {"name": "quick", "target": {"default": {"epochs": 1, "batch_size": 8, "examples": 16}}},
+    "compare": {"baseline": "none"},
+}
+LONG = {
+    **STUDY,
+    "study": "long",
+    "recipe": {"name": "quick", "target": {"default": {"epochs": 100_000, "batch_size": 8, "examples": 16}}},
+}
+
+
+class Server:
+    """A Prefect server on a port of its own, to be stopped and started again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.api = f"http://127.0.0.1:{self.port}/api"
+
+    def start(self):
+        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(self.folder)}
+        environment.pop("PREFECT_API_URL", None)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
+                env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        until(self.answers, 120)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def answers(self):
+        try:
+            return httpx.get(f"{self.api}/health", timeout=5).text == "true"
+        except httpx.HTTPError:
+            return False
+
+
+def until(holds, seconds):
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, f"waited {seconds} s for {holds}"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("outage")
+    for content in (STUDY, LONG):
+        (folder / f"{content['study']}.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+@pytest.fixture
+def start(place, repository):
+    """Starts a program in the place; whatever still runs is ended with the test."""
+    started = []
+
+    def start(*arguments, api=""):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        environment |= {"PYTHONPATH": str(repository), "PREFECT_HOME": str(place / "none")}
+        environment |= {"PREFECT_API_URL": api} if api else {}
+        process = psutil.Popen(
+            [sys.executable, "-m", *arguments], cwd=place, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.is_running():
+            for child in process.children(recursive=True):
+                child.kill()
+            process.kill()
+            process.communicate()
+
+
+def lines(home):
+    ledger = home / "ledger.jsonl"
+    return len(ledger.read_text().splitlines()) if ledger.is_file() else 0
+
+
+def deployed(start, server, study, home):
+    """A flow run of a deployment of a study, and the worker that will run it."""
+    done = start("xtreme_dag", "deploy", f"{study}.yaml", "--home", home, "--pool", study, api=server.api)
+    said, wrong = done.communicate(timeout=120)
+    assert done.returncode == 0, said + wrong
+    deployment = httpx.get(f"{server.api}/deployments/name/study/{study}").json()
+    assert deployment["global_concurrency_limit"] is None
+    run = httpx.post(f"{server.api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
+    worker = start("prefect", "worker", "start", "--pool", study, api=server.api)
+    return run["id"], worker
+
+
+def state(server, run):
+    return httpx.get(f"{server.api}/flow_runs/{run}").json()["state"]
+
+
+@pytest.mark.slow
+def test_a_server_that_restarts_ends_no_run(server, start, place):
+    run, _ = deployed(start, server, "outage", "home")
+    until(lambda: lines(place / "home") >= 1, 120)
+    server.stop()
+    time.sleep(5)
+    server.start()
+    end = until(lambda: (now := state(server, run))["type"] not in ("RUNNING", "PENDING", "SCHEDULED") and now, 180)
+    assert end["type"] == "COMPLETED", end["message"]
+    assert Home(place / "home").results.exists()
+    unfinished = {"state": {"type": {"any_": ["PENDING", "RUNNING", "FAILED", "CRASHED"]}}}
+    question = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": unfinished}
+    until(lambda: httpx.post(f"{server.api}/task_runs/count", json=question).text == "0", 30)
+
+
+@pytest.mark.slow
+def test_after_an_outage_a_run_can_be_cancelled(server, start, place):
+    run, worker = deployed(start, server, "long", "cancelled")
+    until(lambda: any("worker" in " ".join(child.cmdline()) for child in worker.children(recursive=True)), 120)
+    until(lambda: state(server, run)["type"] == "RUNNING", 60)
+    family = worker.children(recursive=True)
+    server.stop()
+    time.sleep(5)
+    server.start()
+    asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    httpx.post(f"{server.api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
+    until(lambda: state(server, run)["type"] == "CANCELLED", 90)
+    assert not psutil.wait_procs(family, timeout=30)[1]
+
+
+def test_a_run_whose_server_is_gone_for_good_ends_with_its_results_at_once(start, place):
+    home = place / "alone"
+    process = start("xtreme_dag", "run", "outage.yaml", "--home", "alone", "--json")
+    until(lambda: lines(home) >= 1, 180)
+    told = json.loads((home / "prefect" / "server.json").read_text())
+    server = psutil.Process(told["pid"])
+    server.parent().send_signal(signal.SIGKILL)  # the keeper; its server ends with it
+    assert not psutil.wait_procs([server], timeout=40)[1]
+    said, wrong = process.communicate(timeout=240)
+    over = time.time() - (home / "ledger.jsonl").stat().st_mtime
+    assert process.returncode == 0, wrong
+    stages = json.loads(said)["stages"]
+    assert stages["succeeded"] and not stages["failed"] and not stages["not run"]
+    warnings = [line for line in wrong.splitlines() if "stages:" not in line and "starting" not in line]
+    assert len(warnings) == 1 and "does not answer any more" in warnings[0], wrong
+    assert over < 45, f"it went on for {over:.0f} s after its last stage"

@@ -1,0 +1,13 @@
+"""URLs that may be shown and stored: without a password."""
+
+from __future__ import annotations
+
+import re
+
+# `scheme://[user@]host[:port][/path]`, or a path. Without look-ahead: it is a JSON schema's pattern, too.
+PLAIN_URL = r"^(?:[a-zA-Z0-9+.-]+://(?:[^/@:]+@)?[^/@]*(?:/.*)?|[^:]*)$"
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL names a password (or is no URL at all)."""
+    return re.match(PLAIN_URL, url) is None

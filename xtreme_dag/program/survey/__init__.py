@@ -1,1 +1,0 @@
-"""Checks of all tables of a data source, without a study."""

@@ -1,0 +1,24 @@
+"""What is damaged in a home beside its store, in words: said by the commands that read it, none of which it stops."""
+
+from __future__ import annotations
+
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.digests import read_cache
+from xtreme_dag.engine.ledger import Ledger
+
+_CACHES = ("fingerprints.json", "digests.json", "reads.json")
+
+
+def cache_troubles(home: Home) -> list[str]:
+    """A line for each damaged cache."""
+    return [line for name in _CACHES if (line := read_cache(home.caches / name)[1])]
+
+
+def troubles(home: Home) -> list[str]:
+    """A line for each damaged file among ledger, caches and landings."""
+    landings = [
+        f"{path} is damaged: delete it and run its study again"
+        for path in sorted(home.landings.rglob("*.json"))
+        if read_cache(path)[1]
+    ]
+    return [*filter(None, [Ledger(home.ledger).trouble()]), *cache_troubles(home), *landings]

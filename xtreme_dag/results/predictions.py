@@ -1,0 +1,63 @@
+"""Checks predictions files before they are read: damaged, swapped or missing ones are errors, never other figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.digests import FileDigests, list_files, tree_digest
+from xtreme_dag.engine.records import is_hash
+
+_AGAIN = "`xtreme-dag verify`, then run the study again: the stage is made anew"
+
+
+def remembered_digests(home: Path) -> FileDigests:
+    """The digests of files of a home's store, by their states; shared with the runs of studies."""
+    return FileDigests(Home(Path(home)).caches / "reads.json", settled_ns=0)
+
+
+def check_predictions(home: Path, paths: Iterable[Path]) -> None:
+    """Compares the artifacts of predictions files with their names, which are digests of their content.
+
+    Only files whose state (size, times, inode) changed since they were last hashed are read.
+
+    Args:
+        home: whose caches remember the digests.
+        paths: the predictions files; a folder that is not named by a digest must hold a Parquet file only.
+
+    Raises:
+        UserError: a file is missing or not what the evaluation wrote; names it.
+    """
+    digests = remembered_digests(home)
+    for path in dict.fromkeys(paths):
+        if not path.is_file():
+            raise UserError("the predictions are gone", where=str(path), fix=_AGAIN)
+        if not (_is_whole(path.parent, digests) if is_hash(path.parent.name) else _is_parquet(path)):
+            raise UserError(
+                "are not the predictions that were recorded: damaged or swapped", where=str(path), fix=_AGAIN
+            )
+    with suppress(OSError):  # a home that cannot be written is hashed each time
+        digests.save()
+
+
+def _is_whole(artifact: Path, digests: FileDigests) -> bool:
+    """Whether the content of an artifact is that which its name says; hidden files do not count."""
+    try:
+        files = {name: path for name, path in list_files(artifact).items() if not path.name.startswith(".")}
+        return tree_digest({name: (digests.file(path).digest, 0) for name, path in files.items()}) == artifact.name
+    except OSError:
+        return False
+
+
+def _is_parquet(path: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True

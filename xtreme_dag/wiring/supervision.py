@@ -1,0 +1,114 @@
+"""What a model was trained on in each language, from the stage graph: whether a language is zero-shot for a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from xtreme_dag.catalogue.catalogue import Catalogue, Task, load_catalogue
+from xtreme_dag.engine.graph import Graph, Output, Stage
+from xtreme_dag.heads import head_of
+from xtreme_dag.wiring.kinds import EVALUATE, INTERMEDIATE, TARGET
+from xtreme_dag.wiring.targets import RELEASED
+
+SOURCE, SAME, OTHER, TEXT, NONE = "source", "same task", "other task", "text", "none"
+ORDER = (SOURCE, SAME, OTHER, TEXT, NONE)
+"""From the most supervision to none; a language has the first that applies."""
+
+# Datasets with the same labelled items, beside the releases of translations in `RELEASED`.
+_SAME_ITEMS = (("squad_v1", "squad_v2"), ("ud", "udpos"), ("copa", "balanced_copa"))
+_GROUPS = (*map(set, _SAME_ITEMS), *({name, *translations} for name, translations in RELEASED.items()))
+
+
+def supervision(graph: Graph) -> dict[str, str]:
+    """The supervision that each `evaluate` stage's model had in the stage's language, for the stage's task.
+
+    `source`: the task was trained in it. `same task`: intermediate or target training had labelled examples of the
+    task's datasets, or of a translation of them, in it. `other task`: labelled examples of other datasets. `text`: text
+    without labels (MLM, TLM, ...). `none`: nothing. What the encoder was pretrained on does not count, nor does the dev
+    data by which a checkpoint was chosen. Shuffled labels count as labels.
+
+    Returns:
+        Name of the stage -> one of `ORDER`.
+    """
+    catalogue = load_catalogue()
+    known: dict[tuple[str, str], dict[str, str]] = {}
+    found = {}
+    for stage in graph:
+        if stage.of is EVALUATE:
+            model = stage.inputs["model"]
+            key = str(stage.labels["task"]), model.stage if isinstance(model, Output) else ""
+            if key not in known:
+                known[key] = _by_language(graph, key[1], catalogue.task(key[0]), catalogue)
+            found[stage.name] = known[key].get(stage.labels["language"], NONE)
+    return found
+
+
+def by_condition(graph: Graph) -> dict[str, dict[str, dict[str, str]]]:
+    """Condition -> task -> language of its test -> supervision."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    catalogue = load_catalogue()
+    for name, word in supervision(graph).items():
+        labels = graph[name].labels
+        if labels["split"] == catalogue.task(labels["task"]).test.split:
+            found.setdefault(labels["condition"], {}).setdefault(labels["task"], {})[labels["language"]] = word
+    return found
+
+
+def _by_language(graph: Graph, model: str, task: Task, catalogue: Catalogue) -> dict[str, str]:
+    """Language -> supervision, for the languages that the training behind a model had anything in."""
+    family = _family(task, catalogue)
+    found: dict[str, str] = {}
+    for stage in _training(graph, model):
+        own = stage.of is TARGET and stage.labels["task"] == task.name
+        for encoded, items_of in _tables(graph, stage):
+            datasets = {*_datasets(catalogue, encoded.labels["dataset"], encoded.labels["split"]), items_of}
+            if head_of(encoded.params["head"]).from_text:
+                word = TEXT
+            elif own:
+                word = SOURCE
+            else:
+                word = SAME if datasets & family else OTHER
+            for language in str(encoded.labels["language"]).split("+"):
+                found[language] = min(word, found.get(language, NONE), key=ORDER.index)
+    return found
+
+
+def _training(graph: Graph, model: str) -> Iterator[Stage]:
+    """The stages of target and intermediate training behind a model, the last first."""
+    while model and graph[model].of in (TARGET, INTERMEDIATE):
+        yield graph[model]
+        before = graph[model].inputs["model"]
+        model = before.stage if isinstance(before, Output) else ""
+
+
+def _tables(graph: Graph, stage: Stage) -> Iterator[tuple[Stage, str]]:
+    """The encoded tables that a stage trains on, and the dataset whose items each has where it is another's."""
+    parts = [part for task in stage.params.get("mixture", ()) for part in task["parts"]]
+    origins = {f"train/{part['dataset']}/{part['language']}": str(part.get("items_of", "")) for part in parts}
+    for name, source in stage.inputs.items():
+        if name.split("/")[0] == "train" and isinstance(source, Output):
+            yield graph[source.stage], origins.get(name, "").split("/")[0]
+
+
+def _family(task: Task, catalogue: Catalogue) -> set[str]:
+    """The datasets whose labelled examples are the task's: those that it is trained and tested on, and translations."""
+    refs = [task.test, *task.before, *([task.train] if task.train else [])]
+    family = {name for ref in refs for name in _datasets(catalogue, ref.dataset, ref.split)}
+    for _ in _GROUPS:  # a group may lead to another
+        family.update(*(group for group in _GROUPS if group & family))
+    return family
+
+
+def _datasets(catalogue: Catalogue, name: str, split: str) -> set[str]:
+    """A dataset, and those that its split is the union of."""
+    declared = catalogue.dataset(name).splits.get(split)
+    return {name, *(ref.dataset for ref in declared.union)} if declared else {name}
+
+
+def unseen_in_both(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Languages in which neither of two conditions was trained on a task.
+
+    Args:
+        one, other: language -> supervision for the task.
+    """
+    return [code for code in one.keys() & other.keys() if not {one[code], other[code]} & {SOURCE, SAME}]
