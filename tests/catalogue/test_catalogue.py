@@ -112,6 +112,13 @@ def test_counts_by_language_fall_back_on_the_common_one():
     assert load_catalogue().dataset("udpos").split("test").count("de") is None
 
 
+def test_advice_on_how_to_get_data_names_a_place_that_is_there():
+    for dataset in load_catalogue().datasets.values():
+        assert "homepage" not in dataset.get, dataset.name  # the advice stands alone
+        for gone in ("tau-nlp.org", "comparable.limsi.fr", "rowanzellers.com"):
+            assert gone not in f"{dataset.get} {dataset.homepage}", dataset.name
+
+
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(UserError, match="did you mean 'xnli'"):
         load_catalogue().dataset("xnil")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -116,3 +117,45 @@ def test_a_text_of_a_million_characters_in_xml_is_refused(tmp_path):
     release.write(tmp_path / "copa/balanced-copa-dev-all.xml", f"<copa>{item.format('x' * (1 << 21))}</copa>")
     violation = next(iter(found(tmp_path, "balanced_copa")["en", "train"].violations))
     assert "item '1' has a text of 2,097,152 characters" in violation["error"]
+
+
+def test_a_null_choice_flags_its_table_and_no_other(tmp_path):
+    release.xcopa(tmp_path)
+    before = found(tmp_path, "xcopa")
+    of = target(open_source("folder", {"path": str(tmp_path)}), "xcopa", "et", "test")
+    rows = [json.loads(line) for line in of.main.read_text().splitlines()]
+    of.main.write_text(
+        "".join(json.dumps(row | ({"choice2": None} if n == 2 else {})) + "\n" for n, row in enumerate(rows))
+    )
+    after = found(tmp_path, "xcopa")
+    assert broken(after["et", "test"]) - broken(before["et", "test"]) == {"choices_given"}
+    assert {key: broken(table) for key, table in after.items() if key != ("et", "test")} == {
+        key: broken(table) for key, table in before.items() if key != ("et", "test")
+    }
+
+
+# Case -> table -> (rules that it breaks besides `rows_as_published`, what is told as a warning, rows).
+REPORTED = {
+    "d02-wikiann-prefix-left": {("panx", "de", "train"): ({"words_unprefixed"}, set(), 80)},
+    "d04-conllu-no-blank-line": {
+        ("ud", "de", "dev"): ({"readable"}, set(), None),
+        ("ud", "en", "train"): ({"readable"}, set(), None),
+        ("udpos", "de", "dev"): ({"readable"}, set(), None),
+    },
+    "d10d-choice-null": {("xcopa", "it", "dev"): ({"choices_given"}, set(), 1)},
+    "d16-xquad-partly-blind": {("xquad", "de", "test"): ({"all_answerable"}, set(), 3)},
+    "d18a-ud-withheld": {("ud", "fr", "train"): (set(), {"withheld_words_left_out"}, 1)},
+    "d19f-pawsx-empty-train": {("pawsx", "de", "train"): (set(), {"empty_pairs_left_out"}, 2)},
+}
+
+
+@pytest.mark.parametrize("case", REPORTED)
+def test_reported_cases_are_refused_or_told(shared, tmp_path, case):
+    shutil.copytree(shared / "cases" / case / "data", tmp_path / "data")
+    seen = {
+        (table.dataset, table.language, table.split): (
+            broken(table) - {"rows_as_published"}, {rule["rule"] for rule in table.warnings}, table.counts.get("rows")
+        )
+        for table in surveyed(tmp_path / "data")
+    }  # fmt: skip
+    assert seen == REPORTED[case]

@@ -95,6 +95,18 @@ def test_the_answer_is_the_best_span_of_all_windows(
     assert scores["metrics"]["em_f1_mean"] == pytest.approx(50 * (right["s_em"].mean() + right["s_f1"].mean()))
 
 
+def test_scores_say_how_many_questions_of_how_many_were_counted(model, miniworld, make_inputs, make_context, tmp_path):
+    rows = miniworld("span_qa", rows=20, unanswerable=0.4)
+    inputs = {"model": model, **make_inputs(rows, format="span_qa", head="span")}
+    context = make_context(tmp_path / "out")
+    evaluate_span_squad({**FACTS, "language": "en", "recipe": {}}, inputs, context)
+    scores = json.loads((context.out / "scores.json").read_text())
+    golds = pq.read_table(context.out / "predictions.parquet")["gold"].to_pylist()
+    answered = sum(rows["answerable"].to_pylist())
+    assert (scores["n"], scores["of"]) == (answered, 20) and 0 < answered < 20
+    assert sum(gold is not None for gold in golds) == answered
+
+
 def test_no_answer_wins_from_the_threshold_on(model, miniworld, make_inputs, make_context, tmp_path):
     rows = miniworld("span_qa", rows=60, unanswerable=0.4)
     inputs = {"model": model, **make_inputs(rows, format="span_qa", head="span")}

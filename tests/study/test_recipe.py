@@ -10,7 +10,7 @@ from xtreme_dag.evaluation.engine import PRECISIONS
 from xtreme_dag.evaluation.mining import MARGINS, REPEATS
 from xtreme_dag.evaluation.tatoeba import SIMILARITIES
 from xtreme_dag.heads.encoding import EncodeParams
-from xtreme_dag.study.recipe import checked_settings, load_recipe, recipe_names
+from xtreme_dag.study.recipe import FOLDER, checked_settings, load_recipe
 from xtreme_dag.study.recipe_settings import SETTINGS, EncodeSettings
 
 # Section -> setting -> values that cannot be.
@@ -86,7 +86,7 @@ def test_every_setting_has_a_value_that_cannot_be():
 
 
 def test_shipped_recipes_are_right():
-    for name in recipe_names():
+    for name in (path.stem for path in FOLDER.glob("*.yaml")):
         assert load_recipe({"name": name}).sections["target"]["default"]
     assert checked_settings({"layer": None, "null_threshold": 1}, "here", "evaluate") == {
         "layer": None,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,7 @@ class TextTokenizer:
             role: number for role, token in specials.items() if (number := self._backend.token_to_id(token)) is not None
         }
         self.vocabulary_size: int = self._backend.get_vocab_size(with_added_tokens=True)
+        self._before_word = " " if self._needs_space() else ""
 
     def encode(self, first: Sequence[str], second: Sequence[str] | None, max_length: int) -> Flat:
         """Encodes texts or pairs of texts with their special tokens; pairs lose tokens from the longer text first."""
@@ -125,23 +127,42 @@ class TextTokenizer:
     def pieces(self, texts: Sequence[str]) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
         """Token ids and character offsets `[tokens, 2]` of each text, without special tokens.
 
-        Offsets count Unicode code points. White space at the start of a token is left out of it.
+        Offsets count Unicode code points. White space at the start of a token is left out of it, combining marks that
+        follow it and are in no token (a normaliser composed or dropped them) are taken in.
         """
         for low in range(0, len(texts), _CHUNK):
             chunk = list(texts[low : low + _CHUNK])
             for text, encoding in zip(chunk, self._backend.encode_batch(chunk, add_special_tokens=False), strict=True):
                 offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-                yield np.array(encoding.ids, dtype=np.int32), _without_leading_space(text, offsets)
+                yield np.array(encoding.ids, dtype=np.int32), _with_marks(text, _without_leading_space(text, offsets))
 
     def words(
         self, sentences: Sequence[Sequence[str]]
     ) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
-        """Token ids and the word index of each token, each word tokenised on its own, without special tokens."""
+        """Token ids and the word index of each token, each word tokenised on its own, without special tokens.
+
+        Every word is tokenised as one inside a text: with a blank before it, where the tokenizer makes it part of words.
+        """
         for low in range(0, len(sentences), _CHUNK):
-            chunk = [list(words) for words in sentences[low : low + _CHUNK]]
+            chunk = [[self._before_word + word for word in words] for words in sentences[low : low + _CHUNK]]
             for encoding in self._backend.encode_batch(chunk, is_pretokenized=True, add_special_tokens=False):
                 words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
                 yield np.array(encoding.ids, dtype=np.int32), words
+
+    def _needs_space(self) -> bool:
+        """Whether a word on its own is tokenised otherwise than inside a text, and with a blank before it as there.
+
+        So it is with byte-level tokenizers (RoBERTa, ModernBERT) and Gemma's; XLM-R's puts the blank there itself.
+        """
+        text = self._backend.encode("a a", add_special_tokens=False)
+        inside = [token for token, (_, end) in zip(text.ids, text.offsets, strict=True) if end > 1]
+        alone, spaced = (
+            [token for token, word in zip(encoding.ids, encoding.word_ids, strict=True) if word == 1]
+            for encoding in self._backend.encode_batch(
+                [["a", "a"], [" a", " a"]], is_pretokenized=True, add_special_tokens=False
+            )
+        )
+        return alone != inside and spaced == inside
 
     def frame(self, *, pair: bool) -> Frame:
         """The special tokens that the tokenizer puts around one text or two, found by looking at what it does."""
@@ -315,3 +336,18 @@ def _without_leading_space(text: str, offsets: npt.NDArray[np.int32]) -> npt.NDA
     next_solid = np.append(np.minimum.accumulate(solid[::-1])[::-1], len(text))
     start = np.minimum(next_solid[offsets[:, 0]], offsets[:, 1])
     return np.stack([start, offsets[:, 1]], axis=1).astype(np.int32)
+
+
+def _with_marks(text: str, offsets: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Moves each token's end past combining marks that no token has, so that a span does not lose its last one."""
+    if text.isascii():
+        return offsets
+    mark = np.fromiter((category(character)[0] == "M" for character in text), dtype=bool, count=len(text))
+    if not mark.any() or not len(offsets):
+        return offsets
+    # next_base[i]: the first position at or after i that is not a mark
+    base = np.where(mark, len(text), np.arange(len(text)))
+    next_base = np.append(np.minimum.accumulate(base[::-1])[::-1], len(text))
+    start, end = offsets[:, 0], offsets[:, 1]
+    free = np.minimum(next_base[end], np.append(start[1:], len(text)))
+    return np.stack([start, np.where(end > start, np.maximum(end, free), end)], axis=1).astype(np.int32)
