@@ -36,7 +36,7 @@ def current_run() -> FlowRun:
 def alive(home: Home) -> Iterator[None]:
     """Holds a lock in the home while the current flow run is under way, and closes the runs whose lock nobody holds.
 
-    A process that was killed cannot say so; its flow run and task runs would be "Running" for ever.
+    A process that was killed cannot say so; its flow run and task runs would be "Running" without end.
     """
     own = current_run()
     folder = home.prefect / "runs"

@@ -40,7 +40,7 @@ def mark_dead_runs(client: SyncPrefectClient, seconds: float = _DEAD_SECONDS) ->
 def start_again(client: SyncPrefectClient, deployment: str, name: str, retries: int) -> None:
     """Makes the automation that starts a deployment's crashed runs again; removes it where there are no retries.
 
-    A server would do so for ever; the run itself counts, see `too_often`.
+    A server would do so without end; the run itself counts, see `too_often`.
 
     Args:
         client: of the server.

@@ -87,7 +87,7 @@ class _Slots:
                 return True
             needs = self._needs(stage)
             if needs and (held_up or self._busy + needs > self._devices):
-                held_up = True  # what is less urgent and needs less must not go before it for ever
+                held_up = True  # what is less urgent and needs less must not always go before it
                 return False
             return self.taken < self._workers
 

@@ -107,7 +107,7 @@ class FlockManager(LockManager):
     def acquire_lock(
         self, key: str, holder: str, acquire_timeout: float | None = None, hold_timeout: float | None = None
     ) -> bool:
-        """Takes the lock of a key, waiting up to `acquire_timeout` seconds (None: for ever)."""
+        """Takes the lock of a key, waiting up to `acquire_timeout` seconds (None: without limit)."""
         if self.is_lock_holder(key, holder):
             return True
         path = self._path(key)

@@ -33,7 +33,11 @@ def test_averages_without_source_languages(bench):
             assert source == pytest.approx(values[condition, condition])
             assert gap == pytest.approx(source - sum(others) / 2)
     (compared,) = compare_conditions(bench.home.root, study="sources", resamples=200)
-    assert {effect.language: effect.part for effect in compared.languages} == {"en": "seen", "qaa": "seen", "qac": "unseen"}
+    assert {effect.language: effect.part for effect in compared.languages} == {
+        "en": "seen",
+        "qaa": "seen",
+        "qac": "unseen",
+    }
     assert compared.overall.value == pytest.approx(values["qaa", "qac"])
     assert "the languages of supervision are left out: en qaa" in compared.notes
     (asked,) = compare_conditions(bench.home.root, study="sources", resamples=200, languages=["en", "qac"])

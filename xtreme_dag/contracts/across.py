@@ -31,7 +31,7 @@ class _Sketched:
 
 
 def across(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
-    """Writes `findings.json`: table -> what the rules across tables find amiss with it.
+    """Writes `findings.json`: table -> what the rules across tables find wrong with it.
 
     Args:
         params: `tables`, a list of `[dataset, language, split, use]`; `datasets`, name -> `format` and, of its contract,

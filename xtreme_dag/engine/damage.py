@@ -93,7 +93,7 @@ def _may_have_read(
 
 
 def _descendants(records: Iterable[Record], of: Iterable[Record]) -> list[Record]:
-    """Records that hang on others through their inputs, those themselves left out."""
+    """Records that depend on others through their inputs, those themselves left out."""
     readers: dict[str, list[Record]] = {}
     for record in records:
         for entry in record.manifest["inputs"].values():

@@ -26,7 +26,7 @@ def file_digest(path: Path) -> str:
     """sha256 (hexadecimal) of a file's bytes.
 
     Raises:
-        OSError: it cannot be read, or is no regular file (reading a pipe would wait for ever).
+        OSError: it cannot be read, or is no regular file (reading a pipe would not end).
     """
     state = hashlib.sha256()
     if not stat.S_ISREG(path.stat().st_mode):

@@ -61,7 +61,7 @@ class Output:
 
     Attributes:
         stage: name of the stage that makes it.
-        part: a path inside the artifact; the key then hangs on that part's content alone.
+        part: a path inside the artifact; the key then depends on that part's content alone.
     """
 
     stage: str

@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         _fail(error.format_message(), error)
     except (KeyboardInterrupt, click.Abort):
-        print("stopped", file=sys.stderr)
+        with suppress(OSError):  # the terminal may be closed
+            print("stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         _fail(

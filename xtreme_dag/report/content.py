@@ -38,7 +38,7 @@ class Content:
         cells: one row per condition, task and language: value, delta with interval, language facts, supervision, and
             whether it was seen: by the condition or the baseline, for the task.
         gaps: transfer gap per condition and task.
-        costs: what each condition hangs on, with its gain.
+        costs: what each condition depends on, with its gain.
         published: others' numbers beside ours.
         contracts: outcomes of the data contracts.
         samples: predictions on which a condition and the baseline disagree.

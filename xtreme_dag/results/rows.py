@@ -132,7 +132,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
 
 
 def lineages(evaluations: Iterable[Evaluation], stages: Sequence[StageFacts]) -> dict[str, set[str]]:
-    """For each condition the keys of all stages that its evaluations hang on, themselves included."""
+    """For each condition the keys of all stages that its evaluations depend on, themselves included."""
     by_key = {stage.key: stage for stage in stages}
     by_digest: dict[str, list[str]] = {}
     for stage in stages:

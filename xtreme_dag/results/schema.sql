@@ -81,7 +81,7 @@ CREATE TABLE stage_inputs (
     PRIMARY KEY (study, stage_key, input)
 );
 
--- Which stages a condition's evaluations hang on, directly or not.
+-- Which stages a condition's evaluations depend on, directly or not.
 CREATE TABLE condition_stages (
     study VARCHAR NOT NULL,
     condition VARCHAR NOT NULL,

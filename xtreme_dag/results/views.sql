@@ -176,7 +176,7 @@ SELECT study, stage_key, kind, name, device_name AS device, current, started, se
 FROM named;
 
 CREATE OR REPLACE VIEW cost AS
--- What each condition hangs on. A stage that several conditions share counts in each of them; `own` counts only
+-- What each condition depends on. A stage that several conditions share counts in each of them; `own` counts only
 -- what no other condition needs.
 WITH shared AS (
     SELECT study, stage_key, count(*) AS conditions FROM condition_stages GROUP BY ALL)
@@ -215,7 +215,7 @@ FROM by_task GROUP BY study, condition, split
 ORDER BY study, split, average DESC, condition;
 
 CREATE OR REPLACE MACRO lineage(key) AS TABLE
--- Everything that a stage hangs on: from a score to its model, data, code, commit and cost.
+-- Everything that a stage depends on: from a score to its model, data, code, commit and cost.
 WITH RECURSIVE up AS (
     SELECT 0 AS depth, s.study, s.stage_key, '' AS input FROM stages s WHERE s.stage_key = key
     UNION

@@ -12,7 +12,7 @@ The objectives on parallel text are those of Moghe, Steedman and Birch 2021 (EMN
 | `response` | 2 to 15 lines in one language, the next in the other | the whole second text, always |
 
 A chunk never crosses the end of a document, so a short document gives shorter chunks. Which lines a chunk has and
-which language comes first hang on the seed, the objective and the ids alone: the same in every pair of languages.
+which language comes first depend on the seed, the objective and the ids alone: the same in every pair of languages.
 """
 
 from __future__ import annotations

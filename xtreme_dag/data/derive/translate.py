@@ -92,7 +92,7 @@ def translate_by_model(
 
 
 def sampled(table: pa.Table, rows: int | None) -> pa.Table:
-    """At most so many rows, in the table's order; which ones hangs on their ids alone."""
+    """At most so many rows, in the table's order; which ones depends on their ids alone."""
     if rows is None or len(table) <= rows:
         return table
     names = table["id"].to_pylist()

@@ -11,7 +11,7 @@ from xtreme_dag.data.derive.losses import Translate
 from xtreme_dag.model.weights import load_complete, load_config
 from xtreme_dag.tables.tokenizer import require_tokenizer
 
-# Texts of a batch are of like length, so that little is padded; what comes out does not hang on it.
+# Texts of a batch are of like length, so that little is padded; what comes out does not depend on it.
 _BATCH_TOKENS = 4_096
 
 

@@ -12,7 +12,7 @@ from xtreme_dag import formats
 
 
 def limited(table: pa.Table, kind: str, limit: int | None, seed: int) -> pa.Table:
-    """At most `limit` rows, in the table's order; which ones hangs on their ids and the seed alone.
+    """At most `limit` rows, in the table's order; which ones depends on their ids and the seed alone.
 
     So parallel tables keep the same ids in every language, and a larger limit keeps all that a smaller one kept.
     In two-sided formats the limit holds for each side: queries with gold first, then what they point at, then the
