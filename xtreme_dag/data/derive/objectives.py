@@ -54,17 +54,17 @@ def make_text(params: Mapping[str, Any], inputs: Mapping[str, Path], context: St
     """Writes the text of an objective as a canonical table, `plain_text` or `parallel_text`.
 
     Args:
-            params: `name`, the objective; `format` of the table; `language`, `split`; `chunks`, how many at most (dialogue
+        params: `name`, the objective; `format` of the table; `language`, `split`; `chunks`, how many at most (dialogue
             objectives; without it, one pass over the text); `seed`; `declared`, what the format says, for the key.
-            inputs: `table`, a canonical table; `english`, the English table of the same items, for a dataset that has one
-                table a language.
-            context: `out` receives `table.parquet` and `counts.json`.
+        inputs: `table`, a canonical table; `english`, the English table of the same items, for a dataset that has one
+            table a language.
+        context: `out` receives `table.parquet` and `counts.json`.
 
     Returns:
-            Rows, for the manifest.
+        Rows, for the manifest.
 
     Raises:
-            UserError: there is no text, or no item is in both languages.
+        UserError: there is no text, or no item is in both languages.
     """
     table = read_table(inputs["table"])
     name = str(params["name"])
