@@ -97,7 +97,7 @@ def test_what_the_engine_says_is_in_the_log_of_the_task_run(api, toy, tmp_path):
     text.write_text("")
     damaged = Run(api, toy)
     assert damaged.outcomes["prepare[a]"] == "succeeded"
-    assert any("damaged artifact set aside" in line for line in damaged.said("prepare[a]"))
+    assert any("prepare[a]: damaged, set aside as" in line for line in damaged.said("prepare[a]"))
 
 
 @pytest.mark.parametrize("suffix", [".lock", ".prefect.lock"])

@@ -21,8 +21,8 @@ from xtreme_dag.program.publish import land_study
 from xtreme_dag.study.file import load_study
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.build import build
-from xtreme_dag.wiring.entry import entry
-from xtreme_dag.wiring.kinds import EVALUATE
+from xtreme_dag.wiring.entry import RANK_POOL, entry
+from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
 from xtreme_dag.wiring.tables import Tables
 
 ROWS = 20
@@ -42,8 +42,19 @@ def add_pooled(study, built):
         task = catalogue.task(name)
         inputs = {}
         for language in languages:
-            encoded = tables.encoded(task.test, language, "embedding", name, Output(stage=base.name, part="tokenizer"))
+            raw = tables.canonical(task.test, language)
+            encoded = tables.encode(raw, "embedding", name, Output(stage=base.name, part="tokenizer"))
             inputs |= {f"encoded:{language}": Output(stage=encoded.name), f"table:{language}": encoded.inputs["table"]}
+        recipe_of_task = {"pooling": "mean", "layer": 0}
+        search = built.graph.add(
+            Stage(
+                of=SEARCH,
+                name=f"search[{name} | none | seed 1]",
+                function=RANK_POOL,
+                params={"task": name, "recipe": recipe_of_task},
+                inputs={"model": Output(stage=base.name), **inputs},
+            )
+        )
         for language in languages:
             facts = {"task": name, "dataset": name, "language": language, "split": "test"}
             own = {"encoded": inputs[f"encoded:{language}"], "table": inputs[f"table:{language}"]}
@@ -52,8 +63,8 @@ def add_pooled(study, built):
                     of=EVALUATE,
                     name=f"evaluate[{name} | {language} | none | seed 1]",
                     function=entry(catalogue.dataset(name).format, name),
-                    params={**facts, "head": task.head, "labels": [], "recipe": {"pooling": "mean", "layer": 0}},
-                    inputs={"model": Output(stage=base.name), **inputs, **own},
+                    params={**facts, "head": task.head, "labels": [], "recipe": recipe_of_task},
+                    inputs={"model": Output(stage=base.name), "ranked": Output(stage=search.name), **own},
                     labels={**facts, "condition": "none", "seed": 1},
                 )
             )
