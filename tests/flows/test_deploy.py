@@ -10,17 +10,10 @@ import httpx
 import pytest
 import yaml
 
+from tests.flows import tiny_study
+
 pytestmark = pytest.mark.xdist_group("prefect")
-STUDY = {
-    "study": "scheduled",
-    "data": {"miniworld": {"seed": 1, "languages": ["en"], "train": 16, "select": 4, "test": 4}},
-    "model": {"pretrain": {"kind": "planted", "seed": 1, "steps": 2}},
-    "seeds": [1],
-    "intermediate": {"none": {}},
-    "targets": ["xnli"],
-    "recipe": {"name": "quick", "target": {"default": {"epochs": 1, "batch_size": 8, "examples": 16}}},
-    "compare": {"baseline": "none"},
-}
+STUDY = {**tiny_study.STUDY, "study": "scheduled"}
 FLOWS = ("study", "prepare_data", "train_intermediate", "train_target", "evaluate")
 
 

@@ -13,20 +13,12 @@ import psutil
 import pytest
 import yaml
 
+from tests.flows import tiny_study
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import QUIET
 
 pytestmark = pytest.mark.xdist_group("prefect")
-STUDY = {
-    "study": "outage",
-    "data": {"miniworld": {"seed": 1, "languages": ["en"], "train": 16, "select": 4, "test": 4}},
-    "model": {"pretrain": {"kind": "planted", "seed": 1, "steps": 2}},
-    "seeds": [1],
-    "intermediate": {"none": {}},
-    "targets": ["xnli"],
-    "recipe": {"name": "quick", "target": {"default": {"epochs": 1, "batch_size": 8, "examples": 16}}},
-    "compare": {"baseline": "none"},
-}
+STUDY = {**tiny_study.STUDY, "study": "outage"}
 LONG = {
     **STUDY,
     "study": "long",

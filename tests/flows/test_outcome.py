@@ -16,6 +16,7 @@ from flows._drive import runner
 from flows._graph import run_graph
 from flows.study import study
 from tasks._stage import TASKS, Session
+from tests.flows import tiny_study
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.pool import WorkerPool
@@ -24,16 +25,7 @@ from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.kinds import KINDS
 
 pytestmark = pytest.mark.xdist_group("prefect")
-STUDY = {
-    "study": "doomed",
-    "data": {"miniworld": {"seed": 1, "languages": ["en"], "train": 16, "select": 4, "test": 4}},
-    "model": {"pretrain": {"kind": "planted", "seed": 1, "steps": 2}},
-    "seeds": [1],
-    "intermediate": {"none": {}},
-    "targets": ["xnli"],
-    "recipe": {"name": "quick", "target": {"default": {"epochs": 1, "batch_size": 8, "examples": 16}}},
-    "compare": {"baseline": "none"},
-}
+STUDY = {**tiny_study.STUDY, "study": "doomed"}
 
 
 @pytest.fixture(scope="module")

@@ -13,32 +13,13 @@ import pytest
 from tests.scoring import lareqa
 from tests.scoring.hostile_answers import disturbed_tags
 from tests.scoring.official_rules import squad_tokens
-from tests.scoring.real_files import gold_answers, gold_tags, text_of
+from tests.scoring.real_files import UPOS, gold_answers, gold_tags, text_of
 from xtreme_dag.scoring import accuracy, mining, mlqa, squad, tagging
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import values
 from xtreme_dag.scoring.tatoeba import sorted_rows
 
 pytestmark = pytest.mark.real
-UPOS = [
-    "ADJ",
-    "ADP",
-    "ADV",
-    "AUX",
-    "CCONJ",
-    "DET",
-    "INTJ",
-    "NOUN",
-    "NUM",
-    "PART",
-    "PRON",
-    "PROPN",
-    "PUNCT",
-    "SCONJ",
-    "SYM",
-    "VERB",
-    "X",
-]
 CLOSE = 0.02
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 
 from tests.scoring.hostile_answers import disturbed_tags
-from tests.scoring.real_files import gold_tags
+from tests.scoring.real_files import UPOS, gold_tags
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.tagging import judge_tags, read_sentences, read_tag_lines
 from xtreme_dag.scoring import tagcodes, tagging
@@ -20,25 +20,6 @@ from xtreme_dag.scoring.tagcodes import TagCodes
 from xtreme_dag.scoring.tagging import first_mismatch, statistics
 
 IOB2 = ["O", *(f"{p}-{kind}" for p in "BI" for kind in ("PER", "ORG", "LOC"))]
-UPOS = [
-    "ADJ",
-    "ADP",
-    "ADV",
-    "AUX",
-    "CCONJ",
-    "DET",
-    "INTJ",
-    "NOUN",
-    "NUM",
-    "PART",
-    "PRON",
-    "PROPN",
-    "PUNCT",
-    "SCONJ",
-    "SYM",
-    "VERB",
-    "X",
-]
 WIDE = [
     "B-CARDINAL",
     "I-CARDINAL",

@@ -7,9 +7,11 @@ import pytest
 from tests.wiring.small_studies import mixture, small
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Source
+from xtreme_dag.model import encoder
 from xtreme_dag.training.planted import Planting
 from xtreme_dag.training.planted_tokenizer import MAX_LENGTH
 from xtreme_dag.training.pretrain import EncoderShape
+from xtreme_dag.wiring import fit
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.fit import MADE_LAYERS, MADE_POSITIONS, Shape, shape_of
 
@@ -76,3 +78,9 @@ def test_a_setting_without_what_it_sets_is_refused():
             small({"a": setting})
     with pytest.raises(UserError, match=r"intermediate.a.recipe: epochs: -3 is not positive"):
         build(small({"a": mixture(SOCIAL, recipe={"epochs": -3})}))
+
+
+def test_model_types_are_those_of_the_encoder():
+    """A plan may not import torch, so `fit` states again what the encoder says of position tables."""
+    assert set(fit._AFTER_PADDING) == encoder._POSITIONS_AFTER_PADDING
+    assert set(fit._ABSOLUTE) >= encoder.PACKABLE

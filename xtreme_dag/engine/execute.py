@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import platform
 import shutil
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
+from xtreme_dag.engine.failures import disk_error, failure_reason
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.keys import Keys
@@ -145,7 +145,7 @@ class Executor:
                 ):
                     listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
             except OSError as error:
-                raise _disk_error(error, stage) from None
+                raise disk_error(error, stage) from None
 
     def _is_suspect(self, key: str) -> bool:
         record = self.store.read(key)
@@ -199,7 +199,7 @@ class Executor:
                     self._mend(found, stage, listen, urgency)
             raise UserError(f"what it reads was damaged {_MENDED} times", fix="check the disk and its free space")
         except (UserError, StageFailed) as error:
-            reason = _reason(error, stage)
+            reason = failure_reason(error, stage)
             self._failures[stage.name] = reason
             with suppress(UserError):  # the disk is full: the first error says so
                 self._note(stage, key, log.FAILED, error=reason)
@@ -299,7 +299,7 @@ class Executor:
                 [{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}]
             )
         except OSError as error:
-            raise _disk_error(error, stage) from None
+            raise disk_error(error, stage) from None
 
     def _judge(self, stage: Stage, record: Record) -> None:
         folder = self.store.artifact(record.digest)
@@ -367,7 +367,7 @@ class Executor:
             self.reads.remember(record)
         except OSError as error:
             shutil.rmtree(out, ignore_errors=True)
-            raise _disk_error(error, stage) from None
+            raise disk_error(error, stage) from None
         if earlier is not None and earlier.digest != record.digest:
             listen({"event": "log", "message": f"{stage.name}: ran again with the same key and wrote other bytes"})
             if self._mirror is not None and earlier.suspect:
@@ -382,19 +382,3 @@ class Executor:
             folder = self.store.artifact(self._parent(source, parents).digest)
             return folder / source.part if source.part else folder
         return Path(source.path)
-
-
-def _reason(error: UserError | StageFailed, stage: Stage) -> str:
-    """Why a stage failed, in a line; its own name is not repeated."""
-    if isinstance(error, StageFailed):
-        return str(error).splitlines()[0]
-    place = "" if error.where in ("", stage.name) else f"{error.where}: "
-    return f"{place}{error.what}" + (f" ({error.fix})" if error.fix else "")
-
-
-def _disk_error(error: OSError, stage: Stage) -> UserError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            "no space left on the disk", where=stage.name, fix="free some, or move the home with --home DIR"
-        )
-    return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {stage.name}")

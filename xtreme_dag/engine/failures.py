@@ -1,0 +1,26 @@
+"""Why a stage failed, in the words of the ledger and of errors."""
+
+from __future__ import annotations
+
+import errno
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.pool import StageFailed
+
+
+def failure_reason(error: UserError | StageFailed, stage: Stage) -> str:
+    """Why a stage failed, in a line; its own name is not repeated."""
+    if isinstance(error, StageFailed):
+        return str(error).splitlines()[0]
+    place = "" if error.where in ("", stage.name) else f"{error.where}: "
+    return f"{place}{error.what}" + (f" ({error.fix})" if error.fix else "")
+
+
+def disk_error(error: OSError, stage: Stage) -> UserError:
+    """What a stage's failed write means for the user: a full disk, or a file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(
+            "no space left on the disk", where=stage.name, fix="free some, or move the home with --home DIR"
+        )
+    return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {stage.name}")
