@@ -33,7 +33,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
-        record = store.intact(done[stage.name]) if stage.name in done else None
+        record = store.standing(done[stage.name]) if stage.name in done else None
         if record is None:
             continue
         if stage.kind in ("evaluate", "check") and (bad := reads.damaged(record)):

@@ -112,6 +112,7 @@ class Study(Section):
     source_language: str = ENGLISH
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
     compare: Compare
+    keep: Literal["all", "scores"] = "all"
 
     @model_validator(mode="before")
     @classmethod

@@ -31,7 +31,7 @@ class StageKind(Kind):
     trains: bool = False
 
 
-def _training(name: str, title: str, phase: str) -> StageKind:
+def _training(name: str, title: str, phase: str, drops: tuple[str, ...] = ()) -> StageKind:
     """A kind whose artifact is a trained model."""
     return StageKind(
         name=name,
@@ -42,6 +42,7 @@ def _training(name: str, title: str, phase: str) -> StageKind:
         figures=_FIGURES,
         phase=phase,
         trains=True,
+        drops=drops,
     )
 
 
@@ -63,7 +64,9 @@ TRANSLATE = StageKind(
     name="translate", title="Translates one canonical table.", libraries=("pyarrow",), device=True, seconds=10.0
 )
 INTERMEDIATE = _training("intermediate", "Intermediate training of one condition and seed.", "train_intermediate")
-TARGET = _training("target", "Target training of one task, condition and seed, in English.", "train_target")
+TARGET = _training(
+    "target", "Target training of one task, condition and seed, in English.", "train_target", drops=("*.safetensors",)
+)
 SEARCH = StageKind(
     name="search", title="One search of a multilingual pool for the queries of all languages.",
     libraries=_TENSORS, device=True, seconds=10.0,
