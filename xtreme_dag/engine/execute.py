@@ -243,14 +243,14 @@ class Executor:
         return result
 
     def _mend(self, found: DamagedInput, reader: Stage, listen: Listener, urgency: float) -> None:
-        """Sets a damaged artifact aside and makes it again, for a stage that was about to read it.
-
-        Dropped files are made again too.
-        """
+        """Makes a damaged artifact (set aside) or dropped files again, for a stage that was about to read them."""
         maker, dropped = self._met.get(found.stage), self.store.is_dropped(found.record)
         if maker is None or any(name not in self.known for name in maker.parents):
-            what = "of which files were dropped" if dropped else "which is damaged"
-            raise UserError(f"reads {found.stage}, {what}", where=reader.name, fix="run again")
+            raise UserError(
+                f"reads {found.stage}, which is {'dropped' if dropped else 'damaged'}",
+                where=reader.name,
+                fix="run again",
+            )
         if dropped:
             self.want(maker)
         with locked(self.store.lock_path(found.record.key), maker.name):
@@ -362,7 +362,8 @@ class Executor:
                     timeout=options.get("timeout"),
                 )
                 read: dict[str, float] = {}
-                with self.store.reading(*self._droppable(stage, parents)):
+                made = (source for source in stage.inputs.values() if isinstance(source, Output))
+                with self.store.reading(*{self._parent(source, parents).digest for source in made}):
                     answer = self._pool.call(
                         request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
                     )
@@ -393,12 +394,6 @@ class Executor:
         if self._mirror is not None:
             self._mirror.push(self.store, record)
         return record, seconds
-
-    def _droppable(self, stage: Stage, parents: Mapping[str, str]) -> set[str]:
-        """Digests of the artifacts that a stage reads and that somebody may want to drop files of."""
-        makers = [self._met.get(source.stage) for source in stage.inputs.values() if isinstance(source, Output)]
-        names = {maker.name for maker in makers if maker is not None and maker.of.drops}
-        return {self._parent(Output(stage=name), parents).digest for name in names}
 
     def _path(self, source: Any, parents: Mapping[str, str]) -> Path:
         if isinstance(source, Output):
