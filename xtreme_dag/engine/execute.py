@@ -362,8 +362,8 @@ class Executor:
                     timeout=options.get("timeout"),
                 )
                 read: dict[str, float] = {}
-                made = (source for source in stage.inputs.values() if isinstance(source, Output))
-                with self.store.reading(*{self._parent(source, parents).digest for source in made}):
+                made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
+                with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
                     answer = self._pool.call(
                         request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
                     )
