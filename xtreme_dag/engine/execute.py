@@ -246,11 +246,8 @@ class Executor:
         """Makes a damaged artifact (set aside) or dropped files again, for a stage that was about to read them."""
         maker, dropped = self._met.get(found.stage), self.store.is_dropped(found.record)
         if maker is None or any(name not in self.known for name in maker.parents):
-            raise UserError(
-                f"reads {found.stage}, which is {'dropped' if dropped else 'damaged'}",
-                where=reader.name,
-                fix="run again",
-            )
+            what = f"reads {found.stage}, which is {'dropped' if dropped else 'damaged'}"
+            raise UserError(what, where=reader.name, fix="run again")
         if dropped:
             self.want(maker)
         with locked(self.store.lock_path(found.record.key), maker.name):

@@ -22,7 +22,7 @@ from xtreme_dag.study.train_recipe import STORED_BYTES
 from xtreme_dag.wiring.forecast.costs import same_work
 from xtreme_dag.wiring.forecast.shapes import shape_of_model
 from xtreme_dag.wiring.forecast.sizes import Sizes
-from xtreme_dag.wiring.kinds import ENCODE, KINDS, TARGET
+from xtreme_dag.wiring.kinds import ENCODE, KINDS, PRETRAIN, TARGET
 
 TOKEN_BYTES = 13
 # Checkpoints of a training that is under way: weights and two moments, three times (one is being written), and the best.
@@ -96,7 +96,9 @@ class Disk:
 
 def disk(study: Study, graph: Graph, plan: Plan, sizes: Sizes, home: Home) -> Disk:
     """The estimate for the stages that are not cached."""
-    parameters, same = shape_of_model(study, graph).stored, same_work(graph)
+    made = [sizes.artifact(stage.name, "encoder/config.json") for stage in graph if stage.of is PRETRAIN]
+    encoder = next((path.parent for path in made if path is not None), None)
+    parameters, same = shape_of_model(study, graph, encoder).stored, same_work(graph)
     known = {planned.stage.name: planned.key for planned in plan.stages if planned.status == CACHED}
     to_make = {same[stage.name]: stage for stage in reversed(list(graph)) if stage.name not in known}
     models = [stage for stage in to_make.values() if stage.kind in KINDS and KINDS[stage.kind].trains and stage.inputs]

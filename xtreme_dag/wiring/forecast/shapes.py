@@ -38,8 +38,14 @@ class Parameters:
     stored: int | None
 
 
-def shape_of_model(study: Study, graph: Graph) -> Parameters:
-    """The parameters of a study's encoder: from the header of its weights, its configuration, or its name."""
+def shape_of_model(study: Study, graph: Graph, made: Path | None = None) -> Parameters:
+    """The parameters of a study's encoder: from the header of its weights, its configuration, or its name.
+
+    Args:
+        study: the study.
+        graph: its stages.
+        made: the folder of the encoder that the study has made, if it has.
+    """
     models = (stage.inputs.get("model") for stage in graph if stage.of.device)
     folder = next((model for model in models if isinstance(model, Source)), None)
     shape = shape_of(study, folder or Output(stage=""))
@@ -51,7 +57,8 @@ def shape_of_model(study: Study, graph: Graph) -> Parameters:
         words = study.model.pretrain.get("vocabulary_size")
     layers, hidden, inner = (value if isinstance(value, int) else 0 for value in known)
     in_layers = layers * (4 * hidden * hidden + 2 * hidden * inner) or None
-    stored = None if folder is None else _stored(Path(folder.path))
+    weights = made if folder is None else Path(folder.path)
+    stored = None if weights is None else _stored(weights)
     if stored is None and in_layers is not None and isinstance(words, int):
         stored = in_layers + (words + _POSITIONS) * hidden
     return Parameters(layer_parameters=in_layers, stored=stored)
