@@ -27,7 +27,7 @@ def test_weights_go_during_the_run_and_come_back_for_a_later_evaluation(tmp_path
         return json.loads(done.stdout)
 
     def weights():
-        return [path for path in (tmp_path / "store" / "objects").rglob("*.safetensors")]
+        return list((tmp_path / "store" / "objects").rglob("*.safetensors"))
 
     first = call("run")
     assert first["stages"]["failed"] == 0 and first["dropped_bytes"] > 0
