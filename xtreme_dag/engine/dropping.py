@@ -37,6 +37,7 @@ class Dropping:
         self._study = study
         self._graph = graph
         self.freed = 0
+        self._digests: dict[str, tuple[int, str]] = {}  # key -> when its record was written, and its artifact
 
     def all(self, known: Mapping[str, str]) -> int:
         """Drops what can be; see `of`."""
@@ -61,7 +62,7 @@ class Dropping:
         if record is None or not self._is_read(stage, known):
             return 0
         self._release(stage, record)
-        same = {each.key for each in self._store.records() if each.digest == record.digest}
+        same = self._keys_of(record.digest)
         # What the ledger does not know, or no longer says, may be needed.
         if self._ledger.trouble() or not same <= self._ledger.keys() or self._ledger.holders(same):
             return 0
@@ -72,6 +73,16 @@ class Dropping:
             return 0
         self.freed += freed
         return freed
+
+    def _keys_of(self, digest: str) -> set[str]:
+        """Keys of all records of an artifact; of records, only those that are new since the last time are read."""
+        for path in (self._store.root / "records").glob("*/*.json"):
+            written, known = path.stat().st_mtime_ns, self._digests.get(path.stem)
+            if known is None or known[0] != written:
+                record = self._store.read(path.stem)
+                self._digests[path.stem] = written, record.digest if record is not None else ""
+        # One that cannot be read may be of it, too.
+        return {key for key, (_written, made) in self._digests.items() if made in (digest, "")}
 
     def _is_read(self, stage: Stage, known: Mapping[str, str]) -> bool:
         """Whether some stage reads the artifact and all that do are done."""
