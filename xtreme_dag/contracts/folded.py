@@ -25,6 +25,12 @@ def fold(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(bare, ""), plain, bare)
 
 
+def fold_column(column: pa.ChunkedArray) -> pa.Array:
+    """A column of texts, folded; a list of texts or words is one text."""
+    whole = column.combine_chunks()
+    return fold(pc.binary_join(whole, " ") if pa.types.is_list(whole.type) else whole)
+
+
 def hashes(texts: Sequence[str]) -> Hashes:
     """A 64-bit hash of each text."""
     found = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]

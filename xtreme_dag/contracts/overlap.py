@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from xtreme_dag.contracts.columns import batches
-from xtreme_dag.contracts.folded import Hashes, fold, hashes
+from xtreme_dag.contracts.folded import Hashes, fold_column, hashes
 from xtreme_dag.contracts.odcs import read_document
 from xtreme_dag.contracts.similar import Near
 from xtreme_dag.core.context import StageContext
@@ -130,14 +129,8 @@ def _read(path: Path, declared: Mapping[str, Any]) -> Iterator[_Batch]:
         yield _Batch(
             ids=batch["id"].to_pylist(),
             gold=["" if None in row else str(row) for row in zip(*gold, strict=True)] if gold else [""] * len(batch),
-            columns=[fold(_joined(batch[name])).to_pylist() for name in read],
+            columns=[fold_column(batch[name]).to_pylist() for name in read],
         )
-
-
-def _joined(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one text a row."""
-    whole = column.combine_chunks()
-    return pc.binary_join(whole, " ") if pa.types.is_list(whole.type) else whole
 
 
 class _Tested:
@@ -174,7 +167,7 @@ class _Tested:
     @property
     def open(self) -> Flags:
         """The examples that were not found yet and could be, by their text."""
-        return ~(self._by[_TEXT] | self._by[_NEAR] | self._blank)
+        return np.asarray(~(self._by[_TEXT] | self._by[_NEAR] | self._blank))
 
     def mark(self, how: str, rows: np.ndarray, seen: Iterable[str] = ()) -> None:
         """Notes examples as found, and under which ids."""
@@ -184,7 +177,7 @@ class _Tested:
 
     def found(self) -> Flags:
         """The examples that were found, however."""
-        every: Flags = np.logical_or.reduce(list(self._by.values()))
+        every: Flags = np.stack(list(self._by.values())).any(axis=0)
         return every
 
     def same_ids(self, known: Hashes) -> None:
@@ -192,17 +185,18 @@ class _Tested:
         unique = self._telling != hashes([""])[0]
         self.mark(_ID, np.isin(self._telling, known) & unique)
 
-    def same_numbers(self, known: Mapping[str, tuple[str, int]]) -> None:
-        """Marks the examples under known ids (id -> gold and size) if they are the same examples in translation."""
-        rows = np.array([row for row, name in enumerate(self.ids) if self.gold[row] and name in known], dtype=np.int64)
+    def same_numbers(self, known: Mapping[int, tuple[str, int]]) -> None:
+        """Marks the examples under known numbers (number -> gold and size) if they are the same ones in translation."""
+        numbers = [_number(name) for name in self.ids]
+        rows = np.array([row for row, number in enumerate(numbers) if self.gold[row] and number in known], dtype=int)
         if len(rows) < _ENOUGH:
             return
-        mine = np.array([self.gold[row] for row in rows])
-        theirs = np.array([known[self.ids[row]][0] for row in rows])
-        chance = sum((mine == value).mean() * (theirs == value).mean() for value in np.unique(mine))
-        if (mine == theirs).mean() < _ALIKE or chance > _BY_CHANCE:
+        theirs = [known[numbers[row]] for row in rows]
+        mine, golds = np.array([self.gold[row] for row in rows]), np.array([gold for gold, _ in theirs])
+        chance = sum((mine == value).mean() * (golds == value).mean() for value in np.unique(mine))
+        if (mine == golds).mean() < _ALIKE or chance > _BY_CHANCE:
             return
-        sizes = np.log1p([self._sizes[rows], [known[self.ids[row]][1] for row in rows]])
+        sizes = np.log1p(np.stack([self._sizes[rows], np.array([size for _, size in theirs], dtype=np.int64)]))
         if sizes.std(axis=1).all() and np.corrcoef(sizes)[0, 1] >= _LENGTHS:
             self.mark(_NUMBER, rows)
 
@@ -217,7 +211,7 @@ class _Tested:
         # A table of nothing but short texts is judged by them all the same.
         counted = self._long if self._long.mean() >= 0.5 else np.ones(len(self), dtype=bool)
         surely = found & ~(self._by[_NEAR] & ~self._by[_ID] & ~self._by[_NUMBER])
-        share, sure = (float((rows & counted).sum() / max(1, counted.sum())) for rows in (found, surely))
+        total, many, sure = (int((rows & counted).sum()) for rows in (counted, found, surely))
         first = np.flatnonzero(found)[:FIRST].tolist()
         name = name_of(self.facts)
         return {
@@ -225,19 +219,30 @@ class _Tested:
             "use": self.facts["use"],
             "examples": len(self),
             "found": int(found.sum()),
-            "share": round(share, 4),
+            "share": round(many / max(1, total), 4),
             "by": {how: int(rows.sum()) for how, rows in self._by.items() if rows.any()},
             "first_ids": [[self.ids[row], self._first.get(row, self.ids[row])] for row in first],
-            "leak": sure > tolerances[0] or share > max(tolerances),
+            "leak": sure > _most(total, tolerances[0]) or many > _most(total, max(tolerances)),
             "allowed": allowed.get(name),
         }
+
+
+def _number(name: str) -> int:
+    """The running number that an id ends in; -1 if it ends in none."""
+    digits = name[len(name.rstrip("0123456789")) :][-18:]
+    return int(digits) if digits.isascii() and digits else -1
+
+
+def _most(examples: int, tolerance: float) -> float:
+    """How many of some examples may be found, with two standard errors of the few that a small sample has."""
+    return tolerance * examples + 2 * float(np.sqrt(tolerance * examples))
 
 
 def _search(tested: Sequence[_Tested], path: Path, params: Mapping[str, Any], context: StageContext) -> None:
     """Reads the seen table once, and marks what is found of the tested ones."""
     table = StoredTable(path)
     done, total = 0, max(1, len(table))
-    numbered: dict[str, tuple[str, int]] = {}
+    numbered: dict[int, tuple[str, int]] = {}
     ids: list[Hashes] = []
     texts: list[Hashes] = []
     for batch in _read(path, params["formats"][params["seen"]["format"]]):
@@ -245,7 +250,8 @@ def _search(tested: Sequence[_Tested], path: Path, params: Mapping[str, Any], co
         ids.append(hashes(batch.ids))
         texts.append(np.unique(hashes([text for column in batch.columns for text in column])))
         if any(one.numbered for one in tested):
-            numbered.update(zip(batch.ids, zip(batch.gold, batch.sizes, strict=True), strict=True))
+            numbers = map(_number, batch.ids)
+            numbered.update(zip(numbers, zip(batch.gold, batch.sizes, strict=True), strict=True))
         rows = batch.rows
         for one in tested:
             if one.alike:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.contracts.shared import Shared, shared_in
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.ledger import FAILED
 from xtreme_dag.engine.local import run_local
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.study.file import load_study
-from xtreme_dag.wiring.audit import Shared, audits, shared_in
+from xtreme_dag.wiring.audit import audits
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.kinds import AUDIT
 

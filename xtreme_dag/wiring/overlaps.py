@@ -145,14 +145,14 @@ class Overlaps:
         others = [self._facts(self._graph[name], for_what) for name, for_what in sorted(tested.items())]
         inputs: dict[str, Source | Output] = {"seen": Output(stage=seen, part="table.parquet")}
         for other, name in zip(others, sorted(tested), strict=True):
-            inputs[_called(other)] = Output(stage=name, part="table.parquet")
+            inputs[called(other)] = Output(stage=name, part="table.parquet")
         contract = contract_of(facts["dataset"])
         if contract is not None:
             inputs["contract"] = Source(path=contract)
-        name, allowed = _called(facts), {}
+        name, allowed = called(facts), {}
         for other in others:
-            reasons = [each.reason for each in self._allowed if each.holds(name, _called(other))]
-            allowed.update({_called(other): reasons[0]} if reasons else {})
+            reasons = [each.reason for each in self._allowed if each.holds(name, called(other))]
+            allowed.update({called(other): reasons[0]} if reasons else {})
         label = seen.partition("[")[2].removesuffix("]") + ("" if use == _TRAIN else " | selection")
         return Stage(
             of=AUDIT,
@@ -177,6 +177,6 @@ class Overlaps:
         return self._catalogue.dataset(stage.labels["dataset"]).split(stage.labels["split"]).use
 
 
-def _called(facts: Mapping[str, str]) -> str:
+def called(facts: Mapping[str, str]) -> str:
     """A table as findings name it: `dataset/language/split`."""
     return f"{facts['dataset']}/{facts['language']}/{facts['split']}"

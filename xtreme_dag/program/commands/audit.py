@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
-from xtreme_dag.wiring.audit import Shared, audit
+from xtreme_dag.wiring.audit import audit
 
 
 @click.command()

@@ -22,6 +22,7 @@ from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
+from xtreme_dag.wiring.forecast.overlapping import overlap_lines
 from xtreme_dag.wiring.forecast.overview import (
     CONDITION_HEADS,
     condition_cells,
@@ -75,6 +76,7 @@ def command(
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
         *lost_lines(built.graph, sizes),
+        *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
     return Answer(
