@@ -169,7 +169,7 @@ class _Tested:
         """The examples that were not found yet and could be, by their text."""
         return np.asarray(~(self._by[_TEXT] | self._by[_NEAR] | self._blank))
 
-    def mark(self, how: str, rows: np.ndarray, seen: Iterable[str] = ()) -> None:
+    def mark(self, how: str, rows: Any, seen: Iterable[str] = ()) -> None:
         """Notes examples as found, and under which ids."""
         self._by[how][rows] = True
         for row, name in zip(np.flatnonzero(rows) if rows.dtype == bool else rows, seen, strict=False):
@@ -177,8 +177,8 @@ class _Tested:
 
     def found(self) -> Flags:
         """The examples that were found, however."""
-        every: Flags = np.stack(list(self._by.values())).any(axis=0)
-        return every
+        flags = list(self._by.values())
+        return np.asarray(flags[0] | flags[1] | flags[2] | flags[3])
 
     def same_ids(self, known: Hashes) -> None:
         """Marks the examples whose ids, no running numbers, are known."""
