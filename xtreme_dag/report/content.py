@@ -154,7 +154,7 @@ _QUERIES: Mapping[str, str] = {
         " ORDER BY ok, dataset, language, split"
     ),
     "overlaps": (
-        "SELECT seen, seen_for, tested, examples, found, share, ways, leak, allowed FROM overlaps WHERE study = $study"
+        "SELECT seen, seen_for, tested, examples, found, share, ways, leak, allowed FROM shared_examples WHERE study = $study"
         " ORDER BY leak DESC, share DESC, seen, tested"
     ),
     "stages": (

@@ -28,7 +28,7 @@ STUDY_TABLES = (
     "evaluations",
     "scores",
     "contracts",
-    "overlaps",
+    "shared_examples",
 )
 Row = Mapping[str, Any]
 
@@ -130,7 +130,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             name | _fields(row) | {"violations": canonical(list(row.violations))}
             for row in sorted(landing.contracts, key=lambda row: (row.dataset, row.language, row.split))
         ],
-        "overlaps": [
+        "shared_examples": [
             name | _fields(row, by="ways") | {"ways": canonical(row.by), "first_ids": canonical(row.first_ids)}
             for row in sorted(landing.overlaps, key=lambda row: (row.seen, row.seen_for, row.tested))
         ],

@@ -1,5 +1,5 @@
 -- Examples of a table that is tested (or selected on) which one that is trained or selected on has, too.
-CREATE TABLE overlaps (
+CREATE TABLE shared_examples (
     study VARCHAR NOT NULL,
     seen VARCHAR NOT NULL,            -- dataset/language/split
     seen_for VARCHAR NOT NULL,        -- train or select
