@@ -21,7 +21,7 @@ def as_version_one(home):
     change(
         home,
         "DROP VIEW IF EXISTS cost; DROP VIEW IF EXISTS stage_cost; DROP TABLE device_power;"
-        " ALTER TABLE scores DROP COLUMN supervision;"
+        " ALTER TABLE scores DROP COLUMN supervision; DROP TABLE shared_examples;"
         " DELETE FROM schema_version WHERE version > 1",
     )
 

@@ -55,6 +55,10 @@ CHECK = StageKind(
     name="check", title="Holds one canonical table against its data contract.",
     libraries=("great-expectations", "pyarrow"), seconds=0.1, phase="prepare_data",
 )  # fmt: skip
+AUDIT = StageKind(
+    name="audit", title="Looks for the examples of tests in one table that something is trained or selected on.",
+    libraries=("numpy", "pyarrow"), seconds=0.2, phase="prepare_data",
+)  # fmt: skip
 ENCODE = StageKind(
     name="encode", title="Tokenises one canonical table.",
     libraries=("pyarrow", "tokenizers", "transformers"), seconds=0.1, phase="prepare_data",
@@ -76,7 +80,7 @@ EVALUATE = StageKind(
     libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
 )  # fmt: skip
 
-_ALL = (PREPARE, CHECK, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
+_ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
 KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
 
 

@@ -23,6 +23,7 @@ from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warn
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
 from xtreme_dag.wiring.forecast.disk import disk
+from xtreme_dag.wiring.forecast.overlapping import overlap_lines
 from xtreme_dag.wiring.forecast.overview import (
     CONDITION_HEADS,
     condition_cells,
@@ -76,6 +77,7 @@ def command(
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
         *lost_lines(built.graph, sizes),
+        *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
     return Answer(
