@@ -46,6 +46,7 @@ class Landed:
 
     Attributes:
         study: the study.
+        split: the split.
         baseline: the study's baseline.
         told: what the study file says under `compare`.
         order: the study's conditions: the one that it names for comparison, the others in its order, controls last.
@@ -55,6 +56,7 @@ class Landed:
     """
 
     study: str
+    split: str
     baseline: str
     told: Mapping[str, Any]
     order: tuple[str, ...]
@@ -105,6 +107,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
     others = {row[3] for row in rows if row[0] == name} - set(sources)
     return Landed(
         study=name,
+        split=split,
         baseline=baseline,
         told=told,
         order=tuple(order),
@@ -145,12 +148,11 @@ def resolve(name: str, study: str, cells: Cells) -> Side:
 
 
 def common_files(
-    root: Path,
     one: OfTask,
     other: OfTask,
     task: str,
     notes: list[str],
-) -> dict[str, dict[Run, Path]]:
+) -> dict[str, dict[Run, str]]:
     """Language -> run -> file, for the languages that both sides have and the seeds that a side has in all of them."""
     languages = sorted(one.keys() & other.keys())
     if one.keys() != other.keys():
@@ -170,7 +172,7 @@ def common_files(
         notes.append(f"{task}: seeds {_listed(seeds[0])} against seeds {_listed(seeds[1])}")
     return {
         language: {
-            (name, seed): root / side[language][seed].predictions
+            (name, seed): side[language][seed].predictions
             for name, side, common in zip(SIDES, (one, other), seeds, strict=True)
             for seed in sorted(common)
         }
