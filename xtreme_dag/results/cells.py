@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES
 from xtreme_dag.results.pairs import Run
 from xtreme_dag.results.query import reader
+from xtreme_dag.results.reading import Trained, read_trained
 
 SEEN = ("source", "same task")
 """The supervision that makes a language no longer zero-shot for a task."""
@@ -53,6 +54,7 @@ class Landed:
         controls: the conditions that are controls.
         supervised: languages that are no zero-shot ones for any condition, where the study has several source languages.
         rows: study, condition, task, language, seed, metric, predictions and supervision of each evaluation.
+        trained: what the intermediate training of each condition drew; empty if it is not known.
     """
 
     study: str
@@ -63,6 +65,7 @@ class Landed:
     controls: frozenset[str]
     supervised: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
+    trained: Mapping[str, Trained] = field(default_factory=dict)
 
     def cells(self, tasks: Sequence[str] | None = None, languages: Sequence[str] | None = None) -> Cells:
         """The evaluations, those of some tasks and languages alone if they are given."""
@@ -99,6 +102,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
                 "SELECT DISTINCT source_language FROM source_languages WHERE study = ? ORDER BY ALL", [name]
             ).fetchall()
         ]
+        trained = read_trained(connection, name)
     told = json.loads(recipe).get("compare", {})
     controls = frozenset(condition for condition, text in described if _is_control(json.loads(text)))
     order = sorted(
@@ -114,6 +118,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
         controls=controls,
         supervised=tuple(sources) if len(sources) > 1 and others else (),
         rows=rows,
+        trained=trained,
     )
 
 

@@ -13,6 +13,7 @@ from xtreme_dag.results.claims import Key, judged, of_choice
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.pairing import Pair, Settings, Shown, View, measure
 from xtreme_dag.results.predictions import Predictions
+from xtreme_dag.results.reading import uneven_lines
 from xtreme_dag.results.wording import sentence_of
 
 RESAMPLES = 2000
@@ -162,6 +163,7 @@ def _comparison(
     notes = list(view.notes)
     if landed.supervised and settings.languages is None:
         notes.append(f"the languages of supervision are left out: {' '.join(landed.supervised)}")
+    notes += uneven_lines(landed.trained, pair.baseline, pair.condition)
     notes += _seed_notes(overall, pair.condition, pair.baseline)
     comparison = Comparison(
         study=settings.study,
@@ -177,6 +179,8 @@ def _comparison(
         notes=tuple(notes),
         named=(pair.condition, pair.baseline) == (landed.told.get("condition"), landed.baseline),
         control=pair.condition in landed.controls,
+        trained=landed.trained.get(pair.condition),
+        baseline_trained=landed.trained.get(pair.baseline),
     )
     return replace(comparison, sentence=sentence_of(comparison))
 

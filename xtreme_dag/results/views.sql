@@ -190,17 +190,32 @@ CREATE OR REPLACE VIEW stage_history AS
 SELECT study, kind, name, started, seconds, host, device, git_commit, fingerprint, stage_key, digest, current
 FROM stages ORDER BY study, name, started;
 
+CREATE OR REPLACE VIEW test_data AS
+-- What stands in for a task's test, and how many of its examples were read, where that is not all.
+SELECT study, dataset AS task, split,
+       string_agg(DISTINCT nullif(stand_in, ''), '; ') AS stand_in, sum(examples) AS examples,
+       sum(coalesce(published, available)) AS published,
+       concat_ws('; ', 'stand-in: ' || string_agg(DISTINCT nullif(stand_in, ''), '; '),
+                 format('{:,} of {:,} examples', CAST(sum(examples) AS BIGINT),
+                        CAST(sum(coalesce(published, available)) AS BIGINT))) AS data
+FROM data_tables
+GROUP BY study, dataset, split
+HAVING bool_or(stand_in <> '' OR examples < available);
+
 CREATE OR REPLACE VIEW beside_published AS
 -- Ours beside what others have published; `note` says where the definitions differ. Studies on generated languages
 -- share names of tasks with the benchmark and nothing else, so they are left out.
 SELECT p.system, p.task, p.language, p.split, p.metric AS published_metric, p.value AS published, p.is_delta,
-       o.study, o.condition, o.metric, o.value AS ours, o.value - p.value AS difference, p.source, p.note
+       o.study, o.condition, o.metric, o.value AS ours, o.value - p.value AS difference, p.source, p.note,
+       s.recipe ->> '$.model' AS model, d.data
 FROM published_scores p
 LEFT JOIN (
     SELECT study, condition, task, language, split, metric, avg(value) AS value FROM scores GROUP BY ALL
     UNION ALL
     SELECT study, condition, task, 'avg', split, metric, avg(value) FROM scores GROUP BY ALL) o
-ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
+ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta
+LEFT JOIN studies s USING (study)
+LEFT JOIN test_data d ON d.study = o.study AND d.task = p.task AND d.split = p.split;
 
 CREATE OR REPLACE MACRO by_metric(metric_name) AS TABLE
 -- The conditions by one metric, primary or not: mean over languages, then seeds, then the tasks that have it.
