@@ -74,7 +74,14 @@ def drawn(folder):
 def test_a_target_of_every_head_learns_and_leaves_a_model(head, base, tables, tmp_path):
     dev = make_encoded(tmp_path / "dev", head, 30, base, seed=5, split="dev")
     recipe = {**RECIPE, "epochs": 6, "select_every": 12, "select_examples": 25, "micro_batch_tokens": 300}
-    params = {"seed": 1, "task": "goal", "head": head, "labels": LABELS_OF.get(head), "recipe": recipe}
+    params = {
+        "seed": 1,
+        "task": "goal",
+        "dataset": "goal",
+        "head": head,
+        "labels": LABELS_OF.get(head),
+        "recipe": recipe,
+    }
     run = context(tmp_path / "run")
     figures = target(params, {"model": base, "train": tables[head, "en"], "select": dev}, run)
     report = training(run.out)
@@ -173,7 +180,7 @@ def test_shuffled_labels_keep_everything_but_the_sense(base, tables, tmp_path):
 
 def test_a_head_can_be_kept(base, tables, tmp_path):
     first = mix(base, tables, tmp_path / "first", [entry("multiple_choice", "en")], {"examples": 40})
-    params = {"seed": 1, "task": "next", "head": "multiple_choice", "recipe": {**RECIPE, "learning_rate": 1e-9},
+    params = {"seed": 1, "task": "next", "dataset": "next", "head": "multiple_choice", "recipe": {**RECIPE, "learning_rate": 1e-9},
               "keep_head": True}  # fmt: skip
     inputs = {"model": first, "train": tables["multiple_choice", "en"]}
     run = context(tmp_path / "second")
@@ -191,7 +198,7 @@ def test_a_head_can_be_kept(base, tables, tmp_path):
 
 def test_fresh_heads_depend_on_the_seed_and_not_on_the_condition(base, tables, tmp_path):
     first = mix(base, tables, tmp_path / "first", [entry("tagging", "en")], {"examples": 40})
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS,
               "recipe": {**RECIPE, "learning_rate": 1e-12, "weight_decay": 0.0}}  # fmt: skip
     heads = []
     for number, model in enumerate([base, first]):
@@ -249,7 +256,7 @@ def test_repetition_is_possible_when_asked_for(base, tables, tmp_path):
 def test_patience_ends_training_and_the_best_is_kept(base, tables, tmp_path):
     dev = make_encoded(tmp_path / "dev", "classification", 30, base, seed=9, split="dev")
     recipe = {"learning_rate": 1e-9, "batch_size": 8, "epochs": 50, "select_every": 2, "patience": 3}
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": recipe}
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": recipe}
     run = context(tmp_path / "run")
     target(params, {"model": base, "train": tables["classification", "en"], "select": dev}, run)
     report = training(run.out)
@@ -284,14 +291,14 @@ def test_pretraining_from_text_is_reproducible(base, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_an_error(base, tables, tmp_path):
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS,
               "recipe": {**RECIPE, "learning_rate": 1e30, "warmup": 0.0, "max_grad_norm": 0.0}}  # fmt: skip
     with pytest.raises(UserError, match="not finite"):
         target(params, {"model": base, "train": tables["classification", "en"]}, context(tmp_path))
 
 
 def test_progress_carries_speed(base, tables, tmp_path):
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": RECIPE}
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": RECIPE}
     run_stage("target", params, {"model": base, "train": tables["classification", "en"]}, tmp_path, log_steps=2)
     seen = [event for event in events(tmp_path) if event["event"] == "progress"]
     assert [event["done"] for event in seen] == [2, 4, 6] and seen[-1]["total"] == 6

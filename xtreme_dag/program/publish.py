@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,16 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine import damage
 from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Store
-from xtreme_dag.results.collect import contract_outcome, evaluation, overlaps, stage_facts, study_facts
-from xtreme_dag.results.facts import StageFacts
+from xtreme_dag.results.collect import (
+    contract_outcome,
+    evaluation,
+    overlaps,
+    stage_facts,
+    study_facts,
+    table_facts,
+    training_facts,
+)
+from xtreme_dag.results.facts import StageFacts, TableFacts, TrainingFacts
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -32,6 +41,8 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     reads = Reads(store, home.caches)
     evaluations, contracts = [], []
     found: list[Shared] = []
+    tables: list[TableFacts] = []
+    trained: list[TrainingFacts] = []
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
@@ -49,7 +60,13 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             contracts.append(contract_outcome(stage, record, home))
         elif stage.kind == "audit":
             found += overlaps(stage, record, home)
-    facts = study_facts(study, (task.name for task in built.tasks))
+        elif stage.kind == "prepare":
+            tables.append(table_facts(stage, record, home, built.stand_ins))
+        elif stage.kind in ("intermediate", "target"):
+            trained += training_facts(stage, record, home)
+    facts = replace(
+        study_facts(study, (task.name for task in built.tasks)), tables=tuple(tables), trained=tuple(trained)
+    )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())
         land(home.root, facts, evaluations, contracts, landed, found)

@@ -13,7 +13,9 @@ from xtreme_dag.report.samples import Sample, samples
 from xtreme_dag.results.cells import SEEN
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison
+from xtreme_dag.results.facts import TableFacts
 from xtreme_dag.results.query import reader
+from xtreme_dag.results.reading import Trained, data_lines, read_trained
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +42,8 @@ class Content:
         gaps: transfer gap per condition and task.
         costs: what each condition depends on, with its gain.
         published: others' numbers beside ours.
+        data: what stood in for what, and how many examples of how many were read.
+        trained: what the intermediate training of each condition drew.
         contracts: outcomes of the data contracts.
         overlaps: what tables that are trained or selected on have of those that are tested.
         samples: predictions on which a condition and the baseline disagree.
@@ -57,6 +61,8 @@ class Content:
     gaps: tuple[Row, ...]
     costs: tuple[Row, ...]
     published: tuple[Row, ...]
+    data: tuple[str, ...]
+    trained: tuple[Trained, ...]
     contracts: tuple[Row, ...]
     overlaps: tuple[Row, ...]
     samples: tuple[Sample, ...]
@@ -91,6 +97,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         tables = {
             name: _rows(connection, sql, **{k: at[k] for k in at if f"${k}" in sql}) for name, sql in _QUERIES.items()
         }
+        trained = read_trained(connection, study)
     comparisons: list[Comparison] = []
     if about["baseline"] in shown and len(shown) > 1:
         every = compare_conditions(home, study=study, split=split, resamples=resamples)
@@ -117,6 +124,8 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         gaps=tuple(chosen["gaps"]),
         costs=tuple(chosen["costs"]),
         published=tuple(chosen["published"]),
+        data=tuple(data_lines(TableFacts(**row) for row in tables["data_tables"])),
+        trained=tuple(one for one in trained.values() if one.condition in shown),
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
         overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
@@ -145,10 +154,11 @@ _QUERIES: Mapping[str, str] = {
     ),
     "costs": "SELECT * FROM cost WHERE study = $study ORDER BY condition",
     "published": (
-        "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note"
+        "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note, model, data"
         " FROM beside_published WHERE study = $study AND split = $split AND language = 'avg'"
         " ORDER BY task, system, condition, published_metric, published, source"
     ),
+    "data_tables": "SELECT * EXCLUDE (study) FROM data_tables WHERE study = $study",
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"
         " ORDER BY ok, dataset, language, split"

@@ -71,6 +71,51 @@ class TaskFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableFacts:
+    """A table that the study read, and how much of what was published it is.
+
+    Attributes:
+        dataset, language, split: what it is of.
+        examples: its examples.
+        available: examples that the source has; more than `examples` where the study set a limit.
+        published: how many its publishers count; None where that is not known, or it is generated.
+        stand_in: what it really is, where it only stands in for the split; else empty.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    examples: int
+    available: int
+    published: int | None = None
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts:
+    """What one training really drew of one table.
+
+    Attributes:
+        condition, seed: the run.
+        target: target task; empty for intermediate training.
+        step: number of the step of intermediate training, from 1.
+        task: the task that was trained.
+        dataset, language: of the table that was read.
+        examples, tokens: that were drawn, once through.
+    """
+
+    condition: str
+    seed: int
+    target: str
+    step: int
+    task: str
+    dataset: str
+    language: str
+    examples: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """A study as it was run.
 
@@ -85,6 +130,8 @@ class StudyFacts:
         source_language: the language of target-task training; the transfer gap is taken from it.
         languages: facts about the languages, as far as known.
         tasks: facts about the target tasks, as far as known.
+        tables: the tables that were read.
+        trained: what its trainings drew.
     """
 
     name: str
@@ -97,6 +144,8 @@ class StudyFacts:
     source_language: str = ENGLISH
     languages: tuple[LanguageFacts, ...] = ()
     tasks: tuple[TaskFacts, ...] = ()
+    tables: tuple[TableFacts, ...] = ()
+    trained: tuple[TrainingFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

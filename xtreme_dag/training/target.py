@@ -35,7 +35,7 @@ def train_target(
     spec = HeadSpec(kind=str(params["head"]), labels=tuple(params.get("labels") or ()))
     source = training_table(inputs["train"], spec.kind)
     languages = "+".join(source.table.info["languages"])
-    part = Part(source=source, dataset=name, language=languages, rows=np.arange(len(source.table)))
+    part = Part(source=source, dataset=str(params["dataset"]), language=languages, rows=np.arange(len(source.table)))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=(part,)))
     model = load_model(inputs["model"], log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))
