@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from prefect.workers.process import ProcessWorker
 
 from flows._automations import HEARTBEAT_SECONDS, TAG, mark_dead_runs, start_again
 from flows._settings import Settings
+from xtreme_dag.catalogue import own
+from xtreme_dag.core.beside import BESIDE
 
 # How often a run asks a server that is away, with twice the wait each time: 17 minutes.
 _PATIENCE = 9
@@ -49,12 +52,16 @@ def deploy(request: dict[str, Any]) -> dict[str, Any]:
         "PREFECT_FLOWS_DEFAULT_RETRIES": str(request["retries"]),
         "PREFECT_CLIENT_MAX_RETRIES": str(_PATIENCE),
     }
+    if catalogues := os.environ.get(own.VARIABLE):
+        environment[own.VARIABLE] = catalogues
     found = []
     with get_client(sync_client=True) as client:
         pool, created = _pool(client, request["pool"])
         variables: dict[str, Any] = {"env": environment}
         if pool.type == "process":
             variables["working_dir"] = request["folder"]
+            # Found before any `flows` or `tasks` of the folder, which is not on the path.
+            environment |= {"PYTHONPATH": str(BESIDE), "PYTHONSAFEPATH": "1"}
         for entry in FLOWS:
             flow: Any = load_flow_from_entrypoint(f"flows.{entry}")
             name = f"{flow.name}/{request['study']}"

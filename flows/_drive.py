@@ -29,6 +29,7 @@ from tasks._server import REFUSALS, answers, server_client
 from tasks._stage import Session
 from tasks.land import land
 from tasks.report import report
+from xtreme_dag.catalogue import own
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
@@ -87,6 +88,8 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     started = time.monotonic()
     if _given_up():
         return Failed(message="its process was gone again, and it was started again as often as it may be")
+    own.look("home", Home.find(settings.home).root)
+    own.look("here", Path.cwd())
     study = _studied(Path(study_file), settings.overrides)
     home = Home.find(settings.home).ensure()
     built = build(study)

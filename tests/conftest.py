@@ -1,6 +1,9 @@
 """Shared fixtures: quiet, single-threaded, offline, and the real data beside the checkout."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,21 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def wheel_file(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program's wheel, built of a copy of the checkout."""
+    source, out = tmp_path_factory.mktemp("source") / "xtreme-dag", tmp_path_factory.mktemp("wheel")
+    source.mkdir()
+    for name in ("xtreme_dag", "tasks", "flows", "studies", "data_contracts"):
+        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(repository / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", out, source], check=True, capture_output=True)
+    (path,) = out.glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 """What a wheel holds, and what runs before a commit."""
 
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 import zipfile
 
@@ -12,31 +9,27 @@ import yaml
 
 import xtreme_dag
 
+pytestmark = pytest.mark.xdist_group("prefect")  # they share the wheel with tests/test_installed.py
+
 
 @pytest.fixture(scope="module")
-def wheel(repository, tmp_path_factory):
-    source, out = tmp_path_factory.mktemp("source") / "xtreme-dag", tmp_path_factory.mktemp("wheel")
-    source.mkdir()
-    for name in ("xtreme_dag", "tasks", "flows", "studies", "data_contracts"):
-        shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(repository / name, source)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--wheel-dir", out, source], check=True, capture_output=True)
-    (path,) = out.glob("*.whl")
-    with zipfile.ZipFile(path) as archive:
+def wheel(wheel_file):
+    with zipfile.ZipFile(wheel_file) as archive:
         yield archive
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(repository, wheel):
     names = set(wheel.namelist())
     files = {
-        path.relative_to(repository).as_posix()
+        ("" if package == "xtreme_dag" else "xtreme_dag/beside/") + path.relative_to(repository).as_posix()
         for package in ("xtreme_dag", "tasks", "flows", "studies", "data_contracts")
         for path in (repository / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
     }
     assert not files - names
+    # Nothing of a name that somebody else's module may have.
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops == {"xtreme_dag", "xtreme_dag_beside.pth"}
     assert {path.rpartition(".")[2] for path in files} >= {"py", "typed", "yaml", "sql", "csv", "html", "css", "js"}
 
 

@@ -1,20 +1,24 @@
 """The catalogue: what can be trained and evaluated on. A dataset or a task is a YAML file beside this module.
 
-The keys of an entry are explained in docs/howto-add-a-dataset.md. This module imports nothing heavy: a plan reads it.
+Entries of the user's own (`own.folders`) come beside them; a wrong one fails what uses it and nothing else. The keys of
+an entry are explained in docs/howto-add-a-dataset.md and docs/howto-bring-your-own.md. This module imports nothing heavy: a plan reads it.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
+from xtreme_dag.catalogue import own
+from xtreme_dag.catalogue.benchmarks import official
 from xtreme_dag.catalogue.entries import Catalogue, Dataset, Hub, Layout, Split, TableRef, Task
-from xtreme_dag.catalogue.languages import languages
+from xtreme_dag.catalogue.languages import languages, wrong_language
 from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.formats import FORMATS
@@ -27,13 +31,109 @@ GROUPS = ("classification", "tagging", "qa", "retrieval")
 USES = ("train", "select", "test")
 BENCHMARKS = ("xtreme", "xtreme-r")
 REQUIRED = ("title", "format", "languages", "splits", "licence", "citation")  # keys of a dataset
+OWN_REQUIRED = ("format", "languages", "splits")
+_READER = "readers."  # before the name of a function of the user's own `readers.py`
 T = TypeVar("T")
 
 
-@lru_cache(maxsize=1)
 def load_catalogue() -> Catalogue:
-    """The catalogue of this package, read once."""
+    """The catalogue of this package and of the user's own folders, each version of their files read once."""
+    return _loaded(own.stamp())
+
+
+@lru_cache(maxsize=4)
+def _loaded(stamp: own.Stamp) -> Catalogue:
+    return _with_own(_shipped()) if stamp else _shipped()
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Catalogue:
     return read_catalogue([FOLDER])
+
+
+def _with_own(shipped: Catalogue) -> Catalogue:
+    """The catalogue with the entries of the user's own; what is wrong with one is kept for whoever uses it."""
+    datasets, tasks = {**shipped.datasets}, {**shipped.tasks}
+    broken: dict[str, UserError] = {}
+    seen: dict[str, Path] = {}
+    for folder in own.folders():
+        for path in own.entries(folder):
+            name = path.stem
+            try:
+                if name in seen:
+                    raise UserError(f"there is an entry of this name in {seen[name]} too", where=str(path))
+                seen[name] = path
+                dataset, task = _own_entry(path, folder, shipped)
+            except UserError as error:
+                broken[name] = error
+                continue
+            datasets[name] = dataset
+            tasks.pop(name, None)
+            if task is not None:
+                tasks[name] = task
+    for name in broken:
+        datasets.pop(name, None)
+        tasks.pop(name, None)
+    for name, path in seen.items():
+        try:
+            if name in tasks:
+                for ref in (
+                    *tasks[name].before,
+                    *filter(None, (tasks[name].train, tasks[name].select, tasks[name].test)),
+                ):
+                    _resolve(ref, {**datasets, **shipped.datasets}, f"{path}: target")
+            for split in datasets[name].splits.values() if name in datasets else ():
+                for ref in split.union:
+                    _resolve(ref, datasets, f"{path}: splits.{split.name}.union")
+        except UserError as error:
+            broken[name] = error
+            del datasets[name]
+            tasks.pop(name, None)
+    return replace(shipped, datasets=datasets, tasks=tasks, broken=broken)
+
+
+def _own_entry(path: Path, folder: Path, shipped: Catalogue) -> tuple[Dataset, Task | None]:
+    """The dataset and the task of an entry of the user's own.
+
+    Raises:
+        UserError: it is wrong; names the file and the key.
+    """
+    name, where = path.stem, str(path)
+    entry = _load(path)
+    if name in shipped.datasets and entry.get("replaces") is not True:
+        fix = "give it a name of its own; or write `replaces: true` if it is to be used instead"
+        raise UserError(f"the package has a dataset {name!r}", where=where, fix=fix)
+    try:
+        dataset = _dataset(name, {"title": name, **entry}, where, OWN_REQUIRED)
+        where_files = str((folder / dataset.folder).resolve()) if dataset.folder else ""
+        dataset = replace(dataset, folder=where_files, root=str(folder))
+        _own_readers(dataset, folder / own.READERS, where)
+        if "target" not in entry:
+            return dataset, None
+        if any(name in listed for listed in official().values()):
+            what = "a task of a benchmark cannot be replaced: its figures would be taken for the benchmark's"
+            raise UserError(what, where=f"{where}: target", fix="give the entry a name of its own")
+        target = entry["target"]
+        if "languages" in target:
+            fix = "leave it out; a task of your own is evaluated in the languages of its dataset"
+            raise UserError("a benchmark has its own tasks alone", where=f"{where}: target.languages", fix=fix)
+        return dataset, _task(dataset, {"languages": {}, **target}, f"{where}: target")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        missing = f"key {error.args[0]!r} is missing" if isinstance(error, KeyError) else f"not an entry: {error}"
+        raise UserError(missing, where=where, fix="see docs/howto-bring-your-own.md") from None
+
+
+def _own_readers(dataset: Dataset, path: Path, where: str) -> None:
+    """Refuses readers of the user's own that are not there."""
+    for split in dataset.splits.values():
+        for layout in split.layouts:
+            if layout.reader.startswith(_READER):
+                if not path.is_file():
+                    raise UserError(f"no file {str(path)!r}", where=f"{where}: splits.{split.name}.layouts.reader")
+                functions = [
+                    node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+                ]
+                _one_of(layout.reader.removeprefix(_READER), functions, f"{where}: splits.{split.name}.layouts.reader")
 
 
 def read_catalogue(folders: Iterable[Path]) -> Catalogue:
@@ -75,7 +175,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _known(kind: type, entry: Mapping[str, Any], where: str, *more: str) -> None:
     """Refuses keys that are no fields of a class of `entries`."""
-    valid = {field.name for field in fields(kind)} - {"name"} | {*more}
+    valid = {field.name for field in fields(kind)} - {"name", "root"} | {*more}
     refuse_unknown(entry, valid, what="key", where=where)
 
 
@@ -92,14 +192,19 @@ def _one_of(value: str, valid: Sequence[str], where: str) -> str:
 
 def _codes(value: Sequence[str] | str, where: str) -> tuple[str, ...]:
     codes = tuple(value.split()) if isinstance(value, str) else tuple(value)
+    known = languages()
     for code in codes:
-        _one_of(code, list(languages()), where)
+        if code not in known and (wrong := wrong_language(code)) is not None:
+            raise wrong
+        if code not in known:
+            fix = f"{nearest(str(code), known)}; a language of your own is a line `code,name,script` of languages.csv"
+            raise UserError(f"{code!r} is not valid", where=where, fix=fix)
     return codes
 
 
-def _dataset(name: str, entry: Mapping[str, Any], where: str) -> Dataset:
+def _dataset(name: str, entry: Mapping[str, Any], where: str, required: Sequence[str] = REQUIRED) -> Dataset:
     _known(Dataset, entry, where, "hub", "target")
-    for key in REQUIRED:
+    for key in required:
         if key not in entry:
             raise UserError(f"key {key!r} is missing", where=where)
     codes = _codes(entry["languages"], f"{where}: languages")

@@ -116,6 +116,9 @@ class Dataset:
         citation: the paper.
         tokenisation: what the words of a tagging dataset are.
         get: how to get the data.
+        folder: where its files lie, whatever the source; of an entry of the user's own, relative to its catalogue.
+        replaces: that it is meant to take the place of the shipped entry of its name.
+        root: of an entry of the user's own, the folder of its catalogue.
     """
 
     name: str
@@ -131,6 +134,9 @@ class Dataset:
     tokenisation: str = ""
     notes: str = ""
     get: str = ""
+    folder: str = ""
+    replaces: bool = False
+    root: str = ""
 
     def split(self, name: str) -> Split:
         """A split by name.
@@ -145,7 +151,7 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A target task of XTREME or XTREME-R.
+    """A target task: of XTREME or XTREME-R, or of the user's own.
 
     Attributes:
         name: the name of its dataset.
@@ -155,7 +161,7 @@ class Task:
         train: what it is trained on, in English; None where it is not trained (bitext retrieval).
         select: what the checkpoint is chosen on, in English; None where nothing is chosen.
         test: what it is evaluated on.
-        languages: benchmark -> the languages that it averages over.
+        languages: benchmark -> the languages that it averages over; empty for a task of the user's own.
         before: what it is trained on before `train`, in order (XCOPA: Social IQa, then COPA).
         metrics: dotted names of metrics that it adds to those of its family (`scoring.columns.metric_at`).
     """
@@ -181,11 +187,13 @@ class Catalogue:
         datasets: by name.
         tasks: by name.
         benchmarks: benchmark -> names of its tasks.
+        broken: name -> what is wrong with an entry of the user's own; it fails what uses it, and nothing else.
     """
 
     datasets: Mapping[str, Dataset]
     tasks: Mapping[str, Task]
     benchmarks: Mapping[str, tuple[str, ...]]
+    broken: Mapping[str, UserError] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset:
         """A dataset by name.
@@ -193,6 +201,8 @@ class Catalogue:
         Raises:
             UserError: no such dataset.
         """
+        if name in self.broken:
+            raise self.broken[name]
         if name not in self.datasets:
             raise UserError(f"no dataset {name!r} in the catalogue", fix=nearest(name, self.datasets))
         return self.datasets[name]
@@ -203,6 +213,8 @@ class Catalogue:
         Raises:
             UserError: no such task.
         """
+        if name in self.broken:
+            raise self.broken[name]
         if name not in self.tasks:
             raise UserError(f"no target task {name!r}", fix=nearest(name, self.tasks))
         return self.tasks[name]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from xtreme_dag.contracts.columns import Facts, Rows, batches, values_at
 from xtreme_dag.contracts.counts import MOSTLY, Count, count
 from xtreme_dag.contracts.engine import Verdict, judge
-from xtreme_dag.contracts.odcs import Contract, Rule, read_contract
+from xtreme_dag.contracts.odcs import Contract, Rule, contract_from, read_contract
 from xtreme_dag.contracts.whole import Whole
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.engine.gates import write_verdict
@@ -30,8 +30,9 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     neither the contract's version nor its text, so an edited contract with the same verdict gives the same bytes.
 
     Args:
-        params: `dataset`, `language`, `split`, `source` (kind), `limit` (rows or null).
-        inputs: `table`: the prepared folder; `contract`: the ODCS file.
+        params: `dataset`, `language`, `split`, `source` (kind), `limit` (rows or null); `contract`: the ODCS document,
+            for a dataset without a file.
+        inputs: `table`: the prepared folder; `contract`: the ODCS file, if there is one.
         context: the stage's surroundings.
 
     Returns:
@@ -39,7 +40,11 @@ def check(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageC
     """
     table = StoredTable(inputs["table"])
     counts = json.loads((inputs["table"] / "counts.json").read_text())
-    outcome, broken = judged(table, counted(inputs["table"], read_contract(inputs["contract"]), params), params)
+    if "contract" in inputs:
+        contract = read_contract(inputs["contract"])
+    else:
+        contract = contract_from(params["contract"], Path(params["dataset"]))
+    outcome, broken = judged(table, counted(inputs["table"], contract, params), params)
     outcome["rules"] += left_out(counts.get("left_out", {}))
     (context.out / "outcome.json").write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
     write_verdict(context.out, "" if outcome["ok"] else _said(outcome["rules"]))

@@ -11,12 +11,11 @@ from xtreme_dag.catalogue.catalogue import Catalogue, Dataset
 from xtreme_dag.contracts.counts import check_rule
 from xtreme_dag.contracts.measures import MEASURES
 from xtreme_dag.contracts.odcs import SUFFIX, read_contract, read_document
+from xtreme_dag.contracts.usual import LOGICAL
 from xtreme_dag.core.errors import UserError, nearest
 
 SEMVER = re.compile(r"^\d+\.\d+\.\d+$")
 SEVERITIES = ("error", "warning")
-# Arrow's type of a canonical column -> ODCS's logical type.
-LOGICAL = {"string": "string", "int32": "integer", "bool": "boolean", "list": "array"}
 
 
 def lint(path: Path, catalogue: Catalogue) -> list[str]:

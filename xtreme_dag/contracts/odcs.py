@@ -9,11 +9,13 @@ from typing import Any
 
 import yaml
 
-import xtreme_dag
+from xtreme_dag.catalogue import own
+from xtreme_dag.catalogue.entries import Dataset
+from xtreme_dag.core.beside import CONTRACTS
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.yaml import read_yaml
 
-FOLDER = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
+FOLDER = CONTRACTS
 SUFFIX = ".odcs.yaml"
 
 
@@ -71,7 +73,7 @@ class Contract:
 
 
 def contract_path(dataset: str) -> Path:
-    """Where the contract of a dataset is.
+    """Where the contract of a dataset of the package is.
 
     Raises:
         UserError: it has none.
@@ -80,6 +82,17 @@ def contract_path(dataset: str) -> Path:
     if not path.is_file():
         raise UserError("no contract", where=f"dataset {dataset}", fix=f"write {path}: see docs/howto-add-a-dataset.md")
     return path
+
+
+def contract_file(dataset: Dataset) -> Path | None:
+    """The contract of a dataset, in the catalogue that its entry is from; None where it has none."""
+    path = (Path(dataset.root) / own.CONTRACTS if dataset.root else FOLDER) / f"{dataset.name}{SUFFIX}"
+    return path if path.is_file() else None
+
+
+def own_contracts() -> list[Path]:
+    """The contract files in the user's own catalogues."""
+    return [path for folder in own.folders() for path in sorted((folder / own.CONTRACTS).glob(f"*{SUFFIX}"))]
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -103,11 +116,20 @@ def read_contract(path: Path) -> Contract:
     Raises:
         UserError: the file does not follow the standard, or a rule is not one that can be run.
     """
+    return contract_from(read_document(path), path)
+
+
+def contract_from(document: Mapping[str, Any], path: Path) -> Contract:
+    """A contract given as plain values; `path` is for messages.
+
+    Raises:
+        UserError: as `read_contract`.
+    """
     from open_data_contract_standard.model import OpenDataContractStandard
     from pydantic import ValidationError
 
     try:
-        contract = OpenDataContractStandard.model_validate(read_document(path))
+        contract = OpenDataContractStandard.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -33,8 +33,8 @@ def in_script(text: pa.Array, script: str) -> pa.Array:
 
     Args:
         text: strings.
-        script: one of `CLASSES`.
+        script: one of `CLASSES`, or Unicode's name of another.
     """
-    has = pc.match_substring_regex(text, CLASSES[script])
+    has = pc.match_substring_regex(text, CLASSES.get(script, rf"\p{{{script}}}"))
     letters = pc.match_substring_regex(text, r"\pL")
     return pc.fill_null(pc.or_(has, pc.invert(letters)), False)

@@ -18,7 +18,9 @@ from typing import Any
 import click
 
 from xtreme_dag import __version__
+from xtreme_dag.catalogue import own
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.home import Home
 from xtreme_dag.core.processes import quick_start
 
 _FOLDER = Path(__file__).parent / "commands"
@@ -50,6 +52,7 @@ class _Program(click.Group):
             return None
         module = importlib.import_module(f"xtreme_dag.program.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
+        _with_catalogue(command)
         return command
 
     def resolve_command(
@@ -72,6 +75,17 @@ class _Program(click.Group):
             formatter.write_dl([(name, line) for name, (_module, line) in COMMANDS.items()])
 
 
+def _with_catalogue(command: click.Command) -> None:
+    """Adds `--catalogue` to a command, and to those of a group."""
+    from xtreme_dag.program.options import catalogue_option
+
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _with_catalogue(inner)
+    elif catalogue_option not in command.params:
+        command.params.append(catalogue_option)
+
+
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(__version__)
@@ -80,12 +94,14 @@ def program(debug: bool) -> None:
 
     \b
     First steps: xtreme-dag demo
-                 xtreme-dag plan studies/demo.yaml
-                 xtreme-dag run studies/demo.yaml
+                 xtreme-dag plan demo
+                 xtreme-dag run demo
                  xtreme-dag compare --study demo
     """
     if debug:
         os.environ["XTREME_DAG_DEBUG"] = "1"
+    own.look("here", Path.cwd())
+    own.look("home", Home.find().root)
 
 
 def main(arguments: list[str] | None = None) -> None:

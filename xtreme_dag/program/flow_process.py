@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import xtreme_dag
+from xtreme_dag.core.beside import BESIDE, PACKAGE_PARENT
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import QUIET
@@ -33,7 +33,7 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
     Raises:
         UserError: what the module says is wrong, or it ended without an answer.
     """
-    root = str(Path(xtreme_dag.__file__).parent.parent)
+    roots = dict.fromkeys((str(BESIDE), str(PACKAGE_PARENT)))
     environment = {
         **QUIET,
         # Failures are in our own words on the terminal; Prefect's logs of them are for its server.
@@ -42,12 +42,20 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
         "PREFECT_HOME": str(home.prefect),
         **os.environ,
         "PREFECT_API_URL": api,
-        "PYTHONPATH": os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part),
+        "PYTHONPATH": os.pathsep.join(part for part in (*roots, os.environ.get("PYTHONPATH", "")) if part),
     }
     with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
         answer = Path(folder) / "answer.json"
+        # -P: a folder `flows` or `tasks` where the user stands is none of ours.
         child = subprocess.Popen(
-            [sys.executable, "-m", "xtreme_dag.core.processes", module, json.dumps({**request, "answer": str(answer)})],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "xtreme_dag.core.processes",
+                module,
+                json.dumps({**request, "answer": str(answer)}),
+            ],
             env=environment,
             stdin=subprocess.PIPE,
             # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.

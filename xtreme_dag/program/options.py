@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from xtreme_dag.catalogue import own
+from xtreme_dag.core.beside import shipped_studies
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import DEFAULT, VARIABLE, Home
 from xtreme_dag.core.urls import has_password
@@ -21,11 +23,40 @@ if TYPE_CHECKING:
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 BENCHMARK = click.Choice(["xtreme", "xtreme-r"])
 
+
+def _home(_context: click.Context, _option: click.Parameter, value: str | None) -> Home:
+    """The home; the catalogue of the user's own in it counts."""
+    home = Home.find(value)
+    own.look("home", home.root)
+    return home
+
+
+def study_path(given: Path) -> Path:
+    """The file of a study: the one that is given, or the one of that name that comes with the program."""
+    return given if given.exists() or given.suffix else shipped_studies().get(str(given), given)
+
+
+def _catalogue(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> None:
+    for folder in reversed(values):
+        own.name(Path(folder))
+
+
+# Taken by every command; see `cli`.
+catalogue_option = click.Option(
+    ["--catalogue"],
+    metavar="DIR",
+    multiple=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_catalogue,
+    help=f"A folder with a catalogue of your own (or ${own.VARIABLE}); one beside the study, in the home or here is found.",
+)
+
 # `home: Home`
 home_option = click.option(
     "--home",
     metavar="DIR",
-    callback=lambda _context, _option, value: Home.find(value),
+    callback=_home,
     help=f"Where all state is kept (default ${VARIABLE}, else ./{DEFAULT}).",
 )
 
@@ -63,11 +94,16 @@ threads_option = click.option(
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the study file and `--set KEY=VALUE` to a command: `study_file: Path`, `overrides: tuple[str, ...]`."""
+    """Adds the study (a file, or the name of a shipped one) and `--set KEY=VALUE` to a command: `study_file: Path`, `overrides: tuple[str, ...]`."""
     command = click.option(
         "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a study key, dotted: seeds=[1,2]."
     )(command)
-    return click.argument("study_file", metavar="STUDY", type=click.Path(path_type=Path))(command)
+    return click.argument(
+        "study_file",
+        metavar="STUDY",
+        type=click.Path(path_type=Path),
+        callback=lambda _context, _argument, value: study_path(value),
+    )(command)
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,8 @@ from typing import Any
 
 from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split
 from xtreme_dag.catalogue.sources import Located, Source
-from xtreme_dag.contracts.odcs import Contract, contract_path, read_contract
+from xtreme_dag.contracts.odcs import Contract
+from xtreme_dag.contracts.usual import contract_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor, Result
@@ -112,7 +113,7 @@ class Survey:
             for language in source.languages(dataset, split.name)
             if not languages or language in languages
         ]
-        contracts = {dataset.name: read_contract(contract_path(dataset.name)) for dataset in entries}
+        contracts = {dataset.name: contract_of(dataset)[0] for dataset in entries}
         formats = {dataset.name: dataset.format for dataset in entries}
         return cls(contracts=contracts, formats=formats, wanted=wanted, source=source)
 
@@ -152,7 +153,10 @@ class Survey:
             language=language,
             split=split.name,
             use=split.use,
-            files=[str(path.relative_to(root)) if root else str(path) for path in located.files.values()],
+            files=[
+                str(path.relative_to(root) if root and path.is_relative_to(root) else path)
+                for path in located.files.values()
+            ],
             stand_in=located.stand_in,
             notes=[located.notes] if located.notes else [],
         )
@@ -168,7 +172,7 @@ class Survey:
         table.counts = _json(executor, made, "counts.json")
         if table.counts.get("repeated_ids"):
             table.notes.append(f"{table.counts['repeated_ids']} rows share their id in the file with another row")
-        check = check_stage(prepare, contract_path(dataset.name), source=self.source.kind)
+        check = check_stage(prepare, dataset, source=self.source.kind)
         judged = executor.execute(replace(check, gates=""), dict([table.prepared]), _silent)
         table.rules = _json(executor, judged, "outcome.json")["rules"]
         return table

@@ -17,8 +17,9 @@ def described(landing: Landing) -> StudyFacts:
     study = landing.study
     codes = {row.language for row in landing.evaluations} - {row.code for row in study.languages}
     generated = "miniworld" in study.recipe.get("data", {})
-    languages = _generated_languages(codes) if generated else _real_languages(codes)
-    tasks = _tasks({row.name for row in study.tasks})
+    languages = _generated_languages(codes) if generated else ()
+    languages += _real_languages(codes - {row.code for row in languages})
+    tasks = _tasks({row.name for row in study.tasks}, {row.task for row in landing.evaluations})
     return replace(study, languages=study.languages + languages, tasks=study.tasks + tasks)
 
 
@@ -27,8 +28,8 @@ def _real_languages(codes: Collection[str]) -> tuple[LanguageFacts, ...]:
         LanguageFacts(
             code=one.iso,
             name=one.name,
-            family=one.family,
-            script=one.script,
+            family=one.family or None,
+            script=one.script or None,
             seen_in_pretraining=one.in_xlmr_pretraining,
         )
         for one in languages().values()
@@ -44,8 +45,8 @@ def _generated_languages(codes: Collection[str]) -> tuple[LanguageFacts, ...]:
     )
 
 
-def _tasks(told: Collection[str]) -> tuple[TaskFacts, ...]:
-    """All tasks of the catalogue: a benchmark's average needs those too that a study left out."""
+def _tasks(told: Collection[str], evaluated: Collection[str] = ()) -> tuple[TaskFacts, ...]:
+    """All tasks of the benchmarks, whose averages need those too that a study left out, and the user's own in it."""
     catalogue = load_catalogue()
     listed = official()
     return tuple(
@@ -56,5 +57,5 @@ def _tasks(told: Collection[str]) -> tuple[TaskFacts, ...]:
             benchmarks={benchmark: tasks[name] for benchmark, tasks in listed.items() if name in tasks},
         )
         for name, task in catalogue.tasks.items()
-        if name not in told
+        if name not in told and (name in evaluated or not catalogue.datasets[name].root)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -11,6 +12,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from xtreme_dag.catalogue import own
+from xtreme_dag.core.beside import STUDIES
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.yaml import read_yaml
@@ -61,9 +64,15 @@ class Overlap(Section):
 
 
 class Data(Section):
-    """Where raw data come from: exactly one of `folder`, `hub`, `miniworld`."""
+    """Where raw data come from: exactly one of folders (`folder`, `folders`), `hub`, `miniworld`, `own`.
+
+    `folders` is a list, searched in order after `folder`, or dataset -> folder. `own`: nothing but datasets of the
+    user's own catalogue, whose entries say where their files lie; those are read there whatever the source is.
+    """
 
     folder: str | None = None
+    folders: tuple[str, ...] | Mapping[str, str] = ()
+    own: Literal[True] | None = None
     hub: Mapping[str, Any] | None = None
     miniworld: Miniworld | None = None
     limit: Limits = Limits()
@@ -77,19 +86,25 @@ class Data(Section):
             return {"miniworld": {}}
         if value == "hub":
             return {"hub": {}}
+        if value == "own":
+            return {"own": True}
         return value
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
-        given = [name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None]
+        given = self._given()
         if len(given) != 1:
-            raise ValueError(f"name one source: folder, hub or miniworld (given: {', '.join(given) or 'none'})")
+            raise ValueError(f"name one source: folder, hub, miniworld or own (given: {', '.join(given) or 'none'})")
         return self
+
+    def _given(self) -> list[str]:
+        folders = ["folder"] if self.folder is not None or self.folders else []
+        return folders + [name for name in ("hub", "miniworld", "own") if getattr(self, name) is not None]
 
     @property
     def source(self) -> str:
         """Kind of the source."""
-        return next(name for name in ("folder", "hub", "miniworld") if getattr(self, name) is not None)
+        return self._given()[0]
 
 
 class Model(Origin):
@@ -116,6 +131,20 @@ class Compare(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
+class Table(Section):
+    """A split of a dataset."""
+
+    dataset: str
+    split: str
+
+
+class Target(Section):
+    """What a target task is trained and selected on, where it is not what the catalogue says."""
+
+    train: Table | None = None
+    select: Table | None = None
+
+
 class Study(Section):
     """A whole study, as in one YAML file."""
 
@@ -126,7 +155,8 @@ class Study(Section):
     model: Model
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    targets: Annotated[Mapping[str, Target], Field(min_length=1)]
+    catalogue: str | None = None
     languages: tuple[str, ...] = ()
     source_language: str = ENGLISH
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
@@ -143,6 +173,13 @@ class Study(Section):
             value["recipe"] = {"name": value["recipe"]}
         if isinstance(value.get("targets"), str):
             value["targets"] = [value["targets"]]
+        if isinstance(value.get("targets"), list | tuple):
+            names = [str(name) for name in value["targets"]]
+            if len(set(names)) != len(names):
+                raise ValueError("targets: something is listed twice")
+            value["targets"] = {name: {} for name in names}
+        if isinstance(value.get("targets"), Mapping):
+            value["targets"] = {name: {} if body is None else body for name, body in value["targets"].items()}
         if isinstance(value.get("intermediate"), Mapping):
             value["intermediate"] = {name: {} if body is None else body for name, body in value["intermediate"].items()}
         return value
@@ -157,7 +194,7 @@ class Study(Section):
                 raise ValueError(f"compare.{key}: no condition {named!r}; {nearest(named, self.intermediate)}")
         if self.compare.condition == self.compare.baseline:
             raise ValueError("compare.condition: is the baseline itself")
-        for what, values in (("seeds", self.seeds), ("targets", self.targets), ("languages", self.languages)):
+        for what, values in (("seeds", self.seeds), ("languages", self.languages)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{what}: something is listed twice")
         for name in self.intermediate:
@@ -171,7 +208,10 @@ class Study(Section):
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
-    """Reads a study file.
+    """Reads a study file, and takes the catalogues of the user's own that lie beside it or that it names.
+
+    Relative paths in it are relative to its folder; those of a study that comes with the program, and of overrides, to
+    the working directory.
 
     Args:
         path: the YAML file.
@@ -190,10 +230,18 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     except yaml.YAMLError as error:
         raise UserError(f"is not YAML: {' '.join(str(error).split())}", where=str(path)) from None
     if not isinstance(document, dict):
-        raise UserError("holds no mapping", where=str(path), fix="see studies/demo.yaml for an example")
+        raise UserError("holds no mapping", where=str(path), fix="`xtreme-dag new NAME` writes one to edit")
+    shipped = path.resolve().parent == STUDIES.resolve()
+    if not shipped:
+        _anchor(document, path.absolute().parent)
     for assignment in overrides:
         _assign(document, assignment)
-    return read_study(document, where=str(path))
+    study = read_study(document, where=str(path))
+    if study.catalogue is not None and not (Path(study.catalogue) / own.ENTRIES).is_dir():
+        raise UserError(f"no folder {study.catalogue}/{own.ENTRIES}", where=f"{path}: catalogue")
+    beside = [] if shipped else [path.absolute().parent]
+    own.look("study", *([Path(study.catalogue)] if study.catalogue is not None else []), *beside)
+    return study
 
 
 def read_study(document: Mapping[str, Any], *, where: str = "study") -> Study:
@@ -206,6 +254,51 @@ def read_study(document: Mapping[str, Any], *, where: str = "study") -> Study:
         return Study.model_validate(document)
     except ValidationError as error:
         raise UserError(**explained(error, Study, where)) from None
+
+
+# Keys of paths. Of a package (`model: {package, path}`) the path is inside it.
+_PATHS = (
+    ("catalogue",),
+    ("data", "folder"),
+    ("data", "folders"),
+    ("model", "folder"),
+)
+
+
+def _anchor(document: dict[str, Any], folder: Path) -> None:
+    """Makes the relative paths of a study absolute; what is no path is left to the checks."""
+    for *keys, last in _PATHS:
+        place: Any = document
+        for key in keys:
+            place = place.get(key) if isinstance(place, dict) else None
+        if isinstance(place, dict) and last in place:
+            place[last] = _anchored(place[last], folder)
+    for condition in (
+        (document.get("intermediate") or {}).values() if isinstance(document.get("intermediate"), dict) else ()
+    ):
+        _anchor_models(condition, folder)
+
+
+def _anchor_models(value: Any, folder: Path) -> None:
+    """The folders of translation models, wherever a condition names one."""
+    if isinstance(value, list):
+        for one in value:
+            _anchor_models(one, folder)
+    elif isinstance(value, dict):
+        if isinstance(value.get("folder"), str):
+            value["folder"] = _anchored(value["folder"], folder)
+        for one in value.values():
+            _anchor_models(one, folder)
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    if isinstance(value, str):
+        return os.path.normpath(folder / Path(value).expanduser())
+    if isinstance(value, list):
+        return [_anchored(one, folder) for one in value]
+    if isinstance(value, dict):
+        return {name: _anchored(one, folder) for name, one in value.items()}
+    return value
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:

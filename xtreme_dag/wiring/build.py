@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
+from xtreme_dag.catalogue.catalogue import Dataset, TableRef, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.heads import HEADS, head_of
-from xtreme_dag.study.file import Study
+from xtreme_dag.study.file import Study, Table, Target
 from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.wiring.derived import Derived
 from xtreme_dag.wiring.evaluations import Evaluations
@@ -140,22 +140,56 @@ class _Builder:
         return self.catalogue.dataset(task.test.dataset), task.test.split
 
     def _tasks(self) -> tuple[Task, ...]:
-        names: list[str] = []
+        named: dict[str, Target] = {}
         valid = (*self.catalogue.tasks, *self.catalogue.benchmarks)
-        for target in self.study.targets:
+        for target, given in self.study.targets.items():
+            if target not in valid and target in self.catalogue.broken:
+                raise self.catalogue.broken[target]
             if target not in valid:
                 raise UserError(f"no target task {target!r}", where="targets", fix=nearest(target, valid))
-            names += self.catalogue.benchmarks.get(target, (target,))
-        tasks = tuple(self.catalogue.task(name) for name in dict.fromkeys(names))
+            if target in self.catalogue.benchmarks and given != Target():
+                raise UserError("a benchmark has no training data of its own", where=f"targets.{target}")
+            # What is said of a task by its name holds, also where its benchmark is named beside it.
+            named |= {
+                name: given if name == target else named.get(name, given)
+                for name in self.catalogue.benchmarks.get(target, (target,))
+            }
+        tasks = tuple(self._trained_on(self.catalogue.task(name), given) for name, given in named.items())
         for task in tasks:
             head_of(task.head, f"{task.name}.yaml: target.head")
         return tasks
+
+    def _trained_on(self, task: Task, given: Target) -> Task:
+        """A task with the training and dev data that the study names for it; without what it is trained on before.
+
+        Raises:
+            UserError: no such split, one for something else, or of another format or other labels than the test.
+        """
+        test = self.catalogue.dataset(task.test.dataset)
+        for name, use in (("train", "train"), ("select", "select")):
+            table: Table | None = getattr(given, name)
+            if table is None:
+                continue
+            where = f"targets.{task.name}.{name}"
+            try:
+                dataset = self.catalogue.dataset(table.dataset)
+                split = dataset.split(table.split)
+            except UserError as error:
+                raise UserError(error.what, where=error.where or where, fix=error.fix) from None
+            if split.use != use:
+                raise UserError(f"{dataset.name} {split.name} is for {split.use}, not for {use}", where=where)
+            if (dataset.format, dataset.labels) != (test.format, test.labels):
+                what = f"{dataset.name} ({dataset.format}) and {test.name} ({test.format}) differ in format or labels"
+                raise UserError(what, where=where)
+            ref = TableRef(dataset=table.dataset, split=table.split)
+            task = replace(task, train=ref, before=()) if name == "train" else replace(task, select=ref)
+        return task
 
     def _languages(self, task: Task) -> list[str]:
         """Languages to evaluate in: the benchmark's that the source has, or those that the study names."""
         dataset = self.catalogue.dataset(task.test.dataset)
         available = self.tables.source.languages(dataset, task.test.split)
-        generated = self.tables.source.kind == "miniworld"
+        generated = self.tables.source.kind == "miniworld" and not dataset.folder
         listed = available if generated else task.languages.get(self.study.benchmark) or dataset.languages
         if self.study.languages:
             known = {*available, *(code for each in self.catalogue.datasets.values() for code in each.languages)}

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue
+from xtreme_dag.contracts.odcs import contract_file
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.file import Overlap
 from xtreme_dag.wiring.kinds import AUDIT, ENCODE, EVALUATE, KINDS, PREPARE, TRANSLATE
-from xtreme_dag.wiring.tables import Tables, contract_of
+from xtreme_dag.wiring.tables import Tables
 
 _READ = ("columns", "sides", "texts", "compared", "read", "shared")  # fields of a format that the stage uses
 _TRAIN, _SELECT, _TEST = "train", "select", "test"
@@ -146,7 +147,7 @@ class Overlaps:
         inputs: dict[str, Source | Output] = {"seen": Output(stage=seen, part="table.parquet")}
         for other, name in zip(others, sorted(tested), strict=True):
             inputs[called(other)] = Output(stage=name, part="table.parquet")
-        contract = contract_of(facts["dataset"])
+        contract = contract_file(self._catalogue.dataset(facts["dataset"]))
         if contract is not None:
             inputs["contract"] = Source(path=contract)
         name, allowed = called(facts), {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from xtreme_dag.catalogue.catalogue import Catalogue, Task, load_catalogue
 from xtreme_dag.engine.graph import Graph, Output, Stage
@@ -56,10 +56,12 @@ def by_condition(graph: Graph) -> dict[str, dict[str, dict[str, str]]]:
 
 def _by_language(graph: Graph, model: str, task: Task, catalogue: Catalogue) -> dict[str, str]:
     """Language -> supervision, for the languages that the training behind a model had anything in."""
-    family = _family(task, catalogue)
     found: dict[str, str] = {}
-    for stage in _training(graph, model):
-        own = stage.of is TARGET and stage.labels["task"] == task.name
+    stages = [(stage, stage.of is TARGET and stage.labels["task"] == task.name) for stage in _training(graph, model)]
+    # A study may train a task on other data than the catalogue says: other labelled examples of them are the task's too.
+    trained = {encoded.labels["dataset"] for stage, own in stages if own for encoded, _ in _tables(graph, stage)}
+    family = _family(task, catalogue, trained)
+    for stage, own in stages:
         for encoded, items_of in _tables(graph, stage):
             datasets = {*_datasets(catalogue, encoded.labels["dataset"], encoded.labels["split"]), items_of}
             if head_of(encoded.params["head"]).from_text:
@@ -90,10 +92,10 @@ def _tables(graph: Graph, stage: Stage) -> Iterator[tuple[Stage, str]]:
             yield graph[source.stage], origins.get(name, "").split("/")[0]
 
 
-def _family(task: Task, catalogue: Catalogue) -> set[str]:
+def _family(task: Task, catalogue: Catalogue, trained: Collection[str]) -> set[str]:
     """The datasets whose labelled examples are the task's: those that it is trained and tested on, and translations."""
     refs = [task.test, *task.before, *([task.train] if task.train else [])]
-    family = {name for ref in refs for name in _datasets(catalogue, ref.dataset, ref.split)}
+    family = {*trained, *(name for ref in refs for name in _datasets(catalogue, ref.dataset, ref.split))}
     for _ in _GROUPS:  # a group may lead to another
         family.update(*(group for group in _GROUPS if group & family))
     return family

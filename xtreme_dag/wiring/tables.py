@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import xtreme_dag
 from xtreme_dag import formats
-from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split, TableRef
+from xtreme_dag.catalogue.catalogue import Catalogue, Dataset, Split, TableRef, load_catalogue
 from xtreme_dag.catalogue.sources import Located, open_source
 from xtreme_dag.catalogue.sources import Source as DataSource
+from xtreme_dag.catalogue.sources.folder import Folders
+from xtreme_dag.contracts.odcs import contract_file
+from xtreme_dag.contracts.usual import usual
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.heads import head_of, head_of_format
@@ -23,7 +27,6 @@ _PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
 _ENCODED = ("sides",)
 _LIMIT_SEED = 0
-_CONTRACTS = Path(xtreme_dag.__file__).parent.parent / "data_contracts"
 
 
 def open_data(study: Study) -> DataSource:
@@ -37,12 +40,21 @@ def open_data(study: Study) -> DataSource:
         world = data.miniworld
         rows = {"train": world.train, "select": world.select, "test": world.test}
         return open_source("miniworld", {"seed": world.seed, "rows": rows, "languages": list(world.languages) or None})
-    if data.folder is not None:
+    if data.own:
+        return Folders([])
+    if data.folder is not None or data.folders:
+        of = data.folders if isinstance(data.folders, Mapping) else {}
+        several = [*([data.folder] if data.folder is not None else []), *(() if of else data.folders)]
+        for name in of:
+            load_catalogue().dataset(name)
+        where = "data.folders" if data.folders else "data.folder"
         try:
-            return open_source("folder", {"path": data.folder})
+            if not data.folders:
+                return open_source("folder", {"path": data.folder})
+            return Folders([Path(each) for each in several], {name: Path(each) for name, each in of.items()})
         except UserError as error:
-            fix = "name it with --set data.folder=PATH; `xtreme-dag plan` lists what is missing and how to get it"
-            raise UserError(error.what, where="data.folder", fix=fix) from None
+            fix = f"name it with --set {where}=PATH; `xtreme-dag plan` lists what is missing and how to get it"
+            raise UserError(error.what, where=where, fix=fix) from None
     return open_source("hub", dict(data.hub or {}))
 
 
@@ -70,31 +82,28 @@ def prepare_stage(dataset: Dataset, language: str, split: Split, located: Locate
     )
 
 
-def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
-    """The stage that checks a prepared table against its contract.
+def check_stage(prepare: Stage, dataset: Dataset, *, source: str) -> Stage:
+    """The stage that checks a prepared table against its contract, or the usual rules of its format.
 
     Args:
         prepare: of `prepare_stage`.
-        contract: the ODCS file.
+        dataset: the catalogue's entry.
         source: kind of the source of its raw files.
     """
+    path = contract_file(dataset)
+    contract: dict[str, Any] = {} if path else {"contract": usual(dataset)}
+    source = "folder" if dataset.folder else source
     facts = {name: prepare.params[name] for name in ("dataset", "language", "split")}
     declared = formats.get(prepare.params["format"]).facts(*_CHECKED)
     return Stage(
         of=CHECK,
         name=f"check[{' | '.join(facts.values())}]",
         function="xtreme_dag.contracts.check:check",
-        params={**facts, "source": source, "limit": prepare.params["limit"], "declared": declared},
-        inputs={"table": Output(stage=prepare.name), "contract": Source(path=contract)},
+        params={**facts, "source": source, "limit": prepare.params["limit"], "declared": declared, **contract},
+        inputs={"table": Output(stage=prepare.name), **({"contract": Source(path=path)} if path else {})},
         gates=prepare.name,
         labels=facts,
     )
-
-
-def contract_of(dataset: str) -> Path | None:
-    """The contract of a dataset, or None where it has none."""
-    path = _CONTRACTS / f"{dataset}.odcs.yaml"
-    return path if path.is_file() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +164,7 @@ class Tables:
         return dataset.split(split).languages if self._allowed else self.source.languages(dataset, split)
 
     def prepared(self, dataset: Dataset, language: str, split: str, *, check: bool = True) -> Stage:
-        """Adds `prepare` and, where the dataset has a contract, `check` of a table; returns the former.
+        """Adds `prepare` and `check` of a table; returns the former.
 
         Args:
             dataset, language, split: the table.
@@ -178,9 +187,8 @@ class Tables:
             self.stand_ins[label] = located.stand_in
         limit = self._study.data.limit.of(dataset.name, declared.use, split)
         prepare = self._graph.add(prepare_stage(dataset, language, declared, located, limit=limit))
-        contract = contract_of(dataset.name)
-        if check and self._study.data.contracts and contract is not None:
-            self._graph.add(check_stage(prepare, contract, source=self.source.kind))
+        if check and self._study.data.contracts:
+            self._graph.add(check_stage(prepare, dataset, source=self.source.kind))
         return prepare
 
     def canonical(self, ref: TableRef, language: str) -> Raw:

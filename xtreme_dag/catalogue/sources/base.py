@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from xtreme_dag.catalogue.catalogue import Dataset, Split, load_catalogue
 from xtreme_dag.catalogue.languages import languages
 
+OWN_READERS = "@readers"  # the name under which the user's own `readers.py` is among the files of a table
+
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
@@ -40,7 +42,7 @@ def filled(pattern: str, language: str) -> str:
 
 def reading(reader: str, options: Mapping[str, Any], split: Split, language: str, *, whole: bool) -> dict[str, Any]:
     """Parameters of the prepare stage: the reader, what it needs to know, and what is known of the table."""
-    script = languages()[language].script
+    script = languages()[language].script or None
     return {"reader": reader, "options": options, "script": script, "labelled": split.labelled, "whole": whole}
 
 

@@ -1,14 +1,24 @@
-"""A folder of release files: the layouts of the catalogue, compressed or not."""
+"""Folders of release files: the layouts of the catalogue, compressed or not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
+from xtreme_dag.catalogue import own
 from xtreme_dag.catalogue.catalogue import Dataset, Layout, Split
 from xtreme_dag.catalogue.languages import language_advice
-from xtreme_dag.catalogue.sources.base import Located, filled, locate_union, reading, union_languages
+from xtreme_dag.catalogue.sources.base import (
+    OWN_READERS,
+    Located,
+    Source,
+    filled,
+    locate_union,
+    reading,
+    union_languages,
+)
 from xtreme_dag.core.errors import UserError
 
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -38,6 +48,8 @@ class FolderSource:
 
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
         """Where a table is; the first layout of the catalogue whose files are there."""
+        if (other := own_files(dataset)) is not None and other.path != self.path:
+            return other.locate(dataset, language, split)
         declared = dataset.split(split)
         if declared.union:
             return locate_union(self, language, declared)
@@ -57,6 +69,8 @@ class FolderSource:
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages of a split whose files are there."""
+        if (other := own_files(dataset)) is not None and other.path != self.path:
+            return other.languages(dataset, split)
         declared = dataset.split(split)
         if declared.union:
             return union_languages(self, declared)
@@ -78,6 +92,8 @@ class FolderSource:
                     name: filled(value, language) if isinstance(value, str) else value
                     for name, value in layout.options.items()
                 }
+                if layout.reader.startswith("readers."):
+                    files = {**files, OWN_READERS: Path(dataset.root) / own.READERS}
                 params = reading(layout.reader, options, split, language, whole=layout.stand_in is None)
                 return Located(files=files, params=params, stand_in=layout.stand_in, notes=layout.notes)
         return None
@@ -124,3 +140,59 @@ class FolderSource:
     def _patterns(self, split: Split, language: str) -> list[str]:
         layouts = [layout for layout in split.layouts if not layout.languages or language in layout.languages]
         return [filled(pattern, language) for layout in layouts for pattern in layout.files.values()]
+
+
+@lru_cache(maxsize=64)
+def _opened(folder: str) -> FolderSource:
+    return FolderSource(Path(folder))
+
+
+def own_files(dataset: Dataset) -> FolderSource | None:
+    """The folder that the entry of a dataset names for its files, whatever the source of the others is.
+
+    Raises:
+        UserError: it is not there.
+    """
+    if not dataset.folder:
+        return None
+    if not Path(dataset.folder).is_dir():
+        raise UserError(f"no folder {dataset.folder!r}", where=f"{dataset.name}.yaml: folder")
+    return _opened(dataset.folder)
+
+
+class Folders:
+    """Several folders: each dataset is in the one that is named for it, else in the first that has the table.
+
+    Args:
+        folders: searched in order; none if all datasets have a folder of their own.
+        of: dataset -> its folder.
+
+    Raises:
+        UserError: a folder does not exist.
+    """
+
+    kind = "folder"
+
+    def __init__(self, folders: Sequence[Path], of: Mapping[str, Path] | None = None) -> None:
+        self._all = [FolderSource(folder) for folder in folders]
+        self._of = {name: FolderSource(folder) for name, folder in (of or {}).items()}
+
+    def locate(self, dataset: Dataset, language: str, split: str) -> Located:
+        """Where a table is."""
+        having = self._for(dataset)
+        if not having:
+            where = f"{dataset.name}, language {language}, split {split}"
+            raise UserError("no folder is named for it", where=where, fix="name one in data.folder or data.folders")
+        return next((one for one in having if language in one.languages(dataset, split)), having[0]).locate(
+            dataset, language, split
+        )
+
+    def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
+        """The languages of a split whose files are there."""
+        there = {code for one in self._for(dataset) for code in one.languages(dataset, split)}
+        return tuple(code for code in dataset.split(split).languages if code in there)
+
+    def _for(self, dataset: Dataset) -> Sequence[Source]:
+        if (files := own_files(dataset)) is not None:
+            return [files]
+        return [self._of[dataset.name]] if dataset.name in self._of else self._all

@@ -12,6 +12,7 @@ from xtreme_dag.catalogue.catalogue import Dataset, load_catalogue
 from xtreme_dag.catalogue.entries import Hub, Split
 from xtreme_dag.catalogue.languages import language_advice
 from xtreme_dag.catalogue.sources.base import Located, filled, locate_union, reading, union_languages
+from xtreme_dag.catalogue.sources.folder import own_files
 from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -76,6 +77,8 @@ class HubSource:
 
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
         """Which files of which repository hold a table."""
+        if (files := own_files(dataset)) is not None:
+            return files.locate(dataset, language, split)
         where = f"{dataset.name}, language {language}, split {split}"
         declared = dataset.split(split)
         if declared.union:
@@ -134,6 +137,8 @@ class HubSource:
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages of a split that the catalogue says are on the hub."""
+        if (files := own_files(dataset)) is not None:
+            return files.languages(dataset, split)
         declared = dataset.split(split)
         if declared.union:
             return union_languages(self, declared)

@@ -9,6 +9,7 @@ from xtreme_dag.catalogue.catalogue import Dataset
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.catalogue.miniworld_languages import LANGUAGES
 from xtreme_dag.catalogue.sources.base import Located
+from xtreme_dag.catalogue.sources.folder import own_files
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 
@@ -42,6 +43,8 @@ class MiniworldSource:
 
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
         """What the generator needs to know to make a table."""
+        if (files := own_files(dataset)) is not None:
+            return files.locate(dataset, language, split)
         declared = dataset.split(split)
         if language not in self.languages(dataset, split):
             there = " ".join(self.languages(dataset, split))
@@ -55,6 +58,8 @@ class MiniworldSource:
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
         """The languages in which a split can be made."""
+        if (files := own_files(dataset)) is not None:
+            return files.languages(dataset, split)
         dataset.split(split)
         paired = formats.get(dataset.format).against_english
         return tuple(code for code in self.codes if code != ENGLISH or not paired)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.catalogue.sources.base import OWN_READERS
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.data.readers import choices, pairs, parallel, retrieval, squad, tags
 from xtreme_dag.data.readers.files import Chunk, Place
@@ -43,6 +46,24 @@ def read(reader: str, files: Mapping[str, Path], options: Mapping[str, Any], pla
     Raises:
         UserError: a mistake in a file, or no such reader.
     """
+    if OWN_READERS in files:
+        return _own(reader, files[OWN_READERS], place)(
+            {name: path for name, path in files.items() if name != OWN_READERS}, options, place
+        )
     if reader not in READERS:
         raise UserError(f"no reader {reader!r}", where=f"dataset {place.dataset}", fix=nearest(reader, READERS))
     return READERS[reader](files, options, place)
+
+
+def _own(reader: str, path: Path, place: Place) -> pairs.Reader:
+    """A function of the user's own `readers.py`; its file is among the inputs of the stage, so its text is in the key."""
+    spec = spec_from_file_location(f"readers_of_{place.dataset}", path)
+    assert spec is not None and spec.loader is not None  # the file's name ends in .py
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"cannot be imported: {type(error).__name__}: {error}", where=str(path)) from error
+    function: pairs.Reader = getattr(module, reader.removeprefix("readers."))
+    return function

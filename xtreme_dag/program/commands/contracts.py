@@ -13,13 +13,14 @@ import click
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.contracts.diff import Change, Difference, compare
-from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, contract_path, read_contract, read_document
+from xtreme_dag.contracts.odcs import FOLDER, SUFFIX, own_contracts, read_contract, read_document
 from xtreme_dag.contracts.page import page
+from xtreme_dag.contracts.usual import contract_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.program.commands.sources import HELP, listening, opened, pinned_only, revision_option
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import home_option, study_path
 from xtreme_dag.program.output import Answer, answers, table
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def command() -> None:
 @answers
 def list_command() -> Answer:
     """The contracts, their versions and rules."""
-    found = [read_contract(path) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
+    found = [read_contract(path) for path in _all()]
     value = [
         {
             "dataset": contract.dataset,
@@ -58,6 +59,11 @@ def list_command() -> Answer:
     return Answer(value=value, text=[table(("dataset", "version", "rules"), rows)])
 
 
+def _all() -> list[Path]:
+    """All contracts: those of the package, and those in the user's own catalogues."""
+    return [*sorted(FOLDER.glob(f"*{SUFFIX}")), *own_contracts()]
+
+
 @command.command(epilog="Example: xtreme-dag contracts lint data_contracts/xnli.odcs.yaml")
 @click.argument("files", nargs=-1, type=_FILE)
 @answers
@@ -69,9 +75,11 @@ def lint(files: tuple[Path, ...]) -> Answer:
     from xtreme_dag.contracts.lint import lint as check
 
     catalogue = load_catalogue()
-    paths = list(files) or sorted(FOLDER.glob(f"*{SUFFIX}"))
+    paths = list(files) or _all()
     found = {path.name: check(path, catalogue) for path in paths}
-    missing = [] if files else [name for name in catalogue.datasets if f"{name}{SUFFIX}" not in found]
+    # A contract is optional for a dataset of the user's own.
+    shipped = [name for name, dataset in catalogue.datasets.items() if not dataset.root]
+    missing = [] if files else [name for name in shipped if f"{name}{SUFFIX}" not in found]
     ok = not missing and not any(found.values())
     text = [f"{name}: {one}" for name, wrong in found.items() for one in wrong]
     text += [f"dataset {name} has no contract" for name in missing]
@@ -85,7 +93,7 @@ def lint(files: tuple[Path, ...]) -> Answer:
 @click.option(
     "--base", metavar="COMMIT", help="Compare all contracts with those of a git commit, instead of two files."
 )
-@click.option("--study", type=_FILE, help="Say which stages of this study the change touches.")
+@click.option("--study", type=click.Path(path_type=Path), help="Say which stages of this study the change touches.")
 @answers
 def diff(old: Path | None, new: Path | None, base: str | None, study: Path | None) -> Answer:
     """What changed between two versions of a contract: breaking, additive or documentation.
@@ -140,7 +148,7 @@ def docs(
         tables = [as_json_table(table) for table in checked]
     elif outcomes is not None:
         tables = [table for table in _outcomes(outcomes) if table["dataset"] in wanted]
-    contracts = [(read_contract(contract_path(name)), read_document(contract_path(name))) for name in wanted]
+    contracts = [contract_of(catalogue.dataset(name)) for name in wanted]
     title = f"Contracts over {source}" if source else "Data contracts"
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +229,7 @@ def _touched(study: Path, dataset: str) -> dict[str, list[str]]:
     from xtreme_dag.study.file import load_study
     from xtreme_dag.wiring.build import build
 
-    graph = build(load_study(study)).graph
+    graph = build(load_study(study_path(study))).graph
     checks = [stage.name for stage in graph if stage.kind == "check" and stage.labels.get("dataset") == dataset]
     reached = set(checks)
     waiting = []

@@ -1,4 +1,4 @@
-"""`xtreme-dag data`: what data there are; show and check them."""
+"""`xtreme-dag data`: what data there are; show, check and add them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from xtreme_dag.catalogue.sources import Source
 from xtreme_dag.catalogue.sources.hub import HubSource
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.program.commands.data_add import add
 from xtreme_dag.program.commands.data_text import as_json_table, checked_text, listed, listed_text, shown_text
 from xtreme_dag.program.commands.sources import listening, opened, pinned_only, source_options
 from xtreme_dag.program.options import home_option
@@ -23,13 +24,17 @@ Examples:
   xtreme-dag data ls --source folder:download
   xtreme-dag data show xnli de --source folder:download
   xtreme-dag data check --source folder:download --dataset xnli
+  xtreme-dag data add nli/train-qu.tsv nli/test-nah.tsv --name andes_nli
   xtreme-dag data revisions --dataset xnli
 """
 
 
 @click.group(name="data", epilog=EXAMPLE)
 def command() -> None:
-    """What data there are; show and check them."""
+    """What data there are; show, check and add them."""
+
+
+command.add_command(add)
 
 
 @command.command(name="ls", epilog="Example: xtreme-dag data ls --source folder:download --dataset xnli")

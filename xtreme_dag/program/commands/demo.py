@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-import xtreme_dag
+from xtreme_dag.core.beside import STUDIES
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands import compare, run
 from xtreme_dag.program.options import home_option
 
-_STUDY = Path(xtreme_dag.__file__).parent.parent / "studies" / "demo.yaml"
+_STUDY = STUDIES / "demo.yaml"
 
 # The effects that the miniworld plants, and then the whole table.
 _QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -14,6 +14,7 @@ from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.catalogue.sources import Source, open_source, parse_source
 from xtreme_dag.catalogue.sources.hub import HubSource
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.program.options import study_path
 
 STUDY = "study:"
 HELP = "folder:PATH, hub, miniworld, miniworld:SEED, or study:FILE for the source of a study."
@@ -62,7 +63,7 @@ def opened(source: str, revisions: Sequence[str] = ()) -> Source:
         from xtreme_dag.study.file import load_study
         from xtreme_dag.wiring.tables import open_data
 
-        return open_data(load_study(Path(source.removeprefix(STUDY))))
+        return open_data(load_study(study_path(Path(source.removeprefix(STUDY)))))
     return open_source("hub", {"revisions": given}) if given else parse_source(source)
 
 

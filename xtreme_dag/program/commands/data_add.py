@@ -1,0 +1,144 @@
+"""The command `data add`: files of the user's own become a dataset of their own catalogue."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.program.output import Answer, answers, say
+
+if TYPE_CHECKING:
+    from xtreme_dag.data.adding import Added
+    from xtreme_dag.data.looking import Looked
+
+EXAMPLE = """\b
+Examples:
+  xtreme-dag data add nli/train-qu.tsv nli/test-nah.tsv --name andes_nli
+  xtreme-dag data add ner.txt --name andes_ner --language qu --split train
+  xtreme-dag data add pairs.csv --column text_a=first --column text_b=second --language qu --split test
+"""
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+@click.command(name="add", epilog=EXAMPLE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
+@click.option("--name", help="Of the dataset: lower-case letters, digits, _ (default: what the file names have in common).")  # fmt: skip
+@click.option("--language", help="Of all the files, where their names do not say it.")
+@click.option("--split", type=click.Choice(["train", "dev", "test"]), help="Of all the files, likewise.")
+@click.option("--column", "columns", multiple=True, metavar="COLUMN=NAME", help="What a column is called in the files: text_a, text_b, label, id, context, question, choices.")  # fmt: skip
+@click.option("--language-name", "names", multiple=True, metavar="CODE=NAME", help="Name of a language that is new.")
+@click.option("--title", default="", help="Full name of the dataset.")
+@click.option("--licence", default="", help="Of the data.")
+@click.option("--citation", default="", help="The paper.")
+@click.option("--trained-on", default="", metavar="DATASET/SPLIT", help="What its task is trained on, if not on its own train split.")  # fmt: skip
+@click.option("--more", is_flag=True, help="Add the files to a dataset that is there; its entry is written anew.")
+@click.option("--to", "folder", default=".", show_default=True, type=click.Path(file_okay=False, path_type=Path), help="Your catalogue's folder: it gets `catalogue/`, `contracts/`, `languages.csv`.")  # fmt: skip
+@answers
+def add(
+    files: tuple[Path, ...], name: str | None, language: str | None, split: str | None, columns: tuple[str, ...],
+    names: tuple[str, ...], title: str, licence: str, citation: str, trained_on: str, more: bool, folder: Path,
+) -> Answer:  # fmt: skip
+    """Look at files of yours, say what they hold, and write the entry and the contract of a dataset.
+
+    TSV or CSV with a header, JSON lines, SQuAD's JSON, CoNLL-U, or a word and a tag a line; .gz, .bz2 or .xz too.
+    Language and split are read from the file names, or asked. The files stay where they are.
+    """
+    from xtreme_dag.data.adding import Told, add
+    from xtreme_dag.data.looking import as_json, look
+
+    said = _pairs(columns, "--column")
+    found = []
+    for path in files:
+        say(f"reading {path}")
+        found.append(_complete(look(path, columns=said, language=language, split=split)))
+    told = Told(
+        name=_name(name or _in_common(found)),
+        title=title,
+        licence=licence,
+        citation=citation,
+        names=_pairs(names, "--language-name"),
+        trained_on=trained_on,
+        more=more,
+    )
+    added = add(found, told, folder)
+    value = {
+        "dataset": told.name,
+        "files": [as_json(one) for one in found],
+        "written": added.files,
+        "target": added.target,
+    }
+    return Answer(value=value, text=_text(found, added))
+
+
+def _complete(found: Looked) -> Looked:
+    """A file with its language and split, which a person at a terminal is asked for.
+
+    Raises:
+        UserError: one is not known, and there is nobody to ask.
+    """
+    for what, valid in (("language", None), ("split", ["train", "dev", "test"])):
+        if getattr(found, what) is None:
+            if not sys.stdin.isatty():
+                said = f"the name of the file does not say its {what}"
+                raise UserError(
+                    said, where=str(found.path), fix=f"say it with --{what}, or put it into the name: train-de.tsv"
+                )
+            kind = click.Choice(valid) if valid else None
+            found = replace(found, **{what: click.prompt(f"{what} of {found.path}", type=kind, err=True)})
+    return found
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r} is not lower-case letters, digits, _", where="--name")
+    return name
+
+
+def _in_common(found: Sequence[Looked]) -> str:
+    """A name from what is in the names of all files, but for language and split; else from their folder's."""
+    said = {part for one in found for part in (str(one.language), str(one.split))} | {"validation", "valid", "training"}
+    parts = [
+        [part for part in re.split(r"[^a-z0-9]+", one.path.name.lower().partition(".")[0]) if part] for one in found
+    ]
+    common = [part for part in parts[0] if part not in said and all(part in other for other in parts)]
+    return "_".join(common) or re.sub(r"[^a-z0-9]+", "_", found[0].path.absolute().parent.name.lower()).strip("_")
+
+
+def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
+    made = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals:
+            raise UserError(f"{one!r} has no =", where=option, fix="see `xtreme-dag data add --help`")
+        made[key] = value
+    return made
+
+
+def _text(found: Sequence[Looked], added: Added) -> Iterator[str]:
+    for one in found:
+        columns = {
+            name: value
+            for name, value in one.options.items()
+            if isinstance(value, str | list) and name != "label_values"
+        }
+        told = "; ".join(
+            f"{name}: {value if isinstance(value, str) else ', '.join(value)}" for name, value in columns.items()
+        )
+        labels = f", {len(one.labels)} labels ({' '.join(one.labels[:8])})" if one.labels else ""
+        yield f"{one.path}: {one.format}, language {one.language}, split {one.split}, {one.rows:,} rows{labels}"
+        yield f"  read by {one.reader}{f' ({told})' if told else ''}"
+    yield from (f"written: {path}" for path in added.files)
+    dataset = added.dataset
+    yield f"look at it: xtreme-dag data show {dataset.name} {dataset.languages[0]}"
+    yield f"check it:   xtreme-dag data check --dataset {dataset.name}"
+    if added.target:
+        yield f"use it:     targets: [{dataset.name}] in a study"
+    else:
+        yield "it can be trained on; for a target task it needs a test split, and a train split or --trained-on DATASET/SPLIT"
