@@ -18,7 +18,8 @@ from prefect.states import Cancelled, Running
 from flows import _automations
 from flows._alive import Watch, alive, current_run
 from flows._automations import mark_dead_runs, start_again, too_often
-from tests.flows.test_outage import STUDY, until
+from tests.flows.test_outage import STUDY
+from tests.servers import until
 from xtreme_dag.core.home import Home
 
 pytestmark = pytest.mark.xdist_group("prefect")

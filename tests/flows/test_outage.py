@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,8 +13,8 @@ import pytest
 import yaml
 
 from tests.flows import tiny_study
+from tests.servers import Server, until
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.server import QUIET
 
 pytestmark = pytest.mark.xdist_group("prefect")
 STUDY = {**tiny_study.STUDY, "study": "outage"}
@@ -24,45 +23,6 @@ LONG = {
     "study": "long",
     "recipe": {"name": "quick", "target": {"default": {"epochs": 100_000, "batch_size": 8, "examples": 16}}},
 }
-
-
-class Server:
-    """A Prefect server on a port of its own, to be stopped and started again."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.api = f"http://127.0.0.1:{self.port}/api"
-
-    def start(self):
-        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(self.folder)}
-        environment.pop("PREFECT_API_URL", None)
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
-                env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
-        until(self.answers, 120)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-    def answers(self):
-        try:
-            return httpx.get(f"{self.api}/health", timeout=5).text == "true"
-        except httpx.HTTPError:
-            return False
-
-
-def until(holds, seconds):
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, f"waited {seconds} s for {holds}"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="module")
