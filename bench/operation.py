@@ -35,6 +35,7 @@ def touch(params, inputs, context):
     (context.out / "number").write_text(str(params["number"]))
 """
 CHAINS = 20
+_http = httpx.Client(timeout=120)
 
 
 def graph_of(stages: int) -> Any:
@@ -92,7 +93,7 @@ def recorded(api: str, flow_run: str, expected: int) -> dict[str, int]:
         now = {}
         for state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED", "RUNNING", "PENDING"):
             question = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": [state]}}}}
-            if count := int(httpx.post(f"{api}/task_runs/count", json=question, timeout=60).text):
+            if count := int(_http.post(f"{api}/task_runs/count", json=question).text):
                 now[state] = count
         if now != found:
             found, end = now, time.monotonic() + 30
@@ -116,7 +117,7 @@ def measured(folder: Path, database: str, stages: int, workers: int) -> dict[str
             os.environ |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR"}
             told = drive(folder, stages, workers)
             states = recorded(server.api, told["flow_run"], stages)
-            run = httpx.get(f"{server.api}/flow_runs/{told['flow_run']}").json()
+            run = _http.get(f"{server.api}/flow_runs/{told['flow_run']}").json()
         finally:
             server.stop()
     log = (folder / "server" / "log").read_text(errors="replace")
@@ -147,11 +148,11 @@ def outlived(folder: Path, database: str, away: float) -> dict[str, Any]:
             return psutil.Popen([sys.executable, "-m", *arguments], cwd=folder, env=environment, stdout=sys.stderr)
 
         def state() -> str:
-            return str(httpx.get(f"{server.api}/flow_runs/{run}").json()["state"]["type"])
+            return str(_http.get(f"{server.api}/flow_runs/{run}").json()["state"]["type"])
 
         start("xtreme_dag", "deploy", "long.yaml", "--home", "home").wait()
-        deployment = httpx.get(f"{server.api}/deployments/name/study/long").json()["id"]
-        run = httpx.post(f"{server.api}/deployments/{deployment}/create_flow_run", json={}).json()["id"]
+        deployment = _http.get(f"{server.api}/deployments/name/study/long").json()["id"]
+        run = _http.post(f"{server.api}/deployments/{deployment}/create_flow_run", json={}).json()["id"]
         worker = start("prefect", "worker", "start", "--pool", "xtreme-dag")
         try:
             until(lambda: state() == "RUNNING", 120)
@@ -164,7 +165,7 @@ def outlived(folder: Path, database: str, away: float) -> dict[str, Any]:
             time.sleep(30)  # whoever takes the run for dead has time to say so
             before = state()
             asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
-            httpx.post(f"{server.api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
+            _http.post(f"{server.api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
             began = time.monotonic()
             until(lambda: state() == "CANCELLED", 120)
             took = time.monotonic() - began
