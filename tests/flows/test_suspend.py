@@ -46,7 +46,8 @@ def suspend(api, run, **details):
 @pytest.mark.slow
 def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefect_api):
     run, worker = deployed(start, prefect_api, "long", "home")
-    until(lambda: any(line.startswith("step ") for line in said(prefect_api, run)), 180)
+    steps = f"of {LONG['recipe']['target']['default']['epochs'] * 2}"  # those of the training, which are two an epoch
+    until(lambda: any(line.startswith("step ") and steps in line for line in said(prefect_api, run)), 240)
     family = trains(worker)
     suspend(prefect_api, run)
     assert not psutil.wait_procs(family, timeout=60)[1]
@@ -57,7 +58,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
 
     # Resumed in the UI; the worker that has it is stopped, as a container is.
     httpx.post(f"{prefect_api}/flow_runs/{run}/resume", json={}).raise_for_status()
-    until(lambda: any(line.startswith(f"resumed at step {first} of") for line in said(prefect_api, run)), 180)
+    until(lambda: any(line.startswith(f"resumed at step {first} {steps}") for line in said(prefect_api, run)), 180)
     family = trains(worker)
     worker.send_signal(signal.SIGTERM)
     assert not psutil.wait_procs(family, timeout=60)[1]
@@ -70,7 +71,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
         program = start("xtreme_dag", "run", "long.yaml", "--home", "home", api=prefect_api)
     finally:
         signal.signal(signal.SIGHUP, before)
-    until(lambda: any(line.startswith(f"resumed at step {second} of") for line in said(prefect_api)), 180)
+    until(lambda: any(line.startswith(f"resumed at step {second} {steps}") for line in said(prefect_api)), 180)
     family = trains(program)
     program.send_signal(signal.SIGHUP)
     program.communicate(timeout=60)

@@ -20,6 +20,7 @@ from typing import Any
 
 import xtreme_dag
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.signatures import VARIABLE as SECRET
 from xtreme_dag.engine.worker import TOLD
 
 Listener = Callable[[Mapping[str, Any]], None]
@@ -111,6 +112,7 @@ class _Worker:
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "TQDM_DISABLE": "1",
         }
+        environment = {name: value for name, value in os.environ.items() if name != SECRET}
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "xtreme_dag.engine.worker"],
@@ -118,7 +120,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **quiet, **counts, "PYTHONPATH": path},
+                env={**environment, **quiet, **counts, "PYTHONPATH": path},
                 # Its own session: Ctrl-C reaches the parent, which then decides what becomes of its workers.
                 start_new_session=True,
             )
