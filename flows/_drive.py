@@ -117,10 +117,9 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                 if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
                 executor.push_found()
-                if trouble := executor.mirror_trouble():
-                    display.listen(
-                        {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
-                    )
+                if mirror is not None and mirror.trouble:
+                    told = f"warning: mirror {mirror.url}: {mirror.trouble}"
+                    display.listen({"event": "log", "stage": "", "message": told})
         executor.save()
     counts = Counter(outcomes.values())
     outcome: dict[str, Any] = {

@@ -52,7 +52,11 @@ class Server:
                 [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
                 env=environment, stdout=log, stderr=log,
             )  # fmt: skip
-        until(self.answers, 600)
+        try:
+            until(self.answers, 600)
+        except AssertionError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         self.process.kill()

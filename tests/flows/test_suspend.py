@@ -1,5 +1,6 @@
 """Suspended, told to end, hung up: each leaves a checkpoint of the training under way, from which the next run goes on."""
 
+import re
 import signal
 
 import httpx
@@ -38,6 +39,12 @@ def said(api, *runs):
     return [line["message"] for line in httpx.post(f"{api}/logs/filter", json=question).json()]
 
 
+def reached(api, step, total):
+    """Whether a training of so many steps has come further than to a step."""
+    found = (re.fullmatch(rf"step (\d+) of {total}\b.*", line) for line in said(api))
+    return any(match and int(match[1]) > step for match in found)
+
+
 def suspend(api, run, **details):
     asked = {"state": {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True, **details}}}
     return httpx.post(f"{api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
@@ -46,8 +53,8 @@ def suspend(api, run, **details):
 @pytest.mark.slow
 def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefect_api):
     run, worker = deployed(start, prefect_api, "long", "home")
-    steps = f"of {LONG['recipe']['target']['default']['epochs'] * 2}"  # those of the training, which are two an epoch
-    until(lambda: any(line.startswith("step ") and steps in line for line in said(prefect_api, run)), 240)
+    total = LONG["recipe"]["target"]["default"]["epochs"] * 2  # steps of the training, two an epoch
+    until(lambda: reached(prefect_api, 0, total), 240)
     family = trains(worker)
     suspend(prefect_api, run)
     assert not psutil.wait_procs(family, timeout=60)[1]
@@ -58,7 +65,8 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
 
     # Resumed in the UI; the worker that has it is stopped, as a container is.
     httpx.post(f"{prefect_api}/flow_runs/{run}/resume", json={}).raise_for_status()
-    until(lambda: any(line.startswith(f"resumed at step {first} {steps}") for line in said(prefect_api, run)), 180)
+    until(lambda: reached(prefect_api, first, total), 240)
+    assert any(line.startswith(f"resumed at step {first} of {total}") for line in said(prefect_api, run))
     family = trains(worker)
     worker.send_signal(signal.SIGTERM)
     assert not psutil.wait_procs(family, timeout=60)[1]
@@ -71,7 +79,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
         program = start("xtreme_dag", "run", "long.yaml", "--home", "home", api=prefect_api)
     finally:
         signal.signal(signal.SIGHUP, before)
-    until(lambda: any(line.startswith(f"resumed at step {second} {steps}") for line in said(prefect_api)), 180)
+    until(lambda: reached(prefect_api, second, total), 240)
     family = trains(program)
     program.send_signal(signal.SIGHUP)
     program.communicate(timeout=60)

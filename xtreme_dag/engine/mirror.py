@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.urls import without_password
 from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.records import MAX_JSON_BYTES, Record, checked_code, checked_record, is_hash
 from xtreme_dag.engine.signatures import Refused, opened, secret, signed
@@ -37,7 +38,7 @@ class Mirror:
     def __init__(self, url: str) -> None:
         import fsspec
 
-        self.url = url
+        self.url = without_password(url)
         secret()  # one that will not do is said before anything is trusted
         self._guard = threading.Lock()
         self._keys: set[str] | None = None
@@ -50,9 +51,9 @@ class Mirror:
             # They have no folders, and asked for one they would make a bucket of a mistyped name.
             self._buckets = bool(_BUCKETS & {protocols if isinstance(protocols, str) else protocols[0]})
         except ImportError as error:
-            raise UserError(str(error), where=f"mirror {url}", fix="for s3:// install xtreme-dag[s3]") from None
+            raise UserError(str(error), where=f"mirror {self.url}", fix="for s3:// install xtreme-dag[s3]") from None
         except ValueError as error:
-            raise UserError(str(error), where=f"mirror {url}") from None
+            raise UserError(str(error), where=f"mirror {self.url}") from None
 
     @classmethod
     def find(cls, given: str | None = None) -> Mirror | None:
