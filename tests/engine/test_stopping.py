@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -86,7 +88,6 @@ def test_a_closed_pool_waits_for_a_checkpoint_and_for_nothing_else(ask, tmp_path
     assert isinstance(stopped, PoolClosed) and str(stopped).startswith("stopped at ")
     assert isinstance(napping()[0], PoolClosed)
     done = int((tmp_path / "count" / "scratch" / "count").read_text())
-    (tmp_path / "count" / "out" / "started").unlink()
     with WorkerPool(1, tmp_path / "logs", grace=30) as again:
         assert ask(again, "count", to=done + 3)()[0]["figures"] == {"first": done}
 
@@ -107,6 +108,30 @@ def test_a_paused_pool_lets_the_others_end(ask, tmp_path):
         assert napping()[0]["figures"] == {}
         with pytest.raises(PoolClosed):
             pool.call(Request(function="counts:nap", params={}, inputs={}, out=tmp_path, scratch=tmp_path), print)
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from xtreme_dag.engine.pool import Request, WorkerPool
+folder = Path(sys.argv[1])
+request = Request(function="counts:count", params={"to": 100_000}, inputs={}, out=folder / "out", scratch=folder / "scratch")
+WorkerPool(1, folder / "logs").call(request, lambda event: print("counts", flush=True))
+"""
+
+
+def test_whose_parent_is_killed_writes_its_checkpoint_and_the_next_waits_for_it(ask, tmp_path, repository):
+    for name in ("out", "scratch"):
+        (tmp_path / "count" / name).mkdir(parents=True)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'code'}:{repository}"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path / "count"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert [parent.stdout.readline() for _ in range(9)] == 9 * ["counts\n"]
+    parent.kill()
+    parent.communicate()
+    with WorkerPool(1, tmp_path / "logs") as pool:
+        assert ask(pool, "count", to=100)()[0]["figures"]["first"] > 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -16,7 +16,7 @@ SECRETS = {
     "XTREME_DAG_MIRROR_SECRET": "planted-secret-of-the-mirror",
     "HF_TOKEN": "planted-token-of-the-hub",
     "AWS_SECRET_ACCESS_KEY": "planted-key-of-the-bucket",
-    "XTREME_DAG_MIRROR": "ftp://ann:planted-password@127.0.0.1:1/mirror",
+    "XTREME_DAG_MIRROR": "http://ann:planted-password@127.0.0.1:1/mirror",
 }
 # Every Python process of the run writes down what it connects to, binds and looks up, before it happens.
 WATCH = """
@@ -82,7 +82,7 @@ def test_it_asks_nobody_but_its_server_and_its_mirror(outward):
     asked = {place for event, place in seen if event in ("socket.connect", "socket.getaddrinfo")}
     here = {"127.0.0.1", "localhost", "None"}
     assert "127.0.0.1" in asked and {place for place in asked if not place.startswith(("/", "b'"))} <= here
-    assert "warning: mirror ftp://ann@127.0.0.1:1/mirror" in said, "and says that the mirror is away"
+    assert "warning: mirror http://ann@127.0.0.1:1/mirror" in said, "and says that the mirror is away"
 
 
 def test_no_secret_is_kept(outward):

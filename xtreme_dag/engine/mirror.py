@@ -52,7 +52,7 @@ class Mirror:
             self._buckets = bool(_BUCKETS & {protocols if isinstance(protocols, str) else protocols[0]})
         except ImportError as error:
             raise UserError(str(error), where=f"mirror {self.url}", fix="for s3:// install xtreme-dag[s3]") from None
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # some protocols connect at once
             raise UserError(str(error), where=f"mirror {self.url}") from None
 
     @classmethod

@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -29,12 +30,14 @@ from typing import Any
 
 from xtreme_dag.core.context import StageContext, Stopped
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.locks import locked
 from xtreme_dag.core.processes import quick_start
 
 # A process that has grown by this much since its last collection has something to collect.
 _GROWTH_BYTES = 128 << 20
 
 
+_ORPHAN_SECONDS = 25.0
 # The signals that tell a process to end.
 TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -93,7 +96,10 @@ def _read_requests(requests: SimpleQueue[str], orders: _Orders) -> None:
             orders.stop(leaves=order == "leave")
         else:
             requests.put(line)
-    # The parent is gone or wants no more: an unfinished stage is of no use to anybody and resumes from its checkpoint.
+    # The parent is gone or wants no more. Prefect's workers kill their runs when they are stopped, so a stage that writes
+    # checkpoints has time for one; its lock makes a next run of it wait.
+    orders.stop(leaves=True)
+    time.sleep(_ORPHAN_SECONDS)
     os._exit(0)
 
 
@@ -105,7 +111,7 @@ def main() -> None:
     guard = threading.Lock()
 
     def answer(event: Mapping[str, Any]) -> None:
-        with guard:
+        with guard, suppress(BrokenPipeError):  # the parent is gone, and the stage may be about to write a checkpoint
             answers.write(json.dumps(dict(event), default=str) + "\n")
 
     orders = _Orders()
@@ -193,7 +199,11 @@ def _call(
         stopping=orders.stopping,
     )
     inputs = {key: Path(path) for key, path in request["inputs"].items()}
-    return function(request["params"], inputs, context) or {}
+    # An earlier process of this stage may still be at its last checkpoint, or about to write what nobody waits for.
+    with locked(context.scratch / ".lock", str(request["function"])):
+        for left in context.out.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        return function(request["params"], inputs, context) or {}
 
 
 def _crash(error: Exception) -> dict[str, str]:
