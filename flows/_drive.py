@@ -48,6 +48,8 @@ from xtreme_dag.wiring.kinds import EVALUATE
 # server, as Prefect's clients do: a scheduled run without its end would be taken for dead.
 without_server: Callable[[dict[str, Any]], None] | None = None
 
+# How long trainings have for a last checkpoint when a run is told to end. Prefect's workers kill a run after 30 s.
+_GRACE_SECONDS, _WORKER_GRACE_SECONDS = 150.0, 25.0
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
 
@@ -83,6 +85,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
 
     Raises:
         UserError: the study or the machine is not as it should be.
+        Pause: somebody suspended the run.
     """
     started = time.monotonic()
     if _given_up():
@@ -94,22 +97,31 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     forced = frozenset(matching(graph, settings.force)) if settings.force else frozenset()
     devices = find_devices(settings.device)
     mirror = Mirror.find(settings.mirror)
-    options = {"threads": settings.threads, "cuda": settings.cuda, "timeout": settings.timeout}
+    options = {
+        "threads": settings.threads,
+        "cuda": settings.cuda,
+        "timeout": settings.timeout,
+        "checkpoint_seconds": settings.checkpoint,
+    }
+    grace = _GRACE_SECONDS if current_run().deployment_id is None else _WORKER_GRACE_SECONDS
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
-        with WorkerPool(workers, home.logs, threads=settings.threads) as pool, alive(home), Watch(pool.close) as watch:
+        with (
+            WorkerPool(workers, home.logs, threads=settings.threads, grace=grace) as pool,
+            alive(home),
+            Watch(pool.close, pool.pause) as watch,
+        ):
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
             dropping = Dropping(home, study.study, built.graph) if study.keep == "scores" else None
-            with Session(graph, executor, display.listen, dropping) as session:
+            with Session(graph, executor, display.listen, dropping, watch.boundary) as session:
                 outcomes = run_graph(session)
                 if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
                 executor.push_found()
-                if trouble := executor.mirror_trouble():
-                    display.listen(
-                        {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
-                    )
+                if mirror is not None and mirror.trouble:
+                    told = f"warning: mirror {mirror.url}: {mirror.trouble}"
+                    display.listen({"event": "log", "stage": "", "message": told})
         executor.save()
     counts = Counter(outcomes.values())
     outcome: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,17 +30,26 @@ _GUARD = threading.Lock()
 
 
 class Session:
-    """One run in this process: the graph, the executor, who listens to progress, and what drops weights, if they go.
+    """One run in this process: the graph, the executor, who listens to progress, what drops weights (if they go), and
+    what is called between stages.
 
     Tasks are given its id: Prefect parameters stay small, and what it holds need not be serialised.
     """
 
-    def __init__(self, graph: Graph, executor: Executor, listen: Listener, dropping: Dropping | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        executor: Executor,
+        listen: Listener,
+        dropping: Dropping | None = None,
+        boundary: Callable[[], object] = lambda: None,
+    ) -> None:
         self.id = uuid4().hex
         self.graph = graph
         self.executor = executor
         self.listen = listen
         self.dropping = dropping
+        self.boundary = boundary
         self.urgency = executor.urgency(graph)
 
     def __enter__(self) -> Session:
@@ -99,8 +108,8 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     here.listen({"event": "started", "stage": stage})
     try:
         result = here.executor.execute(subject, _parents(upstream), _listener(here, subject), here.urgency[stage])
-    except PoolClosed:
-        return _ended(Cancelled(message="the run was stopped before this stage was done"))
+    except PoolClosed as closed:
+        return _ended(Cancelled(message=str(closed)))
     except StageTimedOut as error:
         return _ended(Failed(name="TimedOut", message=f"{error}; its log: {error.log}"))
     except StageFailed as error:
