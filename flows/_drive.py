@@ -17,7 +17,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows._alive import Watch, alive, current_run
@@ -38,7 +38,8 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
-from xtreme_dag.results.stamp import is_published, mark_published, publication, report_path
+from xtreme_dag.results.stamp import is_published, mark_published, publication, published_warnings, report_path
+from xtreme_dag.results.warnings import line, warnings_of
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.kinds import EVALUATE
@@ -47,6 +48,7 @@ from xtreme_dag.wiring.kinds import EVALUATE
 # server, as Prefect's clients do: a scheduled run without its end would be taken for dead.
 without_server: Callable[[dict[str, Any]], None] | None = None
 
+_SAID = 5  # warnings that the state of a flow run names
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
 
@@ -77,7 +79,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         kinds: only stages of these kinds and what they need; empty for the whole study.
 
     Returns:
-        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`; with a stage that failed
+        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `warnings`, `seconds`; with a stage that failed
         as the data of the state `Failed`, in which the flow run then ends, or `Cancelled` if somebody cancelled it.
 
     Raises:
@@ -110,6 +112,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                     )
         executor.save()
     counts = Counter(outcomes.values())
+    warnings = published_warnings(home, study)
     outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {
@@ -119,6 +122,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         },
         "results": str(home.results),
         "report": str(report_path(home, study)),
+        "warnings": warnings,
         "seconds": round(time.monotonic() - started, 2),
     }
     if without_server and not answers():
@@ -127,7 +131,15 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     show_table("outcome", study.study, rows, f"Stages of {study.study}")
     if watch.cancelled:
         return Cancelled(message="cancelled in Prefect; what was done stays done", data=outcome)
-    return Failed(message=_failure(outcome), data=outcome) if counts[FAILED] else outcome
+    if counts[FAILED]:
+        return Failed(message=_failure(outcome), data=outcome)
+    return Completed(message=_warned(warnings), data=outcome) if warnings else outcome
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    """The warnings of a run that is done, in a line."""
+    more = f"; and {len(warnings) - _SAID} more" if len(warnings) > _SAID else ""
+    return f"done, with warnings: {'; '.join(warnings[:_SAID])}{more}"
 
 
 def _given_up() -> bool:
@@ -186,4 +198,5 @@ def _publish(session: Session, study: Study, built: Built) -> None:
     except UserError as error:
         get_run_logger().error("%s", error)
         raise
-    mark_published(executor.home, study, identity)
+    warnings = [line(row) for row in warnings_of(executor.home.root, study.study)]
+    mark_published(executor.home, study, identity, warnings)

@@ -41,6 +41,7 @@ class Content:
         costs: what each condition depends on, with its gain.
         published: others' numbers beside ours.
         contracts: outcomes of the data contracts.
+        warnings: what is to be doubted: condition, task, warning, in how many languages, message.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
         provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
@@ -57,6 +58,7 @@ class Content:
     costs: tuple[Row, ...]
     published: tuple[Row, ...]
     contracts: tuple[Row, ...]
+    warnings: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
     provenance: Row
@@ -116,6 +118,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         costs=tuple(chosen["costs"]),
         published=tuple(chosen["published"]),
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
+        warnings=tuple(chosen["warnings"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
         provenance=_provenance(tables),
@@ -145,6 +148,10 @@ _QUERIES: Mapping[str, str] = {
         "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note"
         " FROM beside_published WHERE study = $study AND split = $split AND language = 'avg'"
         " ORDER BY task, system, condition, published_metric, published, source"
+    ),
+    "warnings": (
+        "SELECT condition, task, warning, languages, of_languages, message FROM warnings"
+        " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY position, task, warning"
     ),
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"

@@ -12,6 +12,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.store import Record, Store
 from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
+from xtreme_dag.results.signals import signals_of
 from xtreme_dag.study.file import Study
 
 _OF_MANIFEST = ("git_commit", "libraries", "host", "started", "seconds", "peak_memory_bytes", "figures")
@@ -59,8 +60,8 @@ def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcom
     )
 
 
-def stage_facts(stage: Stage, record: Record) -> StageFacts:
-    """One stage, from its manifest."""
+def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
+    """One stage, from its manifest, with the warnings that its artifact gives reason for."""
     manifest = record.manifest
     return StageFacts(
         key=record.key,
@@ -71,6 +72,7 @@ def stage_facts(stage: Stage, record: Record) -> StageFacts:
         device=manifest["options"].get("device", "cpu"),
         **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
+        warnings=signals_of(Store(home.store).artifact(record.digest)),
     )
 
 

@@ -141,7 +141,7 @@ def import_submission(
         scores = _scores(part.rows, cell, benchmark)
         stage, record = _commit(home, study, f"{' | '.join(cell)} | {name} | seed {seed}", part, scores, keys)
         figures["/".join(cell)] = scores["metrics"][scores["primary"]]
-        stages.append(stage_facts(stage, record))
+        stages.append(stage_facts(stage, record, home))
         evaluations.append(_evaluation(home, record, scores, name, seed))
     told_more = {key: value for key, value in metadata.items() if key not in _LISTS}
     description = {"description": "imported predictions", MARK: {"benchmark": benchmark, "metadata": told_more}}
