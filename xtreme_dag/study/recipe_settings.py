@@ -69,10 +69,13 @@ class TargetRecipe(TrainRecipe):
     """How a target task is trained.
 
     Attributes:
-        examples: English examples that it is trained on, for few-shot studies; None for all.
+        examples: English examples that it is trained on, for few-shot studies; None for all. Each seed draws its own,
+            the same in all conditions.
+        same_examples: one draw for all seeds: then intervals hold for these very examples.
     """
 
     examples: Whole | None = None
+    same_examples: bool = False
 
 
 SETTINGS: Mapping[str, type[Any]] = {
