@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.errors import UserError
+
 SEVERAL = 10
 """Fewer examples can have one answer by chance."""
 LABEL_SHARE, LABEL_COUNT = 0.05, 20
@@ -59,6 +61,9 @@ def signals_of(folder: Path) -> tuple[Signal, ...]:
 
     Args:
         folder: the artifact.
+
+    Raises:
+        UserError: what it says of itself cannot be read.
     """
     readers = {"encode.json": _of_encoding, "training.json": _of_training, "predictions.parquet": _of_predictions}
     return tuple(signal for name, read in readers.items() if (folder / name).is_file() for signal in read(folder))
@@ -144,5 +149,9 @@ def _sum(column: Any) -> float:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        fix = "xtreme-dag verify, then run again"
+        raise UserError(f"{path.name} cannot be read", where=str(path.parent), fix=fix) from None
     return content
