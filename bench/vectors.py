@@ -1,6 +1,6 @@
 """XTREME's two recipes of sentence vectors, Tatoeba's and BUCC's, each on both tasks' real sentences.
 
-    python -m bench.vectors MODEL [--pairs 200] [--distractors 500] > vectors.json
+    python -m bench.vectors MODEL [--pairs 100] [--distractors 150] > vectors.json
 
 MODEL is a folder of a multilingual encoder. Tatoeba: accuracy over some languages. BUCC zh-en dev: all gold pairs among
 the first other sentences of each side, F1 at the best threshold of these very sentences, which flatters both alike.
@@ -35,8 +35,8 @@ def main() -> None:
     """Prints the figures of each recipe as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--distractors", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--distractors", type=int, default=150)
     given = parser.parse_args()
     model = load_model(given.model)
     found: dict[str, dict[str, float]] = {}

@@ -38,6 +38,7 @@ def world(seed: int, opposites: str) -> Study:
                     "steps": 60,
                     "learning_rate": 3.0e-4,
                     "opposites": opposites,
+                    "kinship": {"qaa": 1.0},
                 }
             },
             "seeds": [1],
