@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.training.worlds import (
     FORMATS,
@@ -85,6 +86,30 @@ def test_a_target_of_every_head_learns_and_leaves_a_model(head, base, tables, tm
     assert len(model.encoder.word_embeddings()) == 65, "the whole vocabulary is back"
     text = json.dumps(report) + (run.out / "encoder" / "config.json").read_text()
     assert str(tmp_path) not in text and "time" not in report
+
+
+def test_weights_stored_as_bf16_are_the_trained_ones_rounded(base, tables, tmp_path):
+    stored = {}
+    for storage in ("fp32", "bf16"):
+        run = context(tmp_path / storage)
+        params = {"seed": 1, "task": "goal", "head": "classification", "labels": LABELS, "recipe": RECIPE}
+        params["recipe"] = {**RECIPE, **({"storage": storage} if storage != "fp32" else {})}
+        figures = target(params, {"model": base, "train": tables["classification", "en"]}, run)
+        assert figures["storage"] == storage and training(run.out).get("storage", "fp32") == storage
+        stored[storage] = run.out
+    assert training(stored["fp32"])["loss_digest"] == training(stored["bf16"])["loss_digest"]
+    whole, half = (load_file(stored[name] / "encoder" / "model.safetensors") for name in ("fp32", "bf16"))
+    assert {tensor.dtype for tensor in half.values()} == {torch.bfloat16}
+    assert all(torch.equal(half[name], whole[name].to(torch.bfloat16)) for name in whole)
+    sizes = [(stored[name] / "encoder" / "model.safetensors").stat().st_size for name in ("fp32", "bf16")]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert (stored["fp32"] / "heads.safetensors").read_bytes() == (stored["bf16"] / "heads.safetensors").read_bytes()
+    loaded = load_model(stored["bf16"])
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    # It is trained on as any other model is, and written in float32 again if nothing else is said.
+    again = context(tmp_path / "again")
+    target({**params, "recipe": RECIPE}, {"model": stored["bf16"], "train": tables["classification", "en"]}, again)
+    assert {one.dtype for one in load_file(again.out / "encoder" / "model.safetensors").values()} == {torch.float32}
 
 
 def test_the_mixture_is_what_was_asked_for(base, tables, tmp_path):

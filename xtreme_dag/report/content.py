@@ -42,6 +42,7 @@ class Content:
         published: others' numbers beside ours.
         contracts: outcomes of the data contracts.
         warnings: what is to be doubted: condition, task, warning, in how many languages, message.
+        overlaps: what tables that are trained or selected on have of those that are tested.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
         provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
@@ -59,6 +60,7 @@ class Content:
     published: tuple[Row, ...]
     contracts: tuple[Row, ...]
     warnings: tuple[Row, ...]
+    overlaps: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
     provenance: Row
@@ -119,6 +121,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         published=tuple(chosen["published"]),
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
         warnings=tuple(chosen["warnings"]),
+        overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
         provenance=_provenance(tables),
@@ -156,6 +159,10 @@ _QUERIES: Mapping[str, str] = {
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"
         " ORDER BY ok, dataset, language, split"
+    ),
+    "overlaps": (
+        "SELECT seen, seen_for, tested, examples, found, share, ways, leak, allowed FROM shared_examples WHERE study = $study"
+        " ORDER BY leak DESC, share DESC, seen, tested"
     ),
     "stages": (
         "SELECT kind, count(*) AS stages, sum(seconds) AS seconds, sum(gpu_seconds) AS gpu_seconds,"

@@ -35,6 +35,7 @@ _SECTIONS = {
     "predictions": "Predictions",
     "warnings": "Warnings",
     "contracts": "Contracts",
+    "overlaps": "Overlap",
     "provenance": "What was run",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.contracts.shared import Shared, shared_in
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Stage
@@ -60,6 +61,14 @@ def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcom
     )
 
 
+def overlaps(stage: Stage, record: Record, home: Home) -> list[Shared]:
+    """What an audit found that its table has of others."""
+    try:
+        return shared_in(Store(home.store).artifact(record.digest))
+    except (OSError, ValueError, KeyError):
+        raise _unreadable("overlap.json", stage) from None
+
+
 def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
     """One stage, from its manifest, with the warnings that its artifact gives reason for."""
     manifest = record.manifest
@@ -80,7 +89,9 @@ def _json(path: Path, stage: Stage) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise UserError(
-            f"{path.name} cannot be read", where=stage.name, fix="xtreme-dag verify, then run again"
-        ) from None
+        raise _unreadable(path.name, stage) from None
     return content
+
+
+def _unreadable(name: str, stage: Stage) -> UserError:
+    return UserError(f"{name} cannot be read", where=stage.name, fix="xtreme-dag verify, then run again")

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
@@ -158,7 +159,7 @@ class StageFacts:
 
     Attributes:
         key: the stage's key (its inputs, parameters and code).
-        kind: `prepare`, `check`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
+        kind: `prepare`, `check`, `audit`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
             `evaluate`.
         name: readable name (`evaluate[mixed/xnli/de/test/1]`).
         digest: digest of the artifact that it wrote.
@@ -222,6 +223,7 @@ class Landing:
         evaluations: its evaluations; artifacts inside the home are relative to it.
         contracts: outcomes of the data contracts.
         stages: the stages of the last run.
+        overlaps: what tables that are trained or selected on have of those that are tested.
         history: stages of earlier runs that the last one no longer has.
         origin: the other home that it was added from; empty for a study of this home.
     """
@@ -230,6 +232,7 @@ class Landing:
     evaluations: tuple[Evaluation, ...]
     contracts: tuple[ContractOutcome, ...]
     stages: tuple[StageFacts, ...]
+    overlaps: tuple[Shared, ...] = ()
     history: tuple[StageFacts, ...] = ()
     origin: str = ""
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
 from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LanguageFacts, StageFacts
@@ -29,6 +30,7 @@ STUDY_TABLES = (
     "contracts",
     "stage_warnings",
     "evaluation_warnings",
+    "shared_examples",
 )
 Row = Mapping[str, Any]
 
@@ -143,6 +145,10 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             for stage in behind
             for warning in sorted({one.name for one in stage.warnings})
         ],
+        "shared_examples": [
+            name | _fields(row, by="ways") | {"ways": canonical(row.by), "first_ids": canonical(row.first_ids)}
+            for row in sorted(landing.overlaps, key=lambda row: (row.seen, row.seen_for, row.tested))
+        ],
     }
 
 
@@ -210,7 +216,7 @@ def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
     }
 
 
-def _fields(facts: LanguageFacts | ContractOutcome | StageFacts, **columns: str) -> dict[str, Any]:
+def _fields(facts: LanguageFacts | ContractOutcome | StageFacts | Shared, **columns: str) -> dict[str, Any]:
     """The fields of facts as a row; `columns` gives the columns that are named otherwise than their field."""
     return {columns.get(field.name, field.name): getattr(facts, field.name) for field in fields(facts)}
 

@@ -86,7 +86,9 @@ def train_intermediate(
         "heads_from": origin,
         "shared_items": shared_items(pools),
     }
-    return write_artifact(model, outcome, pools, out=context.out, tokenizer_from=inputs["model"], facts=facts)
+    return write_artifact(
+        model, outcome, pools, out=context.out, tokenizer_from=inputs["model"], facts=facts, storage=recipe.storage
+    )
 
 
 def draw_mixture(

@@ -47,7 +47,9 @@ def train_target(
     if not writes:
         return {}
     facts = {"task": name, "head_from": kept_from, "seed": seed}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=inputs["model"], facts=facts)
+    return write_artifact(
+        model, outcome, (pool,), out=context.out, tokenizer_from=inputs["model"], facts=facts, storage=recipe.storage
+    )
 
 
 def target_head(model: TrainedModel, name: str, spec: HeadSpec, *, seed: int, keep: bool) -> str:
