@@ -15,6 +15,7 @@ from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
+from xtreme_dag.results.signals import Signal
 
 Json = Mapping[str, Any]
 
@@ -221,6 +222,7 @@ class StageFacts:
         peak_memory_bytes: peak resident memory of its process.
         figures: numbers that the stage reported (`tokens`, `gpu_seconds`, `energy_wh`, ...).
         inputs: name of an input -> digest of the artifact or raw file.
+        warnings: signals that its outcome means little.
     """
 
     key: str
@@ -237,6 +239,7 @@ class StageFacts:
     peak_memory_bytes: int = 0
     figures: Json = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Signal, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 
@@ -15,7 +15,7 @@ from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
-from xtreme_dag.study.settings import Settings
+from xtreme_dag.study.settings import Settings, within
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import write_artifact
 from xtreme_dag.training.fresh import encoded_part, xlmr_config
@@ -29,6 +29,10 @@ HEAD_STD = 0.02
 # Standard deviation of the encoder's weights before training. BERT's 0.02 would leave two layers of 128 almost linear
 # for hundreds of steps; with this one they learn a task in the seconds that they have.
 WEIGHT_STD = 0.1
+
+
+def _are_kinships(value: Mapping[str, float]) -> bool:
+    return all(code in CODES and 0 <= kinship <= 1 for code, kinship in value.items())
 
 
 class Planting(Settings):
@@ -45,6 +49,8 @@ class Planting(Settings):
         layers: transformer layers.
         hidden_size: width of a hidden state.
         heads: attention heads per layer.
+        opposites: words of their own (`words`), or in all languages but English the other word with a mark (`marked`).
+        kinship: language -> kinship to English, for languages that have another one than in the miniworld.
     """
 
     seed: int = 1
@@ -57,6 +63,10 @@ class Planting(Settings):
     layers: int = 2
     hidden_size: int = 128
     heads: int = 4
+    opposites: Literal["words", "marked"] = "words"
+    kinship: Annotated[
+        Mapping[str, float], within(_are_kinships, "a kinship from 0 to 1 for languages of the miniworld")
+    ] = {}
 
 
 def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -102,7 +112,9 @@ def planted(planting: Planting) -> Any:
     that mean the same and what is left of it is how it differs from them.
     """
     size = planting.hidden_size
-    words = word_embeddings(seed=planting.seed, size=size)
+    words = word_embeddings(
+        seed=planting.seed, size=size, marked=planting.opposites == "marked", kinship=planting.kinship
+    )
     config = xlmr_config(
         positions=MAX_LENGTH,
         dropout=0.0,

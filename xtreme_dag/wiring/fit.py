@@ -123,7 +123,7 @@ def check_fit(graph: Graph, recipe: Recipe, shape: Shape) -> None:
                 raise UserError(
                     f"the encoder has no layer {layer}",
                     where=_key(recipe, "evaluate", "layer", layer),
-                    fix=f"0 (embeddings) to {shape.layers}, or null for 14/24 of the depth",
+                    fix=f"0 (embeddings) to {shape.layers}, or null for the share of the depth that `vectors` names",
                 )
 
 

@@ -27,10 +27,11 @@ from xtreme_dag.program.options import force_option, home_option, machine_option
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.results.stamp import report_path
+from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
 
 _FULL_BYTES = 65_536
+_SHOWN = 12  # warnings that are printed
 
 
 @click.command()
@@ -126,6 +127,7 @@ def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dic
         "failed": {},
         "results": str(home.results),
         "report": str(report_path(home, study)),
+        "warnings": published_warnings(home, study),
         "seconds": round(seconds, 2),
     }
 
@@ -139,6 +141,8 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
     return [
         first,
         *_failures(outcome["failed"]),
+        *(f"warning: {line}" for line in outcome["warnings"][:_SHOWN]),
+        *_more(len(outcome["warnings"]) - _SHOWN),
         *(
             [f"dropped: {gigabytes(outcome['dropped_bytes'])} of weights (keep: scores)"]
             if outcome.get("dropped_bytes")
@@ -147,6 +151,11 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > 0:
+        yield f"warning: {number} more: xtreme-dag sql 'FROM warnings'"
 
 
 def _failures(failed: Mapping[str, str]) -> Iterator[str]:
