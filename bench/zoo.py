@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.model import zoo
-from tests.model.damages import DAMAGES
 from transformers.utils import logging
 
+from tests.model import zoo
+from tests.model.damages import DAMAGES
 from xtreme_dag.model.trial import trial
 from xtreme_dag.wiring.preflight import preflight
 

@@ -35,7 +35,10 @@ def cut_off(folder: Path) -> None:
 
 
 def missing_shard(folder: Path) -> None:
-    names = {name: f"model-0000{number % 2 + 1}-of-00002.safetensors" for number, name in enumerate(load_file(folder / WEIGHTS))}
+    names = {
+        name: f"model-0000{number % 2 + 1}-of-00002.safetensors"
+        for number, name in enumerate(load_file(folder / WEIGHTS))
+    }
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": names}))
     (folder / WEIGHTS).rename(folder / "model-00001-of-00002.safetensors")
 
@@ -44,7 +47,9 @@ def missing_weight(folder: Path) -> None:
     """One of the last layer's matrices."""
 
     def change(weights: dict[str, Any]) -> dict[str, Any]:
-        layers = [name for name, value in weights.items() if ".1." in name and value.ndim == 2 and "decoder" not in name]
+        layers = [
+            name for name, value in weights.items() if ".1." in name and value.ndim == 2 and "decoder" not in name
+        ]
         return {name: value for name, value in weights.items() if name != layers[-1]}
 
     _weights(folder, change)

@@ -88,7 +88,9 @@ def load_encoder(
         return _measured(PackedEncoder(encoder), where, device), None
     if not head.tied:
         encoder.config.tie_word_embeddings = False
-    partly = [name for name in absent if not (name.endswith(".decoder.bias") and head.share_bias(name[: -len(".bias")]))]
+    partly = [
+        name for name in absent if not (name.endswith(".decoder.bias") and head.share_bias(name[: -len(".bias")]))
+    ]
     if partly:
         raise UserError(
             f"the checkpoint has a part of its mlm head and lacks its {', '.join(partly)}",

@@ -26,7 +26,7 @@ class HeadModule(nn.Module):
 
     reads = "first"
     over_vocabulary = False
-    starts: Mapping[str, float] = {}  # noqa: RUF012
+    starts: Mapping[str, float] = {}
 
     def scores(self, states: Tensor, embeddings: Tensor) -> Tensor:
         """Scores of hidden states `[tokens read, hidden]`.
@@ -90,7 +90,7 @@ class VocabularyScores(HeadModule):
 
     reads = "chosen"
     over_vocabulary = True
-    starts: Mapping[str, float] = {"norm.weight": 1.0}  # noqa: RUF012
+    starts: Mapping[str, float] = {"norm.weight": 1.0}
 
     def __init__(self, hidden: int, inner: int, vocabulary: int, epsilon: float) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class VocabularyScores(HeadModule):
 class UnitVectors(HeadModule):
     """Unit vectors for retrieval: dense and tanh on the first token, then L2 norm; a trainable factor on cosines."""
 
-    starts: Mapping[str, float] = {"log_scale": math.log(DUAL_SCALE)}  # noqa: RUF012
+    starts: Mapping[str, float] = {"log_scale": math.log(DUAL_SCALE)}
 
     def __init__(self, hidden: int) -> None:
         super().__init__()

@@ -112,7 +112,11 @@ def _files(folder: Path) -> Iterator[Finding]:
     config = folder / "config.json"
     weights = sorted(folder.glob("*.safetensors"))
     adapter = [path for path in (folder / "adapter_config.json",) if path.is_file()]
-    if adapter and not (folder / "model.safetensors").is_file() and not (folder / "model.safetensors.index.json").is_file():
+    if (
+        adapter
+        and not (folder / "model.safetensors").is_file()
+        and not (folder / "model.safetensors.index.json").is_file()
+    ):
         yield Finding(
             where=str(adapter[0]),
             what="the folder has an adapter and no model",
@@ -190,7 +194,9 @@ def _tokenizer(folder: Path, rows: int | None) -> Iterator[Finding]:
 
 def _packages(folder: Path, files: Path) -> Finding | None:
     """A package that is needed to read a tokenizer without `tokenizer.json`."""
-    config = _json(next((path for path in (folder / "encoder/config.json", folder / "config.json") if path.is_file()), folder))
+    config = _json(
+        next((path for path in (folder / "encoder/config.json", folder / "config.json") if path.is_file()), folder)
+    )
     kind = config.get("model_type") if isinstance(config, dict) else None
     for package, needed in (
         ("sentencepiece", any(True for pattern in _SENTENCEPIECE for _ in files.glob(pattern))),
@@ -200,7 +206,7 @@ def _packages(folder: Path, files: Path) -> Finding | None:
             return Finding(
                 where=str(files),
                 what=f"the tokenizer has no tokenizer.json, and reading it needs {package}, which is not installed",
-                fix="install the extra `slow`, or add tokenizer.json",
+                fix=f"install the extra `{package}`, or add tokenizer.json",
             )
     return None
 
@@ -214,7 +220,9 @@ def _behaviour(tokenizer: TextTokenizer, where: str) -> Iterator[Finding]:
         return
     fix = "take a tokenizer with the model's template of special tokens"
     if not one.before:
-        yield Finding(where=where, what="it puts no token before a text; heads read the first word", fix=fix, fatal=False)
+        yield Finding(
+            where=where, what="it puts no token before a text; heads read the first word", fix=fix, fatal=False
+        )
     if not two.between:
         yield Finding(where=where, what="it puts no separator between two texts", fix=fix)
     try:
