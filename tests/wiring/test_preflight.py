@@ -51,7 +51,9 @@ def test_the_tokenizers_that_need_a_package_name_it(good, tmp_path, monkeypatch)
     shutil.copytree(good / "xlm-roberta", tmp_path / "model")
     (tmp_path / "model" / "tokenizer.json").rename(tmp_path / "model" / "sentencepiece.bpe.model")
     words = [str(finding) for finding in preflight(tmp_path / "model", trial)]
-    assert len(words) == 1 and "needs sentencepiece, which is not installed; install the extra `sentencepiece`" in words[0]
+    assert (
+        len(words) == 1 and "needs sentencepiece, which is not installed; install the extra `sentencepiece`" in words[0]
+    )
     zoo.make(tmp_path / "xlm", "xlm")
     (tmp_path / "xlm" / "tokenizer.json").unlink()
     (tmp_path / "xlm" / "vocab.json").write_text(json.dumps({"a": 0}))

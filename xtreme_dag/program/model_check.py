@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import sha256_of, write_atomically
 from xtreme_dag.core.home import Home
@@ -33,6 +35,7 @@ def findings_of(home: Home, folder: Path, *, remember: bool = False) -> list[Fin
     try:
         return [Finding(**entry) for entry in known[key]]
     except (KeyError, TypeError):
+        click.echo(f"looking at the model in {folder}", err=True)
         found = preflight(folder)
     if remember:
         write_atomically(memory, json.dumps({**known, key: [vars(finding) for finding in found]}))
