@@ -60,6 +60,7 @@ def outcome(folder: Path, beside: set[str]) -> tuple[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=list(zoo.ENCODERS), help="architectures")
+    parser.add_argument("--damages", nargs="*", default=list(DAMAGES), help="damages")
     parser.add_argument("--lines", action="store_true", help="print what was said, too")
     options = parser.parse_args()
     logging.disable_progress_bar()
@@ -77,12 +78,12 @@ def main() -> None:
             if faults:
                 counts["FALSE ALARM"] += 1
                 print(f"{name}: {faults}", file=sys.stderr)
-        for damage, spoil in DAMAGES.items():
+        for damage in options.damages:
             row = []
             for name in options.only:
                 folder = Path(root) / "spoilt"
                 shutil.copytree(good / name, folder)
-                spoil(folder)
+                DAMAGES[damage](folder)
                 started = time.perf_counter()
                 word, line = outcome(folder, whole[name])
                 seconds.append(time.perf_counter() - started)

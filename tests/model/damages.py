@@ -44,12 +44,11 @@ def missing_shard(folder: Path) -> None:
 
 
 def missing_weight(folder: Path) -> None:
-    """One of the last layer's matrices."""
+    """One of the last layer's matrices; ALBERT has one layer for all."""
 
     def change(weights: dict[str, Any]) -> dict[str, Any]:
-        layers = [
-            name for name, value in weights.items() if ".1." in name and value.ndim == 2 and "decoder" not in name
-        ]
+        inner = [name for name, value in weights.items() if value.ndim == 2 and "decoder" not in name]
+        layers = [name for name in inner if ".1." in name] or [name for name in inner if "layer" in name]
         return {name: value for name, value in weights.items() if name != layers[-1]}
 
     _weights(folder, change)
