@@ -152,7 +152,7 @@ class TextTokenizer:
     @property
     def largest_id(self) -> int:
         """The largest id of the vocabulary; ids may have gaps."""
-        return max(self._backend.get_vocab(with_added_tokens=True).values())
+        return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
 
     @property
     def lower_cases(self) -> bool:
