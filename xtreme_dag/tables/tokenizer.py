@@ -224,13 +224,14 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     if (files / "tokenizer.json").is_file():
         backend = Tokenizer.from_file(str(files / "tokenizer.json"))
     else:
-        backend = getattr(_converted(files), "backend_tokenizer", None)
-        if backend is None:
+        converted = getattr(_converted(files), "backend_tokenizer", None)
+        if converted is None:
             raise UserError(
                 "the tokenizer has no fast form, and every text goes through one here",
                 where=str(files),
                 fix="take a model with tokenizer.json",
             )
+        backend = converted
     _refuse_without_words(backend, files)
     specials = {role: _special(role, settings, backend) for role in _SPELLINGS}
     names = settings.get("model_input_names")
