@@ -32,6 +32,7 @@ from tasks.report import report
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.mirror import Mirror
@@ -99,7 +100,8 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
         with WorkerPool(workers, home.logs, threads=settings.threads) as pool, alive(home), Watch(pool.close) as watch:
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
-            with Session(graph, executor, display.listen) as session:
+            dropping = Dropping(home, study.study, built.graph) if study.keep == "scores" else None
+            with Session(graph, executor, display.listen, dropping) as session:
                 outcomes = run_graph(session)
                 if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
@@ -121,6 +123,8 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         "report": str(report_path(home, study)),
         "seconds": round(time.monotonic() - started, 2),
     }
+    if dropping is not None:
+        outcome["dropped_bytes"] = dropping.freed
     if without_server and not answers():
         without_server(outcome)
     rows = [{"outcome": name, "stages": count} for name, count in outcome["stages"].items()]

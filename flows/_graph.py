@@ -14,6 +14,7 @@ from flows._alive import current_run
 from tasks._cache import reference
 from tasks._stage import Session, configured
 from tasks._untouched import report_cached, report_not_run
+from xtreme_dag.engine.dropping import standing_in
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.priority import Agenda
@@ -30,6 +31,8 @@ def run_graph(session: Session) -> dict[str, str]:
     """
     graph = session.graph
     outcomes, done, runs = _cached_from_the_start(session)
+    if session.dropping is not None:
+        session.dropping.all(session.executor.known)
     agenda = Agenda(graph, session.urgency, outcomes)
     futures: dict[str, PrefectFuture[Any]] = {}
     causes: dict[str, str] = {}
@@ -60,6 +63,8 @@ def run_graph(session: Session) -> dict[str, str]:
             causes[name] = (
                 f"{name}, which failed: {session.executor.failure(graph[name]) or futures[name].state.message}"
             )
+        elif session.dropping is not None:
+            session.dropping.after(name, session.executor.known)
         agenda.settle(name)
     return {stage.name: outcomes[stage.name] for stage in graph}
 
@@ -131,12 +136,8 @@ def _cached_from_the_start(session: Session) -> tuple[dict[str, str], dict[str, 
     outcomes: dict[str, str] = {}
     done: dict[str, dict[str, str]] = {}
     runs: dict[str, UUID] = {}
-    for stage in session.graph:
-        if any(parent not in done for parent in stage.parents):
-            continue
-        record = session.executor.standing(stage, {name: done[name]["key"] for name in stage.parents})
-        if record is None:
-            continue
+    for name, record in standing_in(session.executor, session.graph).items():
+        stage = session.graph[name]
         done[stage.name] = reference(record)
         runs[stage.name] = report_cached(flow_run, stage, record, runs)
         outcomes[stage.name] = CACHED
@@ -150,7 +151,7 @@ def _outcome(session: Session, stage: Stage, future: PrefectFuture[Any]) -> str:
     state = future.state
     if state.is_completed():
         # Prefect logs a failed commit and goes on; a stage counts only if the store has its artifact.
-        record = session.executor.store.intact(future.result()["key"])
+        record = session.executor.store.standing(future.result()["key"])
         if record is None:
             return FAILED
         if state.name != "Cached":

@@ -19,6 +19,7 @@ from prefect.transactions import IsolationLevel, get_transaction
 from tasks._cache import FlockManager, StoreKeys, reference
 from tasks._progress import StageProgress
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Graph, Kind, Stage
 from xtreme_dag.engine.pool import Listener, PoolClosed, StageFailed, StageTimedOut
@@ -29,16 +30,17 @@ _GUARD = threading.Lock()
 
 
 class Session:
-    """One run in this process: the graph, the executor, and who listens to progress.
+    """One run in this process: the graph, the executor, who listens to progress, and what drops weights, if they go.
 
     Tasks are given its id: Prefect parameters stay small, and what it holds need not be serialised.
     """
 
-    def __init__(self, graph: Graph, executor: Executor, listen: Listener) -> None:
+    def __init__(self, graph: Graph, executor: Executor, listen: Listener, dropping: Dropping | None = None) -> None:
         self.id = uuid4().hex
         self.graph = graph
         self.executor = executor
         self.listen = listen
+        self.dropping = dropping
         self.urgency = executor.urgency(graph)
 
     def __enter__(self) -> Session:
@@ -107,7 +109,7 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     except UserError as error:
         get_run_logger().error("%s", error)
         return _ended(Failed(message=here.executor.failure(subject)))
-    record = here.executor.store.intact(result.key)
+    record = here.executor.store.standing(result.key)
     if record is None:
         return _ended(Failed(message="its artifact is not in the store after its commit"))
     here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})

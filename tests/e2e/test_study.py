@@ -113,7 +113,8 @@ def test_conditions_are_chosen_on_dev_and_reported_on_test(finished):
     assert on_dev == {f"evaluate[xnli | en dev | {condition} | seed 1]" for condition in STUDY["intermediate"]}
     query = "SELECT task, condition, dev_value, test_value, gain FROM best_per_target"
     rows = json.loads(finished.call("sql", query, "--format", "json").stdout)
-    assert [row["task"] for row in rows] == ["xnli"] and None not in rows[0].values()
+    assert [row["task"] for row in rows] == ["xnli"]
+    assert [name for name, value in rows[0].items() if value is None] == ["gain"]  # one seed says nothing of others
     assert finished.call("audit").returncode == 0
 
 

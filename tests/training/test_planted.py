@@ -200,7 +200,7 @@ def test_it_learns_inference_in_seconds_and_transfers_as_its_kinship_says(tmp_pa
         return stage(f"{split}-{code}", encode, params, {"table": folder, "tokenizer": model})
 
     params = {
-        "seed": 1, "task": "nli", "head": "classification", "labels": labels,
+        "seed": 1, "task": "nli", "dataset": "nli", "head": "classification", "labels": labels,
         "recipe": {"learning_rate": 2.5e-4, "beta2": 0.98, "epochs": 2},
     }  # fmt: skip
     trained = load_model(stage("target", target, params, {"model": model, "train": encoded("train", "en", 3000)}))

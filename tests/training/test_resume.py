@@ -77,7 +77,14 @@ def reported(folder):
 def test_stopped_between_two_looks_it_reloads_the_same_best(world, tmp_path):
     """The best model belongs to the checkpoint: a later best, seen before the kill, is forgotten with it."""
     base, tables, dev = world
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": {**RECIPE, "epochs": 4}}
+    params = {
+        "seed": 1,
+        "task": "t",
+        "dataset": "t",
+        "head": "classification",
+        "labels": LABELS,
+        "recipe": {**RECIPE, "epochs": 4},
+    }
     inputs = {"model": base, "train": tables["classification"], "select": dev}
     run_stage("target", params, inputs, tmp_path / "whole", checkpoint_steps=5)
     folder = tmp_path / "broken"
@@ -94,7 +101,7 @@ def test_stopped_between_two_looks_it_reloads_the_same_best(world, tmp_path):
 @pytest.mark.parametrize("damage", ["weights.safetensors", "optimiser.safetensors", "state.json"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(world, tmp_path, damage):
     base, tables, _ = world
-    params = {"seed": 1, "task": "t", "head": "tagging", "labels": TAGS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "tagging", "labels": TAGS,
               "recipe": {**RECIPE, "select_every": 0, "epochs": 2}}  # fmt: skip
     inputs = {"model": base, "train": tables["tagging"]}
     run_stage("target", params, inputs, tmp_path, checkpoint_steps=8)
@@ -109,7 +116,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(world, tmp_path, dama
 
 def test_checkpoints_of_another_run_are_not_read(world, tmp_path):
     base, tables, _ = world
-    params = {"seed": 1, "task": "t", "head": "tagging", "labels": TAGS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "tagging", "labels": TAGS,
               "recipe": {**RECIPE, "select_every": 0, "epochs": 1}}  # fmt: skip
     inputs = {"model": base, "train": tables["tagging"]}
     run_stage("target", params, inputs, tmp_path / "clean", checkpoint_steps=4)

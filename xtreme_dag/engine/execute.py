@@ -80,6 +80,7 @@ class Executor:
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
         self._pool = pool
         self._forced = set(forced)
+        self._wanted: set[str] = set()  # stages whose dropped files are needed
         self._options = dict(options or {})
         self._devices = Devices(devices)
         self._last = self.ledger.last(study)
@@ -128,19 +129,23 @@ class Executor:
         return self.keys.key(stage, self.input_digests(stage, parents))
 
     def lookup(self, stage: Stage, key: str) -> Record | None:
-        """The intact record of a key, unless the stage is forced to run; a verdict, which is believed here, is hashed."""
-        record = None if stage.name in self._forced else self.store.intact(key)
+        """The record of a key whose artifact is there, but for dropped files that nobody wants; none of a forced stage.
+
+        A verdict, which is believed here, is hashed.
+        """
+        look = self.store.intact if stage.name in self._wanted else self.store.standing
+        record = None if stage.name in self._forced else look(key)
         return None if record is not None and stage.gates and self.reads.damaged(record) else record
 
     def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
         """Brings the artifact of a key from the mirror, if it is there and not here."""
-        if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
+        if self._mirror is None or stage.name in self._forced or self.lookup(stage, key) is not None:
             return
         if key not in self._mirror.known() or self._is_suspect(key):
             return
         with locked(self.store.lock_path(key), stage.name):
             try:
-                if self.store.intact(key) is None and self._mirror.pull(
+                if self.lookup(stage, key) is None and self._mirror.pull(
                     key, self.store, self.home.work / key / "pulled"
                 ):
                     listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
@@ -166,6 +171,10 @@ class Executor:
         if record is not None and stage.gates and why_closed(self.store.artifact(record.digest)):
             return None
         return record
+
+    def want(self, stage: Stage) -> None:
+        """Says that a stage that has to run reads files of an artifact that were dropped: they are made again."""
+        self._wanted.add(stage.name)
 
     def failure(self, stage: Stage) -> str:
         """Why a stage failed in this run; empty if it did not."""
@@ -224,6 +233,7 @@ class Executor:
             if record is None:
                 record, seconds = self._run(stage, key, digests, parents, listen, urgency)
                 self._forced.discard(stage.name)
+                self._wanted.discard(stage.name)
                 self.known[stage.name] = key
                 result = Result(key=key, digest=record.digest, cached=False, seconds=seconds)
                 self._note(stage, key, log.DONE, seconds=round(seconds, 3))
@@ -233,13 +243,16 @@ class Executor:
         return result
 
     def _mend(self, found: DamagedInput, reader: Stage, listen: Listener, urgency: float) -> None:
-        """Sets a damaged artifact aside and makes it again, for a stage that was about to read it."""
-        maker = self._met.get(found.stage)
+        """Makes a damaged artifact (set aside) or dropped files again, for a stage that was about to read them."""
+        maker, dropped = self._met.get(found.stage), self.store.is_dropped(found.record)
         if maker is None or any(name not in self.known for name in maker.parents):
-            raise UserError(f"reads {found.stage}, which is damaged", where=reader.name, fix="run again")
+            what = f"reads {found.stage}, which is {'dropped' if dropped else 'damaged'}"
+            raise UserError(what, where=reader.name, fix="run again")
+        if dropped:
+            self.want(maker)
         with locked(self.store.lock_path(found.record.key), maker.name):
             # Another stage may have found the same and mended it.
-            if bad := self.reads.damaged(found.record, found.part):
+            if not dropped and (bad := self.reads.damaged(found.record, found.part)):
                 done = damage.set_aside(self.store, found.record, bad)
                 told = f"warning: {maker.name}: damaged ({', '.join(bad)}), set aside as {done.place}; it runs again"
                 more = f"; {', '.join(done.suspects)} may have read it and run again next time" if done.suspects else ""
@@ -250,14 +263,19 @@ class Executor:
         """Hashes what a stage reads, as far as its state is not known; input -> when the bytes were hashed.
 
         Raises:
-            DamagedInput: an artifact is not what its record says.
+            DamagedInput: an artifact is not what its record says, or files of it were dropped.
             UserError: a raw file is no longer what the stage's key was made of.
         """
         found = {}
         for name, source in stage.inputs.items():
             if isinstance(source, Output):
                 record = self._parent(source, parents)
-                if record.part_digest(source.part) != digests[name] or self.reads.damaged(record, source.part):
+                dropped = self.store.is_dropped(record, source.part)
+                if (
+                    dropped
+                    or record.part_digest(source.part) != digests[name]
+                    or self.reads.damaged(record, source.part)
+                ):
                     raise DamagedInput(source.stage, record, source.part)
                 found[name] = self.reads.hashed(record, source.part)
             elif self.sources.digest(source.path) != digests[name]:
@@ -284,7 +302,8 @@ class Executor:
         self._cached.add(stage.name)
         self.known[stage.name] = record.key
         last = self._last.get(stage.name)
-        if last is None or last.key != record.key or last.failed_key:
+        taken_up = last is not None and last.released and self.store.is_intact(record)
+        if last is None or last.key != record.key or last.failed_key or taken_up:
             self._note(stage, record.key, log.CACHED)
         return Result(key=record.key, digest=record.digest, cached=True, seconds=0.0)
 
@@ -316,14 +335,8 @@ class Executor:
         urgency: float,
     ) -> tuple[Record, float]:
         earlier = self.store.read(key)
-        if earlier is not None and earlier.suspect:
-            listen({"event": "log", "message": f"{stage.name}: {earlier.suspect}; it runs again"})
-        elif earlier is not None and stage.name not in self._forced:
-            damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
-            told = (
-                f"warning: {stage.name}: damaged, set aside as {damaged}" if damaged else f"{stage.name}: artifact gone"
-            )
-            listen({"event": "log", "message": f"{told}; it runs again"})
+        if told := damage.make_room(self.store, earlier, stage.name, forced=self.is_forced(stage)):
+            listen({"event": "log", "message": told})
         out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
         started = datetime.now(UTC)
         try:
@@ -346,10 +359,12 @@ class Executor:
                     timeout=options.get("timeout"),
                 )
                 read: dict[str, float] = {}
-                answer = self._pool.call(
-                    request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
-                )
-            self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
+                made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
+                with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
+                    answer = self._pool.call(
+                        request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                    )
+                    self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
             seconds = float(answer["seconds"])
             code_digest, code_names = self.keys.code(*stage.roots)

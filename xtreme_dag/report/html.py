@@ -34,6 +34,7 @@ _SECTIONS = {
     "published": "Published",
     "predictions": "Predictions",
     "contracts": "Contracts",
+    "overlaps": "Overlap",
     "provenance": "What was run",
 }
 

@@ -56,7 +56,8 @@ def _markdown(content: Content) -> str:
     answers = [f"- {headline(one)}" for one in content.comparisons] or ["- Nothing is compared yet."]
     broken = [row for row in content.contracts if not row["ok"]]
     contracts = f"{len(content.contracts) - len(broken)} of {len(content.contracts)} data contracts hold."
-    parts = [f"## {content.study['question']}", "\n".join(answers), markdown(heads, rows)]
+    data = [f"Not all of the published data were used: {'. '.join(content.data)}."] if content.data else []
+    parts = [f"## {content.study['question']}", *data, "\n".join(answers), markdown(heads, rows)]
     return "\n\n".join([*parts, contracts] if content.contracts else parts) + "\n"
 
 

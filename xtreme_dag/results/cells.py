@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES
 from xtreme_dag.results.pairs import Run
 from xtreme_dag.results.query import reader
+from xtreme_dag.results.reading import Trained, read_trained
 
 SEEN = ("source", "same task")
 """The supervision that makes a language no longer zero-shot for a task."""
@@ -46,21 +47,25 @@ class Landed:
 
     Attributes:
         study: the study.
+        split: the split.
         baseline: the study's baseline.
         told: what the study file says under `compare`.
         order: the study's conditions: the one that it names for comparison, the others in its order, controls last.
         controls: the conditions that are controls.
         supervised: languages that are no zero-shot ones for any condition, where the study has several source languages.
         rows: study, condition, task, language, seed, metric, predictions and supervision of each evaluation.
+        trained: what the intermediate training of each condition drew; empty if it is not known.
     """
 
     study: str
+    split: str
     baseline: str
     told: Mapping[str, Any]
     order: tuple[str, ...]
     controls: frozenset[str]
     supervised: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
+    trained: Mapping[str, Trained] = field(default_factory=dict)
 
     def cells(self, tasks: Sequence[str] | None = None, languages: Sequence[str] | None = None) -> Cells:
         """The evaluations, those of some tasks and languages alone if they are given."""
@@ -97,6 +102,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
                 "SELECT DISTINCT source_language FROM source_languages WHERE study = ? ORDER BY ALL", [name]
             ).fetchall()
         ]
+        trained = read_trained(connection, name)
     told = json.loads(recipe).get("compare", {})
     controls = frozenset(condition for condition, text in described if _is_control(json.loads(text)))
     order = sorted(
@@ -105,12 +111,14 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
     others = {row[3] for row in rows if row[0] == name} - set(sources)
     return Landed(
         study=name,
+        split=split,
         baseline=baseline,
         told=told,
         order=tuple(order),
         controls=controls,
         supervised=tuple(sources) if len(sources) > 1 and others else (),
         rows=rows,
+        trained=trained,
     )
 
 
@@ -145,12 +153,11 @@ def resolve(name: str, study: str, cells: Cells) -> Side:
 
 
 def common_files(
-    root: Path,
     one: OfTask,
     other: OfTask,
     task: str,
     notes: list[str],
-) -> dict[str, dict[Run, Path]]:
+) -> dict[str, dict[Run, str]]:
     """Language -> run -> file, for the languages that both sides have and the seeds that a side has in all of them."""
     languages = sorted(one.keys() & other.keys())
     if one.keys() != other.keys():
@@ -170,7 +177,7 @@ def common_files(
         notes.append(f"{task}: seeds {_listed(seeds[0])} against seeds {_listed(seeds[1])}")
     return {
         language: {
-            (name, seed): root / side[language][seed].predictions
+            (name, seed): side[language][seed].predictions
             for name, side, common in zip(SIDES, (one, other), seeds, strict=True)
             for seed in sorted(common)
         }

@@ -56,7 +56,9 @@ class Draws:
     @property
     def spread(self) -> Spread:
         """The difference and where its variance comes from."""
-        return spread(self.observed, self.resampled, self.smallest, self.floor)
+        one, other = self.seeds
+        pairs = [(one.index(seed), other.index(seed)) for seed in one if seed in other]
+        return spread(self.observed, self.resampled, self.smallest, self.floor, pairs)
 
 
 def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, task: str) -> dict[str, Draws]:

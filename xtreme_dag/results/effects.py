@@ -10,6 +10,7 @@ import numpy as np
 
 from xtreme_dag.results.draws import Draws
 from xtreme_dag.results.inference import Spread, holm
+from xtreme_dag.results.reading import Trained
 
 LEVEL = 0.05
 """The level of all verdicts, whatever the level of the intervals that are shown."""
@@ -100,6 +101,7 @@ class Comparison:
         sentence: what can and cannot be said, in plain words.
         named: whether it is the comparison that the study names.
         control: whether the condition is a control.
+        trained, baseline_trained: what their intermediate training drew; None if it is not known.
     """
 
     study: str
@@ -116,6 +118,8 @@ class Comparison:
     sentence: str = ""
     named: bool = False
     control: bool = False
+    trained: Trained | None = None
+    baseline_trained: Trained | None = None
 
     @property
     def title(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
@@ -70,6 +71,51 @@ class TaskFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableFacts:
+    """A table that the study read, and how much of what was published it is.
+
+    Attributes:
+        dataset, language, split: what it is of.
+        examples: its examples.
+        available: examples that the source has; more than `examples` where the study set a limit.
+        published: how many its publishers count; None where that is not known, or it is generated.
+        stand_in: what it really is, where it only stands in for the split; else empty.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    examples: int
+    available: int
+    published: int | None = None
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts:
+    """What one training really drew of one table.
+
+    Attributes:
+        condition, seed: the run.
+        target: target task; empty for intermediate training.
+        step: number of the step of intermediate training, from 1.
+        task: the task that was trained.
+        dataset, language: of the table that was read.
+        examples, tokens: that were drawn, once through.
+    """
+
+    condition: str
+    seed: int
+    target: str
+    step: int
+    task: str
+    dataset: str
+    language: str
+    examples: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """A study as it was run.
 
@@ -84,6 +130,8 @@ class StudyFacts:
         source_language: the language of target-task training; the transfer gap is taken from it.
         languages: facts about the languages, as far as known.
         tasks: facts about the target tasks, as far as known.
+        tables: the tables that were read.
+        trained: what its trainings drew.
     """
 
     name: str
@@ -96,6 +144,8 @@ class StudyFacts:
     source_language: str = ENGLISH
     languages: tuple[LanguageFacts, ...] = ()
     tasks: tuple[TaskFacts, ...] = ()
+    tables: tuple[TableFacts, ...] = ()
+    trained: tuple[TrainingFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +207,7 @@ class StageFacts:
 
     Attributes:
         key: the stage's key (its inputs, parameters and code).
-        kind: `prepare`, `check`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
+        kind: `prepare`, `check`, `audit`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
             `evaluate`.
         name: readable name (`evaluate[mixed/xnli/de/test/1]`).
         digest: digest of the artifact that it wrote.
@@ -219,6 +269,7 @@ class Landing:
         evaluations: its evaluations; artifacts inside the home are relative to it.
         contracts: outcomes of the data contracts.
         stages: the stages of the last run.
+        overlaps: what tables that are trained or selected on have of those that are tested.
         history: stages of earlier runs that the last one no longer has.
         origin: the other home that it was added from; empty for a study of this home.
     """
@@ -227,6 +278,7 @@ class Landing:
     evaluations: tuple[Evaluation, ...]
     contracts: tuple[ContractOutcome, ...]
     stages: tuple[StageFacts, ...]
+    overlaps: tuple[Shared, ...] = ()
     history: tuple[StageFacts, ...] = ()
     origin: str = ""
 

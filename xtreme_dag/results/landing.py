@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import duckdb
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import sha256_of
 from xtreme_dag.core.home import Home
@@ -27,6 +28,7 @@ def land(
     evaluations: Sequence[Evaluation],
     contracts: Sequence[ContractOutcome],
     stages: Sequence[StageFacts],
+    overlaps: Sequence[Shared] = (),
 ) -> LandingReport:
     """Lands a study: its rows replace those of its last landing; everything else stays.
 
@@ -39,6 +41,7 @@ def land(
         evaluations: its evaluations; their artifacts are in the store.
         contracts: outcomes of the data contracts of the run.
         stages: all stages of the run, with their costs and inputs.
+        overlaps: what tables that are trained or selected on have of those that are tested.
 
     Raises:
         UserError: scores cannot be read, an evaluation's cell occurs twice or names an unknown condition, or
@@ -50,6 +53,7 @@ def land(
         evaluations=tuple(_relative(root, evaluation) for evaluation in evaluations),
         contracts=tuple(contracts),
         stages=tuple(stages),
+        overlaps=tuple(overlaps),
     )
     _check(landing)
     database = Home(root).results

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
-from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LanguageFacts, StageFacts
+from xtreme_dag.results.facts import (
+    ContractOutcome,
+    Evaluation,
+    Landing,
+    LanguageFacts,
+    StageFacts,
+    TableFacts,
+    TrainingFacts,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +36,9 @@ STUDY_TABLES = (
     "evaluations",
     "scores",
     "contracts",
+    "shared_examples",
+    "data_tables",
+    "trained_on",
 )
 Row = Mapping[str, Any]
 
@@ -128,6 +140,14 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             name | _fields(row) | {"violations": canonical(list(row.violations))}
             for row in sorted(landing.contracts, key=lambda row: (row.dataset, row.language, row.split))
         ],
+        "shared_examples": [
+            name | _fields(row, by="ways") | {"ways": canonical(row.by), "first_ids": canonical(row.first_ids)}
+            for row in sorted(landing.overlaps, key=lambda row: (row.seen, row.seen_for, row.tested))
+        ],
+        "data_tables": [
+            name | _fields(row) for row in sorted(study.tables, key=lambda row: (row.dataset, row.split, row.language))
+        ],
+        "trained_on": [name | _fields(row) for row in sorted(study.trained, key=astuple)],
     }
 
 
@@ -168,7 +188,9 @@ def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
     }
 
 
-def _fields(facts: LanguageFacts | ContractOutcome | StageFacts, **columns: str) -> dict[str, Any]:
+def _fields(
+    facts: LanguageFacts | ContractOutcome | StageFacts | Shared | TableFacts | TrainingFacts, **columns: str
+) -> dict[str, Any]:
     """The fields of facts as a row; `columns` gives the columns that are named otherwise than their field."""
     return {columns.get(field.name, field.name): getattr(facts, field.name) for field in fields(facts)}
 

@@ -28,7 +28,7 @@ def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Ke
     page = {path.name: path.read_text() for path in _PAGE.rglob("*") if path.suffix in (".html", ".css", ".js")}
     return sha256_of(
         {
-            "study": study.model_dump(mode="json"),
+            "study": study.model_dump(mode="json", exclude={"keep"}),
             "stages": {name: list(pair) for name, pair in artifacts.items()},
             "code": code,
             "page": sha256_of(page),

@@ -75,7 +75,8 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def _pinned(self) -> Origin:
-        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+        # Without a revision it is refused where a network can tell the newest one (`wiring.snapshots`).
+        if self.hub is not None and self.revision is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,8 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.study.conditions import NAME, Condition, Origin, Positive, Section
 from xtreme_dag.study.settings import explained
+
+_TABLE = r"^[^/\s]+/[^/\s]+/[^/\s]+$"
 
 
 class Miniworld(Section):
@@ -42,6 +45,21 @@ class Limits(Section):
         return cap if cap is not None else getattr(self, use, None)
 
 
+class Overlap(Section):
+    """Tables that may have examples in common: `dataset/language/split`, each part a name or a pattern with `*`.
+
+    `seen` is trained or selected on, `tested` is tested on, or selected on and must be new to what is trained.
+    """
+
+    seen: Annotated[str, Field(pattern=_TABLE)]
+    tested: Annotated[str, Field(pattern=_TABLE)]
+    reason: Annotated[str, Field(min_length=10)]
+
+    def holds(self, seen: str, tested: str) -> bool:
+        """Whether it speaks of two tables."""
+        return fnmatchcase(seen, self.seen) and fnmatchcase(tested, self.tested)
+
+
 class Data(Section):
     """Where raw data come from: exactly one of `folder`, `hub`, `miniworld`."""
 
@@ -50,6 +68,7 @@ class Data(Section):
     miniworld: Miniworld | None = None
     limit: Limits = Limits()
     contracts: bool = True
+    allow_overlap: tuple[Overlap, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -112,6 +131,7 @@ class Study(Section):
     source_language: str = ENGLISH
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
     compare: Compare
+    keep: Literal["all", "scores"] = "all"
 
     @model_validator(mode="before")
     @classmethod

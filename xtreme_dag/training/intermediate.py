@@ -89,7 +89,9 @@ def train_intermediate(
         "heads_from": origin,
         "shared_items": shared_items(pools),
     }
-    figures = write_artifact(model, outcome, pools, out=context.out, tokenizer_from=inputs["model"], facts=facts)
+    figures = write_artifact(
+        model, outcome, pools, out=context.out, tokenizer_from=inputs["model"], facts=facts, storage=recipe.storage
+    )
     return {**figures, "heads_from": origin}
 
 

@@ -77,7 +77,9 @@ def train_pretrain_text(
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
         return {}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts={"seed": seed})
+    return write_artifact(
+        model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts={"seed": seed}, storage=recipe.storage
+    )
 
 
 def text_tables(

@@ -17,6 +17,7 @@ from xtreme_dag.wiring.evaluations import Evaluations
 from xtreme_dag.wiring.fit import check_fit, check_groups, shape_of
 from xtreme_dag.wiring.mixing import Mixing, kept_head
 from xtreme_dag.wiring.models import Models, base_model, tokenizer_of
+from xtreme_dag.wiring.overlaps import Overlaps
 from xtreme_dag.wiring.tables import Tables
 from xtreme_dag.wiring.targets import Targets
 
@@ -94,8 +95,9 @@ class _Builder:
                         self.evaluations.add(task, *chosen_on, name, seed, model)
         self._check_tests(languages)
         check_fit(self.graph, self.recipe, shape_of(self.study, self.base))
+        graph = Overlaps(self.graph, self.tables, self.catalogue, self.study.data.allow_overlap).audited()
         return Built(
-            graph=self.graph,
+            graph=graph,
             tasks=self.tasks,
             missing=self.missing,
             stand_ins=self.tables.stand_ins,

@@ -15,6 +15,7 @@ from xtreme_dag.study.conditions import Origin, Pretrained
 from xtreme_dag.study.file import Model, Study
 from xtreme_dag.wiring.absent import absent
 from xtreme_dag.wiring.kinds import PRETRAIN, devices_of
+from xtreme_dag.wiring.snapshots import snapshot, unpinned
 from xtreme_dag.wiring.tables import Tables
 
 # Kind of pretraining -> the stage function: words placed by kinship, or a model trained from random weights.
@@ -58,15 +59,17 @@ class Models:
             package: an installed package that has it.
 
         Raises:
-            UserError: the package or folder is not there, or the hub's snapshot is not available.
+            UserError: the package or folder is not there, or the hub's snapshot is not available or not pinned.
         """
+        if model.hub is not None and model.revision is None:
+            raise unpinned(model.hub, where)
         try:
             if package is not None:
                 folder = _package(package) / path
             elif model.folder is not None:
                 folder = Path(model.folder).expanduser() / path
             else:
-                folder = _snapshot(str(model.hub), str(model.revision), where, fetch=not self._allowed)
+                folder = snapshot(str(model.hub), str(model.revision), where, fetch=not self._allowed)
             if not folder.is_dir():
                 fix = "a model folder has config.json, model.safetensors and a tokenizer"
                 raise UserError(f"no folder {str(folder)!r}", where=where, fix=fix)
@@ -141,19 +144,3 @@ def _package(name: str) -> Path:
             f"package {name!r} is not installed", where="model.package", fix="install the extra `real`: make real"
         )
     return Path(spec.submodule_search_locations[0])
-
-
-def _snapshot(name: str, revision: str, where: str, *, fetch: bool) -> Path:
-    """The hub's snapshot of a model at a commit: from the local cache, else fetched."""
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.json", "*.safetensors", "*.model", "*.spm", "*.txt"]
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=not fetch))
-    except Exception as error:  # The client raises many kinds; all mean that there is no snapshot.
-        reason = " ".join(str(error).split())[:200] if fetch else "not in the local cache; a run fetches it"
-        raise UserError(
-            f"{name} at {revision[:12]} cannot be had ({reason})",
-            where=f"{where}.hub",
-            fix=f"or name a local folder: {where}.folder",
-        ) from None

@@ -91,6 +91,12 @@ def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
     )
 
 
+def contract_of(dataset: str) -> Path | None:
+    """The contract of a dataset, or None where it has none."""
+    path = _CONTRACTS / f"{dataset}.odcs.yaml"
+    return path if path.is_file() else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Raw:
     """A canonical table in the graph.
@@ -148,8 +154,12 @@ class Tables:
         """Languages of a split that can be planned with: those that are there, or all where data may be missing."""
         return dataset.split(split).languages if self._allowed else self.source.languages(dataset, split)
 
-    def prepared(self, dataset: Dataset, language: str, split: str) -> Stage:
+    def prepared(self, dataset: Dataset, language: str, split: str, *, check: bool = True) -> Stage:
         """Adds `prepare` and, where the dataset has a contract, `check` of a table; returns the former.
+
+        Args:
+            dataset, language, split: the table.
+            check: False for a table that is only looked at beside others.
 
         Raises:
             UserError: the table is not there.
@@ -168,8 +178,8 @@ class Tables:
             self.stand_ins[label] = located.stand_in
         limit = self._study.data.limit.of(dataset.name, declared.use, split)
         prepare = self._graph.add(prepare_stage(dataset, language, declared, located, limit=limit))
-        contract = _CONTRACTS / f"{dataset.name}.odcs.yaml"
-        if self._study.data.contracts and contract.is_file():
+        contract = contract_of(dataset.name)
+        if check and self._study.data.contracts and contract is not None:
             self._graph.add(check_stage(prepare, contract, source=self.source.kind))
         return prepare
 

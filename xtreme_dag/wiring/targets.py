@@ -55,7 +55,7 @@ class Targets(Adding):
             inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
         params: dict[str, Any] = {
-            "seed": seed, "task": head_name, "head": task.head, "labels": labels, "recipe": recipe,
+            "seed": seed, "task": head_name, "dataset": raw.dataset, "head": task.head, "labels": labels, "recipe": recipe,
             **({"keep_head": True} if keep else {}),
         }  # fmt: skip
         stage = Stage(

@@ -23,6 +23,8 @@ from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
+from xtreme_dag.wiring.forecast.disk import disk
+from xtreme_dag.wiring.forecast.overlapping import overlap_lines
 from xtreme_dag.wiring.forecast.overview import (
     CONDITION_HEADS,
     condition_cells,
@@ -71,12 +73,13 @@ def command(
     plan = with_absent(plan, built.absent)
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
-    estimate = cost(study, built.graph, plan, sizes, rows)
+    estimate, room = cost(study, built.graph, plan, sizes, rows), disk(study, built.graph, plan, sizes, home)
     supervision, baseline = by_condition(built.graph), study.compare.baseline
     cautions = [
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
         *lost_lines(built.graph, sizes),
+        *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
     return Answer(
@@ -90,6 +93,7 @@ def command(
             "warnings": cautions,
             "model": [vars(finding) for finding in found],
             "cost": vars(estimate),
+            "disk": {**vars(room), "left": room.left},
         },
         text=[
             *_lines(plan, built, current, everything),
@@ -99,6 +103,7 @@ def command(
             *(f"warning: {line}" for line in cautions),
             *(f"{'error' if finding.fatal else 'warning'}: model: {finding}" for finding in found),
             *([] if plan.all_cached else [estimate.in_words()]),
+            *room.lines(),
         ],
         warnings=troubles(home),
         ok=not any(finding.fatal for finding in found),

@@ -16,7 +16,9 @@ import click
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.sizes import gigabytes
 from xtreme_dag.engine.devices import find_devices
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
@@ -90,7 +92,11 @@ def run_study(
             elsewhere.push_all(Store(home.store), (planned.key for planned in plan.stages))
             if elsewhere.trouble:
                 click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
-        return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
+        outcome = _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
+        if study.keep == "scores":
+            dropping = Dropping(home, study.study, built.graph)
+            outcome["dropped_bytes"] = dropping.all({planned.stage.name: planned.key for planned in plan.stages})
+        return outcome
     if built.model is not None and not plan.all_cached:
         found = findings_of(home, built.model, remember=True)
         for finding in found:
@@ -140,6 +146,11 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
     return [
         first,
         *_failures(outcome["failed"]),
+        *(
+            [f"dropped: {gigabytes(outcome['dropped_bytes'])} of weights (keep: scores)"]
+            if outcome.get("dropped_bytes")
+            else []
+        ),
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]

@@ -20,6 +20,7 @@ def command(home: Home) -> Answer:
     """Re-hash every artifact in the store and read every record; exit 1 if any was damaged.
 
     What is damaged is set aside, and its stage runs again; so do stages that may have read it before it was found.
+    Weights that a study with `keep: scores` dropped are no damage.
 
     \b
     Example: xtreme-dag verify
@@ -28,6 +29,7 @@ def command(home: Home) -> Answer:
     found: list[damage.Damage] = []
     unreadable: list[dict[str, str]] = []
     checked: set[str] = set()
+    dropped = 0
     records = list(store.record_files())
     with click.progressbar(records, label="verifying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for path, record in bar:
@@ -36,7 +38,10 @@ def command(home: Home) -> Answer:
                 unreadable.append({"record": str(path), "set_aside": str(place or "")})
             elif record.digest not in checked:
                 checked.add(record.digest)
-                if bad := store.damaged_files(record):
+                with store.reading(record.digest):
+                    bad = store.damaged_files(record)
+                dropped += store.is_dropped(record)
+                if bad:
                     found.append(damage.set_aside(store, record, bad))
     damaged = [
         {
@@ -50,17 +55,19 @@ def command(home: Home) -> Answer:
         for each in found
     ]
     return Answer(
-        value={"records": len(records), "artifacts": len(checked), "damaged": damaged, "unreadable": unreadable},
+        value={"records": len(records), "artifacts": len(checked), "dropped": dropped, "damaged": damaged,
+               "unreadable": unreadable},
         text=[
             *(
                 f"damaged: record {entry['record']} cannot be read; set aside, its stage runs again"
                 for entry in unreadable
             ),
             *(line for each in found for line in _lines(each)),
-            f"{len(records)} records, {len(checked)} artifacts, {len(damaged) + len(unreadable)} damaged",
+            f"{len(records)} records, {len(checked)} artifacts{f' ({dropped} without weights, dropped)' if dropped else ''}, "
+            f"{len(damaged) + len(unreadable)} damaged",
         ],
         ok=not damaged and not unreadable,
-    )
+    )  # fmt: skip
 
 
 def _lines(found: damage.Damage) -> list[str]:
