@@ -149,6 +149,22 @@ class TextTokenizer:
                 words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
                 yield np.array(encoding.ids, dtype=np.int32), words
 
+    @property
+    def largest_id(self) -> int:
+        """The largest id of the vocabulary; ids may have gaps."""
+        return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
+
+    @property
+    def lower_cases(self) -> bool:
+        """Whether capitals are lost."""
+        normaliser = self._backend.normalizer
+        return normaliser is not None and "ABC" not in str(normaliser.normalize_str("ABC"))
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token; None for one that is not in the vocabulary."""
+        found: int | None = self._backend.token_to_id(token)
+        return found
+
     def _needs_space(self) -> bool:
         """Whether a word on its own is tokenised otherwise than inside a text, and with a blank before it as there.
 
@@ -208,7 +224,14 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     if (files / "tokenizer.json").is_file():
         backend = Tokenizer.from_file(str(files / "tokenizer.json"))
     else:
-        backend = _converted(files).backend_tokenizer
+        converted = getattr(_converted(files), "backend_tokenizer", None)
+        if converted is None:
+            raise UserError(
+                "the tokenizer has no fast form, and every text goes through one here",
+                where=str(files),
+                fix="take a model with tokenizer.json",
+            )
+        backend = converted
     _refuse_without_words(backend, files)
     specials = {role: _special(role, settings, backend) for role in _SPELLINGS}
     names = settings.get("model_input_names")

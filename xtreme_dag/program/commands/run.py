@@ -23,6 +23,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
+from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
@@ -97,6 +98,12 @@ def run_study(
             dropping = Dropping(home, study.study, built.graph)
             outcome["dropped_bytes"] = dropping.all({planned.stage.name: planned.key for planned in plan.stages})
         return outcome
+    if built.model is not None and not plan.all_cached:
+        found = findings_of(home, built.model, remember=True)
+        for finding in found:
+            if not finding.fatal:
+                click.echo(f"warning: model: {finding}", err=True)
+        refuse_faults(found)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
             settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
