@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="one drill")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of the fuzz drill")
     parser.add_argument("--target", default="", help="one target of the fuzz drill")
-    parser.add_argument("--repeat", default="", metavar="TARGET:NUMBER", help="one input of the fuzz drill, with its traceback")
+    parser.add_argument(
+        "--repeat", default="", metavar="TARGET:NUMBER", help="one input of the fuzz drill, with its traceback"
+    )
     given = parser.parse_args()
     if given.repeat:
         name, _, number = given.repeat.rpartition(":")

@@ -47,17 +47,24 @@ def _mention(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_CONTEXT = {"document_id": "d", "language": "de", "text": "Das Haus. Der Weg.", "sentence_spans": [{"start": 0, "end": 9}]}
+_CONTEXT = {
+    "document_id": "d",
+    "language": "de",
+    "text": "Das Haus. Der Weg.",
+    "sentence_spans": [{"start": 0, "end": 9}],
+}
 _ENTITY = {"entity_id": "Q1", "description": "a house", "title": "House"}
 _TSV = release.tsv(release.pairs("de", "train", 6)).encode()
 _CSV = b'id,a,b,y\n1,"one, two","say ""x""",0\n2,three,"four\nfive",1\n'
-_COPA = [{"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": n % 2, "idx": n} for n in range(3)]
+_COPA = [
+    {"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": n % 2, "idx": n} for n in range(3)
+]
 _CHOICE = {"context": "context", "question": "question", "choices": ["choice1", "choice2"], "label": "label", "id": "idx", "label_values": [0, 1]}  # fmt: skip
 _CONLLU = (
-    "# text = zum Haus\n1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\tzu\tADP\t_\t_\t3\tcase\t_\t_\n"
-    "2\tdem\tder\tDET\t_\t_\t3\tdet\t_\t_\n3\tHaus\tHaus\tNOUN\t_\t_\t0\troot\t_\t_\n3.1\tx\tx\tX\t_\t_\t_\t_\t_\t_\n\n"
-    "1\tJa\tja\tINTJ\t_\t_\t0\troot\t_\t_\n\n"
-).encode()
+    b"# text = zum Haus\n1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n1\tzu\tzu\tADP\t_\t_\t3\tcase\t_\t_\n"
+    b"2\tdem\tder\tDET\t_\t_\t3\tdet\t_\t_\n3\tHaus\tHaus\tNOUN\t_\t_\t0\troot\t_\t_\n3.1\tx\tx\tX\t_\t_\t_\t_\t_\t_\n\n"
+    b"1\tJa\tja\tINTJ\t_\t_\t0\troot\t_\t_\n\n"
+)
 _XML = (
     b"<corpus>\n"
     b'<item id="1" asks-for="cause" most-plausible-alternative="1"><p>P.</p><a1>A.</a1><a2>B.</a2></item>\n'
@@ -108,7 +115,7 @@ RAW: tuple[Raw, ...] = (
         files={"mentions": _lines({"context": _CONTEXT, "mentions": [_mention(1), _mention(2)]}), "entities": _lines(_ENTITY)}),
     Raw(reader="mewslix_pairs", format="entity_linking",
         files={"pairs": _lines({"contextual_mention": {"context": _CONTEXT, "mention": _mention(1)}, "entity": _ENTITY})}),
-    Raw(reader="parallel_lines", format="parallel_text", files={"text": b"Haus\nWeg\n", "english": b"house\nway\n"}),
+    Raw(reader="parallel_lines", format="parallel", files={"text": b"Haus\nWeg\n", "english": b"house\nway\n"}),
     Raw(reader="parallel_documents", format="parallel_text", files={"text": b"Haus\n\nWeg\n", "english": b"house\n\nway\n"}),
     Raw(reader="plain", format="plain_text", files={"a": b"Ein Satz.\n\nNoch einer.\n"}),
 )  # fmt: skip

@@ -68,11 +68,11 @@ def spoilt_value(value: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 1, 2, 3))):
         spots = list(_spots(held))
         if not spots:
-            return rng.choice(VALUES)
+            return copy.deepcopy(rng.choice(VALUES))
         parent, name = rng.choice(spots)
         how = rng.randrange(10)
         if how < 5:
-            parent[name] = rng.choice(VALUES)
+            parent[name] = copy.deepcopy(rng.choice(VALUES))
         elif how == 5:
             del parent[name]
         elif how == 6:

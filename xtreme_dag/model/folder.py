@@ -45,6 +45,8 @@ def load_encoder(
     from transformers import AutoModel
 
     config = load_config(folder)
+    if getattr(config, "num_hidden_layers", 1) < 1:
+        raise UserError("an encoder without layers", where=str(folder / "config.json"))
     model, checkpoint = load_complete(AutoModel, folder, config, log=log, used=used, **_construction(config))
     return PackedEncoder(model), checkpoint
 
