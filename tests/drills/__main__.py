@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.drills import fuzz
+from tests.drills import damage, fuzz, place
 from tests.drills.tally import Tally, as_table
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.server import server
+
+
+HOMES = ("damage",)
+
+
+def drill_homes(root: Path, given: argparse.Namespace) -> list[Tally]:
+    """The drills that need a finished home, with one Prefect server for all of them."""
+    study = place.write_study(root)
+    with server(Home(root / "server").ensure(), print) as api:
+        os.environ["PREFECT_API_URL"] = api
+        place.warm()
+        home, folder = root / "home", root / "copies"
+        folder.mkdir()
+        begun = place.call(["run", str(study), "--device", "cpu", "--home", str(home)], root, 600.0)
+        if begun.code:
+            raise SystemExit(begun.out + begun.err)
+        return [damage.drill(home, study, folder, given.seed, given.most)] if given.only in ("", "damage") else []
 
 
 def main() -> None:
@@ -16,6 +36,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
     parser.add_argument("--only", default="", help="one drill")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of the fuzz drill")
+    parser.add_argument("--most", type=int, help="damages at most")
     parser.add_argument("--target", default="", help="one target of the fuzz drill")
     parser.add_argument(
         "--repeat", default="", metavar="TARGET:NUMBER", help="one input of the fuzz drill, with its traceback"
@@ -31,6 +52,9 @@ def main() -> None:
     tallies: list[Tally] = []
     if given.only in ("", "fuzz"):
         tallies.append(fuzz.fuzz(given.inputs, given.seed, given.target))
+    if given.only in ("", *HOMES):
+        with tempfile.TemporaryDirectory(prefix="drill-", dir=fuzz.MEMORY_FOLDER) as root:
+            tallies += drill_homes(Path(root), given)
     print(as_table(tallies))
     sys.exit(not all(tally.clean for tally in tallies))
 
