@@ -13,7 +13,6 @@ from tests.drills.tally import Tally, as_table
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import server
 
-
 HOMES = ("damage",)
 
 
@@ -28,7 +27,11 @@ def drill_homes(root: Path, given: argparse.Namespace) -> list[Tally]:
         begun = place.call(["run", str(study), "--device", "cpu", "--home", str(home)], root, 600.0)
         if begun.code:
             raise SystemExit(begun.out + begun.err)
-        return [damage.drill(home, study, folder, given.seed, given.most)] if given.only in ("", "damage") else []
+        return (
+            [damage.drill(home, study, folder, given.seed, given.most, given.number)]
+            if given.only in ("", "damage")
+            else []
+        )
 
 
 def main() -> None:
@@ -37,6 +40,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="one drill")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of the fuzz drill")
     parser.add_argument("--most", type=int, help="damages at most")
+    parser.add_argument("--number", type=int, help="one damage")
     parser.add_argument("--target", default="", help="one target of the fuzz drill")
     parser.add_argument(
         "--repeat", default="", metavar="TARGET:NUMBER", help="one input of the fuzz drill, with its traceback"

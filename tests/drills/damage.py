@@ -16,7 +16,9 @@ from xtreme_dag.engine.store import Store
 
 _HASH = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{4,})*|\b[0-9a-f]{2}(?=/)|\d+")
 _SCORES = "SELECT * FROM scores ORDER BY ALL"
-_PREDICTIONS = "SELECT condition, task, language, count(*), count(prediction) FROM predictions GROUP BY ALL ORDER BY ALL"
+_PREDICTIONS = (
+    "SELECT condition, task, language, count(*), count(prediction) FROM predictions GROUP BY ALL ORDER BY ALL"
+)
 
 COMMANDS: Mapping[str, Sequence[str]] = {
     "plan": ("plan", "STUDY"),
@@ -26,11 +28,11 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "sql": ("sql", _SCORES, "--format", "csv"),
     "sql predictions": ("sql", _PREDICTIONS, "--format", "csv"),
     "compare": ("compare", "--study", "drill"),
-    "report": ("report", "drill"),
-    "export": ("export", "--study", "drill", "--condition", "none", "--out", "OUT"),
+    "report": ("report", "--study", "drill"),
+    "export": ("export", "--study", "drill", "--condition", "none", "--seed", "1", "--out", "OUT"),
     "verify": ("verify",),
     "gc": ("gc", "--yes", "--older-than", "0"),
-    "audit": ("audit", "STUDY"),
+    "audit": ("audit",),
 }
 # Their output must be that of the whole home, or they must say why it is not.
 FIGURES = ("sql", "sql predictions", "compare", "export")
@@ -87,7 +89,12 @@ def kinds(home: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in list_files(home):
         top, *rest = name.split("/")
-        if top in ("logs", "work") or name.startswith("prefect/prefect.db") or "storage" in name or rest[-1:] == ["said"]:
+        if (
+            top in ("logs", "work")
+            or name.startswith("prefect/prefect.db")
+            or "storage" in name
+            or rest[-1:] == ["said"]
+        ):
             continue
         if name.startswith("store/objects/"):
             kind = "artifact " + "/".join(name.split("/")[4:])
@@ -109,7 +116,7 @@ def cells(home: Path, rng: random.Random) -> Iterator[tuple[str, str, str, str, 
         yield kind, change, command, chosen, others
 
 
-def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = None) -> Tally:
+def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = None, only: int | None = None) -> Tally:
     """Damages copies of a finished home.
 
     Args:
@@ -118,15 +125,20 @@ def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = N
         folder: for the copies.
         seed: of what is drawn.
         most: how many damages; None for all.
+        only: one damage, by its number.
     """
     tally = Tally("damage")
     with tally.timed():
         whole = copied(home, folder / "whole")
         wanted = digests(whole)
-        expected = {name: _told(name, _command(name, whole, study, folder), folder) for name in COMMANDS if name in FIGURES}
+        expected = {
+            name: _told(name, _command(name, whole, study, folder), folder) for name in COMMANDS if name in FIGURES
+        }
         for number, (kind, change, command, name, others) in enumerate(cells(home, random.Random(f"damage/{seed}"))):
             if number == most:
                 break
+            if only not in (None, number):
+                continue
             tally.attempts += 1
             words = f"{kind} x {change} x {command} (seed {seed}, number {number}, {name})"
             rng = random.Random(f"damage/{seed}/{number}")
