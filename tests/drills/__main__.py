@@ -6,14 +6,15 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.drills import damage, fuzz, place
+from tests.drills import damage, ends, fuzz, place
 from tests.drills.tally import Tally, as_table
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import server
 
-HOMES = ("damage",)
+HOMES = ("damage", "kills", "signals", "disks")
 
 
 def drill_homes(root: Path, given: argparse.Namespace) -> list[Tally]:
@@ -27,11 +28,13 @@ def drill_homes(root: Path, given: argparse.Namespace) -> list[Tally]:
         begun = place.call(["run", str(study), "--device", "cpu", "--home", str(home)], root, 600.0)
         if begun.code:
             raise SystemExit(begun.out + begun.err)
-        return (
-            [damage.drill(home, study, folder, given.seed, given.most, given.number)]
-            if given.only in ("", "damage")
-            else []
-        )
+        drills: dict[str, Callable[[], Tally]] = {
+            "damage": lambda: damage.drill(home, study, folder, given.seed, given.most, given.number),
+            "kills": lambda: ends.kills(home, study, folder, given.seed, given.kills),
+            "signals": lambda: ends.signals(home, study, folder, given.seed),
+            "disks": lambda: ends.disks(home, study, folder, given.seed, given.disks),
+        }
+        return [drill() for name, drill in drills.items() if given.only in ("", name)]
 
 
 def main() -> None:
@@ -41,6 +44,8 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of the fuzz drill")
     parser.add_argument("--most", type=int, help="damages at most")
     parser.add_argument("--number", type=int, help="one damage")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--disks", type=int, default=20, help="sizes of disks")
     parser.add_argument("--target", default="", help="one target of the fuzz drill")
     parser.add_argument(
         "--repeat", default="", metavar="TARGET:NUMBER", help="one input of the fuzz drill, with its traceback"

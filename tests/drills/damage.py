@@ -146,6 +146,8 @@ def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = N
             CHANGES[change](place / name, rng, [place / other for other in others if other != name])
             said = _command(command, place, study, folder)
             tally.faults += said.tells
+            if tally.attempts % 50 == 0:
+                print(f"damage: {tally.attempts}", flush=True)
             if said.disorderly:
                 tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-400:]}")
             elif command in FIGURES and not said.tells and _told(command, said, folder) != expected[command]:

@@ -105,7 +105,7 @@ def call(arguments: Sequence[str], folder: Path, seconds: float = 120.0) -> Said
             sys.stderr.flush()
         finally:
             os._exit(code)
-    hung = not _ended(child, seconds)
+    hung = not ended(child, seconds)
     if hung:
         os.killpg(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -141,14 +141,14 @@ def _main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _ended(child: int, seconds: float) -> bool:
+def ended(child: int, seconds: float) -> bool:
+    """Whether a child has ended, or does so in time; it is still to be waited for."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with suppress(ChildProcessError):
-            if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return True
+    while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if time.monotonic() >= end:
+            return False
         time.sleep(0.01)
-    return False
+    return True
 
 
 def write_study(folder: Path, **changes: Any) -> Path:
