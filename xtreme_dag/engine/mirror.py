@@ -175,7 +175,10 @@ class Mirror:
         names = store.root / "code" / f"{code}.json"
         if names.is_file():
             self._put(names, f"{self._root}/code/{code}.json")
-        self._put(store.record_path(record.key), f"{self._root}/records/{record.key[:2]}/{record.key}.json")
+        target = f"{self._root}/records/{record.key[:2]}/{record.key}.json"
+        # The first machine to come has the key: another may have made other bytes under it since the listing.
+        if overwrite or not self._files.exists(target):
+            self._put(store.record_path(record.key), target)
         return True
 
     def _put(self, source: Path, target: str) -> None:
