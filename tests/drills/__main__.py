@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.drills import damage, ends, fuzz, place
 from tests.drills.tally import Tally, as_table
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.server import server
+from xtreme_dag.program.server import QUIET, server
 
 HOMES = ("damage", "kills", "signals", "disks")
 
@@ -21,7 +21,9 @@ def drill_homes(root: Path, given: argparse.Namespace) -> list[Tally]:
     """The drills that need a finished home, with one Prefect server for all of them."""
     study = place.write_study(root)
     with server(Home(root / "server").ensure(), print) as api:
-        os.environ["PREFECT_API_URL"] = api
+        # As `ask_flows` has it: Prefect's own account of failures is for its server.
+        os.environ |= {**QUIET, "PREFECT_API_URL": api, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+                       "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}  # fmt: skip
         place.warm()
         home, folder = root / "home", root / "copies"
         folder.mkdir()
