@@ -80,7 +80,7 @@ def _bounded(text: str) -> None:
     count = 0
     for event in yaml.parse(text, Loader=_loader()):
         if isinstance(event, yaml.AliasEvent):
-            count += sizes.get(event.anchor, 0)
+            count += sizes.get(str(event.anchor), 0)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_.pop()
             if anchor:
