@@ -16,7 +16,8 @@ from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym
-from xtreme_dag.training.planted import Planting, plant
+from xtreme_dag.study.pretraining import Planting
+from xtreme_dag.training.planted import plant
 from xtreme_dag.training.planted_embeddings import concept_vector, position_embeddings, word_embeddings, word_vector
 from xtreme_dag.training.planted_tokenizer import SPECIALS, build, pieces, write
 

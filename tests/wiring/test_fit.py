@@ -10,9 +10,8 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Source
 from xtreme_dag.model import encoder
 from xtreme_dag.model.folder import new_encoder
-from xtreme_dag.training.planted import Planting
+from xtreme_dag.study.pretraining import EncoderShape, Planting
 from xtreme_dag.training.planted_tokenizer import MAX_LENGTH
-from xtreme_dag.training.pretrain import EncoderShape
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.fit import MADE_LAYERS, MADE_POSITIONS, Shape, shape_of
 

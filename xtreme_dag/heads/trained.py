@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.files import read_json
 from xtreme_dag.heads import TEXT_HEAD, HeadSpec, head_of, training_of
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.folder import encoder_folder, load_encoder
@@ -117,22 +118,48 @@ def load_model(
     Raises:
         UserError: no model there, only pickled weights, weights missing, or code of its own.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     listed = folder / "heads.json"
     encoder, own = load_encoder(encoder_folder(folder), log=log, with_head=not listed.is_file())
     model = TrainedModel(encoder, {})
     if listed.is_file():
-        entries = json.loads(listed.read_text(encoding="utf-8"))
+        entries = _listed_heads(listed)
         # A bare encoder lists no heads and needs no file for them.
-        stored = load_file(str(folder / "heads.safetensors")) if entries else {}
+        weights = folder / "heads.safetensors"
+        try:
+            stored = load_file(str(weights)) if entries else {}
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"the weights cannot be read ({error})", where=str(weights)) from None
         for name, entry in entries.items():
-            head = model.add_head(name, HeadSpec.from_json(entry))
             named = {key[len(name) + 1 :]: value for key, value in stored.items() if key.startswith(f"{name}.")}
-            head.load_state_dict(named)
+            try:
+                model.add_head(name, entry).load_state_dict(named)
+            except UserError as error:
+                raise UserError(error.what, where=str(listed), fix=error.fix) from None
+            except (RuntimeError, KeyError, TypeError) as error:  # a name that torch does not allow, or other weights
+                reason = " ".join(str(error).split())
+                raise UserError(f"its head {name!r} does not fit ({reason})", where=str(folder)) from None
     elif own is not None:
         model.add_head(TEXT_HEAD, HeadSpec(kind=TEXT_HEAD), own)
     return model.to(device).eval()
+
+
+def _listed_heads(path: Path) -> dict[str, HeadSpec]:
+    """Name -> what head, of a file `heads.json`.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    found = {}
+    for name, entry in read_json(path, what="a mapping of heads").items():
+        kind, labels = (entry.get("kind"), entry.get("labels") or []) if isinstance(entry, dict) else (None, [])
+        whole = isinstance(kind, str) and isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        if not whole:
+            raise UserError(f"its head {name!r} has no kind or no labels", where=str(path))
+        found[name] = HeadSpec.from_json(entry)
+    return found
 
 
 def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> None:

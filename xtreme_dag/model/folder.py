@@ -62,6 +62,8 @@ def load_encoder(
     config = load_config(folder)
     masked = masked_class(config) if with_head else None
     where = str(folder / "config.json")
+    if getattr(config, "num_hidden_layers", 1) < 1:
+        raise UserError("an encoder without layers", where=where)
     if masked is None:
         kind = encoder_class(config, where)
         model, _ = load_complete(kind, folder, config, log=log, device=device, **_construction(config))

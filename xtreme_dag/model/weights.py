@@ -6,7 +6,6 @@ with it may run, and reports both in a log that is silenced here. So this module
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -17,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import read_json
 
 # What training loops put before every name: DataParallel, Lightning (its attribute `model`), torch.compile.
 _WRAPPERS = ("module.", "model.", "_orig_mod.")
 # What a checkpoint may have that is used nowhere here: pooling layers and BERT's next sentence head.
 _UNUSED = ("pooler.", "cls.seq_relationship.")
 _SHOWN = 3
-_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)
 
 
 class Checkpoint:
@@ -46,8 +45,7 @@ class Checkpoint:
         if (folder / "model.safetensors").is_file():
             self.files = (folder / "model.safetensors",)
         elif self.index.is_file():
-            shards = json.loads(self.index.read_text(encoding="utf-8"))["weight_map"].values()
-            self.files = tuple(folder / name for name in sorted(set(shards)))
+            self.files = _shards(self.index)
         self.prefix = ""
         self.keys: dict[str, Path] = {}
         for path in self.files:
@@ -92,6 +90,21 @@ class Checkpoint:
         return found
 
 
+def _shards(index: Path) -> tuple[Path, ...]:
+    """The files that an index of weights names; they must lie beside it.
+
+    Raises:
+        UserError: it is no such index.
+    """
+    found = read_json(index, what="an index of weights").get("weight_map")
+    names = (
+        set(found.values()) if isinstance(found, dict) and all(isinstance(x, str) for x in found.values()) else set()
+    )
+    if not names or any(Path(name).name != name for name in names):
+        raise UserError("is not an index of weights (weight_map: name -> file beside it)", where=str(index))
+    return tuple(index.parent / name for name in sorted(names))
+
+
 def modern(key: str) -> str:
     """A name as transformers writes it today: checkpoints of TensorFlow's time call weight and bias gamma and beta."""
     return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
@@ -107,7 +120,7 @@ def load_config(folder: Path) -> Any:
 
     try:
         return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except _UNREADABLE as error:
+    except Exception as error:  # transformers raises many kinds, of its own, of torch's and of its libraries'
         raise _refusal(folder, error) from None
 
 
@@ -165,7 +178,9 @@ def load_complete(
                 **given,
                 **construction,
             )
-    except _UNREADABLE as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise _refusal(folder, error) from None
     absent = _refuse_incomplete(model, report, checkpoint, optional)
     unexpected = sorted(key for key in report["unexpected_keys"] if not _has_part(key, _UNUSED))
@@ -220,9 +235,9 @@ def _refuse_incomplete(
 def _refusal(folder: Path, error: Exception) -> UserError:
     """Why transformers could not load a folder, in our words."""
     try:
-        settings: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        settings = {}
+        settings: Any = read_json(folder / "config.json")
+    except UserError as unread:
+        return unread
     if isinstance(settings, dict) and settings.get("auto_map"):
         return UserError(
             "the model needs code that its folder brings with it (auto_map), and such code is never run",

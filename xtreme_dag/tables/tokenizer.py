@@ -6,7 +6,6 @@ Only a folder without it (slow tokenizers) goes through a conversion by transfor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import read_json
 
 Ints = npt.NDArray[np.int64]
 
@@ -222,7 +222,10 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     files = tokenizer_folder(folder)
     settings = _settings(files)
     if (files / "tokenizer.json").is_file():
-        backend = Tokenizer.from_file(str(files / "tokenizer.json"))
+        try:
+            backend = Tokenizer.from_file(str(files / "tokenizer.json"))
+        except Exception as error:  # the library raises this class itself
+            raise UserError(f"is no tokenizer ({error})", where=str(files / "tokenizer.json")) from None
     else:
         converted = getattr(_converted(files), "backend_tokenizer", None)
         if converted is None:
@@ -235,7 +238,7 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     _refuse_without_words(backend, files)
     specials = {role: _special(role, settings, backend) for role in _SPELLINGS}
     names = settings.get("model_input_names")
-    wants_types = "token_type_ids" in names if names else _has_token_types(folder)
+    wants_types = "token_type_ids" in names if isinstance(names, list) and names else _has_token_types(folder)
     return TextTokenizer(
         backend, specials={role: token for role, token in specials.items() if token}, type_ids=wants_types
     )
@@ -311,7 +314,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / name).is_file():
-            settings |= json.loads((folder / name).read_text(encoding="utf-8"))
+            settings |= read_json(folder / name, what="a mapping of settings")
     return settings
 
 
@@ -329,7 +332,8 @@ def _has_token_types(folder: Path) -> bool:
     """Whether the model beside the tokenizer distinguishes token types (BERT does, XLM-R does not)."""
     for name in ("encoder/config.json", "config.json", "../encoder/config.json"):
         if (folder / name).is_file():
-            return int(json.loads((folder / name).read_text(encoding="utf-8")).get("type_vocab_size", 0)) > 1
+            size = read_json(folder / name, what="a configuration").get("type_vocab_size", 0)
+            return isinstance(size, int) and size > 1
     return False
 
 

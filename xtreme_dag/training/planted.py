@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 
@@ -15,7 +15,7 @@ from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
-from xtreme_dag.study.settings import Settings, within
+from xtreme_dag.study.pretraining import Planting
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import write_artifact
 from xtreme_dag.training.fresh import encoded_part, xlmr_config
@@ -29,44 +29,6 @@ HEAD_STD = 0.02
 # Standard deviation of the encoder's weights before training. BERT's 0.02 would leave two layers of 128 almost linear
 # for hundreds of steps; with this one they learn a task in the seconds that they have.
 WEIGHT_STD = 0.1
-
-
-def _are_kinships(value: Mapping[str, float]) -> bool:
-    return all(code in CODES and 0 <= kinship <= 1 for code, kinship in value.items())
-
-
-class Planting(Settings):
-    """What makes one planted model.
-
-    Attributes:
-        seed: of the alignment, the initial weights, the text and its order.
-        steps: optimizer steps of masked language modelling.
-        batch_size: sentences to a step.
-        learning_rate: its peak.
-        masked: the share of tokens that are predicted.
-        sentences: generated for each language.
-        switched: the share of them in which half of the words are of other languages.
-        layers: transformer layers.
-        hidden_size: width of a hidden state.
-        heads: attention heads per layer.
-        opposites: words of their own (`words`), or in all languages but English the other word with a mark (`marked`).
-        kinship: language -> kinship to English, for languages that have another one than in the miniworld.
-    """
-
-    seed: int = 1
-    steps: int = 150
-    batch_size: int = 64
-    learning_rate: float = 5e-4
-    masked: float = 0.25
-    sentences: int = 1000
-    switched: float = 0.5
-    layers: int = 2
-    hidden_size: int = 128
-    heads: int = 4
-    opposites: Literal["words", "marked"] = "words"
-    kinship: Annotated[
-        Mapping[str, float], within(_are_kinships, "a kinship from 0 to 1 for languages of the miniworld")
-    ] = {}
 
 
 def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
