@@ -90,7 +90,7 @@ def test_other_architectures_are_trained(name, tmp_path):
     inputs = {"model": tmp_path / "base", "train/mlm/en": tables["mlm"]}
     figures = intermediate({**params, "mixture": mixture, "budget": {"steps": 2}}, inputs, run)
     assert figures["heads_from"] == {"mlm": "fresh" if name in WITHOUT_HEAD else "mlm"}
-    goal = {"task": "goal", "head": "classification", "labels": LABELS_OF["classification"]}
+    goal = {"task": "goal", "dataset": "goal", "head": "classification", "labels": LABELS_OF["classification"]}
     target({**params, **goal}, {"model": run.out, "train": tables["classification"]}, after)
     assert list(load_model(after.out).specs) == ["goal"]
 
