@@ -47,12 +47,13 @@ def read(reader: str, files: Mapping[str, Path], options: Mapping[str, Any], pla
         UserError: a mistake in a file, or no such reader.
     """
     if OWN_READERS in files:
-        return _own(reader, files[OWN_READERS], place)(
-            {name: path for name, path in files.items() if name != OWN_READERS}, options, place
-        )
-    if reader not in READERS:
+        function = _own(reader, files[OWN_READERS], place)
+        files = {name: path for name, path in files.items() if name != OWN_READERS}
+    elif reader in READERS:
+        function = READERS[reader]
+    else:
         raise UserError(f"no reader {reader!r}", where=f"dataset {place.dataset}", fix=nearest(reader, READERS))
-    return READERS[reader](files, options, place)
+    return _typed(function(files, options, place), reader, files, place)
 
 
 def _own(reader: str, path: Path, place: Place) -> pairs.Reader:
@@ -67,3 +68,17 @@ def _own(reader: str, path: Path, place: Place) -> pairs.Reader:
         raise UserError(f"cannot be imported: {type(error).__name__}: {error}", where=str(path)) from error
     function: pairs.Reader = getattr(module, reader.removeprefix("readers."))
     return function
+
+
+def _typed(chunks: Iterator[Chunk], reader: str, files: Mapping[str, Path], place: Place) -> Iterator[Chunk]:
+    """The chunks of a reader; a value of another type than the release has is a mistake in a file, not in the reader.
+
+    JSON can have any type anywhere: a reader that asked for each before it uses it would be mostly questions.
+    """
+    try:
+        yield from chunks
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError, OverflowError, RecursionError) as error:
+        first, *others = files.values()
+        more = f" (or {', '.join(path.name for path in others)})" if others else ""
+        what = f"{type(error).__name__}: {error}"
+        raise place.error(f"not of the form that the reader {reader!r} expects{more}: {what}", first) from error
