@@ -35,6 +35,13 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture(autouse=True)
+def no_catalogues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No catalogue of the user's own is left over from another test."""
+    monkeypatch.setattr("xtreme_dag.catalogue.own._found", {})
+    monkeypatch.delenv("XTREME_DAG_CATALOGUE", raising=False)
+
+
 @pytest.fixture(scope="session")
 def wheel_file(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program's wheel, built of a copy of the checkout."""

@@ -58,7 +58,7 @@ def test_the_wheel_alone_is_what_runs(installed, foreign):
 
 def test_shipped_studies_are_planned_by_name_anywhere(installed, foreign):
     assert "real_small" in run(installed, foreign, "xtreme-dag studies")
-    assert "470 stages: 470 new" in run(installed, foreign, "xtreme-dag plan demo")
+    assert re.search(r"(\d+) stages: \1 new", run(installed, foreign, "xtreme-dag plan demo"))
     run(installed, foreign, "xtreme-dag new mine --from real_small")
     text = (foreign / "mine.yaml").read_text()
     assert text.startswith("# Real data") and "\nstudy: mine\n" in text

@@ -113,14 +113,12 @@ def look(path: Path, *, columns: Mapping[str, str], language: str | None, split:
 
 
 def _tokens(path: Path) -> list[str]:
-    """The parts of a file's name, then of its folder's, in lower case."""
+    """The parts of a file's name, and its folder's whole name, in lower case."""
     stem = path.name.split(".")
     kept = stem[:-1] if len(stem) > 1 else stem
     if path.suffix in (".gz", ".bz2", ".xz"):
         kept = kept[:-1]
-    return [
-        token for text in (".".join(kept), path.parent.name) for token in re.split(r"[^a-z0-9]+", text.lower()) if token
-    ]
+    return [*filter(None, re.split(r"[^a-z0-9]+", ".".join(kept).lower())), path.absolute().parent.name.lower()]
 
 
 def _language(tokens: Sequence[str]) -> str | None:
@@ -174,7 +172,7 @@ def _by_name(
         found = sorted(
             {str(row[named["label"]]) for row in rows if row.get(named["label"]) not in (None, "", -1, "-1")}
         )
-        kept = {name: named[name] for name in ("id", "context", "question", "label") if name in named}
+        kept: dict[str, Any] = {name: named[name] for name in ("id", "context", "question", "label") if name in named}
         nested = rows[0].get(str(choices)) if isinstance(choices, str) else None
         text = {"choice_text": "text"} if isinstance(nested, list) and nested and isinstance(nested[0], dict) else {}
         return "multiple_choice", f"choices_{kind}", {**kept, "choices": choices, "label_values": found, **text}

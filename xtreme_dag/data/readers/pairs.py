@@ -226,6 +226,8 @@ def _named(rows: Sequence[Mapping[str, Any]], at: Sequence[int], options: Option
         for name in ("id", "text_a", "text_b", "label")
         if name in options
     }
+    if "label" in columns:  # JSON may number the labels
+        columns["label"] = [str(label) if type(label) is int else label for label in columns["label"]]
     if rename := options.get("rename"):
         columns["label"] = [rename.get(label, label) for label in columns["label"]]
     return Chunk(columns=columns, file=path, lines=at)

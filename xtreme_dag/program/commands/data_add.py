@@ -85,14 +85,19 @@ def _complete(found: Looked) -> Looked:
     """
     for what, valid in (("language", None), ("split", ["train", "dev", "test"])):
         if getattr(found, what) is None:
-            if not sys.stdin.isatty():
+            if not _person():
                 said = f"the name of the file does not say its {what}"
                 raise UserError(
                     said, where=str(found.path), fix=f"say it with --{what}, or put it into the name: train-de.tsv"
                 )
-            kind = click.Choice(valid) if valid else None
-            found = replace(found, **{what: click.prompt(f"{what} of {found.path}", type=kind, err=True)})
+            answer = click.prompt(f"{what} of {found.path}", type=click.Choice(valid) if valid else str, err=True)
+            found = replace(found, language=answer) if what == "language" else replace(found, split=answer)
     return found
+
+
+def _person() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def _name(name: str) -> str:
