@@ -66,7 +66,9 @@ def test_what_a_file_is_taken_for(tmp_path, name, packed):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     found = look(path, columns={}, language=None, split=None)
-    split = next(split for part, split in {"train": "train", "val": "dev", "dev": "dev", "test": "test"}.items() if part in name)
+    split = next(
+        split for part, split in {"train": "train", "val": "dev", "dev": "dev", "test": "test"}.items() if part in name
+    )
     assert (found.format, found.reader, found.rows) == (format, reader, rows)
     assert (found.language, found.split, found.script) == ("de", split, "Latin")
     # What is written is read back as it was taken for, and follows the contract that is written with it.

@@ -8,6 +8,7 @@ from typing import Any
 
 from xtreme_dag.catalogue.catalogue import Dataset
 from xtreme_dag.catalogue.sources import Located
+from xtreme_dag.catalogue.sources.folder import own_files
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Kind, Stage
@@ -26,12 +27,16 @@ class NoSource:
         self._error = error
 
     def locate(self, dataset: Dataset, language: str, split: str) -> Located:
-        """Raises: no table is there."""
+        """Raises: no table is there, unless the dataset has a folder of its own."""
+        if (files := own_files(dataset)) is not None:
+            return files.locate(dataset, language, split)
         where = f"{dataset.name}, language {language}, split {split}"
         raise UserError(self._error.what, where=where, fix=f"to get it: {dataset.get or 'see docs'}")
 
     def languages(self, dataset: Dataset, split: str) -> tuple[str, ...]:
-        """None."""
+        """None, unless the dataset has a folder of its own."""
+        if (files := own_files(dataset)) is not None:
+            return files.languages(dataset, split)
         dataset.split(split)
         return ()
 

@@ -60,8 +60,10 @@ def list_command() -> Answer:
 
 
 def _all() -> list[Path]:
-    """All contracts: those of the package, and those in the user's own catalogues."""
-    return [*sorted(FOLDER.glob(f"*{SUFFIX}")), *own_contracts()]
+    """All contracts: those of the package, but for what the user's own catalogues replace, and those in the latter."""
+    datasets = load_catalogue().datasets
+    replaced = {f"{name}{SUFFIX}" for name, dataset in datasets.items() if dataset.root}
+    return [*(path for path in sorted(FOLDER.glob(f"*{SUFFIX}")) if path.name not in replaced), *own_contracts()]
 
 
 @command.command(epilog="Example: xtreme-dag contracts lint data_contracts/xnli.odcs.yaml")

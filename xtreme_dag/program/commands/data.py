@@ -45,7 +45,12 @@ def list_command(source: str, revisions: tuple[str, ...], names: tuple[str, ...]
     """What is in the catalogue, what a source has, what is missing and how to get it."""
     catalogue, there = load_catalogue(), opened(source, revisions)
     found = [listed(catalogue.dataset(name), there) for name in names or catalogue.datasets]
-    return Answer(value={"source": source, "datasets": found}, text=listed_text(found, detailed=bool(names)))
+    wrong = {} if names else {name: str(error) for name, error in catalogue.broken.items()}
+    return Answer(
+        value={"source": source, "datasets": found, "wrong": wrong},
+        text=listed_text(found, detailed=bool(names)),
+        warnings=wrong.values(),
+    )
 
 
 @command.command(epilog="Example: xtreme-dag data show xquad de --source folder:download --tokenizer my-xlmr")
