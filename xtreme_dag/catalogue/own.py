@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
@@ -82,6 +80,9 @@ def _named(folder: Path) -> Path:
 
 @lru_cache(maxsize=1)
 def _packaged() -> tuple[Path, ...]:
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
     places = []
     for point in entry_points(group=GROUP):
         spec = find_spec(point.value)

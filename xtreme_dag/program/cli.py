@@ -18,9 +18,7 @@ from typing import Any
 import click
 
 from xtreme_dag import __version__
-from xtreme_dag.catalogue import own
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.core.home import Home
 from xtreme_dag.core.processes import quick_start
 
 _FOLDER = Path(__file__).parent / "commands"
@@ -100,8 +98,9 @@ def program(debug: bool) -> None:
     """
     if debug:
         os.environ["XTREME_DAG_DEBUG"] = "1"
-    own.look("here", Path.cwd())
-    own.look("home", Home.find().root)
+    from xtreme_dag.program.options import look_around  # not for `--help`, which is quick
+
+    look_around()
 
 
 def main(arguments: list[str] | None = None) -> None:

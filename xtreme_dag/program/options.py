@@ -31,6 +31,12 @@ def _home(_context: click.Context, _option: click.Parameter, value: str | None) 
     return home
 
 
+def look_around() -> None:
+    """Takes the catalogues of the user's own in the working directory and in the home that the environment names."""
+    own.look("here", Path.cwd())
+    own.look("home", Home.find().root)
+
+
 def study_path(given: Path) -> Path:
     """The file of a study: the one that is given, or the one of that name that comes with the program."""
     return given if given.exists() or given.suffix else shipped_studies().get(str(given), given)
