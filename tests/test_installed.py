@@ -39,8 +39,9 @@ def foreign(tmp_path_factory):
     return folder
 
 
-def run(installed, folder, line, *, fails=False):
+def run(installed, folder, line, *, fails=False, **more):
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XTREME_DAG_HOME")}
+    environment |= more
     environment["PATH"] = f"{installed.parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
@@ -66,8 +67,11 @@ def test_shipped_studies_are_planned_by_name_anywhere(installed, foreign):
     assert ", 0 mistakes" in run(installed, foreign, "xtreme-dag contracts lint")
 
 
-def test_the_how_to_to_the_letter(installed, foreign, repository):
-    """Adds three data sets, trains, evaluates, compares and draws; touches no file of the package."""
+def test_the_how_to_to_the_letter(installed, foreign, repository, prefect_api):
+    """Adds three data sets, trains, evaluates, compares and draws; touches no file of the package.
+
+    The tests' Prefect server is used: one of its own takes seconds to start, each time.
+    """
     before = _state(installed)
     ran = []
     for kind, content, name in _blocks((repository / PAGE).read_text().partition("\n# Reference\n")[0]):
@@ -75,7 +79,7 @@ def test_the_how_to_to_the_letter(installed, foreign, repository):
             (foreign / name).write_text(content)
             continue
         for line in content.splitlines():
-            ran.append((line, run(installed, foreign, line)))
+            ran.append((line, run(installed, foreign, line, PREFECT_API_URL=prefect_api)))
     outputs = dict(ran)
     (plan,) = [text for line, text in ran if line.startswith("xtreme-dag plan")]
     (done,) = [text for line, text in ran if line.startswith("xtreme-dag run")]
@@ -97,7 +101,7 @@ def test_the_how_to_to_the_letter(installed, foreign, repository):
     # The first stages of the demo, in the same home.
     small = "--set seeds=[1] --set targets=[xnli] --set languages=[en] --set data.miniworld.train=60"
     phase = "--set model.pretrain.steps=2 --set 'intermediate={english: {}, none: {}}' --set compare={baseline:\\ none}"
-    assert "0 failed" in run(installed, foreign, f"xtreme-dag run demo {small} {phase}")
+    assert "0 failed" in run(installed, foreign, f"xtreme-dag run demo {small} {phase}", PREFECT_API_URL=prefect_api)
 
 
 def _blocks(page):
