@@ -39,7 +39,7 @@ def repository() -> Path:
 def no_catalogues(monkeypatch: pytest.MonkeyPatch) -> None:
     """No catalogue of the user's own is left over from another test."""
     monkeypatch.setattr("xtreme_dag.catalogue.own._found", {})
-    monkeypatch.delenv("XTREME_DAG_CATALOGUE", raising=False)
+    monkeypatch.setenv("XTREME_DAG_CATALOGUE", "")  # so that what a test sets goes again
 
 
 @pytest.fixture(scope="session")

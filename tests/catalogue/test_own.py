@@ -5,6 +5,7 @@ import os
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from xtreme_dag.catalogue import own
 from xtreme_dag.catalogue.benchmarks import official
@@ -13,6 +14,7 @@ from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.plan import Planner
+from xtreme_dag.program.cli import program
 from xtreme_dag.study.file import load_study
 from xtreme_dag.wiring.build import build
 
@@ -113,6 +115,20 @@ def test_a_catalogue_is_found_wherever_it_may_lie(folder, tmp_path_factory, monk
         other.write_text(yaml.safe_dump({**STUDY, "data": "miniworld", "targets": ["xnli"]}))
         load_study(other)
         assert "mine" not in load_catalogue().datasets
+
+
+def test_every_command_takes_a_catalogue(folder, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+
+    def call(*arguments):
+        return CliRunner().invoke(program, [*map(str, arguments)])
+
+    assert "no dataset 'mine'" in str(call("data", "show", "mine", "qu").exception)
+    shown = call("data", "show", "mine", "qu", "--catalogue", folder)
+    assert shown.exit_code == 0 and "a test-qu" in shown.output
+    assert os.environ[own.VARIABLE] == str(folder)  # child processes have it too
+    missing = call("plan", "demo", "--catalogue", folder / "files")
+    assert missing.exit_code == 1 and "no folder" in str(missing.exception)
 
 
 @pytest.mark.parametrize(
