@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from xtreme_dag.results.cells import Landed
 from xtreme_dag.results.compare import compare_landed
 from xtreme_dag.results.effects import Comparison, Effect
-from xtreme_dag.results.predictions import File, Predictions
+from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.results.render import aligned
 from xtreme_dag.scoring.columns import Metric
 
@@ -90,10 +90,10 @@ class Matrices(Predictions):
         """Accuracy alone."""
         return ["id", "s_correct"]
 
-    def read(self, path: str, metric: Metric, *, keep: bool) -> File:
+    def read(self, path: str, metric: Metric, *, keep: bool) -> pa.Table:
         """Ids that all languages share, and what is right."""
         right = self._right[path]
-        return File(pa.table({"id": _ids(len(right)), "s_correct": right.astype(np.float64)}), False)
+        return pa.table({"id": _ids(len(right)), "s_correct": right.astype(np.float64)})
 
 
 @cache
@@ -134,7 +134,7 @@ def compared(rng: np.random.Generator, world: World, conditions: Sequence[str] |
         for language, seed in itertools.product(range(world.languages), range(world.seeds)):
             path = f"{name}/{task}/{language}/{seed}"
             word = "same task" if name != BASELINE and language < world.seen else "none"
-            rows.append(("s", name, f"t{task}", f"l{language:02d}", seed, "accuracy", path, word))
+            rows.append(("s", name, f"t{task}", f"l{language:02d}", seed, "accuracy", path, word, ()))
             files[path] = block[language, seed]
     landed = Landed(
         study="s", split="test", baseline=BASELINE, told={}, order=world.names, controls=frozenset(), supervised=(),
@@ -250,11 +250,18 @@ def needed_found(job: tuple[int, World]) -> bool:
 
 def difference(shift: float, spread: float) -> float:
     """The true difference in points of a shift on the scale of the logit."""
+    hard, of_seed = _population()
+    at = EASE - hard + spread / math.sqrt(3) * of_seed
+    return float(100 * np.mean(1 / (1 + np.exp(-at - shift)) - 1 / (1 + np.exp(-at))))
+
+
+@cache
+def _population() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How hard examples are, and what seeds make of them where their spread is that of Student's t."""
     rng = np.random.default_rng(0)
     hard = math.sqrt(HARD**2 + HARD_IN_LANGUAGE**2 + OWN**2) * rng.normal(size=400_000)
     parts = np.array(OF_SEED)[:, None] * rng.standard_t(3, (3, hard.size))
-    at = EASE - hard + spread / math.sqrt(3) * parts.sum(axis=0) / math.hypot(*OF_SEED)
-    return float(100 * np.mean(1 / (1 + np.exp(-at - shift)) - 1 / (1 + np.exp(-at))))
+    return hard, parts.sum(axis=0) / math.hypot(*OF_SEED)
 
 
 def shift_of(points: float, spread: float) -> float:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, gammaln, nctdtrinc, stdtr, stdtrit
+from scipy.special import bdtr, chdtri, nctdtrinc, stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -91,18 +91,21 @@ class Spread:
         parts = own**2 / max(self.n - 1, 1) + self.seeds**2 / self.degrees
         return float(self.variance**2 / parts) if parts > 0 else float(max(self.n - 1, 1))
 
-    def detectable(self, confidence: float) -> float:
-        """The true difference that would be found (its interval would exclude 0) in 80 % of such studies.
+    def power_at(self, level: float) -> float:
+        """The true difference that a test at a level finds in 80 % of studies with this variance.
 
-        The width is estimated too, from few seeds badly: the power is that of the noncentral t distribution.
+        The test estimates the variance, from few seeds badly: the power is that of the noncentral t distribution.
         """
         error = float(np.sqrt(self.variance))
         if error == 0.0:
             return 0.0
-        quantile, degrees = self.half_width((1 - confidence) / 2) / error, self.effective_degrees
-        # The root of an estimated variance is too small on average, by this factor (for normal figures).
-        shrunk = np.sqrt(2.0 / degrees) * np.exp(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
-        return error / float(shrunk) * float(nctdtrinc(degrees, 1 - POWER, quantile))
+        return error * float(nctdtrinc(self.effective_degrees, 1 - POWER, self.half_width(level / 2) / error))
+
+    def detectable(self, level: float) -> float:
+        """The same where the variance is an estimate from one study: half of all studies say more, half say less."""
+        degrees = self.effective_degrees
+        # The median of an estimated standard error lies below the true one, by this factor (for normal figures).
+        return self.power_at(level) / float(np.sqrt(chdtri(degrees, 0.5) / degrees))
 
 
 def spread(

@@ -54,7 +54,7 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
     if effect.degenerate:
         return f"{said}; this is no null result, since {_reasons(comparison, effect)}."
     if effect.detectable is None:
-        return f"{said}; there are too few examples to find any difference."
+        return f"{said}; with so few seeds or examples hardly any improvement could have been found."
     return f"{said}; a difference of {effect.detectable:.1f} points or more would probably have shown."
 
 
