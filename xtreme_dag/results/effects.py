@@ -14,7 +14,7 @@ from xtreme_dag.results.reading import Trained
 
 LEVEL = 0.05
 """The level of all verdicts, whatever the level of the intervals that are shown."""
-ROOM = 0.6
+ROOM = 0.5
 """The share of what the baseline leaves to 100 up to which `needed` is said: near the ceiling runs and examples vary less
 than they did in the study, and its variance says nothing of what would be found there."""
 Verdict = Literal["better", "worse", "open"]
