@@ -16,7 +16,7 @@ import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,16 +26,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xtreme_dag.results.best import gains_of
 from xtreme_dag.results.cells import Landed
 from xtreme_dag.results.compare import compare_landed
 from xtreme_dag.results.effects import Comparison, Effect
-from xtreme_dag.results.predictions import File, Predictions
+from xtreme_dag.results.inference import smallest_error, spread
+from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.results.render import aligned
 from xtreme_dag.scoring.columns import Metric
 
 BASELINE = "base"
 LEVELS = ("all tasks", "task", "language")
 RESAMPLES = 200
+LIMIT = 1500  # studies with the variance of infinitely many resamples
 HARD, HARD_IN_LANGUAGE, OWN, EASE = 1.2, 0.4, 0.5, 0.4  # on the scale of the logit
 OF_SEED = (0.5, 0.4, 0.3)  # weights of a seed's part over all tasks, of one task, and of one language of it
 Matrix = NDArray[np.bool_]
@@ -90,10 +93,10 @@ class Matrices(Predictions):
         """Accuracy alone."""
         return ["id", "s_correct"]
 
-    def read(self, path: str, metric: Metric, *, keep: bool) -> File:
+    def read(self, path: str, metric: Metric, *, keep: bool) -> pa.Table:
         """Ids that all languages share, and what is right."""
         right = self._right[path]
-        return File(pa.table({"id": _ids(len(right)), "s_correct": right.astype(np.float64)}), False)
+        return pa.table({"id": _ids(len(right)), "s_correct": right.astype(np.float64)})
 
 
 @cache
@@ -129,20 +132,24 @@ def simulated(rng: np.random.Generator, world: World) -> dict[tuple[str, int], M
 
 def compared(rng: np.random.Generator, world: World, conditions: Sequence[str] | None = None) -> list[Comparison]:
     """A simulated study, through the comparison that users call."""
+    landed, files = landed_of(simulated(rng, world), world)
+    return compare_landed(landed, files, conditions=conditions, resamples=RESAMPLES, seed=int(rng.integers(1 << 30)))
+
+
+def landed_of(blocks: Mapping[tuple[str, int], Matrix], world: World) -> tuple[Landed, Matrices]:
+    """Matrices as if their study had landed."""
     rows, files = [], {}
-    for (name, task), block in simulated(rng, world).items():
+    for (name, task), block in blocks.items():
         for language, seed in itertools.product(range(world.languages), range(world.seeds)):
             path = f"{name}/{task}/{language}/{seed}"
             word = "same task" if name != BASELINE and language < world.seen else "none"
-            rows.append(("s", name, f"t{task}", f"l{language:02d}", seed, "accuracy", path, word))
+            rows.append(("s", name, f"t{task}", f"l{language:02d}", seed, "accuracy", path, word, ()))
             files[path] = block[language, seed]
     landed = Landed(
         study="s", split="test", baseline=BASELINE, told={}, order=world.names, controls=frozenset(), supervised=(),
         rows=rows,
     )  # fmt: skip
-    return compare_landed(
-        landed, Matrices(files), conditions=conditions, resamples=RESAMPLES, seed=int(rng.integers(1 << 30))
-    )
+    return landed, Matrices(files)
 
 
 def by_level(comparison: Comparison) -> dict[str, list[Effect]]:
@@ -238,7 +245,7 @@ def needed_said(job: tuple[int, World]) -> float:
     number, world = job
     (one,) = compared(np.random.default_rng([3, number]), world, ["c0"])
     effect = one.overall if world.everywhere else one.tasks[0]
-    return effect.detectable or math.nan
+    return math.inf if effect.detectable is None else effect.detectable
 
 
 def needed_found(job: tuple[int, World]) -> bool:
@@ -250,11 +257,18 @@ def needed_found(job: tuple[int, World]) -> bool:
 
 def difference(shift: float, spread: float) -> float:
     """The true difference in points of a shift on the scale of the logit."""
+    hard, of_seed = _population()
+    at = EASE - hard + spread / math.sqrt(3) * of_seed
+    return float(100 * np.mean(1 / (1 + np.exp(-at - shift)) - 1 / (1 + np.exp(-at))))
+
+
+@cache
+def _population() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How hard examples are, and what seeds make of them where their spread is that of Student's t."""
     rng = np.random.default_rng(0)
     hard = math.sqrt(HARD**2 + HARD_IN_LANGUAGE**2 + OWN**2) * rng.normal(size=400_000)
     parts = np.array(OF_SEED)[:, None] * rng.standard_t(3, (3, hard.size))
-    at = EASE - hard + spread / math.sqrt(3) * parts.sum(axis=0) / math.hypot(*OF_SEED)
-    return float(100 * np.mean(1 / (1 + np.exp(-at - shift)) - 1 / (1 + np.exp(-at))))
+    return hard, parts.sum(axis=0) / math.hypot(*OF_SEED)
 
 
 def shift_of(points: float, spread: float) -> float:
@@ -270,23 +284,60 @@ def needed(pool: ProcessPoolExecutor, seconds: float) -> None:
     """Prints how often a true difference of the size that studies call `needed` is found."""
     cells = [
         World(conditions=conditions, tasks=tasks, seeds=seeds, n=300, everywhere=everywhere, spread=spread)
-        for conditions, tasks, everywhere in ((1, 1, False), (3, 4, False), (3, 4, True))
-        for seeds, spread in ((1, 0.0), (3, 0.15), (5, 0.15), (5, 0.4))
+        for conditions, tasks, everywhere in ((1, 1, False), (1, 4, True), (3, 4, False), (3, 4, True))
+        for seeds, spread in ((1, 0.0), (3, 0.15), (5, 0.15), (3, 0.4), (5, 0.4))
     ]
     rows = []
     for place, cell in enumerate(cells):
         jobs = [(number, cell) for number in itertools.islice(itertools.count(1000 * place), 10_000)]
         said = list(repeated(pool, needed_said, jobs, seconds / len(cells) / 4))
-        points = float(np.nanmean(said))
+        points = float(np.median(said))
+        level = "all tasks" if cell.everywhere else "task"
+        head = [level, cell.conditions, cell.tasks, cell.seeds, cell.spread]
+        if math.isinf(points):  # most studies say that there is no such figure
+            rows.append([*head, len(said), "none", ""])
+            continue
         true = replace(cell, shift=shift_of(points, cell.spread))
         jobs = [(number, true) for number, _ in jobs]
         found = list(repeated(pool, needed_found, jobs, seconds / len(cells) * 3 / 4))
-        rows.append([
-            "all tasks" if cell.everywhere else "task", cell.conditions, cell.tasks, cell.seeds, cell.spread,
-            len(found), round(points, 2), round(100 * float(np.mean(found)), 1),
-        ])  # fmt: skip
-    heads = ["level", "conditions", "tasks", "seeds", "spread", "studies", "needed (mean)", "found %"]
+        rows.append([*head, len(found), round(points, 2), round(100 * float(np.mean(found)), 1)])
+    heads = ["level", "conditions", "tasks", "seeds", "spread", "studies", "needed (median)", "found %"]
     show("4. A true difference of the size that is called needed is found", heads, rows)
+
+
+# The best condition of a task: the gain of the choice.
+
+
+def best_gain(job: tuple[int, World]) -> tuple[float, bool, float]:
+    """Where nothing differs: the gain of the choice, whether its interval covers 0, and the plain gain of the chosen."""
+    number, world = job
+    rng = np.random.default_rng([6, number])
+    blocks = simulated(rng, replace(world, n=2 * world.n))  # dev and test of the same runs
+    dev = {name: block[..., : world.n].mean(axis=(0, 2)) for (name, _), block in blocks.items()}
+    test = {key: block[..., world.n :] for key, block in blocks.items()}
+
+    def chosen(seeds: Sequence[int]) -> str:
+        return max(world.names, key=lambda name: (dev[name][list(seeds)].mean(), name == BASELINE))
+
+    everything = range(world.seeds)
+    picks = {"t0": {one: chosen([seed for seed in everything if seed != one]) for one in everything}}
+    gain = gains_of(*landed_of(test, world), picks, resamples=RESAMPLES, seed=int(rng.integers(1 << 30)))["t0"]
+    plain = 100 * float(test[chosen(everything), 0].mean() - test[BASELINE, 0].mean())
+    return gain.delta, gain.low <= 0 <= gain.high, plain
+
+
+def best(pool: ProcessPoolExecutor, seconds: float) -> None:
+    """Prints what the choice of the best of equal conditions seems to gain."""
+    cells = [World(conditions=conditions, seeds=seeds, n=150) for seeds in (3, 5) for conditions in (3, 9)]
+    rows = []
+    for cell in cells:
+        jobs = ((number, cell) for number in itertools.count())
+        found = np.array(list(repeated(pool, best_gain, jobs, seconds / len(cells))))
+        means, error = found.mean(axis=0), float(found[:, 0].std() / math.sqrt(len(found)))
+        figures = [round(means[0], 2), round(error, 2), round(100 * means[1], 1), round(means[2], 2)]
+        rows.append([cell.seeds, cell.conditions, len(found), *figures])
+    heads = ["seeds", "conditions", "studies", "gain", "+/-", "covered %", "gain of the chosen, plain"]
+    show("6. The best of equal conditions, chosen on dev", heads, rows)
 
 
 # Seeds: coverage where the runs of one seed go together.
@@ -297,6 +348,27 @@ def seeds_covered(job: tuple[int, World]) -> tuple[bool, float]:
     number, world = job
     (one,) = compared(np.random.default_rng([5, number]), world)
     return one.overall.low <= 0 <= one.overall.high, (one.overall.high - one.overall.low) / 2
+
+
+def covered_in_the_limit(job: tuple[int, World]) -> float:
+    """The share of 50 such studies whose interval covers, with the variance that infinitely many resamples would give.
+
+    The examples' part is then the sample covariance of the runs over n; draws that have just this covariance take the
+    place of the resamples. A study takes a tenth of the time, so that there can be enough of them.
+    """
+    number, world = job
+    rng, runs, covered = np.random.default_rng([7, number]), world.seeds, 0
+    contrasts = np.linalg.qr(np.column_stack([np.ones(2 * runs + 1), np.eye(2 * runs + 1)[:, 1:]]))[0][:, 1:]
+    for _ in range(50):
+        blocks = simulated(rng, world)
+        sides = [100 * blocks[name, 0][world.seen :].mean(axis=0) for name in ("c0", BASELINE)]  # (seeds, n)
+        values, vectors = np.linalg.eigh(np.cov(np.concatenate(sides), ddof=0) / world.n)
+        draws = math.sqrt(2 * runs) * contrasts @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        floor = smallest_error(world.n) / math.sqrt(world.languages - world.seen)
+        pairs = [(place, place) for place in range(runs)]
+        found = spread([side.mean(axis=1) for side in sides], np.hsplit(draws, 2), world.n, floor, pairs)
+        covered += abs(found.delta) <= found.half_width(0.025)
+    return covered / 50
 
 
 def seeds(pool: ProcessPoolExecutor, seconds: float) -> None:
@@ -310,10 +382,21 @@ def seeds(pool: ProcessPoolExecutor, seconds: float) -> None:
     rows = []
     for place, cell in enumerate(cells):
         jobs = ((10_000 * place + number, cell) for number in itertools.count())
+        limit = list(pool.map(covered_in_the_limit, [(100 * place + number, cell) for number in range(LIMIT // 50)]))
         found = list(repeated(pool, seeds_covered, jobs, seconds / len(cells)))
         share, width = (float(np.mean(part)) for part in zip(*found, strict=True))
-        rows.append([cell.spread, cell.seeds, cell.rho, len(found), round(100 * share, 1), round(width, 2)])
-    heads = ["spread of seeds", "seeds", "correlation", "studies", "covered %", "half-width"]
+        figures = [len(found), round(100 * share, 1), round(width, 2), LIMIT, round(100 * float(np.mean(limit)), 1)]
+        rows.append([cell.spread, cell.seeds, cell.rho, *figures])
+    heads = [
+        "spread of seeds",
+        "seeds",
+        "correlation",
+        "studies",
+        "covered %",
+        "half-width",
+        "studies",
+        "in the limit %",
+    ]
     show("8. Coverage of the 95 % interval where the runs of one seed go together", heads, rows)
 
 
@@ -333,7 +416,14 @@ def show(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     print(f"{title}\n\n{aligned(heads, rows, count=False)}", flush=True)
 
 
-TABLES = {"families": (families, 0.5), "winner": (winner, 0.1), "needed": (needed, 0.2), "seeds": (seeds, 0.2)}
+# How each table is made, and its share of the time.
+TABLES = {
+    "families": (families, 0.35),
+    "winner": (winner, 0.1),
+    "needed": (needed, 0.3),
+    "best": (best, 0.05),
+    "seeds": (seeds, 0.2),
+}
 
 
 def main() -> None:

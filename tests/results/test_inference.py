@@ -74,7 +74,7 @@ def test_wider_intervals_for_higher_levels(one, a, b):
 
 @given(spreads)
 def test_what_is_detectable_lies_outside_the_interval_around_zero(one):
-    assert one.detectable(0.95) > one.half_width(0.025)
+    assert one.detectable(0.05) > one.half_width(0.025)
 
 
 def test_one_seed_and_no_seed_spread_give_students_interval():
@@ -86,7 +86,7 @@ def test_one_seed_and_no_seed_spread_give_students_interval():
 def test_what_could_be_detected_is_detected_four_times_in_five():
     one = Spread(delta=0.0, examples=1.0, seeds=0.0, n=100_000, degrees=1.0)
     rng = np.random.default_rng(0)
-    found = rng.normal(one.detectable(0.95), 1.0, 20_000) > one.half_width(0.025)
+    found = rng.normal(one.detectable(0.05), 1.0, 20_000) > one.half_width(0.025)
     assert found.mean() == pytest.approx(0.8, abs=0.01)
 
 

@@ -14,6 +14,9 @@ from xtreme_dag.results.reading import Trained
 
 LEVEL = 0.05
 """The level of all verdicts, whatever the level of the intervals that are shown."""
+ROOM = 0.5
+"""The share of what the baseline leaves to 100 up to which `needed` is said: near the ceiling runs and examples vary less
+than they did in the study, and its variance says nothing of what would be found there."""
 Verdict = Literal["better", "worse", "open"]
 Part = Literal["all", "unseen", "seen"]
 
@@ -33,7 +36,8 @@ class Effect:
         p: two-sided p-value of no difference.
         p_corrected: corrected for the study's other claims, see `claims`.
         detectable: the true difference that the deciding test, its correction included, would find in 80 % of such
-            studies; None where that cannot be said: a side is degenerate, or no difference is large enough.
+            studies; None where that cannot be said: a side is degenerate, or it is too much of what the baseline
+            leaves to 100.
         standard_error: of delta.
         n: examples that were compared (of one language or summed).
         seeds: number of the condition's seeds.
@@ -205,9 +209,8 @@ def corrected(effects: Sequence[Effect], untested: int = 0) -> list[Effect]:
 
 def _detectable(effect: Effect, level: float) -> float | None:
     """What a test at a level would find in 80 % of studies; None where no such thing can be said."""
-    found = effect.spread.detectable(1 - level)
-    largest = max(effect.baseline_value, 100.0 - effect.baseline_value)
-    return None if effect.degenerate or found > largest else found
+    found = effect.spread.detectable(level)
+    return None if effect.degenerate or found > ROOM * (100.0 - effect.baseline_value) else found
 
 
 def _rounded(row: dict[str, Any], effect: Effect) -> dict[str, Any]:

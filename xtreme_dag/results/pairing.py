@@ -126,7 +126,7 @@ def measure(predictions: Predictions, cells: Cells, one: Side, other: Side, sett
         asked = shown and (settings.tasks is None or name in settings.tasks)
         said: list[str] = []
         try:
-            task = _measured(predictions, name, cells[one][name], cells[other][name], settings, said)
+            task = measure_task(predictions, name, cells[one][name], cells[other][name], settings, said)
         except UserError:
             if asked:
                 raise
@@ -172,9 +172,10 @@ def _view(tasks: Sequence[_Task], label: str, against: str, settings: Settings, 
     )
 
 
-def _measured(
+def measure_task(
     predictions: Predictions, name: str, one: OfTask, other: OfTask, settings: Settings, notes: list[str]
 ) -> _Task | None:
+    """The figures of a task on both sides; None if they have no language, seed or example in common."""
     paths = common_files(one, other, name, notes)
     if not paths:
         return None

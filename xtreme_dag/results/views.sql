@@ -92,32 +92,37 @@ FROM per_language p
 WHERE NOT EXISTS (FROM source_languages s WHERE s.study = p.study AND s.source_language = p.language)
 GROUP BY ALL;
 
+CREATE OR REPLACE VIEW best_by_seed AS
+-- For each task and seed the condition that the other seeds choose: the best on dev (mean over the languages that have dev
+-- scores), the baseline among the candidates and before its equals.
+WITH by_seed AS (
+    SELECT study, condition, task, seed, avg(value) AS value FROM scores WHERE is_primary AND split = 'dev' GROUP BY ALL),
+others AS (
+    SELECT o.study, o.task, o.seed, x.condition, avg(x.value) AS value
+    FROM (SELECT DISTINCT study, task, seed FROM by_seed) o
+    JOIN by_seed x ON x.study = o.study AND x.task = o.task AND x.seed <> o.seed
+    GROUP BY ALL)
+SELECT o.study, o.task, o.seed, o.condition, s.baseline
+FROM others o JOIN studies s USING (study)
+QUALIFY row_number() OVER (
+    PARTITION BY o.study, o.task, o.seed ORDER BY o.value DESC, o.condition <> s.baseline, o.condition) = 1;
+
 CREATE OR REPLACE VIEW best_per_target AS
--- For each task the condition that is best on dev (mean over the languages that have dev scores), the baseline among the
--- candidates and before its equals: the selection behind "best intermediate task per target task". `gain` has no luck
--- of the choice in it: what a seed gains on test counts for the condition that the other seeds choose on dev. With one
--- seed it is NULL: test_value - baseline_test_value then speaks of two models, the luck of their seeds included.
+-- For each task the condition that is best on dev: the selection behind "best intermediate task per target task". `gain`
+-- has no luck of the choice in it: what a seed gains on test counts for the condition that the other seeds choose on dev.
+-- With one seed it is NULL: test_value - baseline_test_value then speaks of two models, the luck of their seeds included.
 WITH by_seed AS (
     SELECT study, condition, task, split, seed, avg(value) AS value FROM scores WHERE is_primary GROUP BY ALL),
 dev AS (
     SELECT study, task, condition, avg(value) AS value, count(*) AS seeds FROM by_seed WHERE split = 'dev' GROUP BY ALL),
-others AS (
-    SELECT o.study, o.task, o.seed, x.condition, avg(x.value) AS value
-    FROM (SELECT DISTINCT study, task, seed FROM by_seed WHERE split = 'dev') o
-    JOIN by_seed x ON x.study = o.study AND x.task = o.task AND x.split = 'dev' AND x.seed <> o.seed
-    GROUP BY ALL),
-picked AS (
-    SELECT o.*, s.baseline, row_number() OVER (
-        PARTITION BY o.study, o.task, o.seed ORDER BY o.value DESC, o.condition <> s.baseline, o.condition) AS place
-    FROM others o JOIN studies s USING (study)),
 gains AS (
     SELECT p.study, p.task, avg(t.value - b.value) AS gain
-    FROM picked p
+    FROM best_by_seed p
     JOIN by_seed t ON t.study = p.study AND t.task = p.task AND t.seed = p.seed AND t.split = 'test'
                   AND t.condition = p.condition
     JOIN by_seed b ON b.study = p.study AND b.task = p.task AND b.seed = p.seed AND b.split = 'test'
                   AND b.condition = p.baseline
-    WHERE p.place = 1 GROUP BY ALL),
+    GROUP BY ALL),
 best AS (
     SELECT d.*, s.baseline, row_number() OVER (
         PARTITION BY d.study, d.task ORDER BY d.value DESC, d.condition <> s.baseline, d.condition) AS place

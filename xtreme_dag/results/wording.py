@@ -46,7 +46,7 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
     interval = f"{comparison.confidence:.0%} interval {_signed(effect.low)} to {_signed(effect.high)}"
     number = sum(task.task is not None for task in tasks)
     scope = (f"on average over {number} tasks" if number > 1 else f"on {tasks[0].task}") + _SCOPES[effect.part]
-    p = f"p {_p(effect.p_corrected)}"
+    p = f"{'' if effect.p_corrected == effect.p else 'corrected '}p {_p(effect.p_corrected)}"
     if effect.verdict != "open":
         word = "beats" if effect.delta > 0 else "is worse than"
         return f"{one} {word} {other} by {abs(effect.delta):.1f} points {scope} ({interval}, {p})."
@@ -54,7 +54,7 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
     if effect.degenerate:
         return f"{said}; this is no null result, since {_reasons(comparison, effect)}."
     if effect.detectable is None:
-        return f"{said}; there are too few examples to find any difference."
+        return f"{said}; with so few seeds or examples hardly any improvement could have been found."
     return f"{said}; a difference of {effect.detectable:.1f} points or more would probably have shown."
 
 

@@ -53,3 +53,13 @@ def test_level_metric_and_split(home):
 
 def test_help_has_an_example():
     assert "xtreme-dag compare --task xnli --json" in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_the_best_condition_of_each_task_with_its_gain(tmp_path):
+    home = land_home(tmp_path / "home", splits=("dev", "test"), tasks={"xnli": "accuracy"})
+    (one,) = json.loads(run(home, "--best", "--json").output)
+    assert one["task"] == "xnli" and one["low"] <= one["gain"] <= one["high"] and set(one["picks"]) == {"1", "2"}
+    lines = run(home, "--best").output.splitlines()
+    assert lines[0].split()[:2] == ["task", "best"] and lines[2].split()[:3] == ["xnli", one["condition"], "2"]
+    refused = CliRunner().invoke(command, ["--home", str(home), "--best", "--task", "xnli"])
+    assert refused.exit_code == 2 and "leave out --task" in refused.stderr

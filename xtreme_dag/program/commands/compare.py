@@ -20,6 +20,7 @@ Examples:
   xtreme-dag compare
   xtreme-dag compare --study demo --baseline english --condition mixed --languages
   xtreme-dag compare --task xnli --json
+  xtreme-dag compare --best
 """
 
 
@@ -30,6 +31,7 @@ Examples:
 @click.option("--task", "tasks", multiple=True, help="Only this task; may be given again.")
 @click.option("--language", "languages", multiple=True, help="Only this language; may be given again.")
 @click.option("--languages", "by_language", is_flag=True, help="One line per task and language too.")
+@click.option("--best", is_flag=True, help="Which condition is best on dev for each task, and what that choice gains.")
 @click.option("--split", default="test", show_default=True, help="The split to compare on.")
 @click.option("--metric", help="A metric instead of each task's primary one.")
 @click.option("--resamples", type=click.IntRange(min=100), help="Default: what the study file says, or 2000.")
@@ -37,7 +39,7 @@ Examples:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @answers
 @home_option
-def command(by_language: bool, home: Home, **question: Any) -> Answer:
+def command(by_language: bool, best: bool, home: Home, **question: Any) -> Answer:
     """Compare conditions with the baseline: differences in points, with intervals.
 
     The means are over the languages that neither side was trained on for the task; those that one was are a row of
@@ -48,12 +50,52 @@ def command(by_language: bool, home: Home, **question: Any) -> Answer:
     """
     from xtreme_dag.results.compare import compare_conditions
 
+    if best:
+        return _best(home, question)
     # an option that may be given again and was not asks for all
     asked: dict[str, Any] = {name: None if value == () else value for name, value in question.items()}
     found = compare_conditions(home.root, **asked)
     return Answer(
         value=[comparison.to_json() for comparison in found],
         text=["\n\n".join([*(_text(comparison, by_language) for comparison in found), *_trained(found)])],
+    )
+
+
+def _best(home: Home, question: dict[str, Any]) -> Answer:
+    """The best condition of each task, chosen on dev."""
+    from xtreme_dag.results.best import best_conditions
+
+    taken = ("study", "resamples", "confidence", "seed")
+    others = [name for name, value in question.items() if name not in taken and value not in ((), None, "test")]
+    if others:
+        raise click.UsageError(f"--best is over the whole study: leave out --{others[0].rstrip('s')}")
+    landed, found = best_conditions(home.root, **{name: question[name] for name in taken})
+    level = f"{question['confidence'] or landed.told.get('confidence', 0.95):.0%} interval"
+    heads = ["task", "best on dev", "seeds", "dev", "test", landed.baseline, "gain", level, "chosen by the other seeds"]
+    rows = [
+        [
+            one.task,
+            one.condition,
+            str(one.seeds),
+            *(
+                "" if value is None else f"{value:.2f}"
+                for value in (one.dev_value, one.test_value, one.baseline_test_value)
+            ),
+            *(
+                ("", "")
+                if one.gain is None
+                else (f"{one.gain.delta:+.2f}", f"[{one.gain.low:+.2f}, {one.gain.high:+.2f}]")
+            ),
+            ", ".join(dict.fromkeys(one.picks.values())),
+        ]
+        for one in found
+    ]
+    note = "note: gain: of each seed's run of the condition that the other seeds choose on dev, over the baseline's on test"
+    alone = (
+        ["note: with one seed the gain of the choice is not known"] if any(one.gain is None for one in found) else []
+    )
+    return Answer(
+        value=[one.to_json() for one in found], text=[table(heads, rows, right=(2, 3, 4, 5, 6, 7)), note, *alone]
     )
 
 

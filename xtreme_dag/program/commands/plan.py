@@ -21,6 +21,7 @@ from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
+from xtreme_dag.wiring.forecast.claims import claims
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
 from xtreme_dag.wiring.forecast.disk import disk
@@ -44,6 +45,25 @@ _SHOWN = 40
 @study_options
 @force_option
 @click.option("--all", "everything", is_flag=True, help="List cached stages too.")
+@click.option(
+    "--power",
+    "with_power",
+    is_flag=True,
+    help="Say too which true differences the study would find, and with how many seeds.",
+)
+@click.option(
+    "--pilot", help="With --power: the finished study whose variance is taken (default: this one, or the only one)."
+)
+@click.option(
+    "--accuracy",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    help="With --power and --seed-spread, instead of a pilot: the accuracy that is expected, in percent.",
+)
+@click.option(
+    "--seed-spread",
+    type=click.FloatRange(0),
+    help="With --accuracy: standard deviation of a task's score over seeds, in points.",
+)
 @mirror_option
 @answers
 @home_option
@@ -52,6 +72,10 @@ def command(
     overrides: tuple[str, ...],
     force: tuple[str, ...],
     everything: bool,
+    with_power: bool,
+    pilot: str | None,
+    accuracy: float | None,
+    seed_spread: float | None,
     mirror: str | None,
     home: Home,
 ) -> Answer:
@@ -61,8 +85,14 @@ def command(
     Data and models that are missing are named; nothing is fetched.
 
     \b
-    Example: xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3]
+    Examples:
+      xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3]
+      xtreme-dag plan studies/demo.yaml --power --accuracy 70 --seed-spread 1
     """
+    if (accuracy is None) != (seed_spread is None) or (pilot and accuracy is not None):
+        raise click.UsageError("--accuracy and --seed-spread go together, instead of --pilot")
+    if not with_power and (pilot or accuracy is not None):
+        raise click.UsageError("--pilot, --accuracy and --seed-spread need --power")
     study = load_study(study_file, overrides)
     built = build(study, absent=True)
     elsewhere = Mirror.find(mirror)
@@ -82,6 +112,12 @@ def command(
         *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
+    foreseen = None
+    if with_power:
+        from xtreme_dag.program.power import foresee
+
+        asked = claims(built.graph, baseline, sizes)
+        foreseen = foresee(home, study, asked, pilot, accuracy, seed_spread)
     return Answer(
         value={
             "stages": [_entry(planned) for planned in plan.stages],
@@ -94,6 +130,7 @@ def command(
             "model": [vars(finding) for finding in found],
             "cost": vars(estimate),
             "disk": {**vars(room), "left": room.left},
+            **({} if foreseen is None else {"power": foreseen.to_json()}),
         },
         text=[
             *_lines(plan, built, current, everything),
@@ -104,6 +141,7 @@ def command(
             *(f"{'error' if finding.fatal else 'warning'}: model: {finding}" for finding in found),
             *([] if plan.all_cached else [estimate.in_words()]),
             *room.lines(),
+            *([] if foreseen is None else ["", *foreseen.lines()]),
         ],
         warnings=troubles(home),
         ok=not any(finding.fatal for finding in found),

@@ -1,0 +1,142 @@
+"""The best condition of each task, chosen on dev, and what the choice gains on test, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.results.cells import Cell, Landed, read_landed
+from xtreme_dag.results.compare import CONFIDENCE, RESAMPLES
+from xtreme_dag.results.draws import mean_of
+from xtreme_dag.results.effects import Effect, effect_of
+from xtreme_dag.results.pairing import Settings, measure_task
+from xtreme_dag.results.predictions import Predictions
+from xtreme_dag.results.query import reader
+
+Picks = Mapping[str, Mapping[int, str]]
+"""Task -> seed -> the condition that the other seeds choose on dev."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best condition of a task.
+
+    Attributes:
+        task, condition: the condition that is best on dev over all seeds; the baseline is a candidate.
+        seeds: number of seeds that it was chosen on.
+        dev_value, test_value, baseline_test_value: its figures, and the baseline's, in points.
+        picks: what the other seeds choose, seed by seed.
+        gain: of each seed's pick over the baseline on test, over all languages; None with one seed.
+    """
+
+    task: str
+    condition: str
+    seeds: int
+    dev_value: float
+    test_value: float | None
+    baseline_test_value: float | None
+    picks: Mapping[int, str]
+    gain: Effect | None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, rounded to six decimals."""
+        gain = self.gain
+        figures = {"gain": gain.delta, "low": gain.low, "high": gain.high} if gain else {}
+        values = {
+            **{name: getattr(self, name) for name in ("dev_value", "test_value", "baseline_test_value")},
+            **figures,
+        }
+        return {
+            "task": self.task, "condition": self.condition, "seeds": self.seeds, "picks": dict(self.picks),
+            **{name: None if value is None else round(value, 6) for name, value in values.items()},
+        }  # fmt: skip
+
+
+def best_conditions(
+    home: Path,
+    *,
+    study: str | None = None,
+    resamples: int | None = None,
+    confidence: float | None = None,
+    seed: int = 0,
+) -> tuple[Landed, list[Best]]:
+    """The best condition of each task, and what it was chosen from.
+
+    A gain on test of the condition that dev has chosen would be too large: dev and test share the luck of the runs. So
+    each seed counts for the condition that the *other* seeds choose. The interval is that of a comparison of these runs
+    with the baseline's. It belongs to no family of claims and has no verdict.
+
+    Args:
+        home: the folder in which all state lives.
+        study: the study; may be left out if there is one only.
+        resamples, confidence: by default what the study file says under `compare`, or 2,000 and 0.95.
+        seed: the seed of the resampling.
+
+    Raises:
+        UserError: unknown names, no scores on dev, or predictions that are gone.
+    """
+    root = Path(home)
+    landed = read_landed(root, study, "test")
+    with reader(root, predictions=False) as connection:
+        rows = connection.execute(
+            "SELECT task, condition, seeds, dev_value, test_value, baseline_test_value FROM best_per_target"
+            " WHERE study = ? ORDER BY task",
+            [landed.study],
+        ).fetchall()
+        chosen = connection.execute(
+            "SELECT task, seed, condition FROM best_by_seed WHERE study = ? ORDER BY ALL", [landed.study]
+        ).fetchall()
+    if not rows:
+        raise UserError("has no scores on dev to choose by", where=f"study {landed.study}")
+    picks: dict[str, dict[int, str]] = {}
+    for task, run, condition in chosen:
+        picks.setdefault(task, {})[run] = condition
+    gains = gains_of(landed, Predictions(root), picks, resamples=resamples, confidence=confidence, seed=seed)
+    return landed, [
+        Best(
+            task=task, condition=condition, seeds=seeds, dev_value=dev, test_value=test, baseline_test_value=other,
+            picks=picks.get(task, {}), gain=gains.get(task),
+        )
+        for task, condition, seeds, dev, test, other in rows
+    ]  # fmt: skip
+
+
+def gains_of(
+    landed: Landed,
+    predictions: Predictions,
+    picks: Picks,
+    *,
+    resamples: int | None = None,
+    confidence: float | None = None,
+    seed: int = 0,
+) -> dict[str, Effect]:
+    """For each task the gain on test of the runs that were picked, over the baseline's of the same seeds."""
+    confidence = confidence or float(landed.told.get("confidence", CONFIDENCE))
+    settings = Settings(
+        study=landed.study, split=landed.split, metric=None, resamples=resamples or int(landed.told.get("resamples", RESAMPLES)),
+        confidence=confidence, seed=seed, supervised=(), tasks=None, languages=None,
+    )  # fmt: skip
+    cells = {condition: tasks for (study, condition), tasks in landed.cells().items() if study == landed.study}
+    against = cells.get(landed.baseline, {})
+    found = {}
+    for task, of_seed in picks.items():
+        picked: dict[str, dict[int, Cell]] = {}
+        other: dict[str, dict[int, Cell]] = {}
+        for run, condition in of_seed.items():
+            for language, runs in cells.get(condition, {}).get(task, {}).items():
+                base = against.get(task, {}).get(language, {})
+                if run in runs and run in base:
+                    picked.setdefault(language, {})[run] = runs[run]
+                    other.setdefault(language, {})[run] = base[run]
+        both = (picked, other)
+        predictions.check(cell.predictions for side in both for runs in side.values() for cell in runs.values())
+        measured = measure_task(predictions, task, picked, other, settings, [])
+        if measured is not None:
+            found[task] = effect_of(
+                mean_of(list(measured.draws.values())),
+                task=task, language=None, metric=measured.metric, confidence=confidence,
+            )  # fmt: skip
+    return found

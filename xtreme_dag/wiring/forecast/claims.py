@@ -1,0 +1,65 @@
+"""What a study will claim: conditions against the baseline, by task, over unseen and over seen languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.engine.graph import Graph, Output
+from xtreme_dag.wiring.forecast.sizes import Sizes
+from xtreme_dag.wiring.kinds import EVALUATE
+from xtreme_dag.wiring.supervision import by_condition, unseen_in_both
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What a study will claim, and on how much.
+
+    Attributes:
+        examples: task -> language -> examples of its test, None where their number is not known; of the languages that
+            are unseen in both sides of at least one comparison. Tasks without such a language are left out.
+        of_tasks: number of claims about a task: conditions x tasks x parts of the languages (unseen, seen).
+        of_means: number of claims about the mean over tasks.
+    """
+
+    examples: Mapping[str, Mapping[str, int | None]]
+    of_tasks: int
+    of_means: int
+
+
+def claims(graph: Graph, baseline: str, sizes: Sizes) -> Claims:
+    """The claims of a study's conditions against its baseline."""
+    words = by_condition(graph)
+    against = words.get(baseline, {})
+    unseen: dict[str, set[str]] = {task: set() for task in against}
+    of_tasks = of_means = 0
+    for name, tasks in words.items():
+        parts = []
+        for task in tasks.keys() & against.keys() if name != baseline else ():
+            free = set(unseen_in_both(tasks[task], against[task]))
+            unseen[task] |= free
+            parts.append((bool(free), bool((tasks[task].keys() & against[task].keys()) - free)))
+        of_tasks += sum(map(sum, parts))
+        of_means += sum(any(one) for one in zip(*parts, strict=True))
+    counts = _tested(graph, sizes)
+    return Claims(
+        examples={
+            task: {code: counts[task, code] for code in sorted(codes)} for task, codes in unseen.items() if codes
+        },
+        of_tasks=of_tasks,
+        of_means=of_means,
+    )
+
+
+def _tested(graph: Graph, sizes: Sizes) -> dict[tuple[str, str], int | None]:
+    """Examples of each task's test in each language."""
+    catalogue = load_catalogue()
+    found: dict[tuple[str, str], int | None] = {}
+    for stage in graph:
+        if stage.of is not EVALUATE:
+            continue
+        task, encoded = str(stage.labels["task"]), stage.inputs["encoded"]
+        if isinstance(encoded, Output) and stage.labels["split"] == catalogue.task(task).test.split:
+            found[task, str(stage.labels["language"])] = sizes.of(encoded.stage).examples
+    return found
