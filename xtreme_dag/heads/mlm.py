@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import IGNORED, Head, HeadSpec, Training
+from xtreme_dag.heads import IGNORED, Export, Head, HeadSpec, Training
 from xtreme_dag.heads.classification import loss
 from xtreme_dag.heads.tagging import gold, units
 
@@ -161,4 +161,28 @@ HEAD = Head(
         masking=masking,
         published=published,
     ),
+)
+EXPORT = Export(
+    task="MaskedLM",
+    names=(
+        {"dense": "lm_head.dense", "norm": "lm_head.layer_norm", "bias": "lm_head.bias"},
+        {
+            "dense": "cls.predictions.transform.dense",
+            "norm": "cls.predictions.transform.LayerNorm",
+            "bias": "cls.predictions.bias",
+        },
+        {
+            "dense": "cls.predictions.dense",
+            "norm": "cls.predictions.LayerNorm",
+            "decoder": "cls.predictions.decoder.weight",
+            "bias": "cls.predictions.decoder.bias",
+        },
+    ),
+    pipeline="fill-mask",
+    formula=(
+        "torch.nn.functional.layer_norm(torch.nn.functional.gelu("
+        'states @ head["dense.weight"].T + head["dense.bias"]), head["norm.bias"].shape, head["norm.weight"],'
+        ' head["norm.bias"], eps) @ head.get("decoder", embeddings).T + head["bias"]'
+    ),
+    usage='print(pipe(f"a text with one {tokenizer.mask_token} word"))',
 )
