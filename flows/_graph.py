@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
+from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture
 
 from flows._alive import current_run
@@ -28,6 +29,9 @@ def run_graph(session: Session) -> dict[str, str]:
 
     Returns:
         Stage name -> `succeeded`, `cached`, `failed` or `not run`.
+
+    Raises:
+        Pause: the run is suspended; nothing of it is under way any more.
     """
     graph = session.graph
     outcomes, done, runs = _cached_from_the_start(session)
@@ -38,34 +42,41 @@ def run_graph(session: Session) -> dict[str, str]:
     causes: dict[str, str] = {}
     finished: SimpleQueue[str] = SimpleQueue()
     slots = _Slots(session)
-    while agenda or slots.taken:
-        # Submitted when what it needs is settled and a worker is free: what is "Running" in Prefect runs.
-        while name := agenda.take(slots.fits(causes)):
-            stage = graph[name]
-            cause = next((causes[parent] for parent in stage.parents if parent in causes), "")
-            if cause:
-                causes[stage.name], outcomes[stage.name] = cause, NOT_RUN
-                runs[stage.name] = report_not_run(current_run().id, stage, f"needs {cause}", runs)
-                session.executor.not_run(stage)
-                session.listen({"event": "not run", "stage": stage.name})
-                agenda.settle(stage.name)
-                continue
-            futures[stage.name] = _submitted(session, stage, done, futures)
-            runs[stage.name] = futures[stage.name].task_run_id
-            futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
-            slots.take(stage)
-        if not slots.taken:
-            break
-        name = finished.get()
-        slots.free(graph[name])
-        outcomes[name] = _outcome(session, graph[name], futures[name])
-        if outcomes[name] == FAILED:
-            causes[name] = (
-                f"{name}, which failed: {session.executor.failure(graph[name]) or futures[name].state.message}"
-            )
-        elif session.dropping is not None:
-            session.dropping.after(name, session.executor.known)
-        agenda.settle(name)
+    try:
+        while agenda or slots.taken:
+            session.boundary()
+            # Submitted when what it needs is settled and a worker is free: what is "Running" in Prefect runs.
+            while name := agenda.take(slots.fits(causes)):
+                stage = graph[name]
+                cause = next((causes[parent] for parent in stage.parents if parent in causes), "")
+                if cause:
+                    causes[stage.name], outcomes[stage.name] = cause, NOT_RUN
+                    runs[stage.name] = report_not_run(current_run().id, stage, f"needs {cause}", runs)
+                    session.executor.not_run(stage)
+                    session.listen({"event": "not run", "stage": stage.name})
+                    agenda.settle(stage.name)
+                    continue
+                futures[stage.name] = _submitted(session, stage, done, futures)
+                runs[stage.name] = futures[stage.name].task_run_id
+                futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
+                slots.take(stage)
+            if not slots.taken:
+                break
+            name = finished.get()
+            slots.free(graph[name])
+            session.boundary()
+            outcomes[name] = _outcome(session, graph[name], futures[name])
+            if outcomes[name] == FAILED:
+                causes[name] = (
+                    f"{name}, which failed: {session.executor.failure(graph[name]) or futures[name].state.message}"
+                )
+            elif session.dropping is not None:
+                session.dropping.after(name, session.executor.known)
+            agenda.settle(name)
+    except Pause:
+        while slots.taken:
+            slots.free(graph[finished.get()])
+        raise
     return {stage.name: outcomes[stage.name] for stage in graph}
 
 

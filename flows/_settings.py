@@ -32,6 +32,7 @@ class Settings(BaseModel):
     workers: int = Field(default=0, ge=0, description="Stages side by side; 0 for one per core")
     threads: int = Field(default=1, ge=1, description="Threads of each stage")
     timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
+    checkpoint: float = Field(default=300.0, gt=0, description="Seconds between two checkpoints of a training")
     cuda: Literal["graphs", "compile", "eager"] = Field(default="graphs", description="Layers on CUDA in training")
     mirror: _Mirror | None = Field(default=None, description="URL of a mirror of the store; default XTREME_DAG_MIRROR")
     home: str | None = Field(default=None, description="Folder of all state; default XTREME_DAG_HOME, else .xtreme-dag")

@@ -35,7 +35,7 @@ WRONG = {
         "null_threshold": ("high",),
         "precision": ("float16", "bf16"),
     },
-    "target": {"examples": (0, -1, 1.5)},
+    "target": {"examples": (0, -1, 1.5), "same_examples": ("yes", 1)},
 }
 TRAINING = {
     "learning_rate": (0, -1e-5, "fast"),
@@ -63,6 +63,7 @@ TRAINING = {
     "out_of_memory": ("pray",),
     "devices": (0, 1.5),
     "strategy": ("dp",),
+    "storage": ("fp16", 16),
 }
 CASES = [
     (section, setting, value)

@@ -156,10 +156,6 @@ class Executor:
         record = self.store.read(key)
         return record is not None and bool(record.suspect)
 
-    def mirror_trouble(self) -> str:
-        """What went wrong with the mirror in this run; empty if nothing did."""
-        return self._mirror.trouble if self._mirror else ""
-
     def push_found(self) -> None:
         """Pushes what this run found here and the mirror lacks."""
         if self._mirror is not None:

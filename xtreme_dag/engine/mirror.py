@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.urls import without_password
 from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.records import MAX_JSON_BYTES, Record, checked_code, checked_record, is_hash
+from xtreme_dag.engine.signatures import Refused, opened, secret, signed
 from xtreme_dag.engine.store import Store
 
 VARIABLE = "XTREME_DAG_MIRROR"
@@ -30,13 +32,14 @@ class Mirror:
         url: what fsspec can open: `s3://bucket/folder`, `gs://...`, `file:///shared/folder` or a path.
 
     Raises:
-        UserError: fsspec does not know the URL, or lacks the package for it.
+        UserError: fsspec does not know the URL, or lacks the package for it; or the secret of signatures is too short.
     """
 
     def __init__(self, url: str) -> None:
         import fsspec
 
-        self.url = url
+        self.url = without_password(url)
+        secret()  # one that will not do is said before anything is trusted
         self._guard = threading.Lock()
         self._keys: set[str] | None = None
         self._damaged: set[str] = set()
@@ -48,9 +51,9 @@ class Mirror:
             # They have no folders, and asked for one they would make a bucket of a mistyped name.
             self._buckets = bool(_BUCKETS & {protocols if isinstance(protocols, str) else protocols[0]})
         except ImportError as error:
-            raise UserError(str(error), where=f"mirror {url}", fix="for s3:// install xtreme-dag[s3]") from None
-        except ValueError as error:
-            raise UserError(str(error), where=f"mirror {url}") from None
+            raise UserError(str(error), where=f"mirror {self.url}", fix="for s3:// install xtreme-dag[s3]") from None
+        except (ValueError, OSError) as error:  # some protocols connect at once
+            raise UserError(str(error), where=f"mirror {self.url}") from None
 
     @classmethod
     def find(cls, given: str | None = None) -> Mirror | None:
@@ -81,7 +84,10 @@ class Mirror:
         if content is None:
             return None
         try:
-            return checked_record(key, content)
+            return checked_record(key, opened(content))
+        except Refused as error:
+            self.distrust(key, f"record {key[:16]} is refused: {error}")
+            return None
         except ValueError as error:
             self.distrust(key, f"record {key[:16]} is damaged there: {error}")
             return None
@@ -175,12 +181,19 @@ class Mirror:
         names = store.root / "code" / f"{code}.json"
         if names.is_file():
             self._put(names, f"{self._root}/code/{code}.json")
-        self._put(store.record_path(record.key), f"{self._root}/records/{record.key[:2]}/{record.key}.json")
+        target = f"{self._root}/records/{record.key[:2]}/{record.key}.json"
+        # The first machine to come has the key: another may have made other bytes under it since the listing.
+        if overwrite or not self._files.exists(target):
+            self._make_folder(target)
+            self._files.pipe_file(target, signed(store.record_path(record.key).read_bytes()))
         return True
 
-    def _put(self, source: Path, target: str) -> None:
+    def _make_folder(self, target: str) -> None:
         if not self._buckets:
             self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+
+    def _put(self, source: Path, target: str) -> None:
+        self._make_folder(target)
         self._files.put_file(str(source), target)
 
     def _try(self, work: Callable[[], Any], *, missing: Any) -> Any:

@@ -71,9 +71,19 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `mirror`."""
+    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `checkpoint`,
+    `mirror`.
+    """
     for option in (
         mirror_option,
+        click.option(
+            "--checkpoint",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0, min_open=True),
+            default=300.0,
+            show_default=True,
+            help="Time between two checkpoints of a training.",
+        ),
         click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take."),
         click.option(
             "--cuda",
