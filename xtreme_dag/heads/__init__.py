@@ -142,7 +142,7 @@ class Export:
     Attributes:
         task: end of the class's name, as in `AutoModelForTokenClassification`; empty where transformers has no such head.
         names: where the class keeps the head's layers, one mapping for each family of architectures: our name, of a
-            layer or a tensor, -> theirs; `{base}` is the attribute that holds the encoder.
+            layer or a tensor (of all of them if empty), -> theirs; `{base}` is the attribute that holds the encoder.
         pipeline: transformers' name of the pipeline; empty where it has none.
         formula: the head's scores as a line of Python, from `first` (states of the first tokens `[sequences, hidden]`) or
             `states` (of all, `[sequences, tokens, hidden]`), `embeddings` and the weights `head`.

@@ -37,7 +37,7 @@ class Exported:
         head: name of the head in the model; empty for an encoder alone.
         kind: its kind.
         labels: its labels.
-        class_name: the class of transformers, `AutoModel` where there is none for the head.
+        class_name: the class of transformers; that of the encoder alone where there is none for the head.
         pipeline: name of transformers' pipeline; empty where it has none.
         usage: lines of Python that use it, from a folder in the variable `folder`.
         largest_difference: of a score on random tokens, against the original.
@@ -155,7 +155,7 @@ def _of_class(model: TrainedModel, name: str, declared: Export) -> Any:
 def _renamed(key: str, names: Mapping[str, str], base: str) -> str:
     """Where the class keeps a tensor of the head; empty where it is not said."""
     for ours, theirs in names.items():
-        if key == ours or key.startswith(f"{ours}."):
+        if not ours or key == ours or key.startswith(f"{ours}."):
             return theirs.format(base=base) + key[len(ours) :]
     return ""
 
@@ -202,16 +202,18 @@ def _difference(model: TrainedModel, name: str, made: Any) -> float:
 def _write_encoder(model: TrainedModel, out: Path, name: str, declared: Export | None) -> Exported:
     """The encoder as `AutoModel`, and the head's weights in a file of their own."""
     from safetensors.torch import save_file
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForTextEncoding
 
     backbone: Any = model.encoder.backbone
+    whole = AutoModel._model_mapping[type(model.encoder.config)] is type(backbone)
+    auto: Any = AutoModel if whole else AutoModelForTextEncoding  # the encoder half of an architecture
     with quiet():
         backbone.save_pretrained(str(out))
     if name:
         layers = {key: value.contiguous() for key, value in model.head(name).state_dict().items()}
         save_file(layers, str(out / HEAD_FILE))
     with quiet():
-        again = AutoModel.from_pretrained(str(out), local_files_only=True, dtype=torch.float32)
+        again = auto.from_pretrained(str(out), local_files_only=True, dtype=torch.float32)
     # what the encoder does not use, a pooling layer, may be new
     kept = again.state_dict()
     wrong = [
@@ -219,8 +221,9 @@ def _write_encoder(model: TrainedModel, out: Path, name: str, declared: Export |
     ]
     if wrong:
         raise UserError(f"the written encoder lacks {wrong[0]}", where=str(out))
-    usage = _usage_of_encoder(declared, float(getattr(model.encoder.config, "layer_norm_eps", 1e-12))) if name else ""
-    return _exported(model, name, class_name="AutoModel", pipeline="", usage=usage, difference=0.0)
+    epsilon = float(getattr(model.encoder.config, "layer_norm_eps", 1e-12))
+    usage = _usage_of_encoder(auto.__name__, declared, epsilon) if name else ""
+    return _exported(model, name, class_name=auto.__name__, pipeline="", usage=usage, difference=0.0)
 
 
 def _exported(
@@ -249,8 +252,8 @@ def _usage(declared: Export) -> str:
     return "\n".join([*_loading(f"AutoModelFor{declared.task}"), declared.usage])
 
 
-def _usage_of_encoder(declared: Export | None, epsilon: float) -> str:
-    lines = _loading("AutoModel")
+def _usage_of_encoder(class_name: str, declared: Export | None, epsilon: float) -> str:
+    lines = _loading(class_name)
     lines += [
         f'head = load_file(f"{{folder}}/{HEAD_FILE}")',
         'inputs = tokenizer(["a text", "another, longer text"], truncation=True, padding=True, return_tensors="pt")',

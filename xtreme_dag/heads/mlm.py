@@ -150,25 +150,12 @@ HEAD = Head(
 )
 EXPORT = Export(
     task="MaskedLM",
-    names=(
-        {"dense": "lm_head.dense", "norm": "lm_head.layer_norm", "bias": "lm_head.bias"},
-        {
-            "dense": "cls.predictions.transform.dense",
-            "norm": "cls.predictions.transform.LayerNorm",
-            "bias": "cls.predictions.bias",
-        },
-        {
-            "dense": "cls.predictions.dense",
-            "norm": "cls.predictions.LayerNorm",
-            "decoder": "cls.predictions.decoder.weight",
-            "bias": "cls.predictions.decoder.bias",
-        },
-    ),
+    names=({"": ""},),
     pipeline="fill-mask",
     formula=(
         "torch.nn.functional.layer_norm(torch.nn.functional.gelu("
         'states @ head["dense.weight"].T + head["dense.bias"]), head["norm.bias"].shape, head["norm.weight"],'
-        ' head["norm.bias"], eps) @ head.get("decoder", embeddings).T + head["bias"]'
+        ' head["norm.bias"], eps) @ embeddings.T + head["bias"]'
     ),
     usage='print(pipe(f"a text with one {tokenizer.mask_token} word"))',
 )
