@@ -22,6 +22,7 @@ WRONG = {
     },
     "evaluate": {
         "layer": (-1, 1.5, "last"),
+        "vectors": ("tatoba", 1),
         "pooling": ("meen", 1),
         "similarity": ("cosin", 1),
         "margin": ("difference",),
