@@ -205,7 +205,8 @@ def _write_encoder(model: TrainedModel, out: Path, name: str, declared: Export |
     from transformers import AutoModel, AutoModelForTextEncoding
 
     backbone: Any = model.encoder.backbone
-    whole = AutoModel._model_mapping[type(model.encoder.config)] is type(backbone)
+    encoders: Any = AutoModel._model_mapping
+    whole = encoders[type(model.encoder.config)] is type(backbone)
     auto: Any = AutoModel if whole else AutoModelForTextEncoding  # the encoder half of an architecture
     with quiet():
         backbone.save_pretrained(str(out))

@@ -227,18 +227,17 @@ def _origin(made: Mapping[str, Any], line: list[Record]) -> str:
 
 def _data(prepared: list[Mapping[str, Any]]) -> str:
     """One line for each dataset and split; generated data has the benchmark's names and nothing else of it."""
-    known, rows = load_catalogue().datasets, {}
+    known = load_catalogue().datasets
+    languages: dict[tuple[str, str, str, str], set[str]] = {}
     for one in prepared:
         entry, generated = known.get(one["dataset"]), one.get("reader") == _GENERATED
-        place = (one["dataset"], one["split"])
-        codes = [*rows.get(place, [[]] * 3)[2], one["language"]]
         licence = "generated" if generated else (entry.licence if entry else "") or "not known"
         source = "this project's miniworld" if generated else (entry.citation if entry else "") or "not known"
-        rows[place] = [*place, codes, licence, source]
+        languages.setdefault((one["dataset"], one["split"], licence, source), set()).add(one["language"])
     return markdown(
-        ["dataset", "split", "languages", "licence", "source"],
-        [[name, split, " ".join(sorted(codes)), licence, source] for (name, split), (_, _, codes, licence, source) in sorted(rows.items())],
-    ).strip()  # fmt: skip
+        ["dataset", "split", "licence", "source", "languages"],
+        [[*place, " ".join(sorted(codes))] for place, codes in sorted(languages.items())],
+    ).strip()
 
 
 def _max_length(line: list[Record]) -> int | None:
