@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -61,6 +62,9 @@ class HubServer:
             def do_HEAD(self) -> None:
                 hub._answer(self, body=False)
 
+            def do_POST(self) -> None:
+                hub._take(self, self.rfile.read(int(self.headers["Content-Length"] or 0)))
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -94,6 +98,32 @@ class HubServer:
                 revision, file = "/".join(rest[3:6]), "/".join(rest[6:])
             return self._file(handler, (of, "/".join(rest[:2])), revision, file, given, body)
         return self._send(handler, 404, b"", {}, body)
+
+    def _take(self, handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        """Makes a repository of models, or adds the files of a commit to one; for who has the token."""
+        path = unquote(urlparse(handler.path).path)
+        self.requests.append((handler.command, path, handler.headers.get("authorization", "")))
+        if handler.headers.get("authorization") != f"Bearer {self.token}":
+            return self._send(handler, 401, b'{"error": "Invalid token"}', {}, True)
+        lines = [json.loads(line) for line in content.splitlines()]
+        if path == "/api/validate-yaml":
+            return self._send(handler, 200, b'{"errors": [], "warnings": []}', {}, True)
+        if path == "/api/repos/create":
+            name = "/".join(part for part in (lines[0].get("organization"), lines[0]["name"]) if part)
+            self.models.setdefault(name, Repository(commit="0" * 40, files={}))
+            answer: dict[str, Any] = {"url": f"{self.url}/{name}", "name": name, "id": name}
+        else:
+            name, kind = "/".join(path.split("/")[3:5]), path.split("/")[5]
+            if kind == "preupload":
+                files = [
+                    {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in lines[0]["files"]
+                ]
+                answer = {"files": files}
+            else:
+                for one in (line["value"] for line in lines if line["key"] == "file"):
+                    self.models[name].files[one["path"]] = base64.b64decode(one["content"])
+                answer = {"commitUrl": f"{self.url}/{name}/commit/{'1' * 40}", "commitOid": "1" * 40}
+        return self._send(handler, 200, json.dumps(answer).encode(), {}, True)
 
     def _api(self, handler, parts, query, given, body) -> None:
         name, kind, revision = "/".join(parts[2:4]), (parts[4:] or ["revision"])[0], "/".join(parts[5:]) or "main"

@@ -18,6 +18,7 @@ from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.figures import interval, signed
 from xtreme_dag.report.html import inline_script, templates, write_page, write_report
+from xtreme_dag.report.view import described
 from xtreme_dag.results.landing import land, rebuild
 
 NASTY = "<script>window.hacked = true</script>"
@@ -252,3 +253,17 @@ def test_names_of_points_that_are_near_stand_on_different_sides():
     sides = dict(zip([point["condition"] for point in points], label_sides(points), strict=True))
     assert sides["mixed"] == "left" and sides["shuffled"] == "right"
     assert label_sides(points[:1]) == ["right"]
+
+
+def test_a_condition_without_words_is_told_in_those_of_a_reader():
+    step = {
+        "mixture": [{"dataset": "xnli", "languages": ["en", "de"], "share": 0.5}],
+        "budget": {"examples": 40, "tokens": None},
+    }
+    usual = {"items": "disjoint", "keep_heads": False, "repeat": False, "control": None, "recipe": {}}
+    assert described({**step, **usual}) == "xnli (en de, 50%), 40 examples"
+    unusual = {"items": "parallel", "control": "shuffled_labels", "then": [{**step, **usual}]}
+    assert described({**step, **unusual}) == (
+        "xnli (en de, 50%), 40 examples, the same items in every language, labels shuffled, then xnli (en de, 50%), 40 examples"
+    )
+    assert described({"mixture": [], "source_language": "de"}) == "no intermediate training, source language: de"

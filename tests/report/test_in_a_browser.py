@@ -1,8 +1,10 @@
 """The report in a headless Chromium, from a file, without a network."""
 
 import struct
+import time
 import zlib
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -80,6 +82,21 @@ def test_charts_are_drawn(browser, report, dark):
         colours = pixels(browser.screenshot(selector=f"#chart-{name}"))
         assert len(colours) > 20, f"{name} has {len(colours)} colours"
     assert browser.errors == []
+
+
+def test_charts_are_saved_as_files(page, tmp_path):
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    for name in ("forest", "heat"):
+        for form in ("svg", "png"):
+            page.click(f"button[data-chart={name}][data-form={form}]")
+            for _ in range(100):
+                if (tmp_path / f"{name}.{form}").exists():
+                    break
+                time.sleep(0.1)
+        drawing = (tmp_path / f"{name}.svg").read_text()
+        assert ElementTree.fromstring(drawing).tag.endswith("svg") and "var(--" not in drawing
+        assert len(pixels((tmp_path / f"{name}.png").read_bytes())) > 20
+    assert page.errors == []
 
 
 def test_dark_is_dark_and_the_button_switches(page):

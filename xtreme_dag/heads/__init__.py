@@ -24,7 +24,7 @@ IGNORED = -100
 # The head of pretraining and of objectives without labels.
 TEXT_HEAD = "mlm"
 # Modules of this room that heads share.
-_SHARED = ("batches", "encoding", "sides", "signatures", "trained")
+_SHARED = ("batches", "encoding", "export", "sides", "signatures", "trained")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +134,28 @@ class Head:
         return _dotted(*(head.training.build for head in heads if head.training is not None))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """How a head leaves as a model of transformers: a head's module declares it as `EXPORT`, apart from `HEAD`, which is
+    in the keys of stages.
+
+    Attributes:
+        task: end of the class's name, as in `AutoModelForTokenClassification`; empty where transformers has no such head.
+        names: where the class keeps the head's layers, one mapping for each family of architectures: our name, of a
+            layer or a tensor (of all of them if empty), -> theirs; `{base}` is the attribute that holds the encoder.
+        pipeline: transformers' name of the pipeline; empty where it has none.
+        formula: the head's scores as a line of Python, from `first` (states of the first tokens `[sequences, hidden]`) or
+            `states` (of all, `[sequences, tokens, hidden]`), `embeddings` and the weights `head`.
+        usage: lines of Python that use the exported class's `model` and `tokenizer`, or its pipeline.
+    """
+
+    task: str = ""
+    names: tuple[Mapping[str, str], ...] = ()
+    pipeline: str = ""
+    formula: str
+    usage: str = ""
+
+
 HEADS: dict[str, Head] = {}
 
 
@@ -176,6 +198,13 @@ def training_of(name: str) -> Training:
 def head_of_format(format: str) -> Head | None:
     """The head that a dataset of a format is trained with as an intermediate task; None where it cannot be one."""
     return next((head for head in HEADS.values() if format in head.default_for), None)
+
+
+def export_of(name: str) -> Export | None:
+    """How a head is exported: the `EXPORT` of the module that has its layers; None where that declares none."""
+    build = training_of(name).build
+    found = getattr(import_module(build.__module__), "EXPORT", None)
+    return found if isinstance(found, Export) else None
 
 
 def _dotted(*functions: Callable[..., Any] | None) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import Head, HeadSpec, Training
+from xtreme_dag.heads import Export, Head, HeadSpec, Training
 
 if TYPE_CHECKING:
     from xtreme_dag.heads import signatures as t
@@ -71,4 +71,14 @@ HEAD = Head(
         build=build, columns={"example": ("label",)}, gold=gold, units=len, loss=loss, right=right, shuffle=shuffle
     ),
     evaluate={"pair_classification": "xtreme_dag.evaluation.classification:evaluate_classification"},
+)
+EXPORT = Export(
+    task="SequenceClassification",
+    names=(
+        {"dense": "classifier.dense", "out": "classifier.out_proj"},  # RoBERTa's family
+        {"dense": "{base}.pooler.dense", "out": "classifier"},  # BERT's
+    ),
+    pipeline="text-classification",
+    formula='torch.tanh(first @ head["dense.weight"].T + head["dense.bias"]) @ head["out.weight"].T + head["out.bias"]',
+    usage='print(pipe({"text": "the first text", "text_pair": "the second text"}, truncation=True))',
 )

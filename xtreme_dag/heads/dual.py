@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import Head, HeadSpec, Training
+from xtreme_dag.heads import Export, Head, HeadSpec, Training
 
 if TYPE_CHECKING:
     from xtreme_dag.heads import signatures as t
@@ -83,4 +83,7 @@ HEAD = Head(
     training=Training(
         build=build, columns={"sequence": ("side",)}, gold=gold, units=len, loss=loss, right=right, pull=pull
     ),
+)
+EXPORT = Export(
+    formula='torch.nn.functional.normalize(torch.tanh(first @ head["dense.weight"].T + head["dense.bias"]), dim=-1)',
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import IGNORED, Head, HeadSpec, Training
+from xtreme_dag.heads import IGNORED, Export, Head, HeadSpec, Training
 from xtreme_dag.heads.classification import loss
 from xtreme_dag.heads.tagging import gold, units
 
@@ -147,4 +147,15 @@ HEAD = Head(
         right=right,
         masking=masking,
     ),
+)
+EXPORT = Export(
+    task="MaskedLM",
+    names=({"": ""},),
+    pipeline="fill-mask",
+    formula=(
+        "torch.nn.functional.layer_norm(torch.nn.functional.gelu("
+        'states @ head["dense.weight"].T + head["dense.bias"]), head["norm.bias"].shape, head["norm.weight"],'
+        ' head["norm.bias"], eps) @ embeddings.T + head["bias"]'
+    ),
+    usage='print(pipe(f"a text with one {tokenizer.mask_token} word"))',
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import Head, HeadSpec, Training
+from xtreme_dag.heads import Export, Head, HeadSpec, Training
 
 if TYPE_CHECKING:
     from xtreme_dag.heads import signatures as t
@@ -83,4 +83,13 @@ HEAD = Head(
         build=build, columns={"example": ("label",)}, gold=gold, units=len, loss=loss, right=right, shuffle=shuffle
     ),
     evaluate={"multiple_choice": "xtreme_dag.evaluation.multiple_choice:evaluate_multiple_choice"},
+)
+EXPORT = Export(
+    task="MultipleChoice",
+    names=({"dense": "{base}.pooler.dense", "out": "classifier"},),
+    formula='(torch.tanh(first @ head["dense.weight"].T + head["dense.bias"]) @ head["out.weight"].T + head["out.bias"])[:, 0]',
+    usage="""choices = ["one choice", "another choice"]
+inputs = tokenizer(["context question"] * len(choices), choices, truncation=True, padding=True, return_tensors="pt")
+with torch.no_grad():
+    print(model(**{name: value[None] for name, value in inputs.items()}).logits.softmax(-1))""",
 )

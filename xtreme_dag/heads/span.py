@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import Head, HeadSpec, Training
+from xtreme_dag.heads import Export, Head, HeadSpec, Training
 
 if TYPE_CHECKING:
     from xtreme_dag.heads import signatures as t
@@ -173,4 +173,20 @@ HEAD = Head(
         "squad_v2": _SQUAD_V2,
         "squad_es_v2": _SQUAD_V2,
     },
+)
+EXPORT = Export(
+    task="QuestionAnswering",
+    names=({"out": "qa_outputs"},),
+    formula='states @ head["out.weight"].T + head["out.bias"]',
+    usage="""question, context = "the question", "the context that holds the answer"
+inputs = tokenizer(question, context, truncation="only_second", return_offsets_mapping=True, return_tensors="pt")
+places = inputs.pop("offset_mapping")[0].tolist()
+inside = torch.tensor([part == 1 for part in inputs.sequence_ids(0)])
+with torch.no_grad():
+    output = model(**inputs)
+# the best span of at most 30 tokens of the context
+spans = output.start_logits[0][:, None] + output.end_logits[0][None, :]
+allowed = torch.ones_like(spans).triu().tril(29).bool() & inside[:, None] & inside[None, :]
+start, end = divmod(int(spans.masked_fill(~allowed, float("-inf")).argmax()), len(inside))
+print(context[places[start][0] : places[end][1]].strip())""",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.heads import IGNORED, Head, HeadSpec, Training
+from xtreme_dag.heads import IGNORED, Export, Head, HeadSpec, Training
 from xtreme_dag.heads.classification import loss, right
 
 if TYPE_CHECKING:
@@ -171,4 +171,12 @@ HEAD = Head(
         build=build, columns={"token": ("labels",)}, gold=gold, units=units, loss=loss, right=right, shuffle=shuffle
     ),
     evaluate={"tagging": "xtreme_dag.evaluation.tagging:evaluate_tagging"},
+)
+EXPORT = Export(
+    task="TokenClassification",
+    names=({"out": "classifier"},),
+    pipeline="token-classification",
+    formula='states @ head["out.weight"].T + head["out.bias"]',
+    usage="""# a word has the label of its first piece
+print(pipe([["the", "words"]], is_split_into_words=True)[0])""",
 )

@@ -108,6 +108,30 @@
     }
   }
 
+  // A chart as a file of its own: the page's colours are put in, in light or dark as they stand.
+  function save(name, form) {
+    const drawing = find("chart-" + name).querySelector("svg");
+    if (!drawing) return;
+    const style = getComputedStyle(document.documentElement), copied = drawing.cloneNode(true);
+    const box = drawing.viewBox.baseVal, paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    for (const [key, value] of Object.entries({ width: "100%", height: "100%", fill: getComputedStyle(document.body).backgroundColor })) paper.setAttribute(key, value);
+    copied.prepend(paper);
+    copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    const text = new XMLSerializer().serializeToString(copied).replace(/var\((--[\w-]+)\)/g, (_, key) => style.getPropertyValue(key).trim());
+    const address = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+    const put = (href) => { const link = document.createElement("a"); link.download = `${name}.${form}`; link.href = href; document.body.append(link); link.click(); link.remove(); };
+    if (form === "svg") { put(address); return; }
+    const image = new Image();
+    image.onload = () => {
+      const canvas = document.createElement("canvas"), scale = 3;
+      canvas.width = box.width * scale; canvas.height = box.height * scale;
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      put(canvas.toDataURL("image/png"));
+    };
+    image.src = address;
+  }
+  for (const button of document.querySelectorAll("button[data-form]")) button.addEventListener("click", () => save(button.dataset.chart, button.dataset.form));
+
   function drawAll() {
     return Promise.all(Object.keys(data.specs).map((name) => (name === "heat" ? paint() : draw(name, copy(data.specs[name])))));
   }

@@ -14,6 +14,18 @@ from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.wording import headline
 
+# Setting -> its value -> how a reader is told of it; nothing where it is the usual one.
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "items": {
+        "disjoint": "",
+        "parallel": "the same items in every language",
+        "independent": "items drawn for each language by itself",
+    },
+    "control": {"shuffled_labels": "labels shuffled"},
+    "repeat": {"True": "examples may repeat"},
+    "keep_heads": {"True": "heads kept from the step before"},
+}
+
 
 def view(content: Content) -> dict[str, Any]:
     """Name -> value of what the templates read."""
@@ -46,15 +58,27 @@ def kept_together(comparison: Comparison) -> str:
 
 
 def described(condition: Mapping[str, Any]) -> str:
-    """What a condition is: its own words if it has some, else its mixture, budget and other settings in one line."""
+    """What a condition is: its own words if it has some, else its mixture, budget and other settings in one line.
+
+    Settings that say nothing out of the ordinary are left out.
+    """
     if condition.get("description"):
         return str(condition["description"])
     parts = []
     if "mixture" in condition:
         parts.append(" + ".join(map(_component, condition["mixture"])) or "no intermediate training")
-    parts += [f"{_flat(amount)} {unit}" for unit, amount in (condition.get("budget") or {}).items()]
-    told = ("description", "mixture", "budget")
-    return ", ".join([*parts, _flat({key: item for key, item in condition.items() if key not in told})]).strip(", ")
+    parts += [
+        "all examples" if unit == "everything" else f"{_flat(amount)} {unit}"
+        for unit, amount in (condition.get("budget") or {}).items()
+        if amount is not None
+    ]
+    for key, value in condition.items():
+        if key in ("description", "mixture", "budget", "then") or value in (None, False, "", [], {}):
+            continue
+        said = _SETTINGS.get(key, {}).get(str(value))
+        parts.append(f"{key.replace('_', ' ')}: {_flat(value)}" if said is None else said)
+    parts += [f"then {described(step)}" for step in condition.get("then") or ()]
+    return ", ".join(part for part in parts if part)
 
 
 def violation(rule: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
 from xtreme_dag.results.landing import rebuild, upgrade
@@ -107,6 +107,22 @@ def study_names(home: Path) -> list[str]:
     """
     with reader(home, predictions=False) as connection:
         return [row[0] for row in connection.execute("SELECT study FROM studies ORDER BY study").fetchall()]
+
+
+def one_study(home: Path, name: str | None) -> str:
+    """A study by name, or the only one that has landed.
+
+    Raises:
+        UserError: there is no such study, or several and none is named.
+    """
+    names = study_names(home)
+    if name is None and len(names) == 1:
+        return names[0]
+    if name is None:
+        raise UserError(f"there are {len(names)} studies", where="--study", fix="name one of: " + ", ".join(names))
+    if name not in names:
+        raise UserError(f"no study {name!r} has landed", where="--study", fix=nearest(name, names))
+    return name
 
 
 def check_query(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

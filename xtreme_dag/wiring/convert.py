@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.folders import new_folder
 
 _PATTERNS = ("pytorch_model*.bin", "*.bin", "*.ckpt", "*.pt", "*.pth")
 _OTHER_PICKLES = frozenset({"training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin"})
@@ -41,13 +42,9 @@ def convert(folder: Path, out: Path) -> int:
         raise UserError("there is no model in this folder (no config.json)", where=str(folder))
     if any(folder.glob("*.safetensors")):
         raise UserError("the weights are safetensors already: nothing to convert", where=str(folder))
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("is there already", where=str(out), fix="name a folder that does not exist yet")
     pickles(folder)
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    command = [sys.executable, "-m", "xtreme_dag.wiring.convert", str(folder), str(unfinished)]
-    try:
+    with new_folder(out) as unfinished:
+        command = [sys.executable, "-m", "xtreme_dag.wiring.convert", str(folder), str(unfinished)]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         last = (done.stdout.strip().splitlines() or [""])[-1]
         if done.returncode or not last.startswith("{"):
@@ -58,11 +55,6 @@ def convert(folder: Path, out: Path) -> int:
         if "what" in answer:
             raise UserError(answer["what"], where=str(answer["where"]).replace(str(unfinished), str(out)),
                             fix=answer["fix"])  # fmt: skip
-        if out.is_dir():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return int(answer["weights"])
 
 
@@ -95,7 +87,6 @@ def _write(folder: Path, out: Path) -> dict[str, Any]:
     weights: dict[str, Any] = {}
     for path in pickles(folder):
         weights |= _read(path)
-    out.mkdir(parents=True)
     save_file(_apart(weights), str(out / "model.safetensors"), metadata={"format": "pt"})
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.suffix in _COPIED and not path.name.endswith(".index.json"):

@@ -15,19 +15,28 @@ EXAMPLE = """\b
 Examples:
   xtreme-dag report
   xtreme-dag report --study demo -o report.html
+  xtreme-dag report --study demo --figures paper/figures --format pdf
 """
 
 
 @click.command(epilog=EXAMPLE)
 @click.option("--study", help="The study; all of them by default.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file (default: reports/STUDY.html in the home).")  # fmt: skip
+@click.option("--figures", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write the figures of one study for a paper here, no report.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["svg", "pdf", "png"]), help="Of the figures (default: pdf, which has its fonts in it).")  # fmt: skip
 @answers
 @home_option
-def command(study: str | None, output: Path | None, home: Home) -> Answer:
+def command(study: str | None, output: Path | None, figures: Path | None, form: str | None, home: Home) -> Answer:
     """Write the results as one HTML file that opens offline.
 
-    The question and the answer, differences with intervals, languages, transfer gap, cost, contracts, provenance.
+    The question and the answer, differences with intervals, languages, transfer gap, cost, contracts, provenance. With
+    --figures: the forest plot, heat maps, languages of two conditions, transfer gap, cost, curves and layers, each as a
+    file in print size (5.5 inches wide), without titles, in colours that colour-blind readers tell apart.
     """
+    if form is not None and figures is None:
+        raise UserError("is the format of figures", where="--format", fix="name their folder: --figures DIR")
+    if figures is not None:
+        return _figures(study, output, figures, form or "pdf", home)
     from xtreme_dag.report.html import write_report
     from xtreme_dag.results.query import study_names
 
@@ -38,3 +47,15 @@ def command(study: str | None, output: Path | None, home: Home) -> Answer:
     return Answer(
         value=[{"study": name, "file": path} for name, path in written.items()], text=map(str, written.values())
     )
+
+
+def _figures(study: str | None, output: Path | None, folder: Path, form: str, home: Home) -> Answer:
+    from xtreme_dag.report.content import read_content
+    from xtreme_dag.report.paper import write_figures
+    from xtreme_dag.results.query import one_study
+
+    if output is not None:
+        raise UserError("is the report's file", where="-o", fix="figures go into the folder of --figures")
+    content = read_content(home.root, one_study(home.root, study))
+    written = write_figures(home.root, content, folder, form)
+    return Answer(value={"study": content.study["study"], "figures": written}, text=map(str, written))

@@ -1,0 +1,56 @@
+"""What is published of a finished study: a model with its card, figures, tables, references."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+def test_a_model_leaves_with_its_card_and_predicts_as_before(finished, tmp_path):
+    from transformers import pipeline
+
+    name = "target[xnli | mixed | seed 1]"
+    told = json.loads(finished.call("model", "export", name, str(tmp_path / "out"), "--json").stdout)
+    assert told["class_name"] == "AutoModelForSequenceClassification"
+    card = (tmp_path / "out" / "README.md").read_text().replace("\\|", "|")
+    for part in (
+        name,
+        "intermediate[mixed | seed 1]",
+        "pretrain[planted]",
+        "Study `tiny`",
+        "CC BY-NC 4.0",
+        "| xnli | de |",
+    ):
+        assert part in card, part
+    (stage,) = (
+        one
+        for one in finished.plan()["stages"]
+        if one["name"].startswith("evaluate[xnli | de") and "mixed" in one["name"]
+    )
+    store = finished.folder / "home" / "store"
+    manifest = json.loads((store / "records" / stage["key"][:2] / f"{stage['key']}.json").read_text())
+    digests = {name: entry["digest"] for name, entry in manifest["inputs"].items()}
+
+    def artifact(digest):
+        return store / "objects" / digest[:2] / digest
+
+    rows = pq.read_table(artifact(digests["table"]) / "table.parquet").to_pylist()
+    ours = {row["id"]: row for row in pq.read_table(artifact(manifest["digest"]) / "predictions.parquet").to_pylist()}
+    pipe = pipeline("text-classification", model=str(tmp_path / "out"))
+    given = pipe([{"text": row["text_a"], "text_pair": row["text_b"]} for row in rows], truncation=True)
+    for row, one in zip(rows, given, strict=True):
+        assert one["label"] == ours[row["id"]]["prediction"] and abs(one["score"] - ours[row["id"]]["score"]) < 6e-5
+    refused = finished.call("model", "export", "target[xnli | mixd | seed 1]", str(tmp_path / "no"), check=False)
+    assert refused.returncode == 1 and "did you mean" in refused.stderr and not (tmp_path / "no").exists()
+
+
+def test_figures_tables_and_references_of_a_study(finished, tmp_path):
+    finished.call("report", "--figures", str(tmp_path), "--format", "svg")
+    assert {"forest.svg", "curves.svg", "heat_xnli.svg", "languages_mixed.svg"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+    assert "\\toprule" in finished.call("table", "compare", "--format", "latex").stdout
+    text = finished.call("cite").stdout
+    assert "conneau2018xnli" in text and "xquad" in text and "made by the study itself" in text
