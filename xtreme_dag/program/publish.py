@@ -15,6 +15,7 @@ from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.collect import (
     contract_outcome,
+    curve_facts,
     evaluation,
     overlaps,
     stage_facts,
@@ -22,7 +23,7 @@ from xtreme_dag.results.collect import (
     table_facts,
     training_facts,
 )
-from xtreme_dag.results.facts import StageFacts, TableFacts, TrainingFacts
+from xtreme_dag.results.facts import CurveFacts, StageFacts, TableFacts, TrainingFacts
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -43,6 +44,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     found: list[Shared] = []
     tables: list[TableFacts] = []
     trained: list[TrainingFacts] = []
+    curves: list[CurveFacts] = []
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
@@ -62,10 +64,11 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             found += overlaps(stage, record, home)
         elif stage.kind == "prepare":
             tables.append(table_facts(stage, record, home, built.stand_ins))
-        elif stage.kind in ("intermediate", "target"):
-            trained += training_facts(stage, record, home)
+        elif stage.kind in ("pretrain", "intermediate", "target"):
+            curves += curve_facts(stage, record, home)
+            trained += training_facts(stage, record, home) if stage.kind != "pretrain" else []
     facts = replace(
-        study_facts(study, (task.name for task in built.tasks)), tables=tuple(tables), trained=tuple(trained)
+        study_facts(study, (task.name for task in built.tasks)), tables=tuple(tables), trained=tuple(trained), curves=tuple(curves)
     )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())

@@ -85,7 +85,7 @@ def check_predictions(home: Path, paths: Iterable[Path]) -> None:
             raise UserError("the predictions are gone", where=str(path), fix=_AGAIN)
         if not (_is_whole(path.parent, digests) if is_hash(path.parent.name) else _is_parquet(path)):
             raise UserError(
-                "are not the predictions that were recorded: damaged or swapped", where=str(path), fix=_AGAIN
+                "is not what was recorded: damaged or swapped", where=str(path), fix=_AGAIN
             )
     with suppress(OSError):  # a home that cannot be written is hashed each time
         digests.save()
