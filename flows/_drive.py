@@ -17,7 +17,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows._alive import Watch, alive, current_run
@@ -39,7 +39,8 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
-from xtreme_dag.results.stamp import is_published, mark_published, publication, report_path
+from xtreme_dag.results.stamp import is_published, mark_published, publication, published_warnings, report_path
+from xtreme_dag.results.warnings import line, warnings_of
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.kinds import EVALUATE
@@ -50,6 +51,7 @@ without_server: Callable[[dict[str, Any]], None] | None = None
 
 # How long trainings have for a last checkpoint when a run is told to end. Prefect's workers kill a run after 30 s.
 _GRACE_SECONDS, _WORKER_GRACE_SECONDS = 150.0, 25.0
+_SAID = 5  # warnings that the state of a flow run names
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
 
@@ -80,7 +82,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         kinds: only stages of these kinds and what they need; empty for the whole study.
 
     Returns:
-        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`; with a stage that failed
+        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `warnings`, `seconds`; with a stage that failed
         as the data of the state `Failed`, in which the flow run then ends, or `Cancelled` if somebody cancelled it.
 
     Raises:
@@ -124,6 +126,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                     display.listen({"event": "log", "stage": "", "message": told})
         executor.save()
     counts = Counter(outcomes.values())
+    warnings = published_warnings(home, study)
     outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {
@@ -133,6 +136,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         },
         "results": str(home.results),
         "report": str(report_path(home, study)),
+        "warnings": warnings,
         "seconds": round(time.monotonic() - started, 2),
     }
     if dropping is not None:
@@ -143,7 +147,15 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     show_table("outcome", study.study, rows, f"Stages of {study.study}")
     if watch.cancelled:
         return Cancelled(message="cancelled in Prefect; what was done stays done", data=outcome)
-    return Failed(message=_failure(outcome), data=outcome) if counts[FAILED] else outcome
+    if counts[FAILED]:
+        return Failed(message=_failure(outcome), data=outcome)
+    return Completed(message=_warned(warnings), data=outcome) if warnings else outcome
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    """The warnings of a run that is done, in a line."""
+    more = f"; and {len(warnings) - _SAID} more" if len(warnings) > _SAID else ""
+    return f"done, with warnings: {'; '.join(warnings[:_SAID])}{more}"
 
 
 def _given_up() -> bool:
@@ -202,4 +214,5 @@ def _publish(session: Session, study: Study, built: Built) -> None:
     except UserError as error:
         get_run_logger().error("%s", error)
         raise
-    mark_published(executor.home, study, identity)
+    warnings = [line(row) for row in warnings_of(executor.home.root, study.study)]
+    mark_published(executor.home, study, identity, warnings)

@@ -12,7 +12,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
 from prefect.transactions import IsolationLevel, get_transaction
 
@@ -23,6 +23,7 @@ from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Graph, Kind, Stage
 from xtreme_dag.engine.pool import Listener, PoolClosed, StageFailed, StageTimedOut
+from xtreme_dag.results.signals import signals_of
 from xtreme_dag.wiring.kinds import KINDS
 
 _SESSIONS: dict[str, Session] = {}
@@ -100,7 +101,8 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
         upstream: name -> reference of the stages that it needs.
 
     Returns:
-        The reference; or the state that the task run ends in: `Failed`, `TimedOut` if it took longer than it may,
+        The reference, in a state whose message says what is to be doubted if anything is; or the state that the task
+        run ends in: `Failed`, `TimedOut` if it took longer than it may,
         `Cancelled` if the run was stopped meanwhile. A state, since of an exception Prefect would log our own frames.
     """
     here = _SESSIONS[session]
@@ -122,7 +124,10 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     if record is None:
         return _ended(Failed(message="its artifact is not in the store after its commit"))
     here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})
-    return reference(record)
+    signals = signals_of(here.executor.store.artifact(record.digest))
+    if not signals:
+        return reference(record)
+    return Completed(message=f"warning: {'; '.join(one.message for one in signals)}", data=reference(record))
 
 
 def _ended(state: State[Any]) -> State[Any]:

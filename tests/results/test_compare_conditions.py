@@ -197,7 +197,7 @@ def test_a_model_that_gives_one_answer_to_all_is_no_null_result(make, home, labe
     made.settle()
     land(home, *made.arguments)
     (one,) = compare_conditions(home, resamples=200)
-    assert one.overall.constant == ("condition",) and one.overall.detectable is None
+    assert one.overall.degenerate == (("condition", "one answer"),) and one.overall.detectable is None
     assert {e.language: e.detectable is None for e in one.languages} == {"en": False, "de": True, "sw": False}
     assert "this is no null result, since mixed gave one answer to all examples of a language" in one.sentence
     assert "would probably have shown" not in one.sentence

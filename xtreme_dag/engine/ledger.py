@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 DONE, CACHED, FAILED, NOT_RUN = "succeeded", "cached", "failed", "not run"
 RELEASED = "released"  # the study has what it needs of the artifact: its large files may be dropped
 _OUTCOMES = frozenset({DONE, CACHED, FAILED, NOT_RUN, RELEASED})
+_MOST = 1e15  # seconds; more is no time, and may be no float
 _TEXTS = ("study", "stage", "outcome", "key", "kind", "time", "run", "error")
 
 
@@ -147,6 +147,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     entry.setdefault("key", "")
     texts = all(isinstance(entry[name], str) for name in _TEXTS if name in entry)
     seconds = entry.get("seconds", 0.0)
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < _MOST
     whole = texts and number and "study" in entry and "stage" in entry and entry.get("outcome") in _OUTCOMES
     return entry if whole else None

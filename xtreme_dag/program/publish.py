@@ -55,7 +55,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             damage.set_aside(store, record, bad)
             raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
         # Stages with one key (conditions that differ in name only) are landed once.
-        stages.setdefault(record.key, stage_facts(stage, record))
+        stages.setdefault(record.key, stage_facts(stage, record, home))
         if stage.kind == "evaluate":
             evaluations.append(evaluation(stage, record, home, trained_in[stage.name]))
         elif stage.kind == "check":

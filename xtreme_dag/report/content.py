@@ -45,6 +45,7 @@ class Content:
         data: what stood in for what, and how many examples of how many were read.
         trained: what the intermediate training of each condition drew.
         contracts: outcomes of the data contracts.
+        warnings: what is to be doubted: condition, task, warning, in how many languages, message.
         overlaps: what tables that are trained or selected on have of those that are tested.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
@@ -64,6 +65,7 @@ class Content:
     data: tuple[str, ...]
     trained: tuple[Trained, ...]
     contracts: tuple[Row, ...]
+    warnings: tuple[Row, ...]
     overlaps: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
@@ -127,6 +129,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         data=tuple(data_lines(TableFacts(**row) for row in tables["data_tables"])),
         trained=tuple(one for one in trained.values() if one.condition in shown),
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
+        warnings=tuple(chosen["warnings"]),
         overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
@@ -159,6 +162,10 @@ _QUERIES: Mapping[str, str] = {
         " ORDER BY task, system, condition, published_metric, published, source"
     ),
     "data_tables": "SELECT * EXCLUDE (study) FROM data_tables WHERE study = $study",
+    "warnings": (
+        "SELECT condition, task, warning, languages, of_languages, message FROM warnings"
+        " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY position, task, warning"
+    ),
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"
         " ORDER BY ok, dataset, language, split"

@@ -26,11 +26,13 @@ class Cell:
         metric: its primary metric.
         predictions: the predictions file, relative to the home if inside it.
         supervision: what the model was trained on in the language; None if unknown.
+        warnings: names of the signals of the stages that it depends on, see `signals`.
     """
 
     metric: str
     predictions: str
     supervision: str | None
+    warnings: tuple[str, ...] = ()
 
 
 Side = tuple[str, str]
@@ -53,7 +55,7 @@ class Landed:
         order: the study's conditions: the one that it names for comparison, the others in its order, controls last.
         controls: the conditions that are controls.
         supervised: languages that are no zero-shot ones for any condition, where the study has several source languages.
-        rows: study, condition, task, language, seed, metric, predictions and supervision of each evaluation.
+        rows: study, condition, task, language, seed, metric, predictions, supervision and warnings of each evaluation.
         trained: what the intermediate training of each condition drew; empty if it is not known.
     """
 
@@ -70,10 +72,10 @@ class Landed:
     def cells(self, tasks: Sequence[str] | None = None, languages: Sequence[str] | None = None) -> Cells:
         """The evaluations, those of some tasks and languages alone if they are given."""
         cells: dict[Side, dict[str, dict[str, dict[int, Cell]]]] = {}
-        for study, condition, task, language, seed, metric, path, supervision in self.rows:
+        for study, condition, task, language, seed, metric, path, supervision, warnings in self.rows:
             if (tasks is None or task in tasks) and (languages is None or language in languages):
                 by_task = cells.setdefault((study, condition), {})
-                cell = Cell(metric=metric, predictions=path, supervision=supervision)
+                cell = Cell(metric=metric, predictions=path, supervision=supervision, warnings=tuple(warnings or ()))
                 by_task.setdefault(task, {}).setdefault(language, {})[seed] = cell
         return cells
 
@@ -88,8 +90,10 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
         studies = connection.execute("SELECT study, baseline, recipe FROM studies ORDER BY study").fetchall()
         name, baseline, recipe = _choose_study(studies, study)
         rows = connection.execute(
-            "SELECT study, condition, task, language, seed, e.metric, predictions, any_value(supervision)"
+            "SELECT study, condition, task, language, seed, e.metric, predictions, any_value(supervision), warnings"
             " FROM evaluations e LEFT JOIN scores s USING (study, condition, task, language, split, seed)"
+            " LEFT JOIN (SELECT study, condition, task, language, split, seed, list(DISTINCT warning) AS warnings"
+            " FROM evaluation_warnings GROUP BY ALL) w USING (study, condition, task, language, split, seed)"
             " WHERE split = ? GROUP BY ALL ORDER BY ALL",
             [split],
         ).fetchall()

@@ -23,6 +23,7 @@ from xtreme_dag.results.facts import (
     TableFacts,
     TrainingFacts,
 )
+from xtreme_dag.results.signals import signals_of
 from xtreme_dag.study.file import Study
 
 _OF_MANIFEST = ("git_commit", "libraries", "host", "started", "seconds", "peak_memory_bytes", "figures")
@@ -143,8 +144,8 @@ def overlaps(stage: Stage, record: Record, home: Home) -> list[Shared]:
         raise _unreadable("overlap.json", stage) from None
 
 
-def stage_facts(stage: Stage, record: Record) -> StageFacts:
-    """One stage, from its manifest."""
+def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
+    """One stage, from its manifest, with the warnings that its artifact gives reason for."""
     manifest = record.manifest
     return StageFacts(
         key=record.key,
@@ -155,6 +156,7 @@ def stage_facts(stage: Stage, record: Record) -> StageFacts:
         device=manifest["options"].get("device", "cpu"),
         **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
+        warnings=signals_of(Store(home.store).artifact(record.digest)),
     )
 
 

@@ -33,7 +33,7 @@ class Effect:
         p: two-sided p-value of no difference.
         p_corrected: corrected for the study's other claims, see `claims`.
         detectable: the true difference that the deciding test, its correction included, would find in 80 % of such
-            studies; None where that cannot be said: a side gives one answer to all, or no difference is large enough.
+            studies; None where that cannot be said: a side is degenerate, or no difference is large enough.
         standard_error: of delta.
         n: examples that were compared (of one language or summed).
         seeds: number of the condition's seeds.
@@ -43,7 +43,8 @@ class Effect:
         part: over which languages: those `unseen` in training for the task by both conditions, those `seen` by one, or
             `all` where it is not known.
         supervision, baseline_supervision: what each side was trained on in the language; None for means and if unknown.
-        constant: the sides (`condition`, `baseline`) with a run that gives one answer to all examples of a language.
+        degenerate: a side (`condition`, `baseline`) and why it is degenerate, for each of both that there is: then a
+            difference that is not found is no null result.
         spread: where the difference's variance comes from.
     """
 
@@ -67,7 +68,7 @@ class Effect:
     part: Part = "all"
     supervision: str | None = None
     baseline_supervision: str | None = None
-    constant: tuple[str, ...] = ()
+    degenerate: tuple[tuple[str, str], ...] = ()
     spread: Spread = field(repr=False)
 
     @property
@@ -181,7 +182,7 @@ def effect_of(
         part=part,
         supervision=supervision[0],
         baseline_supervision=supervision[1],
-        constant=draws.constant,
+        degenerate=draws.degenerate,
         spread=found,
     )
     return replace(effect, detectable=_detectable(effect, LEVEL))
@@ -206,7 +207,7 @@ def _detectable(effect: Effect, level: float) -> float | None:
     """What a test at a level would find in 80 % of studies; None where no such thing can be said."""
     found = effect.spread.detectable(1 - level)
     largest = max(effect.baseline_value, 100.0 - effect.baseline_value)
-    return None if effect.constant or found > largest else found
+    return None if effect.degenerate or found > largest else found
 
 
 def _rounded(row: dict[str, Any], effect: Effect) -> dict[str, Any]:

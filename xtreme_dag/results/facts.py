@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.files import write_atomically
+from xtreme_dag.core.files import read_json, write_atomically
+from xtreme_dag.results.signals import Signal
 
 Json = Mapping[str, Any]
 
@@ -252,6 +253,7 @@ class StageFacts:
         peak_memory_bytes: peak resident memory of its process.
         figures: numbers that the stage reported (`tokens`, `gpu_seconds`, `energy_wh`, ...).
         inputs: name of an input -> digest of the artifact or raw file.
+        warnings: signals that its outcome means little.
     """
 
     key: str
@@ -268,6 +270,7 @@ class StageFacts:
     peak_memory_bytes: int = 0
     figures: Json = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Signal, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,12 +343,12 @@ class Landing:
             UserError: it cannot be read; `what` names the kind of file and `fix` says what to do.
         """
         try:
-            return cls.from_json(json.loads(path.read_bytes()))
+            return cls.from_json(read_json(path))
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        except (OSError, ValueError, RecursionError) as error:
-            reason = str(error)
+        except UserError as error:
+            reason = error.what
         raise UserError(f"is not {what} ({reason})", where=str(path), fix=fix)
 
 

@@ -32,8 +32,8 @@ def land(
 ) -> LandingReport:
     """Lands a study: its rows replace those of its last landing; everything else stays.
 
-    First the landing itself is kept as `landings/<study>.json`, so that `rebuild` has all it needs; then the
-    database is replaced. If the database already says all of it, the file is not touched.
+    Once a copy of the database has taken it, the landing itself is kept as `landings/<study>.json`, so that `rebuild` has
+    all it needs; then the copy takes the database's place. What the database refuses leaves both as they were. If the database already says all of it, the file is not touched.
 
     Args:
         home: the folder in which all state lives.
@@ -153,15 +153,14 @@ def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool =
         for landing in landings
         if known.get(landing.study.name) != digests[landing.study.name]
     }
-    if save:
-        for landing in landings:
-            if landing.study.name in new:
-                landing.save(landing_path(root, landing.study.name))
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         for study, tables in new.items():
             replace_study(connection, study, tables)
         refresh(connection, root)
+        for landing in landings if save else ():
+            if landing.study.name in new:
+                landing.save(landing_path(root, landing.study.name))
 
     if new or fresh or not files.is_current(path):
         files.replace(path, change, start_from=None if fresh else path)

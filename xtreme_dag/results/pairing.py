@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.cells import SEEN, Cell, Cells, OfTask, Side, common_files
 from xtreme_dag.results.claims import Effects, Key
-from xtreme_dag.results.draws import Draws, draw, mean_of
+from xtreme_dag.results.draws import Draws, degenerate, draw, mean_of
 from xtreme_dag.results.effects import Effect, Part, effect_of
 from xtreme_dag.results.pairs import find_metric, read_leaves
 from xtreme_dag.results.predictions import Predictions
+from xtreme_dag.results.signals import DEGENERATE
 
 _OTHER_SEEDS = "the tasks have different seeds; their mean is over those that all have"
 
@@ -134,6 +136,11 @@ def measure(predictions: Predictions, cells: Cells, one: Side, other: Side, sett
             tasks.append(task)
             notes += said if asked else []
     effects = dict(_effects(tasks, settings.confidence, languages=shown))
+    for side, side_name in ((one, label), (other, against)) if shown else ():
+        compared = {
+            task.name: cells[side][task.name] for task in tasks if settings.tasks is None or task.name in settings.tasks
+        }
+        notes += _warnings(compared, side_name)
     view = _view(tasks, label, against, settings, notes) if shown else None
     return Pair(condition=label, baseline=against, effects=effects, untested=untested, view=view)
 
@@ -183,8 +190,31 @@ def _measured(
     draws = draw(leaves, measure, resamples=settings.resamples, seed=settings.seed, task=name)
     if dropped := sum(each.dropped for each in draws.values()):
         notes.append(f"{name}: {dropped:,} examples that not every run has are left out")
+    draws = {
+        code: replace(figures, degenerate=_degenerate(((one[code], "condition"), (other[code], "baseline"))))
+        for code, figures in draws.items()
+    }
     words = {code: (_word(one[code]), _word(other[code])) for code in draws}
     return _Task(name=name, metric=metric, draws=draws, words=words, supervised=settings.supervised)
+
+
+def _degenerate(sides: Iterable[tuple[Mapping[int, Cell], str]]) -> tuple[tuple[str, str], ...]:
+    """Why each side is degenerate in a language, over its seeds."""
+    return tuple(
+        one
+        for cells, side in sides
+        for one in degenerate([[(side, why) for why in cell.warnings if why in DEGENERATE] for cell in cells.values()])
+    )
+
+
+def _warnings(tasks: Mapping[str, OfTask], name: str) -> Iterator[str]:
+    """What the stages behind a side's figures warn of: for each task the number of its languages."""
+    for task, of in sorted(tasks.items()):
+        found = Counter(
+            why for seeds in of.values() for why in {why for cell in seeds.values() for why in cell.warnings}
+        )
+        for why, count in sorted(found.items()):
+            yield f"warning: {name} on {task}: {why} in {count} of {len(of)} languages"
 
 
 def _word(cells: Mapping[int, Cell]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.results.predictions import File, Predictions
+from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.scoring.columns import Metric, Sums, metric_at
 from xtreme_dag.scoring.combine import FAMILIES
 
@@ -31,14 +31,12 @@ class Leaf:
         ids: ids of the examples that all runs have, in one order.
         columns: for each run its statistics (n, columns of the metric).
         dropped: examples that some run lacks, which are left out.
-        constant: the sides with a run that gives one answer to all examples.
     """
 
     language: str
     ids: pa.Array
     columns: Mapping[Run, NDArray[np.float32]]
     dropped: int
-    constant: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -102,7 +100,7 @@ def read_leaves(files: Mapping[str, Mapping[Run, str]], metric: Metric, predicti
     """
     jobs = [(language, run) for language in files for run in files[language]]
 
-    def read(job: tuple[str, Run]) -> File:
+    def read(job: tuple[str, Run]) -> pa.Table:
         return predictions.read(files[job[0]][job[1]], metric, keep=job[1][0] == "baseline")
 
     with ThreadPoolExecutor() as pool:
@@ -111,8 +109,7 @@ def read_leaves(files: Mapping[str, Mapping[Run, str]], metric: Metric, predicti
     return [leaf for leaf in leaves if leaf.n]
 
 
-def _leaf(language: str, files: Mapping[Run, File], metric: Metric) -> Leaf:
-    tables: Mapping[Run, pa.Table] = {run: file.table for run, file in files.items()}
+def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf:
     first = next(iter(tables.values()))["id"]
     if all(table["id"].equals(first) for table in tables.values()):
         ids, dropped = first.combine_chunks(), 0
@@ -123,8 +120,7 @@ def _leaf(language: str, files: Mapping[Run, File], metric: Metric) -> Leaf:
         run: np.stack([table[name].to_numpy() for name in metric.columns], axis=1).astype(np.float32)
         for run, table in tables.items()
     }
-    constant = dict.fromkeys(side for (side, _), file in files.items() if file.constant)
-    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped, constant=tuple(constant))
+    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped)
 
 
 def _common(tables: Mapping[Run, pa.Table]) -> tuple[pa.Array, int]:

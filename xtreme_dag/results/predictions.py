@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
@@ -15,22 +15,8 @@ from xtreme_dag.scoring.columns import Metric
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-_SEVERAL = 10  # fewer examples can have one answer by chance
 _AGAIN = "`xtreme-dag verify`, then run the study again: the stage is made anew"
-
-
-class File(NamedTuple):
-    """What is read of a predictions file.
-
-    Attributes:
-        table: ids and statistics.
-        constant: whether it gives one answer to all examples.
-    """
-
-    table: pa.Table
-    constant: bool
 
 
 class Predictions:
@@ -42,7 +28,7 @@ class Predictions:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._kept: dict[tuple[str, str], File] = {}
+        self._kept: dict[tuple[str, str], pa.Table] = {}
 
     def check(self, paths: Iterable[str]) -> None:
         """See `check_predictions`."""
@@ -54,7 +40,7 @@ class Predictions:
 
         return list(pq.read_schema(self._home / path).names)
 
-    def read(self, path: str, metric: Metric, *, keep: bool) -> File:
+    def read(self, path: str, metric: Metric, *, keep: bool) -> pa.Table:
         """A file that was checked, or what was kept of it; keep: it will be asked for again."""
         found = self._kept.get((path, metric.name)) or _read(self._home / path, metric)
         if keep:
@@ -111,31 +97,11 @@ def _is_parquet(path: Path) -> bool:
     return True
 
 
-def _read(path: Path, metric: Metric) -> File:
+def _read(path: Path, metric: Metric) -> pa.Table:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         table = file.read(columns=["id", *metric.columns], use_threads=False)
-        constant = _is_constant(file)
     if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
         table = table.drop_null()
-    return File(table, constant)
-
-
-def _is_constant(file: pq.ParquetFile) -> bool:
-    """Whether one label, or one answer, is predicted for all of several examples (for tags: for all their words).
-
-    The least and the largest prediction, which a Parquet file says of itself, nearly always tell without reading.
-    """
-    place = file.schema_arrow.get_field_index("prediction")
-    if place < 0 or file.metadata.num_rows < _SEVERAL:
-        return False
-    words: set[str] = set()
-    for number in range(file.metadata.num_row_groups):
-        told = file.metadata.row_group(number).column(place).statistics
-        if told is not None and told.has_min_max:
-            words.update(told.min.split(" "), told.max.split(" "))
-            if len(words) > 1 and told.min != told.max:
-                return False
-    predictions = file.read(columns=["prediction"], use_threads=False)["prediction"].unique().to_pylist()
-    return len(predictions) == 1 or len({word for text in predictions if text for word in text.split(" ")}) == 1
+    return table

@@ -210,6 +210,17 @@ SELECT c.study, c.condition, count(*) AS stages, sum(k.seconds) AS seconds,
 FROM condition_stages c JOIN shared s USING (study, stage_key) JOIN stage_cost k USING (study, stage_key)
 GROUP BY ALL;
 
+CREATE OR REPLACE VIEW warnings AS
+-- What gives reason to doubt a condition's scores of a task: in how many of its languages and runs, with one example.
+SELECT e.study, e.condition, e.task, w.warning, count(DISTINCT e.language) AS languages,
+       any_value(t.languages) AS of_languages, count(DISTINCT e.seed) AS seeds,
+       arg_min(s.message, (e.language, e.seed, s.place)) AS message
+FROM evaluations e JOIN evaluation_warnings w USING (study, condition, task, language, split, seed)
+JOIN stage_warnings s ON s.study = w.study AND s.stage_key = w.stage_key AND s.warning = w.warning
+JOIN (SELECT study, condition, task, count(DISTINCT language) AS languages FROM evaluations GROUP BY ALL) t
+  ON t.study = e.study AND t.condition = e.condition AND t.task = e.task
+GROUP BY e.study, e.condition, e.task, w.warning;
+
 CREATE OR REPLACE VIEW stage_history AS
 SELECT study, kind, name, started, seconds, host, device, git_commit, fingerprint, stage_key, digest, current
 FROM stages ORDER BY study, name, started;

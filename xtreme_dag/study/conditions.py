@@ -14,13 +14,13 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.study.budget import Sampling
 
 NAME = r"^[a-z0-9][a-z0-9_+-]*$"
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**63)]
 
 
 class Section(BaseModel):
     """A mapping of the study file: no unknown keys, no changes after reading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class Budget(Section):

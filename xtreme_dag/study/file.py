@@ -13,11 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.files import read_regular
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.study.conditions import NAME, Condition, Origin, Positive, Section
 from xtreme_dag.study.settings import explained
 
 _TABLE = r"^[^/\s]+/[^/\s]+/[^/\s]+$"
+_LARGEST = 4 << 20  # bytes of a study file
 
 
 class Miniworld(Section):
@@ -124,7 +126,7 @@ class Study(Section):
     benchmark: Literal["xtreme", "xtreme-r"] = "xtreme-r"
     data: Data
     model: Model
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     languages: tuple[str, ...] = ()
@@ -181,7 +183,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         UserError: the file cannot be read, or a key or value is wrong.
     """
     try:
-        document = read_yaml(path.read_text(encoding="utf-8"))
+        document = read_yaml(read_regular(path, _LARGEST).decode())
     except OSError as error:
         fix = nearest(path.name, (file.name for file in path.parent.glob("*.yaml"))) if path.parent.is_dir() else ""
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), fix=fix) from None

@@ -10,8 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from xtreme_dag.study.settings import STRICT, checked, within
 
-Whole = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, Field(gt=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, within(lambda value: 0 < value < 1, "between 0 and 1")]

@@ -146,7 +146,7 @@ def import_submission(
             warnings.append(
                 f"{'/'.join(cell)}: all {scores['n']:,} predictions are right: is the file a copy of the labels?"
             )
-        stages.append(stage_facts(stage, record))
+        stages.append(stage_facts(stage, record, home))
         evaluations.append(_evaluation(home, record, scores, name, seed))
     told_more = {key: value for key, value in metadata.items() if key not in _LISTS}
     description = {"description": "imported predictions", MARK: {"benchmark": benchmark, "metadata": told_more}}

@@ -13,6 +13,9 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.heads import TEXT_HEAD, head_of
 from xtreme_dag.study.conditions import Origin, Pretrained
 from xtreme_dag.study.file import Model, Study
+from xtreme_dag.study.pretraining import Planting, TextPretraining
+from xtreme_dag.study.recipe import checked_settings
+from xtreme_dag.study.settings import checked
 from xtreme_dag.wiring.absent import absent
 from xtreme_dag.wiring.kinds import PRETRAIN, devices_of
 from xtreme_dag.wiring.snapshots import snapshot, unpinned
@@ -23,6 +26,9 @@ _FUNCTIONS = {
     "planted": "xtreme_dag.training.planted:plant",
     "text": "xtreme_dag.training.stages:pretrain_text",
 }
+
+_TEXT_EXAMPLE = "example: text: {xnli: {train: [en, de]}}"
+_SETTINGS: dict[str, type[Any]] = {"planted": Planting, "text": TextPretraining}
 
 
 class Models:
@@ -92,10 +98,14 @@ def base_model(study: Study, graph: Graph, tables: Tables, catalogue: Catalogue,
         return models.base(study.model)
     params = dict(study.model.pretrain)
     kind = params.pop("kind", "planted")
-    if kind not in _FUNCTIONS:
+    if not isinstance(kind, str) or kind not in _FUNCTIONS:
         raise UserError(
             f"no kind of pretraining {kind!r}", where="model.pretrain.kind", fix=nearest(str(kind), _FUNCTIONS)
         )
+    settings = {name: value for name, value in params.items() if name != "text" or kind != "text"}
+    checked(_SETTINGS[kind], settings, where="model.pretrain")
+    if kind == "text":
+        checked_settings(params["recipe"], "model.pretrain.recipe")
     head, inputs = head_of(TEXT_HEAD), _text(params, tables, catalogue) if kind == "text" else {}
     stage = Stage(
         of=PRETRAIN,
@@ -120,7 +130,9 @@ def _text(params: dict[str, Any], tables: Tables, catalogue: Catalogue) -> dict[
     """Replaces `text` in the parameters by the columns to read, and adds the tables that it names: training splits."""
     inputs: dict[str, Output] = {}
     columns: dict[str, list[str]] = {}
-    text: dict[str, dict[str, list[str]]] = params.pop("text", None) or {}
+    text: Any = params.pop("text", None) or {}
+    if not _is_listing(text):
+        raise UserError("text is not dataset -> split -> list of languages", where="model.pretrain", fix=_TEXT_EXAMPLE)
     for name, splits in text.items():
         dataset = catalogue.dataset(name)
         for split, languages in splits.items():
@@ -131,9 +143,19 @@ def _text(params: dict[str, Any], tables: Tables, catalogue: Catalogue) -> dict[
                 inputs[f"text/{name}/{language}"] = Output(stage=tables.prepared(dataset, language, split).name)
                 columns[f"{name}/{language}"] = list(formats.get(dataset.format).texts)
     if not inputs:
-        raise UserError("names no text", where="model.pretrain", fix="example: text: {xnli: {train: [en, de]}}")
+        raise UserError("names no text", where="model.pretrain", fix=_TEXT_EXAMPLE)
     params["columns"] = columns
     return inputs
+
+
+def _is_listing(text: object) -> bool:
+    """Whether a value is a mapping of mappings of lists of texts."""
+    splits = (
+        [split for splits in text.values() for split in (splits.values() if isinstance(splits, dict) else [0])]
+        if (isinstance(text, dict))
+        else [0]
+    )
+    return all(isinstance(codes, list) and all(isinstance(code, str) for code in codes) for codes in splits)
 
 
 def _package(name: str) -> Path:

@@ -205,6 +205,7 @@ class Tables:
         tokenizer: Source | Output,
         *,
         examples: int | None = None,
+        draw: int | None = None,
         labels_of: Raw | None = None,
         masked: str = "",
     ) -> Stage:
@@ -216,6 +217,7 @@ class Tables:
             task: the task whose settings (lengths) hold.
             tokenizer: of the pretrained encoder.
             examples: number of examples to keep; None for all.
+            draw: which sample of them; None for the one that all seeds share.
             labels_of: the table that an open label set is read from; the table itself by default.
             masked: which part of each sequence is always masked entirely, for objectives that have one.
         """
@@ -223,6 +225,7 @@ class Tables:
         declared, usual = head_of(head), head_of_format(raw.format)
         label += [head] if usual is not None and usual.name != head else []
         label += [f"{examples} examples"] if examples is not None else []
+        label += [f"seed {draw}"] if examples is not None and draw is not None else []
         inputs: dict[str, Source | Output] = {"table": Output(stage=raw.stage), "tokenizer": tokenizer}
         if labels_of is not None:
             inputs["labels"] = Output(stage=labels_of.stage)
@@ -238,7 +241,7 @@ class Tables:
                 "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),
                 "limit": examples,
-                "limit_seed": _LIMIT_SEED if examples is not None else None,
+                "limit_seed": None if examples is None else _LIMIT_SEED if draw is None else draw,
                 **({"masked": masked} if masked else {}),
             },
             inputs=inputs,

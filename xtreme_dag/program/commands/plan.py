@@ -13,6 +13,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
+from xtreme_dag.program.model_check import findings_of
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
 from xtreme_dag.program.output import Answer, answers, table
 from xtreme_dag.program.troubles import troubles
@@ -68,6 +69,7 @@ def command(
     plan, current = made(home, study, built, force, mirror=elsewhere)
     if elsewhere is not None and elsewhere.trouble:
         click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
+    found = [] if plan.all_cached or built.model is None else findings_of(home, built.model)
     plan = with_absent(plan, built.absent)
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
@@ -89,6 +91,7 @@ def command(
             "conditions": [row.to_json() for row in rows],
             "supervision": supervision,
             "warnings": cautions,
+            "model": [vars(finding) for finding in found],
             "cost": vars(estimate),
             "disk": {**vars(room), "left": room.left},
         },
@@ -98,10 +101,12 @@ def command(
             table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
             *(f"warning: {line}" for line in cautions),
+            *(f"{'error' if finding.fatal else 'warning'}: model: {finding}" for finding in found),
             *([] if plan.all_cached else [estimate.in_words()]),
             *room.lines(),
         ],
         warnings=troubles(home),
+        ok=not any(finding.fatal for finding in found),
     )
 
 

@@ -23,14 +23,16 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
+from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.results.stamp import report_path
+from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
 
 _FULL_BYTES = 65_536
+_SHOWN = 12  # warnings that are printed
 
 
 @click.command()
@@ -96,6 +98,12 @@ def run_study(
             dropping = Dropping(home, study.study, built.graph)
             outcome["dropped_bytes"] = dropping.all({planned.stage.name: planned.key for planned in plan.stages})
         return outcome
+    if built.model is not None and not plan.all_cached:
+        found = findings_of(home, built.model, remember=True)
+        for finding in found:
+            if not finding.fatal:
+                click.echo(f"warning: model: {finding}", err=True)
+        refuse_faults(found)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
             settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
@@ -126,6 +134,7 @@ def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dic
         "failed": {},
         "results": str(home.results),
         "report": str(report_path(home, study)),
+        "warnings": published_warnings(home, study),
         "seconds": round(seconds, 2),
     }
 
@@ -139,6 +148,8 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
     return [
         first,
         *_failures(outcome["failed"]),
+        *(f"warning: {line}" for line in outcome["warnings"][:_SHOWN]),
+        *_more(len(outcome["warnings"]) - _SHOWN),
         *(
             [f"dropped: {gigabytes(outcome['dropped_bytes'])} of weights (keep: scores)"]
             if outcome.get("dropped_bytes")
@@ -147,6 +158,11 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > 0:
+        yield f"warning: {number} more: xtreme-dag sql 'FROM warnings'"
 
 
 def _failures(failed: Mapping[str, str]) -> Iterator[str]:
