@@ -11,6 +11,8 @@ from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import damage
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.collect import (
@@ -24,13 +26,25 @@ from xtreme_dag.results.collect import (
     training_facts,
 )
 from xtreme_dag.results.facts import CurveFacts, StageFacts, TableFacts, TrainingFacts
-from xtreme_dag.results.stamp import report_path
+from xtreme_dag.results.stamp import is_published, publication, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
+from xtreme_dag.wiring.kinds import EVALUATE
 from xtreme_dag.wiring.supervision import supervision
 
 if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
+
+
+def to_publish(executor: Executor, study: Study, graph: Graph) -> str:
+    """Identity of what a run has to land and report; empty if it evaluated nothing, or the database says all of it."""
+    if not any(graph[name].of is EVALUATE for name in executor.known):
+        return ""
+    artifacts = {
+        name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
+    }
+    identity = publication(study, artifacts, executor.keys)
+    return "" if is_published(executor.home, study, identity) else identity
 
 
 def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:

@@ -90,6 +90,17 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
         connection.close()
 
 
+@contextmanager
+def attached_results(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for queries of the library's own, to the results as they are now; the views' files are not set.
+
+    Raises:
+        UserError: there are no results that can be read.
+    """
+    with files.reading(current_database(Path(home).absolute())) as connection:
+        yield connection
+
+
 def connect(home: Path, *, predictions: bool = True) -> duckdb.DuckDBPyConnection:
     """A connection that stays open: the results as they are now, whatever is landed meanwhile.
 

@@ -238,7 +238,7 @@ def _points(curve: CurveFacts) -> Iterator[Row]:
     """A curve, a row for each point."""
     row = _fields(curve)
     for at, value in zip(row.pop("at"), row.pop("values"), strict=True):
-        yield row | {"at": at, "value": value}
+        yield row | {"optimizer_step": at, "value": value}
 
 
 def _fields(

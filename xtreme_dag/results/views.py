@@ -85,7 +85,7 @@ FROM {_files(listed, root, variable)} p JOIN evaluations e ON p.filename = {_pat
 
 def _examples(predictions: str, paths: Iterable[str], root: str, variable: str) -> str:
     """The rows of all predictions with the texts of their examples."""
-    columns = _text_columns()
+    columns = text_columns()
     nulls = ", ".join(f"NULL::{kind} AS {name}" for name, kind in {"filename": "VARCHAR", "id": "VARCHAR", **columns}.items())
     rows = f"SELECT * FROM (SELECT {nulls}) WHERE false"
     if listed := sorted(set(paths)):
@@ -98,7 +98,7 @@ FROM {predictions} p JOIN evaluations e USING (study, condition, task, language,
 LEFT JOIN ({rows}) t ON t.filename = {_path("e.texts", root)} AND t.id = p.id"""
 
 
-def _text_columns() -> dict[str, str]:
+def text_columns() -> dict[str, str]:
     """The columns with texts that canonical tables have, of all formats: name -> type of DuckDB."""
     types = {"string": "VARCHAR", "words": "VARCHAR[]", "list<string>": "VARCHAR[]"}
     return {

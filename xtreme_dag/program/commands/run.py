@@ -23,6 +23,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
+from xtreme_dag.program.here import run_here
 from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
@@ -64,9 +65,10 @@ def run_study(
     *,
     device: str = "auto",
     mirror: str | None = None,
+    prefect: bool = True,
     **machine: Any,
 ) -> dict[str, Any]:
-    """Runs a study in a child process that drives Prefect; returns what it did.
+    """Runs a study in a child process that drives Prefect, or in this one without it; returns what it did.
 
     Args:
         home: whose state.
@@ -75,6 +77,7 @@ def run_study(
         force: patterns of stages to run although they are cached.
         device: what to compute on.
         mirror: URL of a mirror of the store.
+        prefect: record the run on a Prefect server, started if none is configured.
         machine: other fields of `flows._settings.Settings`.
 
     Raises:
@@ -104,6 +107,10 @@ def run_study(
             if not finding.fatal:
                 click.echo(f"warning: model: {finding}", err=True)
         refuse_faults(found)
+    if not prefect:
+        outcome = run_here(home, study, built, force, device=device, mirror=mirror, **machine)
+        outcome["seconds"] = round(time.monotonic() - started, 2)
+        return outcome
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
             settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}

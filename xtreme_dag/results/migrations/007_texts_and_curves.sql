@@ -11,6 +11,6 @@ CREATE TABLE training_curves (
     target VARCHAR NOT NULL,          -- target task; '' for intermediate training
     step INTEGER NOT NULL,            -- of intermediate training, from 1
     measure VARCHAR NOT NULL,         -- loss (mean since the point before), dev, tokens_per_s, examples_per_s, mfu, memory_mb
-    "at" BIGINT NOT NULL,             -- optimizer steps done
+    optimizer_step BIGINT NOT NULL,   -- steps done
     value DOUBLE NOT NULL
 );
