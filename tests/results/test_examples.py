@@ -131,9 +131,9 @@ def test_a_connection_stays_as_it_was_while_others_land(landed, tmp_path):
     connection = connect(home)
     land(home, *make_study(home, name="other", n=20, languages=("en",), seeds=(1,)).arguments)
     ask = "SELECT list(study ORDER BY study) FROM studies"
-    assert connection.execute(ask).fetchone() == (["demo"],)
+    assert connection.execute(ask).fetchall() == [(["demo"],)]
     with reader(home) as anew, connect(home) as another:
-        assert anew.execute(ask).fetchone() == another.execute(ask).fetchone() == (["demo", "other"],)
+        assert anew.execute(ask).fetchall() == another.execute(ask).fetchall() == [(["demo", "other"],)]
         # evaluations without a table have no texts, and are there
         assert another.sql("SELECT count(*) FROM examples WHERE study = 'other' AND texts IS NULL").fetchall()[0][0] > 0
     for sql in ("DELETE FROM scores", "CREATE TABLE results.mine AS SELECT 1", "DROP VIEW examples"):

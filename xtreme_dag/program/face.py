@@ -162,6 +162,7 @@ class Study:
         threads: int = 1,
         timeout: float | None = None,
         mirror: str | None = None,
+        track: str | None = None,
         check: bool = True,
     ) -> dict[str, Any]:
         """Runs what is not cached, lands the results and writes the report, as `xtreme-dag run` does.
@@ -175,6 +176,7 @@ class Study:
             threads: CPU threads of a stage.
             timeout: seconds that one stage may take.
             mirror: URL of a mirror of the store.
+            track: `mlflow:URI` logs the study to MLflow too.
             check: raise if a stage failed; else look at `failed` in what is returned.
 
         Returns:
@@ -193,7 +195,7 @@ class Study:
 
         outcome = run_study(
             self._home, self.file, self._overrides, tuple(force), prefect=server, device=device, workers=workers,
-            threads=threads, timeout=timeout, mirror=mirror,
+            threads=threads, timeout=timeout, mirror=mirror, track=track,
         )  # fmt: skip
         if check and outcome["failed"]:
             stage, reason = next(iter(outcome["failed"].items()))

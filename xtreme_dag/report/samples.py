@@ -120,7 +120,7 @@ def _texts(connection: duckdb.DuckDBPyConnection, table: Path | None, example: s
         return ()
     cursor = connection.execute("FROM read_parquet(?) WHERE id = ?", [str(table), example])
     names = [column[0] for column in cursor.description or ()]
-    row = dict(zip(names, cursor.fetchone() or (), strict=False))
+    row = next((dict(zip(names, values, strict=True)) for values in cursor.fetchall()), {})
     starts = [answer["start"] for answer in row.get("answers") or ()]
     found = []
     for name in (name for name in text_columns() if row.get(name)):

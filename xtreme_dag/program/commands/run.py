@@ -28,9 +28,11 @@ from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
+from xtreme_dag.wiring.build import Built
 
 _FULL_BYTES = 65_536
 _SHOWN = 12  # warnings that are printed
@@ -40,6 +42,7 @@ _SHOWN = 12  # warnings that are printed
 @study_options
 @force_option
 @machine_options
+@click.option("--track", metavar="mlflow:URI", help="Log the study to MLflow too: a server, or mlflow:sqlite:///FILE.")
 @answers
 @home_option
 def command(study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], home: Home, **machine: Any) -> Answer:
@@ -66,6 +69,7 @@ def run_study(
     device: str = "auto",
     mirror: str | None = None,
     prefect: bool = True,
+    track: str | None = None,
     **machine: Any,
 ) -> dict[str, Any]:
     """Runs a study in a child process that drives Prefect, or in this one without it; returns what it did.
@@ -78,13 +82,36 @@ def run_study(
         device: what to compute on.
         mirror: URL of a mirror of the store.
         prefect: record the run on a Prefect server, started if none is configured.
+        track: `mlflow:URI`, where the study is logged when it has run.
         machine: other fields of `flows._settings.Settings`.
 
     Raises:
         UserError: the study, the home or the machine is not as it should be.
     """
-    started = time.monotonic()
+    uri = tracking_uri(track) if track is not None else ""
     study, built = opened(study_file, overrides)
+    outcome = _run(home, study_file, study, built, overrides, force, device, mirror, prefect, machine)
+    if uri:
+        click.echo(f"logging {study.study} to MLflow", err=True)
+        if trouble := track_study(home, study.study, uri):
+            click.echo(f"warning: {trouble}", err=True)
+    return outcome
+
+
+def _run(
+    home: Home,
+    study_file: Path,
+    study: Study,
+    built: Built,
+    overrides: tuple[str, ...],
+    force: tuple[str, ...],
+    device: str,
+    mirror: str | None,
+    prefect: bool,
+    machine: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The run itself; see `run_study`."""
+    started = time.monotonic()
     home.ensure()
     find_devices(device)
     for line in troubles(home):
