@@ -65,7 +65,7 @@ def row_views(predictions: Iterable[str], texts: Iterable[str]) -> list[str]:
     found = []
     for root, here in (("coalesce(getvariable('home') || '/', '')", True), ("home || '/'", False)):
         rows = _predictions(predictions, root, "prediction_files" if here else "")
-        examples = _examples("predictions" if here else f"({rows})", texts, root, "text_files" if here else "")
+        examples = _examples("predictions" if here else "predictions_in(home)", texts, root, "text_files" if here else "")
         for name, sql in (("predictions", rows), ("examples", examples)):
             head = f"OR REPLACE VIEW {name}" if here else f"OR REPLACE MACRO {name}_in(home) AS TABLE"
             found.append(f"CREATE {head}{' AS' if here else ''} {sql}")

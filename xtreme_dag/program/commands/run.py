@@ -30,6 +30,7 @@ from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
+from xtreme_dag.program.under_way import noted
 from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -90,7 +91,8 @@ def run_study(
     """
     uri = tracking_uri(track) if track is not None else ""
     study, built = opened(study_file, overrides)
-    outcome = _run(home, study_file, study, built, overrides, force, device, mirror, prefect, machine)
+    with noted(home, study.study):
+        outcome = _run(home, study_file, study, built, overrides, force, device, mirror, prefect, machine)
     if uri:
         click.echo(f"logging {study.study} to MLflow", err=True)
         if trouble := track_study(home, study.study, uri):
