@@ -32,15 +32,19 @@ class Display(Progress):
     Args:
         total: number of stages.
         quiet: shows nothing but what failed.
+        console: where; by default standard error.
     """
 
-    def __init__(self, total: int, *, quiet: bool = False) -> None:
-        console = Console(stderr=True, highlight=False)
-        whole = Column(no_wrap=True, overflow="ellipsis")
-        columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=whole), MofNCompleteColumn()]
+    def __init__(self, total: int, *, quiet: bool = False, console: Console | None = None) -> None:
+        console = console or Console(stderr=True, highlight=False)
+        # no markup: what is in the brackets of a stage's name would be taken for a style
+        names, figures = (
+            TextColumn(text, markup=False, style=style, table_column=Column(no_wrap=True, overflow="ellipsis"))
+            for text, style in (("{task.description}", "none"), ("{task.fields[figures]}", "dim"))
+        )
+        columns: list[ProgressColumn] = [names, MofNCompleteColumn()]
         if console.width >= _WIDE:  # else names are what matters
-            figures = TextColumn("[dim]{task.fields[figures]}", table_column=Column(no_wrap=True, overflow="ellipsis"))
-            columns = [columns[0], BarColumn(bar_width=24), columns[1], TimeElapsedColumn(), figures]
+            columns = [names, BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), figures]
         super().__init__(
             *columns, console=console, transient=True, disable=quiet or not console.is_terminal
         )
