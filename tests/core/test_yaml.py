@@ -58,12 +58,18 @@ def test_what_can_be_made_of_a_text_is_what_pyyamls_safe_loader_makes():
     [
         ("study: a\n\tseeds: [1]\n", "line 2: '\\tseeds: [1]' is indented with a tab; YAML takes blanks only"),
         ("study: a\nmodel:\n\tseed: 1\n", "line 3: '\\tseed: 1' is indented with a tab; YAML takes blanks only"),
-        ("a: 1\nb:\n  c: 1\n   d: 2\n", "line 4: '   d: 2' is indented by 3 blanks, where 0 or 2 would fit the lines before"),
-        ("a: 1\nb:\n    c: 1\n  d: 2\n", "line 4: '  d: 2' is indented by 2 blanks, where 0 or 4 would fit the lines before"),
+        (
+            "a: 1\nb:\n  c: 1\n   d: 2\n",
+            "line 4: '   d: 2' is indented by 3 blanks, where 0 or 2 would fit the lines before",
+        ),
+        (
+            "a: 1\nb:\n    c: 1\n  d: 2\n",
+            "line 4: '  d: 2' is indented by 2 blanks, where 0 or 4 would fit the lines before",
+        ),
         ("a: 1\n\n# c\n b: 2\n", "line 4: ' b: 2' is indented by 1 blanks, where 0 would fit the lines before"),
         ("a: b: c\n", "line 1: 'a: b: c' has a second ': '; a value with one needs quotes"),
         ("b: 1\na: [1, 2\nc: 3\n", "line 2: 'a: [1, 2' opens a quote or bracket that is not closed"),
-        ("a: 'x\nb: 3\n", "line 1: \"a: 'x\" opens a quote or bracket that is not closed"),
+        ("a: 'x\nb: 3\n", 'line 1: "a: \'x" opens a quote or bracket that is not closed'),
         ("a: @b\n", "line 1: 'a: @b' has a value that begins with '@'; it needs quotes"),
         ("- a\nb: c\n", "line 2: 'b: c' is no item ('- ...') of the list before it"),
         ("a: 1\na: 2\n", "line 2: 'a: 2' cannot be read: the key 'a' stands twice"),

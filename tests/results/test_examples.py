@@ -1,24 +1,38 @@
 """Texts beside predictions: the view `examples`, from any client and any directory; the curves of trainings."""
 
+import json
 import shutil
 from dataclasses import replace
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.results.synthetic_study import in_store, make_study
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.course import Course
+from xtreme_dag.engine.graph import Stage
+from xtreme_dag.engine.store import Record
 from xtreme_dag.formats import pair_classification, span_qa, tagging
+from xtreme_dag.report.charts import charts
+from xtreme_dag.report.content import read_content
+from xtreme_dag.report.html import write_report
 from xtreme_dag.report.samples import samples
+from xtreme_dag.results.collect import curve_facts
 from xtreme_dag.results.facts import CurveFacts
 from xtreme_dag.results.landing import add, land, rebuild
 from xtreme_dag.results.query import connect, reader, run_query
 from xtreme_dag.tables.canonical import schema_of, write_table
+from xtreme_dag.wiring.kinds import TARGET
 
 CONTEXT = "Before it. " * 60 + "The answer is here. " + "After it. " * 60
 ROWS = {
-    "xnli": (pair_classification.FORMAT, lambda i: {"text_a": f"premise {i}", "text_b": f"hypothesis {i}", "label": None}),
+    "xnli": (
+        pair_classification.FORMAT,
+        lambda i: {"text_a": f"premise {i}", "text_b": f"hypothesis {i}", "label": None},
+    ),
     "udpos": (tagging.FORMAT, lambda i: {"words": ["a", f"word{i}"], "tags": ["DET", "NOUN"]}),
     "xquad": (
         span_qa.FORMAT,
@@ -147,6 +161,7 @@ def test_the_report_shows_what_is_around_the_answer(landed):
     texts = {sample.task: dict(sample.texts) for sample in found}
     assert set(texts) == {"xnli", "udpos", "xquad"}
     assert "The answer is here." in texts["xquad"]["context"] and len(texts["xquad"]["context"]) < 300
+    assert CONTEXT[:40] not in texts["xquad"]["context"]
     assert texts["xnli"].keys() == {"text_a", "text_b"} and texts["udpos"]["words"].startswith("a word")
 
 
@@ -158,3 +173,57 @@ def test_curves_are_rows_and_come_back(landed, tmp_path):
     rebuild(home)
     with reader(home, predictions=False) as connection:
         assert [tuple(row.values()) for row in run_query(connection, ask).to_pylist()] == rows
+
+
+def test_the_report_has_the_texts_and_draws_the_curves(landed, tmp_path):
+    page = write_report(landed, "demo", tmp_path / "report.html", resamples=20).read_text()
+    assert "<small>text_a</small> <bdi>premise " in page and "The answer is here." in page
+    content = read_content(landed, "demo", resamples=20)
+    values = charts(content)["loss"]["data"]["values"]
+    assert [(row["condition"], row["panel"], row["step"], row["value"]) for row in values] == [
+        ("mixed", "xnli", 5, 2.0),
+        ("mixed", "xnli", 10, 1.5),
+    ]
+    assert 'id="chart-loss"' in page and 'id="chart-dev"' not in page and "dev" not in charts(content)
+
+
+def test_looks_at_dev_speed_and_losses_stand_at_their_steps(tmp_path):
+    """250 steps as 100 points: the first 50 are means of three steps, the others of two."""
+    made = {
+        "steps_done": 250,
+        "loss_curve": [float(number) for number in range(100)],
+        "selection": [{"step": 100, "mean": 0.5, "a": 0.4, "b": 0.6}],
+    }
+    record = in_store_with(
+        tmp_path, made, course=[[50, {"loss": 9.0, "tokens_per_s": 10.0}], [100, {"tokens_per_s": 12.0}]]
+    )
+    stage = Stage(
+        of=TARGET, name="target[a]", function="toy:toy", labels={"condition": "mixed", "seed": 3, "task": "xnli"}
+    )
+    found = {curve.measure: curve for curve in curve_facts(stage, record, Home(tmp_path))}
+    ends = np.cumsum([len(run) for run in np.array_split(np.zeros(250), 100)])
+    assert found["loss"].at == tuple(ends) and found["loss"].values == tuple(made["loss_curve"])
+    assert found["dev"].at == (100,) and found["dev"].values == (0.5,) and found["dev a"].values == (0.4,)
+    assert found["tokens_per_s"].at == (50, 100) and set(found) == {"loss", "dev", "dev a", "dev b", "tokens_per_s"}
+    assert {(c.condition, c.seed, c.target, c.step) for c in found.values()} == {("mixed", 3, "xnli", 1)}
+
+
+def in_store_with(home, training, **manifest):
+    """The record of a training with this `training.json`."""
+    folder = home / "unfinished"
+    folder.mkdir()
+    (folder / "training.json").write_text(json.dumps(training))
+    place = in_store(home, folder)
+    return Record(key="k", digest=place.name, files={}, manifest=manifest)
+
+
+def test_a_course_is_thinned_out_and_keeps_its_figures():
+    course = Course(["loss"])
+    for done in range(1, 2001):
+        course.hear({"event": "progress", "done": done, "total": 2000, "loss": float(done), "other": 1})
+    course.hear({"event": "log", "message": "no figure"})
+    course.hear({"event": "progress", "done": 1, "total": 1, "other": 2.0})
+    points = course.points()
+    assert 200 <= len(points) <= 400 and all(told == {"loss": float(done)} for done, told in points)
+    steps = np.diff([done for done, _ in points])
+    assert points[0][0] == 1 and points[-1][0] > 1980 and set(steps) == {8}

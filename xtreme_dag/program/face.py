@@ -19,7 +19,9 @@ Names = str | Iterable[str] | None
 """One name, several, or None for all."""
 
 
-def load(study: str | Path, *, home: str | Path | None = None, frames: Frames | None = None, **overrides: Any) -> Study:
+def load(
+    study: str | Path, /, *, home: str | Path | None = None, frames: Frames | None = None, **overrides: Any
+) -> Study:
     """A study file, to be planned, run and asked.
 
     Args:
@@ -87,7 +89,9 @@ class Study:
     def __repr__(self) -> str:
         study = self._study
         seeds = " ".join(map(str, study.seeds))
-        return f"<Study {study.study}: {len(study.intermediate)} conditions, {len(study.targets)} targets, seeds {seeds}>"
+        return (
+            f"<Study {study.study}: {len(study.intermediate)} conditions, {len(study.targets)} targets, seeds {seeds}>"
+        )
 
     @property
     def name(self) -> str:
@@ -275,7 +279,19 @@ class Study:
             self.home, study=self.name, baseline=baseline, conditions=_list(condition), tasks=_list(task),
             languages=_list(language), split=split, metric=metric,
         )  # fmt: skip
-        own = ("task", "language", "part", "metric", "baseline_value", "value", "delta", "low", "high", "p", "p_corrected")
+        own = (
+            "task",
+            "language",
+            "part",
+            "metric",
+            "baseline_value",
+            "value",
+            "delta",
+            "low",
+            "high",
+            "p",
+            "p_corrected",
+        )
         more = ("verdict", "detectable", "n", "seeds")
         rows = [
             {"condition": one.condition, "baseline": one.baseline}

@@ -45,9 +45,7 @@ class Display(Progress):
         columns: list[ProgressColumn] = [names, MofNCompleteColumn()]
         if console.width >= _WIDE:  # else names are what matters
             columns = [names, BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), figures]
-        super().__init__(
-            *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-        )
+        super().__init__(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self._total = total
         self._quiet = quiet
         self._counts: Counter[str] = Counter()
@@ -74,7 +72,10 @@ class Display(Progress):
         for reason, count in self._reasons.items():
             if count > 1:
                 self.console.print(
-                    f"failed: {count - 1} more stages for the same reason: {reason}", markup=False, soft_wrap=True, style="red"
+                    f"failed: {count - 1} more stages for the same reason: {reason}",
+                    markup=False,
+                    soft_wrap=True,
+                    style="red",
                 )
         self._reasons.clear()
         super().stop()
@@ -92,7 +93,9 @@ class Display(Progress):
         elif self.disable and not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
             done = sum(self._counts.values())
-            self.console.print(f"{done} of {self._total} stages: {self._tally()}; last {stage}", markup=False, soft_wrap=True)
+            self.console.print(
+                f"{done} of {self._total} stages: {self._tally()}; last {stage}", markup=False, soft_wrap=True
+            )
 
     def _tally(self) -> str:
         return ", ".join(f"{count} {outcome}" for outcome, count in sorted(self._counts.items()))

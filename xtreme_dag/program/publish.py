@@ -82,7 +82,10 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             curves += curve_facts(stage, record, home)
             trained += training_facts(stage, record, home) if stage.kind != "pretrain" else []
     facts = replace(
-        study_facts(study, (task.name for task in built.tasks)), tables=tuple(tables), trained=tuple(trained), curves=tuple(curves)
+        study_facts(study, (task.name for task in built.tasks)),
+        tables=tuple(tables),
+        trained=tuple(trained),
+        curves=tuple(curves),
     )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())

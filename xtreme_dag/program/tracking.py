@@ -136,9 +136,7 @@ def _log_stage(
     figures = {name: value for name, value in json.loads(stage["figures"]).items() if _is_number(value)}
     figures |= {"seconds": stage["seconds"], "peak_memory_bytes": stage["peak_memory_bytes"]}
     points = [*points, *((f"figures/{name}", float(value), 0) for name, value in figures.items())]
-    metrics = [
-        Metric(name.replace(" ", "/"), value, end, step) for name, value, step in points if math.isfinite(value)
-    ]
+    metrics = [Metric(name.replace(" ", "/"), value, end, step) for name, value, step in points if math.isfinite(value)]
     entries = _params(params)
     for place in range(0, len(entries), 100):
         client.log_batch(run, params=entries[place : place + 100])

@@ -253,10 +253,12 @@ def _curves(content: Content, measure: str, title: str) -> Spec:
             color=alt.Color("condition:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=_LEGEND),
             strokeDash=alt.StrokeDash("condition:N", title=None, scale=alt.Scale(domain=names), legend=_LEGEND),
             tooltip=[
-                alt.Tooltip("panel:N", title="training"), alt.Tooltip("condition:N"), alt.Tooltip("step:Q"),
+                alt.Tooltip("panel:N", title="training"),
+                alt.Tooltip("condition:N"),
+                alt.Tooltip("step:Q"),
                 alt.Tooltip("value:Q", format=".4f", title=title),
             ],
-        )  # fmt: skip
+        )
         .properties(width=260, height=180)
         .facet(facet=alt.Facet("panel:N", title=None, header=_HEADER), columns=3, spacing=28)
         .resolve_scale(x="independent", y="independent")

@@ -141,7 +141,9 @@ def aim(
         UserError: predictions are missing or damaged, or the texts that they are of are damaged.
     """
     connection.execute("SET VARIABLE home = ?", [root.as_posix()])
-    rows = connection.execute(f"SELECT predictions, texts FROM evaluations WHERE {predictions}", list(values)).fetchall()
+    rows = connection.execute(
+        f"SELECT predictions, texts FROM evaluations WHERE {predictions}", list(values)
+    ).fetchall()
     found = [root / path for path in sorted({row[0] for row in rows})]
     texts = [root / path for path in sorted({row[1] for row in rows if row[1]})]
     texts = [path for path in texts if path.is_file()]  # predictions can be read without them

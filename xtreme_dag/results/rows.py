@@ -234,7 +234,7 @@ def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
     }
 
 
-def _points(curve: CurveFacts) -> Iterator[Row]:
+def _points(curve: CurveFacts) -> Iterator[dict[str, Any]]:
     """A curve, a row for each point."""
     row = _fields(curve)
     for at, value in zip(row.pop("at"), row.pop("values"), strict=True):

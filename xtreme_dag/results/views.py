@@ -34,16 +34,15 @@ def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
         insert(connection, table, rows)
     tasks = [row[0] for row in connection.execute("SELECT DISTINCT task FROM scores ORDER BY task").fetchall()]
     columns = "".join(f", any_value(t.value) FILTER (t.task = {_text(task)}) AS {_name(task)}" for task in tasks)
-    paths = [row[0] for row in connection.execute("SELECT DISTINCT predictions FROM evaluations ORDER BY 1").fetchall()]
-    there = next((path for path in (home.absolute() / path for path in paths) if path.is_file()), None)
-    if there is not None:  # DuckDB opens the files of a view when it is made
-        connection.execute("SET VARIABLE prediction_files = ?", [[there.as_posix()]])
-    texts = connection.execute("SELECT DISTINCT texts FROM evaluations WHERE texts IS NOT NULL ORDER BY 1").fetchall()
-    tables = [row[0] for row in texts]
-    table = next((path for path in (home.absolute() / path for path in tables) if path.is_file()), None)
-    if table is not None:
-        connection.execute("SET VARIABLE text_files = ?", [[table.as_posix()]])
-    for sql in row_views(paths if there is not None else [], tables if table is not None else []):
+    found: dict[str, list[str]] = {}
+    for column, variable in (("predictions", "prediction_files"), ("texts", "text_files")):
+        sql = f"SELECT DISTINCT {column} FROM evaluations WHERE {column} IS NOT NULL ORDER BY 1"
+        paths = [row[0] for row in connection.execute(sql).fetchall()]
+        there = next((path for path in (home.absolute() / path for path in paths) if path.is_file()), None)
+        if there is not None:  # DuckDB opens the files of a view when it is made
+            connection.execute(f"SET VARIABLE {variable} = ?", [[there.as_posix()]])
+        found[column] = paths if there is not None else []
+    for sql in row_views(**found):
         connection.execute(sql)
     connection.execute((files.ROOM / "views.sql").read_text().replace("/*task columns*/", columns))
     connection.execute("DELETE FROM package")
@@ -65,7 +64,9 @@ def row_views(predictions: Iterable[str], texts: Iterable[str]) -> list[str]:
     found = []
     for root, here in (("coalesce(getvariable('home') || '/', '')", True), ("home || '/'", False)):
         rows = _predictions(predictions, root, "prediction_files" if here else "")
-        examples = _examples("predictions" if here else "predictions_in(home)", texts, root, "text_files" if here else "")
+        examples = _examples(
+            "predictions" if here else "predictions_in(home)", texts, root, "text_files" if here else ""
+        )
         for name, sql in (("predictions", rows), ("examples", examples)):
             head = f"OR REPLACE VIEW {name}" if here else f"OR REPLACE MACRO {name}_in(home) AS TABLE"
             found.append(f"CREATE {head}{' AS' if here else ''} {sql}")
@@ -86,11 +87,15 @@ FROM {_files(listed, root, variable)} p JOIN evaluations e ON p.filename = {_pat
 def _examples(predictions: str, paths: Iterable[str], root: str, variable: str) -> str:
     """The rows of all predictions with the texts of their examples."""
     columns = text_columns()
-    nulls = ", ".join(f"NULL::{kind} AS {name}" for name, kind in {"filename": "VARCHAR", "id": "VARCHAR", **columns}.items())
+    nulls = ", ".join(
+        f"NULL::{kind} AS {name}" for name, kind in {"filename": "VARCHAR", "id": "VARCHAR", **columns}.items()
+    )
     rows = f"SELECT * FROM (SELECT {nulls}) WHERE false"
     if listed := sorted(set(paths)):
         rows += f" UNION ALL BY NAME SELECT * FROM {_files(listed, root, variable)}"
-    plain = (f"array_to_string(t.{name}, ' ')" if kind == "VARCHAR[]" else f"t.{name}" for name, kind in columns.items())
+    plain = (
+        f"array_to_string(t.{name}, ' ')" if kind == "VARCHAR[]" else f"t.{name}" for name, kind in columns.items()
+    )
     return f"""SELECT p.study, p.condition, p.task, p.seed, p.split, p.language, p.id, p.gold, p.prediction, p.score,
        coalesce(p.s_correct = 1, p.s_em = 1, p.s_tokens_correct = p.s_tokens, p.s_ap = 1) AS correct,
        nullif(concat_ws(' | ', {", ".join(plain)}), '') AS texts, {", ".join(f"t.{name}" for name in columns)}
@@ -113,7 +118,9 @@ def _files(paths: list[str], root: str, variable: str) -> str:
     """What reads Parquet files: those of the session's variable if it is set, else of these paths."""
     if len(paths) > _LISTED:
         paths = sorted({re.sub(r"[^/]*[0-9a-f]{2}[^/]*(?=/)", "*", path) for path in paths})
-    listed = "[" + ", ".join(_text(path) if path.startswith("/") else f"{root} || {_text(path)}" for path in paths) + "]"
+    listed = (
+        "[" + ", ".join(_text(path) if path.startswith("/") else f"{root} || {_text(path)}" for path in paths) + "]"
+    )
     files_sql = f"coalesce(getvariable('{variable}'), {listed})" if variable else listed
     return f"read_parquet({files_sql}, union_by_name = true, filename = true)"
 

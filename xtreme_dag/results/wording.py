@@ -98,7 +98,11 @@ def _by_task(tasks: Sequence[Effect]) -> str:
 
 
 def _open(effect: Effect) -> str:
-    needed = "" if effect.detectable is None or abs(effect.delta) >= effect.detectable else f", {effect.detectable:.1f} needed"
+    needed = (
+        ""
+        if effect.detectable is None or abs(effect.delta) >= effect.detectable
+        else f", {effect.detectable:.1f} needed"
+    )
     return f"{effect.task} ({_signed(effect.delta)}{needed})"
 
 
