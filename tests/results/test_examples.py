@@ -161,7 +161,6 @@ def test_the_report_shows_what_is_around_the_answer(landed):
     texts = {sample.task: dict(sample.texts) for sample in found}
     assert set(texts) == {"xnli", "udpos", "xquad"}
     assert "The answer is here." in texts["xquad"]["context"] and len(texts["xquad"]["context"]) < 300
-    assert CONTEXT[:40] not in texts["xquad"]["context"]
     assert texts["xnli"].keys() == {"text_a", "text_b"} and texts["udpos"]["words"].startswith("a word")
 
 
