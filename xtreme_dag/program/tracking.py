@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,6 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
-from xtreme_dag.results.query import reader
 
 _KIND = "mlflow:"
 _AT_ONCE = 1_000  # metrics, and 100 parameters, of one request
@@ -68,6 +68,8 @@ def track_study(home: Home, study: str, uri: str) -> str:
 def _log(home: Home, study: str, uri: str) -> None:
     from mlflow import MlflowClient
 
+    from xtreme_dag.results.query import reader
+
     with reader(home.root, predictions=False) as connection:
         cursor = connection.execute(_STAGES, [study])
         names = [column[0] for column in cursor.description or ()]
@@ -121,8 +123,6 @@ def _log_stage(
     points: list[tuple[str, float, int]],
 ) -> None:
     """One stage as a run of its own."""
-    import json
-
     from mlflow.entities import Metric
 
     started = stage["started"].replace(tzinfo=UTC) if stage["started"] is not None else datetime.now(UTC)

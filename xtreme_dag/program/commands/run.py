@@ -23,7 +23,6 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
-from xtreme_dag.program.here import run_here
 from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
@@ -137,6 +136,8 @@ def _run(
                 click.echo(f"warning: model: {finding}", err=True)
         refuse_faults(found)
     if not prefect:
+        from xtreme_dag.program.here import run_here
+
         outcome = run_here(home, study, built, force, device=device, mirror=mirror, **machine)
         outcome["seconds"] = round(time.monotonic() - started, 2)
         return outcome
