@@ -110,7 +110,7 @@ def curve_facts(stage: Stage, record: Record, home: Home) -> list[CurveFacts]:
         for name, value in told.items():
             if name != "loss":  # that of every step is in the artifact
                 curves.setdefault(name, []).append((int(done), value))
-    of = {
+    of: dict[str, Any] = {
         "stage_key": record.key,
         "kind": stage.kind,
         "condition": str(stage.labels.get("condition", "")),
