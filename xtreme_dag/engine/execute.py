@@ -356,22 +356,19 @@ class Executor:
                     timeout=options.get("timeout"),
                 )
                 course = Course(figure.name for figure in stage.of.figures)
-
-                def heard(event: Mapping[str, Any]) -> None:
-                    course.hear(event)
-                    listen(event)
-
                 read: dict[str, float] = {}
                 made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
                 with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
                     answer = self._pool.call(
-                        request, heard, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                        request,
+                        course.beside(listen),
+                        urgency,
+                        lambda: read.update(self._check_inputs(stage, digests, parents)),
                     )
                     self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
             seconds = float(answer["seconds"])
-            code_digest, code_names = self.keys.code(*stage.roots)
-            self.store.keep_code(code_digest, code_names)
+            self.store.keep_code(*self.keys.code(*stage.roots))
             made = manifest(
                 stage,
                 study=self.study,

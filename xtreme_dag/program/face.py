@@ -331,27 +331,10 @@ class Study:
             >>> {"gold", "prediction", "text_a", "text_b"} <= set(wrong.columns)
             True
         """
-        from xtreme_dag.results.query import aim, attached_results
+        from xtreme_dag.program.asking import examples
 
         asked = {"task": _list(task), "language": _list(language), "condition": _list(condition)}
-        where, values = ["study = ?", "split = ?"], [self.name, split]
-        for column, names in asked.items():
-            if names is not None:
-                where.append(f"list_contains(?, {column})")
-                values.append(names)  # type: ignore[arg-type]  # DuckDB takes lists
-        if seed is not None:
-            where.append("seed = ?")
-            values.append(seed)  # type: ignore[arg-type]
-        chosen = " AND ".join(where)
-        with attached_results(self.home) as connection:
-            if not aim(connection, self.home, predictions=chosen, values=values):
-                raise self._nothing(connection, asked, seed, split)
-            sql = f"SELECT * EXCLUDE (study, split) FROM examples WHERE {chosen}{' AND NOT correct' if wrong else ''}"
-            ordered = f"{sql} ORDER BY task, language, condition, seed, id"
-            table = connection.sql(ordered, params=values).to_arrow_table()
-        empty = [name for name in table.column_names if table[name].null_count == table.num_rows]
-        texts = table.column_names[table.column_names.index("texts") + 1 :]
-        return self._framed(table.drop_columns([name for name in empty if name in texts]))
+        return self._framed(examples(self.home, self.name, asked, seed=seed, split=split, wrong=wrong))
 
     def curves(self, *, measure: Names = None, target: Names = None, condition: Names = None) -> Any:
         """How the trainings went: a row for each training, measure and point.
@@ -404,30 +387,9 @@ class Study:
         return framed(table, self.frames)
 
     def _ask(self, sql: str, values: dict[str, Any] | None = None) -> pa.Table:
-        """The answer to a question about this study, which must have landed."""
-        from xtreme_dag.results.query import attached_results
+        from xtreme_dag.program.asking import answer
 
-        with attached_results(self.home) as connection:
-            self._landed(connection)
-            return connection.sql(sql, params={"study": self.name, **(values or {})}).to_arrow_table()
-
-    def _landed(self, connection: duckdb.DuckDBPyConnection) -> None:
-        studies = [row[0] for row in connection.execute("SELECT study FROM studies ORDER BY study").fetchall()]
-        if self.name not in studies:
-            raise UserError(f"no study {self.name!r} has landed in {self.home}", fix="run it: .run()")
-
-    def _nothing(
-        self, connection: duckdb.DuckDBPyConnection, asked: dict[str, list[str] | None], seed: int | None, split: str
-    ) -> UserError:
-        """Why there are no such examples."""
-        self._landed(connection)
-        for column, names in {**asked, "split": [split]}.items():
-            sql = f"SELECT DISTINCT {column} FROM evaluations WHERE study = ?"
-            known = [row[0] for row in connection.execute(sql, [self.name]).fetchall()]
-            for name in names or ():
-                if name not in known:
-                    return UserError(f"no {column} {name!r} was scored", where=self.name, fix=nearest(name, known))
-        return UserError("nothing was scored with all of these", where=self.name, fix=f"seed {seed}? see .scores()")
+        return answer(self.home, self.name, sql, values)
 
 
 def _list(names: Names) -> list[str] | None:
