@@ -122,7 +122,7 @@ def test_a_damaged_database_is_named_and_made_again(home, capfd, place):
         database.write_bytes(spoilt(content, at))
         if not is_sound(database):
             telling.append(at)
-    assert len(telling) > len(content) / 8192 / 3
+    assert len(telling) > len(content) / 8192 / 6
     database.write_bytes(spoilt(content, telling[int(len(telling) * place)]))
     assert compare_conditions(home, resamples=20) == before
     assert f"{database} is damaged: made again" in capfd.readouterr().err
