@@ -40,7 +40,8 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
-from xtreme_dag.results.stamp import is_published, mark_published, publication, published_warnings, report_path
+from xtreme_dag.program.publish import to_publish
+from xtreme_dag.results.stamp import mark_published, published_warnings, report_path
 from xtreme_dag.results.warnings import line, warnings_of
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
@@ -204,12 +205,8 @@ def _failure(outcome: Mapping[str, Any]) -> str:
 def _publish(session: Session, study: Study, built: Built) -> None:
     """Lands and reports, unless the database already says all of it."""
     executor = session.executor
-    artifacts = {
-        name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
-    }
-    identity = publication(study, artifacts, executor.keys)
-    evaluated = any(session.graph[name].of is EVALUATE for name in executor.known)
-    if not evaluated or is_published(executor.home, study, identity):
+    identity = to_publish(executor, study, session.graph)
+    if not identity:
         return
     try:
         land.with_options(task_run_name=f"land {study.study}")(session.id, study, built)

@@ -2,8 +2,10 @@
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from xtreme_dag.core.yaml import _loader, read_yaml
+from xtreme_dag.core.yaml import _loader, read_yaml, yaml_fault
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1E-5", "1e-05", "1.e-5", "1.0e-5", ".1e-4", "+1e-5", "0.00001"])
@@ -49,3 +51,40 @@ def test_a_text_makes_no_object_and_calls_nothing(text):
 def test_what_can_be_made_of_a_text_is_what_pyyamls_safe_loader_makes():
     assert _loader().yaml_constructors == yaml.SafeLoader.yaml_constructors
     assert _loader().yaml_multi_constructors == yaml.SafeLoader.yaml_multi_constructors == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("study: a\n\tseeds: [1]\n", "line 2: '\\tseeds: [1]' is indented with a tab; YAML takes blanks only"),
+        ("study: a\nmodel:\n\tseed: 1\n", "line 3: '\\tseed: 1' is indented with a tab; YAML takes blanks only"),
+        (
+            "a: 1\nb:\n  c: 1\n   d: 2\n",
+            "line 4: '   d: 2' is indented by 3 blanks, where 0 or 2 would fit the lines before",
+        ),
+        (
+            "a: 1\nb:\n    c: 1\n  d: 2\n",
+            "line 4: '  d: 2' is indented by 2 blanks, where 0 or 4 would fit the lines before",
+        ),
+        ("a: 1\n\n# c\n b: 2\n", "line 4: ' b: 2' is indented by 1 blanks, where 0 would fit the lines before"),
+        ("a: b: c\n", "line 1: 'a: b: c' has a second ': '; a value with one needs quotes"),
+        ("b: 1\na: [1, 2\nc: 3\n", "line 2: 'a: [1, 2' opens a quote or bracket that is not closed"),
+        ("a: 'x\nb: 3\n", 'line 1: "a: \'x" opens a quote or bracket that is not closed'),
+        ("a: @b\n", "line 1: 'a: @b' has a value that begins with '@'; it needs quotes"),
+        ("- a\nb: c\n", "line 2: 'b: c' is no item ('- ...') of the list before it"),
+        ("a: 1\na: 2\n", "line 2: 'a: 2' cannot be read: the key 'a' stands twice"),
+    ],
+)
+def test_a_fault_is_told_by_its_line_and_what_is_seen_there(text, told):
+    with pytest.raises(yaml.YAMLError) as error:
+        read_yaml(text)
+    assert yaml_fault(error.value, text) == told
+
+
+@given(st.text(alphabet="ab:- \t\n[]{}'\"#&*@%,1", max_size=40))
+def test_whatever_is_no_yaml_has_a_line_of_words(text):
+    try:
+        read_yaml(text)
+    except yaml.YAMLError as error:
+        told = yaml_fault(error, text)
+        assert told and "\n" not in told and len(told) < 250

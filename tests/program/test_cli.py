@@ -129,3 +129,18 @@ def test_installed_and_module_are_the_same_program(repository):
     installed = Path(sys.executable).parent / "xtreme-dag"
     done = subprocess.run([installed, "--help"], capture_output=True, text=True)
     assert done.stdout == call("--help", cwd=repository).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_commands_and_options(shell, repository):
+    def completed(words, number):
+        told = {"COMP_WORDS": words, "COMP_CWORD": words.split()[-1] if shell == "fish" else str(number)}
+        done = call(cwd=repository, _XTREME_DAG_COMPLETE=f"{shell}_complete", **told)
+        assert done.returncode == 0
+        return done.stdout
+
+    readme = (repository / "README.md").read_text()
+    assert f"_XTREME_DAG_COMPLETE={shell}_source xtreme-dag" in readme
+    assert "compare" in completed("xtreme-dag compar", 1)
+    assert "--confidence" in completed("xtreme-dag compare --conf", 2)
+    assert "xtreme-dag" in call(cwd=repository, _XTREME_DAG_COMPLETE=f"{shell}_source").stdout

@@ -9,6 +9,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine import digests
 from xtreme_dag.report.samples import samples
 from xtreme_dag.results.compare import compare_conditions
+from xtreme_dag.results.database import is_sound
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader, run_query
 
@@ -107,14 +108,22 @@ def test_files_that_have_not_changed_are_hashed_once(home, monkeypatch):
     assert hashed == []
 
 
-@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.8])
+def spoilt(content, at):
+    """The file with 4 KiB flipped."""
+    return content[:at] + bytes(byte ^ 255 for byte in content[at : at + 4096]) + content[at + 4096 :]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9])
 def test_a_damaged_database_is_named_and_made_again(home, capfd, place):
     database = home / "results.duckdb"
     before = compare_conditions(home, resamples=20)
-    content = bytearray(database.read_bytes())
-    at = int(len(content) * place)
-    content[at : at + 4096] = bytes(byte ^ 255 for byte in content[at : at + 4096])
-    database.write_bytes(content)
+    content, telling = database.read_bytes(), []
+    for at in range(0, len(content), 8192):  # not all of a file is read: indices are for writers
+        database.write_bytes(spoilt(content, at))
+        if not is_sound(database):
+            telling.append(at)
+    assert len(telling) > len(content) / 8192 / 6
+    database.write_bytes(spoilt(content, telling[int(len(telling) * place)]))
     assert compare_conditions(home, resamples=20) == before
     assert f"{database} is damaged: made again" in capfd.readouterr().err
     assert compare_conditions(home, resamples=20) == before and capfd.readouterr().err == ""

@@ -96,3 +96,53 @@ def _bounded(text: str) -> None:
             raise yaml.YAMLError(f"more than {_DEEPEST} lists and mappings inside one another")
         if count > _MOST:
             raise yaml.YAMLError(f"more than {_MOST:,} values")
+
+
+def yaml_fault(error: Exception, text: str) -> str:
+    """What is wrong with a text that `read_yaml` refuses: the line, what was seen there, what is the matter with it."""
+    mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", ""))
+    lines = text.splitlines()
+    if mark is None or not lines:
+        return " ".join(str(error).split())
+    opened = getattr(error, "context_mark", None)
+    if opened is not None and ("end of stream" in problem or "',' or" in problem):
+        return f"line {opened.line + 1}: {_seen(lines[opened.line])} opens a quote or bracket that is not closed"
+    number = min(mark.line, len(lines) - 1)
+    return f"line {number + 1}: {_seen(lines[number])} {_why(problem, lines, number, mark.column)}"
+
+
+def _why(problem: str, lines: list[str], number: int, column: int) -> str:
+    """What is the matter with a line."""
+    line = lines[number]
+    indent = line[: len(line) - len(line.lstrip(" \t"))]
+    if "\t" in indent:
+        return "is indented with a tab; YAML takes blanks only"
+    levels, deeper = _open(lines[:number])
+    fits = len(indent) in levels or (deeper and len(indent) > levels[-1])
+    if not fits and ("expected" in problem or "mapping values" in problem):
+        places = " or ".join(map(str, levels)) + (" or more" if deeper else "")
+        return f"is indented by {len(indent)} blanks, where {places} would fit the lines before"
+    if "mapping values" in problem:
+        return "has a second ': '; a value with one needs quotes"
+    if "start any token" in problem:
+        return f"has a value that begins with {line[column : column + 1]!r}; it needs quotes"
+    if "'-'" in problem:
+        return "is no item ('- ...') of the list before it"
+    return f"cannot be read: {problem}"
+
+
+def _open(before: list[str]) -> tuple[list[int], bool]:
+    """The indentations of the blocks that are open after some lines, and whether the next line may open one more."""
+    levels, last = [0], ""
+    for line in before:
+        content = line.strip()
+        if content and not content.startswith("#"):
+            width = len(line) - len(line.lstrip(" "))
+            levels = [level for level in levels if level < width] + [width]
+            last = content
+    return levels, last.endswith((":", "-"))
+
+
+def _seen(line: str) -> str:
+    shown = line.rstrip()
+    return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")

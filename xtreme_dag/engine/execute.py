@@ -16,6 +16,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
+from xtreme_dag.engine.course import Course
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.failures import disk_error, failure_reason
@@ -354,17 +355,20 @@ class Executor:
                     options=options,
                     timeout=options.get("timeout"),
                 )
+                course = Course(figure.name for figure in stage.of.figures)
                 read: dict[str, float] = {}
                 made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
                 with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
                     answer = self._pool.call(
-                        request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                        request,
+                        course.beside(listen),
+                        urgency,
+                        lambda: read.update(self._check_inputs(stage, digests, parents)),
                     )
                     self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
             seconds = float(answer["seconds"])
-            code_digest, code_names = self.keys.code(*stage.roots)
-            self.store.keep_code(code_digest, code_names)
+            self.store.keep_code(*self.keys.code(*stage.roots))
             made = manifest(
                 stage,
                 study=self.study,
@@ -373,6 +377,7 @@ class Executor:
                 options=options,
                 started=started,
                 answer=answer,
+                course=course.points(),
             )
             record = self.store.commit(key, out, made)
             self.reads.remember(record)

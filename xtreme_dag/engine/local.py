@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
@@ -33,7 +34,7 @@ def run_local(
         graph: the stages.
         executor: of a home.
         side_by_side: how many stages run at once.
-        listen: told of progress.
+        listen: told what becomes of each stage (started, finished, failed, not run) and of its progress.
         dropping: drops what nothing needs any more.
 
     Returns:
@@ -50,17 +51,30 @@ def run_local(
                 if any(outcomes[parent] in (FAILED, NOT_RUN) for parent in stage.parents):
                     executor.not_run(stage)
                     outcomes[stage.name] = NOT_RUN
+                    listen({"event": "not run", "stage": stage.name})
                     agenda.settle(stage.name)
                     continue
                 keys = {parent: executor.known[parent] for parent in stage.parents}
-                running[threads.submit(executor.execute, stage, keys, listen, urgency[stage.name])] = stage.name
+                listen({"event": "started", "stage": stage.name})
+                told = partial(_tell, listen, stage.name)
+                running[threads.submit(executor.execute, stage, keys, told, urgency[stage.name])] = stage.name
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(future)
                 outcomes[name] = _outcome(future)
+                listen(
+                    {"event": "failed", "stage": name, "message": executor.failure(graph[name])}
+                    if outcomes[name] == FAILED
+                    else {"event": "finished", "stage": name, "cached": outcomes[name] == CACHED}
+                )
                 if dropping is not None:
                     dropping.after(name, executor.known)
                 agenda.settle(name)
     return {stage.name: outcomes[stage.name] for stage in graph}
+
+
+def _tell(listen: Listener, stage: str, event: Mapping[str, Any]) -> None:
+    """Passes an event on with the stage that it is of."""
+    listen({**event, "stage": stage})
 
 
 def _outcome(future: Future[Result]) -> str:

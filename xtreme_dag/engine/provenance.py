@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ def manifest(
     options: Mapping[str, Any],
     started: datetime,
     answer: Mapping[str, Any],
+    course: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """The manifest of a stage that has run.
 
@@ -38,6 +39,7 @@ def manifest(
         options: what could not change the result: device, threads, limits.
         started: when.
         answer: of the worker: `figures`, `seconds`, `peak_memory_bytes`.
+        course: figures of its progress, see `Course.points`; a stage that went on after a kill has those since then.
     """
     return {
         "kind": stage.kind,
@@ -54,6 +56,7 @@ def manifest(
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(float(answer["seconds"]), 3),
         "peak_memory_bytes": answer["peak_memory_bytes"],
+        **({"course": list(course)} if course else {}),
     }
 
 

@@ -8,12 +8,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
 
 from xtreme_dag.core.errors import printable
 
 # Seconds between two lines where there is no terminal: a log should show that the run is alive.
 _LINE_SECONDS = 10.0
+_WIDE = 110  # columns of a terminal that has room for a bar, the time and figures beside names
 
 
 class Display(Progress):
@@ -22,15 +32,20 @@ class Display(Progress):
     Args:
         total: number of stages.
         quiet: shows nothing but what failed.
+        console: where; by default standard error.
     """
 
-    def __init__(self, total: int, *, quiet: bool = False) -> None:
-        console = Console(stderr=True, highlight=False)
-        figures = TextColumn("[dim]{task.fields[figures]}")
-        super().__init__(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), figures,
-            console=console, transient=True, disable=quiet or not console.is_terminal,
-        )  # fmt: skip
+    def __init__(self, total: int, *, quiet: bool = False, console: Console | None = None) -> None:
+        console = console or Console(stderr=True, highlight=False)
+        # no markup: what is in the brackets of a stage's name would be taken for a style
+        names, figures = (
+            TextColumn(text, markup=False, style=style, table_column=Column(no_wrap=True, overflow="ellipsis"))
+            for text, style in (("{task.description}", "none"), ("{task.fields[figures]}", "dim"))
+        )
+        columns: list[ProgressColumn] = [names, MofNCompleteColumn()]
+        if console.width >= _WIDE:  # else names are what matters
+            columns = [names, BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), figures]
+        super().__init__(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self._total = total
         self._quiet = quiet
         self._counts: Counter[str] = Counter()
@@ -48,7 +63,7 @@ class Display(Progress):
             elif kind == "progress" and stage in self._rows:
                 self.update(self._rows[stage], completed=event["done"], total=event["total"], figures=_figures(event))
             elif kind == "log" and not self._quiet:
-                self.console.print(printable(str(event["message"])), markup=False)
+                self.console.print(printable(str(event["message"])), markup=False, soft_wrap=True)
             elif kind in ("finished", "failed", "not run"):
                 self._finish(kind, stage, event)
 
@@ -57,7 +72,10 @@ class Display(Progress):
         for reason, count in self._reasons.items():
             if count > 1:
                 self.console.print(
-                    f"failed: {count - 1} more stages for the same reason: {reason}", markup=False, style="red"
+                    f"failed: {count - 1} more stages for the same reason: {reason}",
+                    markup=False,
+                    soft_wrap=True,
+                    style="red",
                 )
         self._reasons.clear()
         super().stop()
@@ -71,11 +89,13 @@ class Display(Progress):
             reason = printable(str(event.get("message", "")))
             self._reasons[reason] += 1
             if self._reasons[reason] == 1:
-                self.console.print(f"failed: {stage}: {reason}", markup=False, style="red")
+                self.console.print(f"failed: {stage}: {reason}", markup=False, soft_wrap=True, style="red")
         elif self.disable and not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
             done = sum(self._counts.values())
-            self.console.print(f"{done} of {self._total} stages: {self._tally()}; last {stage}", markup=False)
+            self.console.print(
+                f"{done} of {self._total} stages: {self._tally()}; last {stage}", markup=False, soft_wrap=True
+            )
 
     def _tally(self) -> str:
         return ", ".join(f"{count} {outcome}" for outcome, count in sorted(self._counts.items()))

@@ -11,10 +11,13 @@ from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import damage
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.collect import (
     contract_outcome,
+    curve_facts,
     evaluation,
     overlaps,
     stage_facts,
@@ -22,14 +25,26 @@ from xtreme_dag.results.collect import (
     table_facts,
     training_facts,
 )
-from xtreme_dag.results.facts import StageFacts, TableFacts, TrainingFacts
-from xtreme_dag.results.stamp import report_path
+from xtreme_dag.results.facts import CurveFacts, StageFacts, TableFacts, TrainingFacts
+from xtreme_dag.results.stamp import is_published, publication, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
+from xtreme_dag.wiring.kinds import EVALUATE
 from xtreme_dag.wiring.supervision import supervision
 
 if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
+
+
+def to_publish(executor: Executor, study: Study, graph: Graph) -> str:
+    """Identity of what a run has to land and report; empty if it evaluated nothing, or the database says all of it."""
+    if not any(graph[name].of is EVALUATE for name in executor.known):
+        return ""
+    artifacts = {
+        name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
+    }
+    identity = publication(study, artifacts, executor.keys)
+    return "" if is_published(executor.home, study, identity) else identity
 
 
 def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:
@@ -43,6 +58,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     found: list[Shared] = []
     tables: list[TableFacts] = []
     trained: list[TrainingFacts] = []
+    curves: list[CurveFacts] = []
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
@@ -62,10 +78,14 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             found += overlaps(stage, record, home)
         elif stage.kind == "prepare":
             tables.append(table_facts(stage, record, home, built.stand_ins))
-        elif stage.kind in ("intermediate", "target"):
-            trained += training_facts(stage, record, home)
+        elif stage.kind in ("pretrain", "intermediate", "target"):
+            curves += curve_facts(stage, record, home)
+            trained += training_facts(stage, record, home) if stage.kind != "pretrain" else []
     facts = replace(
-        study_facts(study, (task.name for task in built.tasks)), tables=tuple(tables), trained=tuple(trained)
+        study_facts(study, (task.name for task in built.tasks)),
+        tables=tuple(tables),
+        trained=tuple(trained),
+        curves=tuple(curves),
     )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())

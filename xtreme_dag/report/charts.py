@@ -24,6 +24,7 @@ _HUE_COLOURS = ["var(--better)", "var(--worse)", "var(--accent)"]
 _LEGEND = alt.Legend(orient="top")
 _HEADER = alt.Header(labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=6)
 ALL_TASKS = "all tasks"
+_LINES = 8  # colours of lines that the page has
 _SEEN_ROW = "{}, seen"
 
 
@@ -40,6 +41,8 @@ def charts(content: Content) -> dict[str, Spec]:
         heat: content.cells,
         gap: content.gaps,
         cost: content.comparisons and content.costs[1:],
+        loss: [row for row in content.curves if row["measure"] == "loss"],
+        dev: [row for row in content.curves if row["measure"] == "dev"],
     }
     return {make.__name__: make(content) for make, rows in wanted.items() if rows}
 
@@ -214,6 +217,60 @@ def cost(content: Content) -> Spec:
         alt.layer(zero, bars, points, *names).properties(width=620, height=280),
         "Cost of each condition against its gain over the baseline, with intervals",
     )
+
+
+def loss(content: Content) -> Spec:
+    """The loss of each training over its steps, the mean over seeds: one panel per target task, one line per condition."""
+    return _curves(content, "loss", "training loss")
+
+
+def dev(content: Content) -> Spec:
+    """The looks at dev, likewise."""
+    return _curves(content, "dev", "figure on dev")
+
+
+def _curves(content: Content, measure: str, title: str) -> Spec:
+    """A measure of all trainings."""
+    rows = [
+        {
+            "condition": row["condition"],
+            "panel": panel_name(row),
+            "step": row["optimizer_step"],
+            "value": round(row["value"], 4),
+        }
+        for row in content.curves
+        if row["measure"] == measure
+    ]
+    order = [row["condition"] for row in content.conditions]
+    names = [name for name in order if any(row["condition"] == name for row in rows)]
+    hues = [f"var(--line-{number % _LINES + 1})" for number in range(len(names))]
+    chart = (
+        alt.Chart(_values(rows))
+        .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=18))
+        .encode(
+            x=alt.X("step:Q", title="optimizer step", scale=alt.Scale(zero=True, nice=True)),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, nice=True)),
+            color=alt.Color("condition:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=_LEGEND),
+            strokeDash=alt.StrokeDash("condition:N", title=None, scale=alt.Scale(domain=names), legend=_LEGEND),
+            tooltip=[
+                alt.Tooltip("panel:N", title="training"),
+                alt.Tooltip("condition:N"),
+                alt.Tooltip("step:Q"),
+                alt.Tooltip("value:Q", format=".4f", title=title),
+            ],
+        )
+        .properties(width=260, height=180)
+        .facet(facet=alt.Facet("panel:N", title=None, header=_HEADER), columns=3, spacing=28)
+        .resolve_scale(x="independent", y="independent")
+    )
+    return _spec(chart, f"{title} over the optimizer steps", panels=len({row["panel"] for row in rows}))
+
+
+def panel_name(row: Mapping[str, Any]) -> str:
+    """What a training is called: its target task, or the step of intermediate training."""
+    if row["target"]:
+        return str(row["target"])
+    return "intermediate" if row["step"] == 1 else f"intermediate, step {row['step']}"
 
 
 def label_sides(rows: Sequence[Mapping[str, Any]], *, width: float = 620, height: float = 280) -> list[str]:

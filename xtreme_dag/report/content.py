@@ -47,6 +47,7 @@ class Content:
         contracts: outcomes of the data contracts.
         warnings: what is to be doubted: condition, task, warning, in how many languages, message.
         overlaps: what tables that are trained or selected on have of those that are tested.
+        curves: points of the loss and of the looks at dev of each training.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
         provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
@@ -67,6 +68,7 @@ class Content:
     contracts: tuple[Row, ...]
     warnings: tuple[Row, ...]
     overlaps: tuple[Row, ...]
+    curves: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
     provenance: Row
@@ -131,6 +133,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
         warnings=tuple(chosen["warnings"]),
         overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
+        curves=tuple(chosen["curves"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
         provenance=_provenance(tables),
@@ -165,6 +168,11 @@ _QUERIES: Mapping[str, str] = {
     "warnings": (
         "SELECT condition, task, warning, languages, of_languages, message FROM warnings"
         " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY position, task, warning"
+    ),
+    "curves": (  # seeds together: their mean
+        "SELECT condition, target, step, measure, optimizer_step, avg(value) AS value FROM training_curves"
+        " WHERE study = $study AND kind <> 'pretrain' AND measure IN ('loss', 'dev', 'tokens_per_s', 'memory_mb')"
+        " GROUP BY ALL ORDER BY ALL"
     ),
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"

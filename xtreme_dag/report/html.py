@@ -31,6 +31,7 @@ _SECTIONS = {
     "languages": "Languages",
     "transfer": "Transfer gap",
     "cost": "Cost",
+    "training": "Training",
     "published": "Published",
     "predictions": "Predictions",
     "warnings": "Warnings",

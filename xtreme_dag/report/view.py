@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from xtreme_dag.core.durations import duration
-from xtreme_dag.report.charts import cost_unit
+from xtreme_dag.report.charts import cost_unit, panel_name
 from xtreme_dag.report.content import Content
 from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
@@ -46,6 +47,7 @@ def view(content: Content) -> dict[str, Any]:
         "best": {task: max((r["tasks"][task] for r in content.conditions if task in r["tasks"]), default=None) for task in tasks},
         "heat": _controls(content, tasks),
         "cost_word": cost_unit(content.costs)[0][0].split()[0] if content.costs else "",
+        "trainings": _trainings(content),
         "started": " to ".join(moments),
         "recipe": json.dumps(content.study["recipe"], indent=2, ensure_ascii=False, sort_keys=True),
     }  # fmt: skip
@@ -109,6 +111,28 @@ def _facts(content: Content) -> list[tuple[str, str, str]]:
         held = sum(row["ok"] for row in content.contracts)
         facts.append(("data contracts", f"{held} of {len(content.contracts)}", "hold"))
     return facts
+
+
+def _trainings(content: Content) -> list[dict[str, Any]]:
+    """Each training in a line: where its loss began and ended, its best look at dev, its speed and memory."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in content.curves:  # in the order of the steps
+        measures = found.setdefault((panel_name(row), row["condition"]), {"steps": []})
+        measures.setdefault(row["measure"], []).append(row["value"])
+        measures["steps"].append(row["optimizer_step"])
+    return [
+        {
+            "training": training,
+            "condition": condition,
+            "steps": max(of["steps"]),
+            "first": of["loss"][0] if "loss" in of else None,
+            "last": of["loss"][-1] if "loss" in of else None,
+            "dev": max(of["dev"]) if "dev" in of else None,
+            "speed": median(of["tokens_per_s"]) if "tokens_per_s" in of else None,
+            "memory": max(of["memory_mb"]) if "memory_mb" in of else None,
+        }
+        for (training, condition), of in found.items()
+    ]
 
 
 def _controls(content: Content, tasks: list[str]) -> dict[str, list[tuple[str, str]]]:

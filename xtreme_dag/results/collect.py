@@ -16,6 +16,7 @@ from xtreme_dag.engine.store import Record, Store
 from xtreme_dag.results.facts import (
     Condition,
     ContractOutcome,
+    CurveFacts,
     Evaluation,
     StageFacts,
     StudyFacts,
@@ -46,7 +47,11 @@ def study_facts(study: Study, tasks: Iterable[str]) -> StudyFacts:
 
 def evaluation(stage: Stage, record: Record, home: Home, supervision: str = "") -> Evaluation:
     """One evaluation; `supervision` is what its model was trained on in its language."""
-    artifact = Store(home.store).artifact(record.digest)
+    store = Store(home.store)
+    artifact, texts = store.artifact(record.digest), None
+    if told := record.manifest["inputs"].get("table"):
+        made = store.read(told["key"])  # a part of an artifact has a digest of its own
+        texts = store.artifact(made.digest) / "table.parquet" if made is not None else None
     scores = _json(artifact / "scores.json", stage)
     return Evaluation(
         stage_key=record.key,
@@ -55,6 +60,7 @@ def evaluation(stage: Stage, record: Record, home: Home, supervision: str = "") 
         artifact=artifact,
         digest=record.digest,
         supervision=supervision,
+        texts=texts,
     )
 
 
@@ -84,6 +90,37 @@ def training_facts(stage: Stage, record: Record, home: Home) -> list[TrainingFac
             **{name: entry[name] for name in ("task", "dataset", "language", "examples", "tokens")},
         )
         for entry in made["composition"]
+    ]
+
+
+def curve_facts(stage: Stage, record: Record, home: Home) -> list[CurveFacts]:
+    """How a training went: its loss and its looks at dev, and its speed and memory as it reported them."""
+    made = _json(Store(home.store).artifact(record.digest) / "training.json", stage)
+    curves: dict[str, list[tuple[int, float]]] = {}
+    losses = made["loss_curve"]
+    # means of nearly equal runs of steps; the first runs are the longer ones, see `training.artifact`
+    for number, loss in enumerate(losses, start=1):
+        size, longer = divmod(made["steps_done"], len(losses))
+        curves.setdefault("loss", []).append((number * size + min(number, longer), loss))
+    for look in made["selection"]:
+        tasks = {f"dev {name}": value for name, value in look.items() if name not in ("step", "mean")}
+        for name, value in {"dev": look["mean"], **(tasks if len(tasks) > 1 else {})}.items():
+            curves.setdefault(name, []).append((look["step"], value))
+    for done, told in record.manifest.get("course", ()):
+        for name, value in told.items():
+            if name != "loss":  # that of every step is in the artifact
+                curves.setdefault(name, []).append((int(done), value))
+    of: dict[str, Any] = {
+        "stage_key": record.key,
+        "kind": stage.kind,
+        "condition": str(stage.labels.get("condition", "")),
+        "seed": int(stage.labels.get("seed", 0)),
+        "target": str(stage.labels.get("task", "")),
+        "step": stage.step,
+    }
+    return [
+        CurveFacts(**of, measure=name, at=tuple(at for at, _ in points), values=tuple(value for _, value in points))
+        for name, points in curves.items()
     ]
 
 

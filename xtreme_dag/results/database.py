@@ -116,14 +116,24 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     DuckDB gives all connections of a process to one path the same instance, and that keeps the file which it opened: a
     reader in another thread would make us read what has been replaced since. An attached file is opened anew.
     """
+    connection = attached(path)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def attached(path: Path) -> duckdb.DuckDBPyConnection:
+    """See `reading`; the caller closes the connection."""
     connection = duckdb.connect(":memory:", config=_OFFLINE)
     try:
         name = str(path).replace("'", "''")
         connection.execute(f"ATTACH '{name}' AS results (READ_ONLY)")
         connection.execute("USE results")
-        yield connection
-    finally:
+    except BaseException:
         connection.close()
+        raise
+    return connection
 
 
 def is_current(path: Path) -> bool:

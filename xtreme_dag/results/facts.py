@@ -117,6 +117,33 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurveFacts:
+    """One measure of one training over its optimizer steps.
+
+    Attributes:
+        stage_key: key of the training stage.
+        kind: `pretrain`, `intermediate` or `target`.
+        condition, seed: the run; empty and 0 where all conditions share the stage.
+        target: target task; else empty.
+        step: number of the step of intermediate training, from 1.
+        measure: `loss` (mean since the point before), `dev` (mean figure of a look at dev), `dev TASK`, or a figure of
+            progress (`tokens_per_s`, `memory_mb`, ...).
+        at: optimizer steps done.
+        values: the measure there.
+    """
+
+    stage_key: str
+    kind: str
+    condition: str
+    seed: int
+    target: str
+    step: int
+    measure: str
+    at: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """A study as it was run.
 
@@ -133,6 +160,7 @@ class StudyFacts:
         tasks: facts about the target tasks, as far as known.
         tables: the tables that were read.
         trained: what its trainings drew.
+        curves: how its trainings went.
     """
 
     name: str
@@ -147,6 +175,7 @@ class StudyFacts:
     tasks: tuple[TaskFacts, ...] = ()
     tables: tuple[TableFacts, ...] = ()
     trained: tuple[TrainingFacts, ...] = ()
+    curves: tuple[CurveFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +194,7 @@ class Evaluation:
         digest: digest of the artifact.
         supervision: what the model was trained on in the language: `source` (the task was trained in it), `same task`,
             `other task`, `text` or `none`; empty if unknown.
+        texts: the canonical table of the examples; None if it is not here (an imported submission).
     """
 
     stage_key: str
@@ -177,6 +207,7 @@ class Evaluation:
     artifact: Path
     digest: str
     supervision: str = ""
+    texts: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

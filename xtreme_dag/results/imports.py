@@ -82,6 +82,7 @@ def with_imports(
     conditions, rows = list(study.conditions), list(evaluations)
     known = {stage.key: stage for stage in stages}
     own = {condition.name for condition in conditions}
+    texts = {(row.task, row.language, row.split): row.texts for row in evaluations}
     for imported in read_imports(home, study.name):
         condition = imported.study.conditions[0]
         if condition.name in own:
@@ -89,7 +90,7 @@ def with_imports(
         whole = [row for row in imported.evaluations if store.intact(row.stage_key) is not None]
         keys = {row.stage_key for row in whole}
         conditions.append(condition)
-        rows += whole
+        rows += [replace(row, texts=texts.get((row.task, row.language, row.split))) for row in whole]
         known |= {stage.key: stage for stage in imported.stages if stage.key in keys}
     return replace(study, conditions=tuple(conditions)), rows, list(known.values())
 

@@ -207,17 +207,19 @@ def _check(landing: Landing) -> None:
 
 
 def _absolute(home: Path, evaluation: Evaluation) -> Evaluation:
-    return with_changes(evaluation, artifact=home / evaluation.artifact)
+    texts = home / evaluation.texts if evaluation.texts is not None else None
+    return with_changes(evaluation, artifact=home / evaluation.artifact, texts=texts)
 
 
 def _relative(home: Path, evaluation: Evaluation) -> Evaluation:
-    """The artifact's path relative to the home if it is inside it, so that a home can be moved."""
-    artifact = evaluation.artifact
-    if artifact.is_absolute():
-        for root in (home.absolute(), home.resolve()):
-            if artifact.is_relative_to(root):
-                return with_changes(evaluation, artifact=artifact.relative_to(root))
-    return evaluation
+    """Paths inside the home relative to it, so that a home can be moved."""
+
+    def inside(path: Path) -> Path:
+        roots = (home.absolute(), home.resolve()) if path.is_absolute() else ()
+        return next((path.relative_to(root) for root in roots if path.is_relative_to(root)), path)
+
+    texts = inside(evaluation.texts) if evaluation.texts is not None else None
+    return with_changes(evaluation, artifact=inside(evaluation.artifact), texts=texts)
 
 
 def _report(path: Path, study: str, changed: bool) -> LandingReport:

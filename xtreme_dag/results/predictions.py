@@ -70,9 +70,7 @@ def check_predictions(home: Path, paths: Iterable[Path]) -> None:
         if not path.is_file():
             raise UserError("the predictions are gone", where=str(path), fix=_AGAIN)
         if not (_is_whole(path.parent, digests) if is_hash(path.parent.name) else _is_parquet(path)):
-            raise UserError(
-                "are not the predictions that were recorded: damaged or swapped", where=str(path), fix=_AGAIN
-            )
+            raise UserError("is not what was recorded: damaged or swapped", where=str(path), fix=_AGAIN)
     with suppress(OSError):  # a home that cannot be written is hashed each time
         digests.save()
 

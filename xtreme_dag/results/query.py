@@ -1,12 +1,12 @@
-"""Reading the results: connections that can read this home and nothing else, and cannot write."""
+"""Reading the results: connections that cannot write them; those for a user's query read this home and nothing else."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)
 # Views that read the artifacts' rows.
-_OVER_ROWS = ("predictions", "by_length", "label_confusion")
+_OVER_ROWS = ("predictions", "by_length", "label_confusion", "examples")
 
 
 def reads_rows(text: str) -> bool:
@@ -77,16 +77,7 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
     root = Path(home).absolute()
     connection = files.connect(current_database(root), read_only=True)
     try:
-        connection.execute("SET VARIABLE home = ?", [root.as_posix()])
-        rows = (
-            connection.execute("SELECT DISTINCT predictions FROM evaluations ORDER BY 1").fetchall()
-            if predictions
-            else []
-        )
-        paths = [root / row[0] for row in rows]
-        check_predictions(root, paths)
-        if paths:
-            connection.execute("SET VARIABLE prediction_files = ?", [[path.as_posix() for path in paths]])
+        paths = aim(connection, root, predictions="true" if predictions else "false")
         origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
         homes = [root, *(Path(row[0]) for row in origins)]
         strangers = {path.parent for path in paths if not any(path.is_relative_to(home) for home in homes)}
@@ -97,6 +88,70 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def attached_results(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for queries of the library's own, to the results as they are now; the views' files are not set.
+
+    Raises:
+        UserError: there are no results that can be read.
+    """
+    with files.reading(current_database(Path(home).absolute())) as connection:
+        yield connection
+
+
+def connect(home: Path, *, predictions: bool = True) -> duckdb.DuckDBPyConnection:
+    """A connection that stays open: the results as they are now, whatever is landed meanwhile.
+
+    The results cannot be written; unlike `reader` it lets the caller read other files and keep tables of their own.
+
+    Args:
+        home: the folder in which all state lives.
+        predictions: check the artifacts' files, for the views `predictions` and `examples`.
+
+    Raises:
+        UserError: there are no results that can be read, or predictions are missing or damaged.
+    """
+    root = Path(home).absolute()
+    connection = files.attached(current_database(root))
+    try:
+        aim(connection, root, predictions="true" if predictions else "false")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def aim(
+    connection: duckdb.DuckDBPyConnection, root: Path, *, predictions: str = "true", values: Sequence[Any] = ()
+) -> list[Path]:
+    """Points the views `predictions` and `examples` at the artifacts of a home.
+
+    Args:
+        connection: to its database.
+        root: the home.
+        predictions: a condition in SQL on `evaluations`: those that will be read.
+        values: of the `?` in it.
+
+    Returns:
+        The files that can be read.
+
+    Raises:
+        UserError: predictions are missing or damaged, or the texts that they are of are damaged.
+    """
+    connection.execute("SET VARIABLE home = ?", [root.as_posix()])
+    rows = connection.execute(
+        f"SELECT predictions, texts FROM evaluations WHERE {predictions}", list(values)
+    ).fetchall()
+    found = [root / path for path in sorted({row[0] for row in rows})]
+    texts = [root / path for path in sorted({row[1] for row in rows if row[1]})]
+    texts = [path for path in texts if path.is_file()]  # predictions can be read without them
+    check_predictions(root, [*found, *texts])
+    for name, paths in (("prediction_files", found), ("text_files", texts)):
+        if paths:
+            connection.execute(f"SET VARIABLE {name} = ?", [[path.as_posix() for path in paths]])
+    return [*found, *texts]
 
 
 def study_names(home: Path) -> list[str]:

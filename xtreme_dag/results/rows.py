@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
 from xtreme_dag.results.facts import (
     ContractOutcome,
+    CurveFacts,
     Evaluation,
     Landing,
     LanguageFacts,
@@ -41,6 +42,7 @@ STUDY_TABLES = (
     "shared_examples",
     "data_tables",
     "trained_on",
+    "training_curves",
 )
 Row = Mapping[str, Any]
 
@@ -121,6 +123,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
                 "stage_key": evaluation.stage_key,
                 "digest": evaluation.digest,
                 "predictions": (evaluation.artifact / "predictions.parquet").as_posix(),
+                "texts": evaluation.texts.as_posix() if evaluation.texts is not None else None,
             }
             for evaluation, scores in scored
         ],
@@ -163,6 +166,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             name | _fields(row) for row in sorted(study.tables, key=lambda row: (row.dataset, row.split, row.language))
         ],
         "trained_on": [name | _fields(row) for row in sorted(study.trained, key=astuple)],
+        "training_curves": [name | point for row in sorted(study.curves, key=astuple) for point in _points(row)],
     }
 
 
@@ -230,8 +234,16 @@ def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
     }
 
 
+def _points(curve: CurveFacts) -> Iterator[dict[str, Any]]:
+    """A curve, a row for each point."""
+    row = _fields(curve)
+    for at, value in zip(row.pop("at"), row.pop("values"), strict=True):
+        yield row | {"optimizer_step": at, "value": value}
+
+
 def _fields(
-    facts: LanguageFacts | ContractOutcome | StageFacts | Shared | TableFacts | TrainingFacts, **columns: str
+    facts: LanguageFacts | ContractOutcome | StageFacts | Shared | TableFacts | TrainingFacts | CurveFacts,
+    **columns: str,
 ) -> dict[str, Any]:
     """The fields of facts as a row; `columns` gives the columns that are named otherwise than their field."""
     return {columns.get(field.name, field.name): getattr(facts, field.name) for field in fields(facts)}

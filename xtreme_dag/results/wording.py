@@ -55,6 +55,8 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
         return f"{said}; this is no null result, since {_reasons(comparison, effect)}."
     if effect.detectable is None:
         return f"{said}; with so few seeds or examples hardly any improvement could have been found."
+    if abs(effect.delta) >= effect.detectable:
+        return f"{said}; four of five such studies would have told a difference of this size, this one could not."
     return f"{said}; a difference of {effect.detectable:.1f} points or more would probably have shown."
 
 
@@ -96,7 +98,11 @@ def _by_task(tasks: Sequence[Effect]) -> str:
 
 
 def _open(effect: Effect) -> str:
-    needed = "" if effect.detectable is None else f", {effect.detectable:.1f} needed"
+    needed = (
+        ""
+        if effect.detectable is None or abs(effect.delta) >= effect.detectable
+        else f", {effect.detectable:.1f} needed"
+    )
     return f"{effect.task} ({_signed(effect.delta)}{needed})"
 
 

@@ -17,7 +17,7 @@ from xtreme_dag.core.beside import STUDIES
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import read_regular
-from xtreme_dag.core.yaml import read_yaml
+from xtreme_dag.core.yaml import read_yaml, yaml_fault
 from xtreme_dag.study.conditions import NAME, Condition, Origin, Positive, Section
 from xtreme_dag.study.settings import explained
 
@@ -223,14 +223,15 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         UserError: the file cannot be read, or a key or value is wrong.
     """
     try:
-        document = read_yaml(read_regular(path, _LARGEST).decode())
+        text = read_regular(path, _LARGEST).decode()
+        document = read_yaml(text)
     except OSError as error:
         fix = nearest(path.name, (file.name for file in path.parent.glob("*.yaml"))) if path.parent.is_dir() else ""
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), fix=fix) from None
     except UnicodeDecodeError as error:
         raise UserError(f"is not UTF-8 (byte {error.start})", where=str(path)) from None
     except yaml.YAMLError as error:
-        raise UserError(f"is not YAML: {' '.join(str(error).split())}", where=str(path)) from None
+        raise UserError(f"is not YAML: {yaml_fault(error, text)}", where=str(path)) from None
     if not isinstance(document, dict):
         raise UserError("holds no mapping", where=str(path), fix="`xtreme-dag new NAME` writes one to edit")
     shipped = path.resolve().parent == STUDIES.resolve()

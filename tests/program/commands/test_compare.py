@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from tests.program.commands.landed_home import land_home
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.program.commands.compare import command
+from xtreme_dag.study.file import Compare
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,24 @@ def test_the_best_condition_of_each_task_with_its_gain(tmp_path):
     assert lines[0].split()[:2] == ["task", "best"] and lines[2].split()[:3] == ["xnli", one["condition"], "2"]
     refused = CliRunner().invoke(command, ["--home", str(home), "--best", "--task", "xnli"])
     assert refused.exit_code == 2 and "leave out --task" in refused.stderr
+
+
+def test_what_was_needed_is_told_only_where_nothing_was_found(home):
+    comparisons = json.loads(run(home, "--json", "--languages").output)
+    lines = [
+        line
+        for line in run(home).output.splitlines()
+        if line.split()[:1] and line.split()[0] in ("udpos", "xnli", "xquad", "all")
+    ]
+    place = run(home).output.splitlines()[2].index("needed")
+    told = [effect for one in comparisons for effect in [*one["tasks"], one["overall"]]]
+    assert {effect["verdict"] for effect in told} >= {"better"}
+    for line in lines:
+        assert not (line.endswith(("better", "worse")) and line[place : place + 6].strip())
+
+
+def test_help_states_the_defaults_that_studies_have():
+    text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
+    fields = Compare.model_fields
+    assert f"compare.resamples of the study file, {fields['resamples'].default} if not given" in text
+    assert f"compare.confidence of the study file, {fields['confidence'].default} if not given" in text

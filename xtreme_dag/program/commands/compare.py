@@ -34,8 +34,14 @@ Examples:
 @click.option("--best", is_flag=True, help="Which condition is best on dev for each task, and what that choice gains.")
 @click.option("--split", default="test", show_default=True, help="The split to compare on.")
 @click.option("--metric", help="A metric instead of each task's primary one.")
-@click.option("--resamples", type=click.IntRange(min=100), help="Default: what the study file says, or 2000.")
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), help="Default: what the study file says, or 0.95.")
+@click.option(
+    "--resamples", type=click.IntRange(min=100), help="Default: compare.resamples of the study file, 1000 if not given."
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 0.999),
+    help="Default: compare.confidence of the study file, 0.95 if not given.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @answers
 @home_option
@@ -45,8 +51,8 @@ def command(by_language: bool, best: bool, home: Home, **question: Any) -> Answe
     The means are over the languages that neither side was trained on for the task; those that one was are a row of
     their own. Paired bootstrap over examples within language, seeds taken into account. Verdicts are at 5 %, whatever
     the level of the intervals and whatever is filtered: p-values are corrected after Holm over all conditions and tasks
-    of the study, and a language has a verdict where its task has one. `needed` is the difference that would be found in
-    80% of such studies.
+    of the study, and a language has a verdict where its task has one. `needed`, where nothing was found, is the difference
+    that 80% of such studies would find.
     """
     from xtreme_dag.results.compare import compare_conditions
 
@@ -121,6 +127,13 @@ def _text(comparison: Comparison, by_language: bool) -> str:
     return "\n".join([comparison.sentence, "", table([head for head, _cell in columns], rows, right=figures), *notes])
 
 
+def _needed(effect: Effect) -> str:
+    """What a difference would have had to be; nothing where one was found, or this one is as large already."""
+    if effect.detectable is None or effect.verdict != "open" or abs(effect.delta) >= effect.detectable:
+        return ""
+    return f"{effect.detectable:.2f}"
+
+
 def _columns(comparison: Comparison, by_language: bool, exact: bool) -> list[tuple[str, Callable[[Effect], str]]]:
     """Head of each column, and its cell; by_language: with what a language was trained on; exact: with McNemar's test."""
     known = by_language and any(effect.supervision for effect in comparison.languages)
@@ -141,7 +154,7 @@ def _columns(comparison: Comparison, by_language: bool, exact: bool) -> list[tup
         ("p", lambda effect: f"{effect.p:.4f}"),
         ("p corrected", lambda effect: f"{effect.p_corrected:.4f}"),
         *([mcnemar] if exact else []),
-        ("needed", lambda effect: "" if effect.detectable is None else f"{effect.detectable:.2f}"),
+        ("needed", _needed),
         ("n", lambda effect: f"{effect.n:,}"),
         ("", lambda effect: "" if effect.verdict == "open" else effect.verdict),
     ]

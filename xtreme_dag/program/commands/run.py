@@ -27,9 +27,12 @@ from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
+from xtreme_dag.program.under_way import noted
 from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
+from xtreme_dag.wiring.build import Built
 
 _FULL_BYTES = 65_536
 _SHOWN = 12  # warnings that are printed
@@ -39,6 +42,7 @@ _SHOWN = 12  # warnings that are printed
 @study_options
 @force_option
 @machine_options
+@click.option("--track", metavar="mlflow:URI", help="Log the study to MLflow too: a server, or mlflow:sqlite:///FILE.")
 @answers
 @home_option
 def command(study_file: Path, overrides: tuple[str, ...], force: tuple[str, ...], home: Home, **machine: Any) -> Answer:
@@ -64,9 +68,11 @@ def run_study(
     *,
     device: str = "auto",
     mirror: str | None = None,
+    prefect: bool = True,
+    track: str | None = None,
     **machine: Any,
 ) -> dict[str, Any]:
-    """Runs a study in a child process that drives Prefect; returns what it did.
+    """Runs a study in a child process that drives Prefect, or in this one without it; returns what it did.
 
     Args:
         home: whose state.
@@ -75,13 +81,38 @@ def run_study(
         force: patterns of stages to run although they are cached.
         device: what to compute on.
         mirror: URL of a mirror of the store.
+        prefect: record the run on a Prefect server, started if none is configured.
+        track: `mlflow:URI`, where the study is logged when it has run.
         machine: other fields of `flows._settings.Settings`.
 
     Raises:
         UserError: the study, the home or the machine is not as it should be.
     """
-    started = time.monotonic()
+    uri = tracking_uri(track) if track is not None else ""
     study, built = opened(study_file, overrides)
+    with noted(home, study.study):
+        outcome = _run(home, study_file, study, built, overrides, force, device, mirror, prefect, machine)
+    if uri:
+        click.echo(f"logging {study.study} to MLflow", err=True)
+        if trouble := track_study(home, study.study, uri):
+            click.echo(f"warning: {trouble}", err=True)
+    return outcome
+
+
+def _run(
+    home: Home,
+    study_file: Path,
+    study: Study,
+    built: Built,
+    overrides: tuple[str, ...],
+    force: tuple[str, ...],
+    device: str,
+    mirror: str | None,
+    prefect: bool,
+    machine: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The run itself; see `run_study`."""
+    started = time.monotonic()
     home.ensure()
     find_devices(device)
     for line in troubles(home):
@@ -104,6 +135,12 @@ def run_study(
             if not finding.fatal:
                 click.echo(f"warning: model: {finding}", err=True)
         refuse_faults(found)
+    if not prefect:
+        from xtreme_dag.program.here import run_here
+
+        outcome = run_here(home, study, built, force, device=device, mirror=mirror, **machine)
+        outcome["seconds"] = round(time.monotonic() - started, 2)
+        return outcome
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
             settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}

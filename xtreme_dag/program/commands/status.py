@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,19 +14,25 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN, RELEASED, Ledger
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option
-from xtreme_dag.program.output import Answer, answers
+from xtreme_dag.program.output import Answer, answers, table
 from xtreme_dag.program.troubles import troubles
+from xtreme_dag.program.under_way import UnderWay, under_way
+
+Entry = Mapping[str, Any]
 
 
 @click.command()
 @click.argument("study", required=False)
+@click.option("--all", "everything", is_flag=True, help="List every stage.")
 @answers
 @home_option
-def command(study: str | None, home: Home) -> Answer:
+def command(study: str | None, everything: bool, home: Home) -> Answer:
     """What became of the stages of STUDY (a study's name) in its last run; without STUDY, of all studies.
 
+    A run that is under way is named, and one that was interrupted.
+
     \b
-    Example: xtreme-dag status demo
+    Example: xtreme-dag status demo --all
     """
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for entry in Ledger(home.ledger).entries():
@@ -36,29 +42,67 @@ def command(study: str | None, home: Home) -> Answer:
     for entry in latest.values():
         record = store.read(entry["key"]) if entry["outcome"] in (DONE, CACHED) else None
         entry["dropped"] = record is not None and store.is_dropped(record)
-    studies = sorted({name for name, _stage in latest})
+    runs = under_way(home)
+    studies = sorted({name for name, _stage in latest} | {run.study for run in runs})
     if study is not None and study not in studies:
         raise UserError(
             f"no study {study!r} has run in {home.root}",
             fix=nearest(study, studies) if studies else "xtreme-dag run STUDY",
         )
     chosen = [entry for (name, _stage), entry in latest.items() if study in (None, name)]
-    lines = [line for name in ([study] if study else studies) for line in _lines(name, chosen)]
+    lines = [
+        line
+        for name in ([study] if study else studies)
+        for line in _lines(
+            name,
+            [entry for entry in chosen if entry["study"] == name],
+            [run for run in runs if run.study == name],
+            kinds=study is not None and not everything,
+            everything=everything,
+        )
+    ]
     return Answer(value=chosen, text=lines or [f"nothing has run in {home.root}"], warnings=troubles(home))
 
 
-def _lines(study: str, entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    own = [entry for entry in entries if entry["study"] == study]
-    counts = ", ".join(f"{count} {outcome}" for outcome, count in Counter(entry["outcome"] for entry in own).items())
-    dropped = sum(entry["dropped"] for entry in own)
-    counts += f" (the weights of {dropped} dropped)" if dropped else ""
-    seconds = duration(sum(entry.get("seconds", 0) for entry in own))
-    last = max(entry.get("time", "") for entry in own)
-    return [
-        f"{study}: {len(own)} stages: {counts}; {seconds} of work; last {last}",
-        *(
-            f"  {entry['outcome']}: {entry['stage']}{': ' + entry['error'] if entry.get('error') else ''}"
-            for entry in own
-            if entry["outcome"] in (FAILED, NOT_RUN)
-        ),
-    ]
+def _lines(
+    study: str, entries: Sequence[Entry], runs: Sequence[UnderWay], *, kinds: bool, everything: bool
+) -> Iterator[str]:
+    """A study: its runs that are not at their end, its stages in a line, by kind or each, and what failed."""
+    for run in runs:
+        yield run.line() if entries else f"{run.line()}; no stage has ended yet"
+    if not entries:
+        return
+    dropped = sum(entry["dropped"] for entry in entries)
+    counts = _counts(entries) + (f" (the weights of {dropped} dropped)" if dropped else "")
+    last = max(entry.get("time", "") for entry in entries)
+    yield f"{study}: {len(entries)} stages: {counts}; {_worked(entries)} of work; last {last}"
+    if kinds:
+        by_kind: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_kind.setdefault(entry.get("kind", ""), []).append(entry)
+        yield table(
+            ("kind", "stages", "outcome", "work"),
+            [(kind, str(len(of)), _counts(of), _worked(of)) for kind, of in by_kind.items()],
+            right=(1, 3),
+        )
+    elif everything:
+        yield table(
+            ("outcome", "stage", "work"),
+            [(entry["outcome"], entry["stage"], _worked([entry])) for entry in entries],
+            right=(2,),
+        )
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        if entry["outcome"] in (FAILED, NOT_RUN):
+            reasons.setdefault((entry["outcome"], entry.get("error", "")), []).append(entry["stage"])
+    for (outcome, reason), stages in reasons.items():
+        named = stages[0] if len(stages) == 1 else f"{len(stages)} stages, as {stages[0]}"
+        yield f"  {outcome}: {named}{': ' + reason if reason else ''}"
+
+
+def _counts(entries: Sequence[Entry]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in Counter(entry["outcome"] for entry in entries).items())
+
+
+def _worked(entries: Sequence[Entry]) -> str:
+    return duration(sum(entry.get("seconds", 0) for entry in entries))

@@ -1,0 +1,90 @@
+"""`status`: stages by kind or each, equal reasons in a line, runs that are under way or were interrupted."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.ledger import Ledger
+from xtreme_dag.program.cli import program
+from xtreme_dag.program.under_way import noted, under_way
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home").ensure()
+
+
+def status(home, *arguments):
+    done = CliRunner().invoke(program, ["status", *arguments, "--home", str(home.root)], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout.splitlines()
+
+
+def entry(kind, name, outcome, seconds=0.0, **more):
+    return {"time": "2026-01-01T00:00:00", "study": "s", "stage": f"{kind}[{name}]", "kind": kind, "key": "", "outcome": outcome, "seconds": seconds, **more}  # fmt: skip
+
+
+def test_a_finished_study_lists_its_stages_by_kind_or_each(home):
+    Ledger(home.ledger).append(
+        [entry("prepare", "a", "succeeded", 2), entry("prepare", "b", "cached"), entry("target", "a", "succeeded", 90)]
+    )
+    assert status(home) == ["s: 3 stages: 2 succeeded, 1 cached; 92 s of work; last 2026-01-01T00:00:00"]
+    by_kind = status(home, "s")
+    assert any(line.split() == ["prepare", "2", "1", "succeeded,", "1", "cached", "2", "s"] for line in by_kind)
+    each = status(home, "s", "--all")
+    assert [line.split()[1] for line in each[3:]] == ["prepare[a]", "prepare[b]", "target[a]"]
+    assert len(json.loads("\n".join(status(home, "s", "--json")))) == 3
+
+
+def test_equal_reasons_are_one_line(home):
+    Ledger(home.ledger).append([entry("target", n, "failed", error="no layer") for n in range(4)])
+    Ledger(home.ledger).append([entry("target", "x", "failed", error="other"), entry("evaluate", "x", "not run")])
+    assert [line for line in status(home, "s") if line.startswith("  ")] == [
+        "  failed: 4 stages, as target[0]: no layer",
+        "  failed: target[x]: other",
+        "  not run: evaluate[x]",
+    ]
+
+
+def test_a_run_that_has_ended_no_stage_yet_is_under_way(home):
+    assert status(home) == [f"nothing has run in {home.root}"]
+    with noted(home, "s"):
+        (line,) = status(home, "s")
+        assert line.startswith("s: a run is under way since ") and line.endswith("; no stage has ended yet")
+    assert status(home) == [f"nothing has run in {home.root}"]
+    with pytest.raises(UserError), noted(home, "s"):
+        raise UserError("it has said why")
+    assert under_way(home) == []
+
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.under_way import noted
+with noted(Home(Path(sys.argv[1])), "s"):
+    print("there", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_is_told_until_the_next(home, number):
+    run = subprocess.Popen([sys.executable, "-c", SLEEPER, str(home.root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+    assert run.stdout is not None and run.stdout.readline()
+    assert [found.running for found in under_way(home)] == [True]
+    run.send_signal(number)
+    run.wait()
+    run.stdout.close()
+    (line,) = status(home, "s")
+    assert line.startswith("s: interrupted, the run that began ")
+    assert [found.running for found in under_way(home)] == [False]
+    with noted(home, "s"):
+        assert [found.running for found in under_way(home)] == [True]
+    assert under_way(home) == []
