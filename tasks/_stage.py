@@ -97,21 +97,26 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     here.listen({"event": "started", "stage": stage})
     try:
         result = here.executor.execute(subject, _parents(upstream), _listener(here, subject), here.urgency[stage])
-    except PoolClosed:
-        return _ended(Cancelled(message="the run was stopped before this stage was done"))
-    except StageTimedOut as error:
-        return _ended(Failed(name="TimedOut", message=f"{error}; its log: {error.log}"))
-    except StageFailed as error:
-        get_run_logger().error("%s\nthe log of its process: %s", error.traceback or error, error.log)
-        return _ended(Failed(message=here.executor.failure(subject)))
-    except UserError as error:
-        get_run_logger().error("%s", error)
-        return _ended(Failed(message=here.executor.failure(subject)))
+    except (PoolClosed, StageFailed, UserError) as error:
+        return _ended(failed_state(error, here.executor, subject))
     record = here.executor.store.intact(result.key)
     if record is None:
         return _ended(Failed(message="its artifact is not in the store after its commit"))
     here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})
     return reference(record)
+
+
+def failed_state(error: PoolClosed | StageFailed | UserError, executor: Executor, stage: Stage) -> State[Any]:
+    """The state in which the task run of a stage that was not done ends; its log has the traceback, if there is one."""
+    if isinstance(error, PoolClosed):
+        return Cancelled(message="the run was stopped before this stage was done")
+    if isinstance(error, StageTimedOut):
+        return Failed(name="TimedOut", message=f"{error}; its log: {error.log}")
+    if isinstance(error, StageFailed):
+        get_run_logger().error("%s\nthe log of its process: %s", error.traceback or error, error.log)
+    else:
+        get_run_logger().error("%s", error)
+    return Failed(message=executor.failure(stage) or str(error))
 
 
 def _ended(state: State[Any]) -> State[Any]:

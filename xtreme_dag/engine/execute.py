@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
+from xtreme_dag.engine.checkpoints import Checkpoints
+from xtreme_dag.engine.claims import Claims
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.failures import disk_error, failure_reason
@@ -25,7 +28,7 @@ from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
-from xtreme_dag.engine.priority import urgency
+from xtreme_dag.engine.priority import expected, urgency
 from xtreme_dag.engine.provenance import described, manifest
 from xtreme_dag.engine.reads import DamagedInput, Reads
 from xtreme_dag.engine.store import Record, Store
@@ -69,6 +72,7 @@ class Executor:
         devices: tuple[str, ...] = ("cpu",),
         keys: Keys | None = None,
         mirror: Mirror | None = None,
+        run: str = "",
     ) -> None:
         self.home = home
         self.store = Store(home.store)
@@ -77,7 +81,7 @@ class Executor:
         self.reads = Reads(self.store, home.caches)
         self.ledger = Ledger(home.ledger)
         self.study = study
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
+        self.run = run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
         self._pool = pool
         self._forced = set(forced)
         self._options = dict(options or {})
@@ -88,6 +92,11 @@ class Executor:
         self._cached: set[str] = set()
         self._failures: dict[str, str] = {}
         self._mirror = mirror
+        self._elsewhere: dict[str, Record] = {}
+        # Two processes that are told apart by nothing but their numbers are two runs.
+        own = run or f"{self.run}-{os.getpid()}"
+        self.claims = Claims(home.running, mirror, study=study, run=own)
+        self.expected: Mapping[str, float] = {}
 
     @property
     def workers(self) -> int:
@@ -101,7 +110,9 @@ class Executor:
 
     def urgency(self, graph: Graph) -> dict[str, float]:
         """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""
-        return urgency(graph, {name: last.seconds for name, last in self._last.items() if last.seconds is not None})
+        taken = {name: last.seconds for name, last in self._last.items() if last.seconds is not None}
+        self.expected = expected(graph, taken)
+        return urgency(graph, taken)
 
     def input_digests(self, stage: Stage, parents: Mapping[str, str]) -> dict[str, str]:
         """Digest of each input, given the keys of the parents that made them."""
@@ -118,10 +129,18 @@ class Executor:
         return found
 
     def _parent(self, source: Output, parents: Mapping[str, str]) -> Record:
-        record = self.store.read(parents[source.stage])
+        record = self.record(parents[source.stage])
         if record is None:
             raise UserError("its record is gone", where=source.stage, fix="run again")
         return record
+
+    def record(self, key: str) -> Record | None:
+        """The record of a key: of this home, or one that `learn` was told of."""
+        return self._elsewhere.get(key) or self.store.read(key)
+
+    def learn(self, record: Record) -> None:
+        """Takes note of a record whose artifact is on another machine, so that keys can be made of its digest."""
+        self._elsewhere[record.key] = record
 
     def key(self, stage: Stage, parents: Mapping[str, str]) -> str:
         """The stage's key, given the keys of its parents (stage name -> key)."""
@@ -136,16 +155,47 @@ class Executor:
         """Brings the artifact of a key from the mirror, if it is there and not here."""
         if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
             return
-        if key not in self._mirror.known() or self._is_suspect(key):
+        if self._is_suspect(key) or not self._mirror.has(key):
             return
         with locked(self.store.lock_path(key), stage.name):
-            try:
-                if self.store.intact(key) is None and self._mirror.pull(
-                    key, self.store, self.home.work / key / "pulled"
-                ):
-                    listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
-            except OSError as error:
-                raise disk_error(error, stage) from None
+            self._pull(stage.name, key, listen)
+
+    def _pull(self, name: str, key: str, listen: Listener, digest: str = "") -> bool:
+        """Brings the artifact of a key whose lock is held, unless it is here; whether it is here then.
+
+        Args:
+            name: of the stage.
+            key: its key.
+            listen: is told.
+            digest: of the artifact, where it must be this one.
+        """
+        assert self._mirror is not None
+        here = self.store.intact(key)
+        if here is not None and digest in ("", here.digest):
+            return True
+        try:
+            found = self._mirror.pull(key, self.store, self.home.work / key / "pulled")
+        except OSError as error:
+            raise disk_error(error, name) from None
+        if found is not None:
+            listen({"event": "log", "message": f"{name}: pulled from {self._mirror.url}"})
+        return found is not None and digest in ("", found.digest)
+
+    def bring(self, name: str, key: str, digest: str, listen: Listener) -> None:
+        """Brings the artifact of a stage that ran on another machine, and no other one.
+
+        Raises:
+            UserError: it is neither here nor in the mirror.
+        """
+        here = self.store.intact(key)
+        if here is not None and here.digest == digest:
+            return
+        if self._mirror is None:
+            raise UserError("its artifact is not in this home", where=name, fix="share the home, or name a --mirror")
+        with locked(self.store.lock_path(key), name):
+            if not self._pull(name, key, listen, digest):
+                why = self._mirror.trouble or "its artifact is not there"
+                raise UserError(why, where=f"{name} in mirror {self._mirror.url}", fix="run again")
 
     def _is_suspect(self, key: str) -> bool:
         record = self.store.read(key)
@@ -156,9 +206,10 @@ class Executor:
         return self._mirror.trouble if self._mirror else ""
 
     def push_found(self) -> None:
-        """Pushes what this run found here and the mirror lacks."""
+        """Pushes what this run found here and the mirror lacks; many new records get copies that are read at once."""
         if self._mirror is not None:
             self._mirror.push_all(self.store, self.known.values())
+            self._mirror.pack()
 
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
@@ -221,6 +272,9 @@ class Executor:
 
         with locked(self.store.lock_path(key), stage.name, waiting):
             record = self.lookup(stage, key)
+            if record is None and stage.name not in self._forced and not self._is_suspect(key):
+                self.claims.wait(key, waiting, lambda: self._pool.closed, lambda: self._pull(stage.name, key, listen))
+                record = self.lookup(stage, key)
             if record is None:
                 record, seconds = self._run(stage, key, digests, parents, listen, urgency)
                 self._forced.discard(stage.name)
@@ -270,6 +324,47 @@ class Executor:
         self.reads.save()
         self.keys.save()
 
+    def force(self, stage: Stage) -> None:
+        """Lets a stage run once although its artifact is there."""
+        self._forced.add(stage.name)
+
+    def deliver(self, stage: Stage, key: str) -> None:
+        """Sees to it that what a stage made is where the other machines find it.
+
+        Raises:
+            UserError: the mirror does not take it.
+        """
+        record = self.store.intact(key)
+        if self._mirror is None or record is None:
+            return
+        there = self._mirror.look(key)
+        if (there is None or there.digest != record.digest) and not self._mirror.send(self.store, record):
+            raise UserError(f"cannot be pushed: {self._mirror.trouble}", where=stage.name, fix="run again")
+
+    def told(self, stage: Stage, record: Record, *, cached: bool, seconds: float, here: bool) -> None:
+        """Takes note of a stage that another process has run or found.
+
+        Args:
+            stage: the stage.
+            record: its record.
+            cached: whether it was there.
+            seconds: what it took.
+            here: whether that process writes the ledger of this home, too.
+        """
+        self.learn(record)
+        if cached:
+            self.found(stage, record)
+            return
+        self._forced.discard(stage.name)
+        self.known[stage.name] = record.key
+        if not here:
+            self._note(stage, record.key, log.DONE, seconds=round(seconds, 3))
+
+    def told_failed(self, stage: Stage, key: str, reason: str) -> None:
+        """Takes note of a stage that failed elsewhere."""
+        self._failures[stage.name] = reason
+        self._note(stage, key, log.FAILED, error=reason)
+
     def is_forced(self, stage: Stage) -> bool:
         """Whether the stage has to run although its artifact is there."""
         return stage.name in self._forced
@@ -299,7 +394,7 @@ class Executor:
                 [{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}]
             )
         except OSError as error:
-            raise disk_error(error, stage) from None
+            raise disk_error(error, stage.name) from None
 
     def _judge(self, stage: Stage, record: Record) -> None:
         folder = self.store.artifact(record.digest)
@@ -334,7 +429,14 @@ class Executor:
             def waiting(holder: str) -> None:
                 listen({"event": "log", "message": f"{stage.name}: waiting for a device, held by {holder}"})
 
-            with self._devices.lease(stage.devices if stage.of.device else 0, stage.name, waiting) as device:
+            read: dict[str, float] = {}
+            with (
+                self._devices.lease(stage.devices if stage.of.device else 0, stage.name, waiting) as device,
+                self.claims.held(
+                    key, stage.name, device=device, expected=self.expected.get(stage.name, 0.0)
+                ) as progress,
+                self._checkpoints(stage, key, scratch, device, listen) as saved,
+            ):
                 options = {**self._options, **stage.options, "device": device}
                 request = Request(
                     function=stage.function,
@@ -345,9 +447,14 @@ class Executor:
                     options=options,
                     timeout=options.get("timeout"),
                 )
-                read: dict[str, float] = {}
+
+                def heard(event: Mapping[str, Any]) -> None:
+                    progress(event)
+                    saved(event)
+                    listen(event)
+
                 answer = self._pool.call(
-                    request, listen, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                    request, heard, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
                 )
             self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
@@ -367,7 +474,7 @@ class Executor:
             self.reads.remember(record)
         except OSError as error:
             shutil.rmtree(out, ignore_errors=True)
-            raise disk_error(error, stage) from None
+            raise disk_error(error, stage.name) from None
         if earlier is not None and earlier.digest != record.digest:
             listen({"event": "log", "message": f"{stage.name}: ran again with the same key and wrote other bytes"})
             if self._mirror is not None and earlier.suspect:
@@ -376,6 +483,24 @@ class Executor:
         if self._mirror is not None:
             self._mirror.push(self.store, record)
         return record, seconds
+
+    @contextmanager
+    def _checkpoints(
+        self, stage: Stage, key: str, scratch: Path, device: str, listen: Listener
+    ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Goes on from another machine's checkpoint, and copies those of this stage to the mirror while it runs."""
+        if self._mirror is None or not stage.of.device:
+            yield lambda event: None
+            return
+        checkpoints = Checkpoints(self._mirror, key, scratch, device)
+        if stage.name not in self._forced and (found := checkpoints.bring()):
+            listen({"event": "log", "message": f"{stage.name}: goes on from {found} of another machine"})
+        done = False
+        try:
+            yield checkpoints.listen
+            done = True
+        finally:
+            checkpoints.close(forget=done)
 
     def _path(self, source: Any, parents: Mapping[str, str]) -> Path:
         if isinstance(source, Output):

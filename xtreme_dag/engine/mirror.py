@@ -35,10 +35,16 @@ _MOST_PACKS = 16
 
 
 class Mirror:
-    """A store elsewhere; see `Remote` for the arguments."""
+    """A store elsewhere.
 
-    def __init__(self, url: str, patience: float = BRIEFLY) -> None:
+    Args:
+        url, patience: see `Remote`.
+        listing: list all records once. Without, each is asked for when it is needed: other machines push meanwhile.
+    """
+
+    def __init__(self, url: str, patience: float = BRIEFLY, *, listing: bool = True) -> None:
         self.url = url
+        self._listing = listing
         self.files = Remote(url, patience)
         self._guard = threading.Lock()
         self._keys: dict[str, list[Any]] | None = None
@@ -48,10 +54,10 @@ class Mirror:
         self._found = ""
 
     @classmethod
-    def find(cls, given: str | None = None, patience: float = BRIEFLY) -> Mirror | None:
+    def find(cls, given: str | None = None, patience: float = BRIEFLY, *, listing: bool = True) -> Mirror | None:
         """The mirror that `--mirror` or the environment names, in that order; None without one."""
         url = given or os.environ.get(VARIABLE)
-        return cls(url, patience) if url else None
+        return cls(url, patience, listing=listing) if url else None
 
     @property
     def trouble(self) -> str:
@@ -64,7 +70,7 @@ class Mirror:
             if self._keys is None:
                 self._keys = {
                     name: stamp(entry)
-                    for path, entry in self.files.list("records").items()
+                    for path, entry in self.files.listing("records").items()
                     if path.endswith(".json")
                     and is_hash(name := path.rpartition("/")[2].removesuffix(".json"))
                     and is_plain(entry, MAX_JSON_BYTES)
@@ -72,6 +78,10 @@ class Mirror:
                 if len(self._keys) > 1:
                     self._unpack(self._keys)
             return self._keys
+
+    def has(self, key: str) -> bool:
+        """Whether the mirror has a record of a key."""
+        return key in self.known() if self._listing else self.look(key) is not None
 
     def read(self, key: str) -> Record | None:
         """The record of a key, or None if the mirror has none that holds together (`trouble` then says why)."""
@@ -153,7 +163,7 @@ class Mirror:
 
     def push(self, store: Store, record: Record) -> bool:
         """Copies a record and what it names to the mirror, unless it is there; whether it is there now."""
-        if record.key in self.known() and record.key not in self._damaged:
+        if record.key not in self._damaged and self.has(record.key):
             return True
         return self.send(store, record)
 
@@ -213,7 +223,7 @@ class Mirror:
 
     def _unpack(self, keys: Mapping[str, list[Any]]) -> None:
         """Reads the packs. A copy counts only while the record itself is as it was when it was copied."""
-        self._packs = sorted(name for name in self.files.list("packs") if name.endswith(".jsonl.gz"))
+        self._packs = sorted(name for name in self.files.listing("packs") if name.endswith(".jsonl.gz"))
         for content in self.files.each(lambda name: self.files.read(f"packs/{name}", _MAX_PACK_BYTES), self._packs):
             for entry in _entries(content or b""):
                 key = entry.get("key")

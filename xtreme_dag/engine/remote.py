@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from xtreme_dag.core.errors import UserError
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 # Transfers side by side: enough to hide the latency of a bucket, and few enough for its limits and our memory.
 AT_ONCE = 16
 _BLOCK_BYTES = 32 << 20  # the most that a broken download has to bring again
@@ -78,7 +80,7 @@ class Remote:
         with ThreadPoolExecutor(AT_ONCE) as threads:
             return iter(list(threads.map(marked, waiting)))
 
-    def list(self, folder: str) -> dict[str, Mapping[str, Any]]:
+    def listing(self, folder: str) -> dict[str, Mapping[str, Any]]:
         """Path below `folder` -> what the place says of it (`size`, `type`, when it was written), of all files in it."""
         base = f"{self._root}/{folder}"
         if self._protocol in _BY_PREFIX:
@@ -92,9 +94,7 @@ class Remote:
         return {path[skipped:]: entry for path, entry in found.items()}
 
     def _find(self, base: str, **more: str) -> dict[str, Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = self.call(
-            lambda: self._files.find(base, detail=True, **more), missing={}
-        )
+        found: dict[str, Mapping[str, Any]] = self.call(lambda: self._files.find(base, detail=True, **more), missing={})
         return found
 
     def read(self, path: str, most: int) -> bytes | None:
@@ -229,9 +229,9 @@ def stamp(entry: Mapping[str, Any]) -> list[Any]:
 
 def written(entry: Mapping[str, Any]) -> float | None:
     """When a file was written, in seconds since 1970, if a listing says."""
-    moment = next((entry[name] for name in ("LastModified", "last_modified", "updated", "mtime") if entry.get(name)), None)
+    moment = next(
+        (entry[name] for name in ("LastModified", "last_modified", "updated", "mtime") if entry.get(name)), None
+    )
     if isinstance(moment, int | float):
         return float(moment)
-    if hasattr(moment, "timestamp"):
-        return float(moment.timestamp())
-    return None
+    return moment.timestamp() if isinstance(moment, datetime) else None

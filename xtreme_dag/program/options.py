@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,24 @@ threads_option = click.option(
 )
 
 
+# Engine -> the package of the extra of its name that is asked for.
+_ENGINES = {"dask": "prefect_dask", "ray": "prefect_ray"}
+
+
+def _installed(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """An engine that is installed."""
+    if value in _ENGINES and find_spec(_ENGINES[value]) is None:
+        raise UserError(f"{value} is not installed", where="--engine", fix=f"pip install 'xtreme-dag[{value}]'")
+    return value
+
+
+def _of_an_engine(context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """An address that somebody uses."""
+    if value is not None and context.params.get("engine") not in _ENGINES:
+        raise UserError("is of a cluster", where="--address", fix="name its --engine, dask or ray")
+    return value
+
+
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the study file and `--set KEY=VALUE` to a command: `study_file: Path`, `overrides: tuple[str, ...]`."""
     command = click.option(
@@ -71,9 +90,26 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `mirror`."""
+    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `mirror`,
+    `engine` and `address`.
+    """
     for option in (
         mirror_option,
+        click.option(
+            "--address",
+            metavar="ADDRESS",
+            callback=_of_an_engine,
+            help="Where that cluster is: tcp://host:8786, host:6379. Default: one of this machine's own.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["threads", *_ENGINES]),
+            default="threads",
+            show_default=True,
+            is_eager=True,
+            callback=_installed,
+            help="What runs the stages: this machine, or the machines of a Dask or Ray cluster.",
+        ),
         click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take."),
         click.option(
             "--cuda",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import damage
 from xtreme_dag.engine.reads import Reads
-from xtreme_dag.engine.store import Store
+from xtreme_dag.engine.store import Record, Store
 from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
 from xtreme_dag.results.facts import StageFacts
 from xtreme_dag.results.stamp import report_path
@@ -22,8 +22,22 @@ if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
 
 
-def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:
-    """Lands every evaluation that is done (stage name -> key), and what was imported; other studies' rows stay."""
+def land_study(
+    home: Home,
+    study: Study,
+    built: Built,
+    done: Mapping[str, str],
+    elsewhere: Callable[[str], Record | None] = lambda key: None,
+) -> None:
+    """Lands every evaluation that is done, and what was imported; other studies' rows stay.
+
+    Args:
+        home: whose database.
+        study: the study.
+        built: its stages.
+        done: stage name -> key of those that are done.
+        elsewhere: the record of a key whose artifact is on another machine. Of what is landed, the artifacts are here.
+    """
     from xtreme_dag.results.imports import landing_turn, with_imports
     from xtreme_dag.results.landing import land
 
@@ -33,10 +47,13 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
-        record = store.intact(done[stage.name]) if stage.name in done else None
+        if stage.name not in done:
+            continue
+        read = stage.kind in ("evaluate", "check")
+        record = store.intact(done[stage.name]) or (None if read else elsewhere(done[stage.name]))
         if record is None:
             continue
-        if stage.kind in ("evaluate", "check") and (bad := reads.damaged(record)):
+        if read and (bad := reads.damaged(record)):
             damage.set_aside(store, record, bad)
             raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
         # Stages with one key (conditions that differ in name only) are landed once.

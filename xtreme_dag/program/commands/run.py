@@ -60,6 +60,7 @@ def run_study(
     *,
     device: str = "auto",
     mirror: str | None = None,
+    engine: str = "threads",
     **machine: Any,
 ) -> dict[str, Any]:
     """Runs a study in a child process that drives Prefect; returns what it did.
@@ -71,6 +72,7 @@ def run_study(
         force: patterns of stages to run although they are cached.
         device: what to compute on.
         mirror: URL of a mirror of the store.
+        engine: what runs the stages.
         machine: other fields of `flows._settings.Settings`.
 
     Raises:
@@ -79,12 +81,14 @@ def run_study(
     started = time.monotonic()
     study, built = opened(study_file, overrides)
     home.ensure()
-    find_devices(device)
+    if engine == "threads":
+        find_devices(device)  # those of other machines are theirs to know
     for line in troubles(home):
         click.echo(f"warning: {line}", err=True)
-    plan, current = made(home, study, built, force, remember=True)
+    elsewhere = Mirror.find(mirror)
+    # Of a study that ran on other machines, only what was landed is here.
+    plan, current = made(home, study, built, force, mirror=None if engine == "threads" else elsewhere, remember=True)
     if plan.all_cached and current:
-        elsewhere = Mirror.find(mirror)
         if elsewhere is not None:
             elsewhere.push_all(Store(home.store), (planned.key for planned in plan.stages))
             if elsewhere.trouble:
@@ -92,7 +96,14 @@ def run_study(
         return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
-            settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
+            settings = {
+                "overrides": overrides,
+                "force": force,
+                "device": device,
+                "mirror": mirror,
+                "engine": engine,
+                **machine,
+            }
             request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
             outcome = ask_flows("flows.study", request, home, api)
             flow_run, tasks = outcome.pop("flow_run"), outcome.pop("task_runs")
