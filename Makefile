@@ -20,7 +20,7 @@ $(VENV)/.installed-real: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(PIP) -e ".[dev,real,s3,faiss]"
+	$(PIP) -e ".[dev,real,s3,faiss,dask]"
 	touch $@
 
 setup: $(VENV)/.installed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -101,12 +102,14 @@ class _Dask(Engine):
 
 
 def _tell_all() -> None:
-    """Sends what a worker process has to tell Prefect's server."""
+    """Sends what a worker process has to tell Prefect's server; in a thread, since an event loop calls this."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
-    EventsWorker.drain_all(timeout=10)
-    APILogWorker.drain_all(timeout=10)
+    for worker in (EventsWorker, APILogWorker):
+        thread = threading.Thread(target=worker.drain_all, kwargs={"timeout": 10})
+        thread.start()
+        thread.join(10)
 
 
 class _Ray(Engine):

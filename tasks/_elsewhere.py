@@ -19,6 +19,7 @@ from prefect.context import TaskRunContext
 from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
+import xtreme_dag
 from tasks._cache import reference
 from tasks._progress import StageProgress
 from tasks._server import REFUSALS, server_client
@@ -28,7 +29,7 @@ from xtreme_dag.core.home import VARIABLE, Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Kind, Stage
-from xtreme_dag.engine.keys import changes
+from xtreme_dag.engine.keys import Keys, changes
 from xtreme_dag.engine.mirror import LONG, Mirror
 from xtreme_dag.engine.orders import Order, stage_of
 from xtreme_dag.engine.pool import PoolClosed, StageFailed, WorkerPool
@@ -38,6 +39,7 @@ from xtreme_dag.wiring.kinds import KINDS
 # workers have one thread each.
 _MOST = 64
 _LOOK_SECONDS = 10.0
+_OURS = xtreme_dag.__name__
 
 _EXECUTORS: dict[str, tuple[Executor, WorkerPool]] = {}
 _GUARD = threading.Lock()
@@ -57,7 +59,7 @@ def run_order(order: Mapping[str, Any]) -> State[Any]:
     stage = stage_of(wanted.stage)
     host = platform.node()
     try:
-        executor, pool = _executor(wanted)
+        executor, pool = _executor(wanted, stage.function.partition(".")[0])
     except (UserError, OSError) as error:
         return Failed(message=f"on {host}: {error}")
     listen = StageProgress(wanted.study, stage, lambda event: None)
@@ -90,14 +92,18 @@ def run_order(order: Mapping[str, Any]) -> State[Any]:
     return state
 
 
-def _executor(order: Order) -> tuple[Executor, WorkerPool]:
+def _executor(order: Order, package: str) -> tuple[Executor, WorkerPool]:
     """The executor of this process for such orders, made when it is first needed.
+
+    Args:
+        order: one of them.
+        package: that has the stage function.
 
     Raises:
         UserError: what the order needs is not on this machine.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")  # an engine that gives out GPUs changes it from task to task
-    same = (order.home, order.mirror, order.study, order.run, order.options, order.device, visible)
+    same = (order.home, order.mirror, order.study, order.run, order.options, order.device, package, visible)
     name = json.dumps(same, sort_keys=True)
     with _GUARD:
         found = _EXECUTORS.get(name)
@@ -124,6 +130,7 @@ def _executor(order: Order) -> tuple[Executor, WorkerPool]:
             pool,
             options=order.options,
             devices=find_devices(order.device),
+            keys=Keys.of(home.caches, "" if package == _OURS else package),
             mirror=mirror,
             run=order.run,
         )

@@ -70,7 +70,7 @@ class Mirror:
             if self._keys is None:
                 self._keys = {
                     name: stamp(entry)
-                    for path, entry in self.files.listing("records").items()
+                    for path, entry in self.files.listing("records", many=True).items()
                     if path.endswith(".json")
                     and is_hash(name := path.rpartition("/")[2].removesuffix(".json"))
                     and is_plain(entry, MAX_JSON_BYTES)

@@ -6,6 +6,7 @@ then on: what it has then counts as missing, and `trouble` says why.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,10 +81,13 @@ class Remote:
         with ThreadPoolExecutor(AT_ONCE) as threads:
             return iter(list(threads.map(marked, waiting)))
 
-    def listing(self, folder: str) -> dict[str, Mapping[str, Any]]:
-        """Path below `folder` -> what the place says of it (`size`, `type`, when it was written), of all files in it."""
+    def listing(self, folder: str, *, many: bool = False) -> dict[str, Mapping[str, Any]]:
+        """Path below `folder` -> what the place says of it (`size`, `type`, when it was written), of all files in it.
+
+        With `many`, whose names begin with a hexadecimal digit, several parts of the listing come at once.
+        """
         base = f"{self._root}/{folder}"
-        if self._protocol in _BY_PREFIX:
+        if many and self._protocol in _BY_PREFIX:
             # Pages come one after another, and each has a thousand names: sixteen rows of pages at a time.
             found: dict[str, Mapping[str, Any]] = {}
             for part in self.each(lambda digit: self._find(base, prefix=digit), "0123456789abcdef"):
@@ -167,17 +171,33 @@ class Remote:
         if have > size:
             part.unlink()
             have = 0
-        source = f"{self._root}/{path}"
         with part.open("ab") as file:
             while have < size:
-                start, end = have, min(size, have + _BLOCK_BYTES)
-                block = self.call(lambda: self._files.cat_file(source, start=start, end=end), missing=None)  # noqa: B023
-                if not block:
+                if not (block := self._block(path, have, size)):
                     return False
                 file.write(block)
                 have += len(block)
         part.replace(target)
         return have == size
+
+    def _block(self, path: str, start: int, size: int) -> bytes:
+        """The next bytes of a file; none if it ends there or is missing."""
+        end = min(size, start + _BLOCK_BYTES)
+        found = self.call(lambda: self._files.cat_file(f"{self._root}/{path}", start=start, end=end), missing=None)
+        return found or b""
+
+    def digest(self, path: str, size: int) -> str:
+        """sha256 of a file, read in blocks; empty if it is missing or has another size."""
+        found, have = hashlib.sha256(), 0
+        entry = self.info(path)
+        if entry is None or not is_plain(entry, size) or entry["size"] != size:
+            return ""
+        while have < size:
+            if not (block := self._block(path, have, size)):
+                return ""
+            found.update(block)
+            have += len(block)
+        return found.hexdigest()
 
     def remove(self, paths: Iterable[str]) -> int:
         """Removes files; those that are gone already count, too."""

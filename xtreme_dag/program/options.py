@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import DEFAULT, VARIABLE, Home
 from xtreme_dag.core.urls import has_password
+from xtreme_dag.engine.mirror import LONG, Mirror
 from xtreme_dag.engine.mirror import VARIABLE as MIRROR
 
 if TYPE_CHECKING:
@@ -49,6 +50,27 @@ mirror_option = click.option(
     envvar=MIRROR,
     callback=_without_password,
     help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${MIRROR}).",
+)
+
+
+def _named_mirror(context: click.Context, _option: click.Parameter, value: str | None) -> Mirror | None:
+    """The mirror to look after; that of the environment where no URL is given."""
+    if value is None:
+        return None
+    found = Mirror.find(value or None, LONG / 10)
+    if found is None:
+        raise UserError("names no URL", where="--mirror", fix=f"--mirror URL, or set {MIRROR}")
+    return found
+
+
+# `mirror: Mirror | None`, to be looked after instead of the home
+upkeep_option = click.option(
+    "--mirror",
+    metavar="[URL]",
+    is_flag=False,
+    flag_value="",
+    callback=_named_mirror,
+    help=f"Look after this mirror instead of the home (without URL: ${MIRROR}).",
 )
 
 # `force: tuple[str, ...]`
