@@ -12,11 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled
 
 from flows._engines import Engine
 from tasks._elsewhere import ORDERS
 from tasks._stage import Session
+from tasks._untouched import report_not_run
 from xtreme_dag.core.urls import has_password
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED
@@ -28,6 +31,23 @@ from xtreme_dag.wiring.kinds import CHECK, EVALUATE
 # More than there is room for, so that nobody waits for the driver; and some when nobody is there yet.
 _AHEAD, _LEAST = 1.25, 4
 _LOST = "machine after machine was lost under it"
+_STOPPED = "the run was stopped before this stage was done"
+
+
+class NotGiven:
+    """The future of a stage that nobody gets any more.
+
+    Args:
+        task_run_id: of the task run that says so.
+    """
+
+    def __init__(self, task_run_id: UUID) -> None:
+        self.task_run_id = task_run_id
+        self.state: State[Any] = Cancelled(message=_STOPPED)
+
+    def add_done_callback(self, tell: Callable[[Any], None]) -> None:
+        """Tells at once."""
+        tell(self)
 
 
 class Elsewhere:
@@ -99,7 +119,9 @@ class Elsewhere:
             bring = self._session.executor.bring
             self._brought.append(self._threads.submit(bring, stage.name, record.key, record.digest, _silent))
 
-    def submit(self, stage: Stage, done: Mapping[str, dict[str, str]], runs: Mapping[str, UUID]) -> PrefectFuture[Any]:
+    def submit(
+        self, stage: Stage, done: Mapping[str, dict[str, str]], runs: Mapping[str, UUID]
+    ) -> PrefectFuture[Any] | NotGiven:
         """A stage as an order to the machines."""
         executor = self._session.executor
         parents = {name: {part: done[name][part] for part in ("key", "digest")} for name in stage.parents}
@@ -122,14 +144,16 @@ class Elsewhere:
             urgency=self._session.urgency[stage.name],
             expected=executor.expected.get(stage.name, 0.0),
         )
+        if executor.stopped:
+            return NotGiven(report_not_run(UUID(self._run), stage, _STOPPED, runs))
         task = ORDERS[stage.kind].with_options(task_run_name=stage.name)
         upstream = [runs[name] for name in stage.parents if name in runs]
         return self._engine.submit(task, order.json(), stage, self.devices(stage), upstream)
 
-    def outcome(self, stage: Stage, future: PrefectFuture[Any]) -> tuple[str, Record | None]:
+    def outcome(self, stage: Stage, future: PrefectFuture[Any] | NotGiven) -> tuple[str, Record | None]:
         """What became of a stage, and its record."""
         executor, listen = self._session.executor, self._session.listen
-        state = self._engine.state(future)
+        state = future.state if isinstance(future, NotGiven) else self._engine.state(future)
         key = self._keys[stage.name]
         if state is None or not state.is_completed():
             reason = _LOST if state is None else state.message or state.name or ""

@@ -167,7 +167,7 @@ def engine_of(name: str, address: str | None, workers: int, threads: int) -> Ite
 def _dask(address: str | None, workers: int, threads: int) -> Any:
     runner: Any = import_module("prefect_dask").DaskTaskRunner
     if address:
-        return runner(address=address, client_kwargs={"timeout": 60})
+        return runner(address=address)
     local = {
         "n_workers": workers,
         "threads_per_worker": 1,

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -39,6 +40,8 @@ from xtreme_dag.wiring.kinds import KINDS
 # workers have one thread each.
 _MOST = 64
 _LOOK_SECONDS = 10.0
+_SAVE_SECONDS = 30.0
+_SAVED = float("-inf")
 _OURS = xtreme_dag.__name__
 
 _EXECUTORS: dict[str, tuple[Executor, WorkerPool]] = {}
@@ -78,8 +81,7 @@ def run_order(order: Mapping[str, Any]) -> State[Any]:
     except (PoolClosed, StageFailed, UserError) as error:
         return failed_state(error, executor, stage)
     finally:
-        with suppress(OSError):
-            executor.save()
+        _save(executor)
     record = executor.store.intact(result.key)
     if record is None:
         return Failed(message="its artifact is not in the store after its commit")
@@ -90,6 +92,15 @@ def run_order(order: Mapping[str, Any]) -> State[Any]:
     )
     state.state_details.cache_key = record.key
     return state
+
+
+def _save(executor: Executor) -> None:
+    """Writes what was learnt about files and code, now and then."""
+    global _SAVED
+    if time.monotonic() - _SAVED > _SAVE_SECONDS:
+        _SAVED = time.monotonic()
+        with suppress(OSError):
+            executor.save()
 
 
 def _executor(order: Order, package: str) -> tuple[Executor, WorkerPool]:

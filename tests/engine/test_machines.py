@@ -89,15 +89,15 @@ def test_another_machine_goes_on_from_a_checkpoint(tmp_path, mirror):
     sent.listen({"event": "progress", "done": 1, "total": 2})
     sent.close(forget=False)
     assert Checkpoints(mirror, KEY, ours, "cpu").bring() == "" and not ours.exists()  # it would end otherwise
-    other = Checkpoints(mirror, KEY, ours, "cuda:0")
-    assert other.bring() == "checkpoints/step-2"
+    second = Checkpoints(mirror, KEY, ours, "cuda:0")
+    assert second.bring() == "checkpoints/step-2"
     assert (ours / "checkpoints" / "step-2" / "weights").read_text() == "weights 2"
-    assert other.bring() == ""  # it is here
+    assert second.bring() == ""  # it is here
     assert not any("step-1/" in name for name in mirror.files.listing("checkpoints"))
     # One that is damaged is none.
     (tmp_path / "mirror" / "checkpoints" / KEY / "checkpoints" / "step-2" / "weights").write_text("weights 3")
     assert Checkpoints(mirror, KEY, tmp_path / "third", "cuda").bring() == ""
-    other.close(forget=True)
+    second.close(forget=True)
     assert not mirror.files.listing("checkpoints")
 
 

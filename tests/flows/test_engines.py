@@ -9,6 +9,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import dask
 import duckdb
 import fsspec
 import psutil
@@ -185,7 +186,10 @@ def test_two_machines_one_of_them_killed_answer_as_one_does(api, place, mirror, 
 
 
 def test_nobody_at_the_address(api, place, tmp_path):
-    with pytest.raises(UserError, match=r"no dask at tcp://127\.0\.0\.1:9"):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(UserError, match=r"no dask at tcp://127\.0\.0\.1:9"),
+    ):
         run(place, Home(tmp_path), engine="dask", address="tcp://127.0.0.1:9")
 
 

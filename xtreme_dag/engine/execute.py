@@ -108,6 +108,11 @@ class Executor:
         """How many devices the stages share; 0 if they compute on the CPU, which is not limited."""
         return self._devices.count
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was stopped: no stage starts any more."""
+        return self._pool.closed
+
     def urgency(self, graph: Graph) -> dict[str, float]:
         """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""
         taken = {name: last.seconds for name, last in self._last.items() if last.seconds is not None}

@@ -202,13 +202,13 @@ class Mirror:
 
     def pack(self) -> int:
         """Puts copies of records that no pack has into a new one, if they are many; returns how many."""
+        if self._loose() < _MANY:
+            return 0
         with self._guard:
             self._keys = None  # what this run and others pushed has stamps now
             self._packed, self._packs = {}, []
         keys = self.known()
         loose = [key for key in keys if key not in self._packed]
-        if len(loose) < _MANY:
-            return 0
         old = self._packs if len(self._packs) >= _MOST_PACKS else []
         wanted = list(keys) if old else loose
         buffer = BytesIO()
@@ -220,6 +220,10 @@ class Mirror:
         if self.files.write(f"packs/{uuid4().hex}.jsonl.gz", buffer.getvalue()):
             self.files.remove(f"packs/{name}" for name in old)
         return count
+
+    def _loose(self) -> int:
+        """How many records no pack has, as far as this run has seen."""
+        return sum(key not in self._packed for key in self.known())
 
     def _unpack(self, keys: Mapping[str, list[Any]]) -> None:
         """Reads the packs. A copy counts only while the record itself is as it was when it was copied."""
