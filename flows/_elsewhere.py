@@ -156,7 +156,7 @@ class Elsewhere:
         state = future.state if isinstance(future, NotGiven) else self._engine.state(future)
         key = self._keys[stage.name]
         if state is None or not state.is_completed():
-            reason = _LOST if state is None else state.message or state.name or ""
+            reason = _LOST if state is None else (state.message or state.name or "").partition("\n")[0]
             executor.told_failed(stage, key, reason)
             listen({"event": "failed", "stage": stage.name, "message": reason})
             return FAILED, None

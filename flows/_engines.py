@@ -64,7 +64,7 @@ class Engine:
     def _parameters(order: dict[str, Any], upstream: list[UUID]) -> dict[str, Any]:
         return {
             "parameters": {"order": order},
-            "dependencies": {"upstream": {TaskRunResult(id=each) for each in upstream}},
+            "dependencies": {"order": {TaskRunResult(id=each) for each in upstream}},
         }
 
     def state(self, future: PrefectFuture[Any]) -> State[Any] | None:

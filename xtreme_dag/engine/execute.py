@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,10 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
-from xtreme_dag.engine.checkpoints import Checkpoints
 from xtreme_dag.engine.claims import Claims
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
+from xtreme_dag.engine.exchange import Exchange
 from xtreme_dag.engine.failures import disk_error, failure_reason
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
@@ -31,7 +31,7 @@ from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
 from xtreme_dag.engine.priority import expected, urgency
 from xtreme_dag.engine.provenance import described, manifest
 from xtreme_dag.engine.reads import DamagedInput, Reads
-from xtreme_dag.engine.store import Record, Store
+from xtreme_dag.engine.store import Record
 
 # How often a stage's inputs are made again before the disk is to blame.
 _MENDED = 3
@@ -54,12 +54,8 @@ class Result:
     seconds: float
 
 
-class Executor:
-    """What all stages of one run share: store, keys, workers, ledger.
-
-    Attributes:
-        known: stage name -> key of those that have an artifact in this run, a negative verdict included.
-    """
+class Executor(Exchange):
+    """What all stages of one run share: store, mirror, keys, workers, ledger."""
 
     def __init__(
         self,
@@ -74,8 +70,7 @@ class Executor:
         mirror: Mirror | None = None,
         run: str = "",
     ) -> None:
-        self.home = home
-        self.store = Store(home.store)
+        super().__init__(home, mirror, forced)
         self.keys = keys or Keys.of(home.caches)
         self.sources = FileDigests(home.caches / "digests.json")
         self.reads = Reads(self.store, home.caches)
@@ -83,16 +78,12 @@ class Executor:
         self.study = study
         self.run = run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
         self._pool = pool
-        self._forced = set(forced)
         self._options = dict(options or {})
         self._devices = Devices(devices)
         self._last = self.ledger.last(study)
-        self.known: dict[str, str] = {}
         self._met: dict[str, Stage] = {}
         self._cached: set[str] = set()
         self._failures: dict[str, str] = {}
-        self._mirror = mirror
-        self._elsewhere: dict[str, Record] = {}
         # Two processes that are told apart by nothing but their numbers are two runs.
         own = run or f"{self.run}-{os.getpid()}"
         self.claims = Claims(home.running, mirror, study=study, run=own)
@@ -139,14 +130,6 @@ class Executor:
             raise UserError("its record is gone", where=source.stage, fix="run again")
         return record
 
-    def record(self, key: str) -> Record | None:
-        """The record of a key: of this home, or one that `learn` was told of."""
-        return self._elsewhere.get(key) or self.store.read(key)
-
-    def learn(self, record: Record) -> None:
-        """Takes note of a record whose artifact is on another machine, so that keys can be made of its digest."""
-        self._elsewhere[record.key] = record
-
     def key(self, stage: Stage, parents: Mapping[str, str]) -> str:
         """The stage's key, given the keys of its parents (stage name -> key)."""
         return self.keys.key(stage, self.input_digests(stage, parents))
@@ -155,66 +138,6 @@ class Executor:
         """The intact record of a key, unless the stage is forced to run; a verdict, which is believed here, is hashed."""
         record = None if stage.name in self._forced else self.store.intact(key)
         return None if record is not None and stage.gates and self.reads.damaged(record) else record
-
-    def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
-        """Brings the artifact of a key from the mirror, if it is there and not here."""
-        if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
-            return
-        if self._is_suspect(key) or not self._mirror.has(key):
-            return
-        with locked(self.store.lock_path(key), stage.name):
-            self._pull(stage.name, key, listen)
-
-    def _pull(self, name: str, key: str, listen: Listener, digest: str = "") -> bool:
-        """Brings the artifact of a key whose lock is held, unless it is here; whether it is here then.
-
-        Args:
-            name: of the stage.
-            key: its key.
-            listen: is told.
-            digest: of the artifact, where it must be this one.
-        """
-        assert self._mirror is not None
-        here = self.store.intact(key)
-        if here is not None and digest in ("", here.digest):
-            return True
-        try:
-            found = self._mirror.pull(key, self.store, self.home.work / key / "pulled")
-        except OSError as error:
-            raise disk_error(error, name) from None
-        if found is not None:
-            listen({"event": "log", "message": f"{name}: pulled from {self._mirror.url}"})
-        return found is not None and digest in ("", found.digest)
-
-    def bring(self, name: str, key: str, digest: str, listen: Listener) -> None:
-        """Brings the artifact of a stage that ran on another machine, and no other one.
-
-        Raises:
-            UserError: it is neither here nor in the mirror.
-        """
-        here = self.store.intact(key)
-        if here is not None and here.digest == digest:
-            return
-        if self._mirror is None:
-            raise UserError("its artifact is not in this home", where=name, fix="share the home, or name a --mirror")
-        with locked(self.store.lock_path(key), name):
-            if not self._pull(name, key, listen, digest):
-                why = self._mirror.trouble or "its artifact is not there"
-                raise UserError(why, where=f"{name} in mirror {self._mirror.url}", fix="run again")
-
-    def _is_suspect(self, key: str) -> bool:
-        record = self.store.read(key)
-        return record is not None and bool(record.suspect)
-
-    def mirror_trouble(self) -> str:
-        """What went wrong with the mirror in this run; empty if nothing did."""
-        return self._mirror.trouble if self._mirror else ""
-
-    def push_found(self) -> None:
-        """Pushes what this run found here and the mirror lacks; many new records get copies that are read at once."""
-        if self._mirror is not None:
-            self._mirror.push_all(self.store, self.known.values())
-            self._mirror.pack()
 
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
@@ -329,23 +252,6 @@ class Executor:
         self.reads.save()
         self.keys.save()
 
-    def force(self, stage: Stage) -> None:
-        """Lets a stage run once although its artifact is there."""
-        self._forced.add(stage.name)
-
-    def deliver(self, stage: Stage, key: str) -> None:
-        """Sees to it that what a stage made is where the other machines find it.
-
-        Raises:
-            UserError: the mirror does not take it.
-        """
-        record = self.store.intact(key)
-        if self._mirror is None or record is None:
-            return
-        there = self._mirror.look(key)
-        if (there is None or there.digest != record.digest) and not self._mirror.send(self.store, record):
-            raise UserError(f"cannot be pushed: {self._mirror.trouble}", where=stage.name, fix="run again")
-
     def told(self, stage: Stage, record: Record, *, cached: bool, seconds: float, here: bool) -> None:
         """Takes note of a stage that another process has run or found.
 
@@ -369,10 +275,6 @@ class Executor:
         """Takes note of a stage that failed elsewhere."""
         self._failures[stage.name] = reason
         self._note(stage, key, log.FAILED, error=reason)
-
-    def is_forced(self, stage: Stage) -> bool:
-        """Whether the stage has to run although its artifact is there."""
-        return stage.name in self._forced
 
     def was_cached(self, stage: Stage) -> bool:
         """Whether a stage that this run executed turned out to be there already (another process made it)."""
@@ -488,24 +390,6 @@ class Executor:
         if self._mirror is not None:
             self._mirror.push(self.store, record)
         return record, seconds
-
-    @contextmanager
-    def _checkpoints(
-        self, stage: Stage, key: str, scratch: Path, device: str, listen: Listener
-    ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-        """Goes on from another machine's checkpoint, and copies those of this stage to the mirror while it runs."""
-        if self._mirror is None or not stage.of.device:
-            yield lambda event: None
-            return
-        checkpoints = Checkpoints(self._mirror, key, scratch, device)
-        if stage.name not in self._forced and (found := checkpoints.bring()):
-            listen({"event": "log", "message": f"{stage.name}: goes on from {found} of another machine"})
-        done = False
-        try:
-            yield checkpoints.listen
-            done = True
-        finally:
-            checkpoints.close(forget=done)
 
     def _path(self, source: Any, parents: Mapping[str, str]) -> Path:
         if isinstance(source, Output):
