@@ -33,6 +33,7 @@ pytestmark = pytest.mark.xdist_group("prefect")
 STUDY = {**tiny_study.STUDY, "study": "spread"}
 # When, where and in which folder; the digest of what is landed holds these, too.
 NOT_COMPARED = {
+    "git_commit",
     "landing_digest",
     "seconds",
     "started",
