@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterState
 from prefect.client.schemas.filters import TaskRunFilterStateType as OfType
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.context import FlowRunContext
-from prefect.states import Crashed, Running
+from prefect.exceptions import Pause
+from prefect.states import Crashed, Running, Suspended
 
 from tasks._server import REFUSALS, answers, server_client
 from xtreme_dag.core.home import Home
@@ -88,20 +90,25 @@ def _close_tasks(client: SyncPrefectClient, run: UUID) -> None:
 class Watch:
     """Asks the server now and then what has become of the current flow run.
 
-    Prefect's own watch for cancellations gives up when the server was away for half a minute, and its automations take
-    a run for dead whose server was away.
+    Prefect's own watch for cancellations gives up when the server was away for half a minute, its automations take a run
+    for dead whose server was away, and it suspends a run when the next task starts, which may be in a day.
 
     Attributes:
         cancelled: whether somebody cancelled the run.
 
     Args:
         stop: called once when the run is cancelled.
+        pause: called once when the run is suspended.
+        seconds: between two questions.
     """
 
-    def __init__(self, stop: Callable[[], object], seconds: float = _LOOK_SECONDS) -> None:
+    def __init__(
+        self, stop: Callable[[], object], pause: Callable[[], object] = lambda: None, seconds: float = _LOOK_SECONDS
+    ) -> None:
         self.cancelled = False
-        self._stop, self._seconds = stop, seconds
-        self._run = current_run().id
+        self._suspended: State[Any] | None = None
+        self._stop, self._pause, self._seconds = stop, pause, seconds
+        self._run, self._deployed = current_run().id, current_run().deployment_id is not None
         self._ended = threading.Event()
         # The context holds Prefect's settings: without it the thread would ask another server.
         self._thread = threading.Thread(target=copy_context().run, args=(self._watch,), daemon=True)
@@ -112,6 +119,15 @@ class Watch:
 
     def __exit__(self, *_exception: object) -> None:
         self._ended.set()
+
+    def boundary(self) -> None:
+        """Called between stages.
+
+        Raises:
+            Pause: the run is suspended; a worker starts it again when somebody resumes it.
+        """
+        if self._suspended is not None:
+            raise Pause(state=self._suspended)
 
     def _watch(self) -> None:
         while not self._ended.wait(self._seconds) and not self.cancelled:
@@ -127,3 +143,13 @@ class Watch:
             self._stop()
         elif state.is_crashed():
             client.set_flow_run_state(self._run, Running(message="it was taken for dead and is not"), force=True)
+        elif state.is_paused() and not self._deployed:
+            why = "only runs of deployments can be suspended; interrupt this one, and start it again to go on"
+            client.set_flow_run_state(self._run, Running(message=why), force=True)
+            get_run_logger().warning("%s", why)
+        elif state.is_paused() and self._suspended is None:
+            if not state.state_details.pause_reschedule:  # a pause that keeps its process, and with it its GPUs
+                suspended: State[Any] = Suspended(pause_expiration_time=state.state_details.pause_timeout)
+                state = client.set_flow_run_state(self._run, suspended, force=True).state or suspended
+            self._suspended = state
+            self._pause()

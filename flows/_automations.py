@@ -16,7 +16,7 @@ HEARTBEAT_SECONDS = 30  # the least that Prefect allows
 _DEAD_SECONDS = 100.0  # three heartbeats, and what a busy machine needs for them
 _AGAIN = "its process was gone"
 _LIFE = "prefect.flow-run.heartbeat"
-_ENDS = tuple(f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed"))
+_ENDS = tuple(f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed", "Suspended"))
 
 
 def mark_dead_runs(client: SyncPrefectClient, seconds: float = _DEAD_SECONDS) -> None:

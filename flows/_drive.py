@@ -17,7 +17,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows._alive import Watch, alive, current_run
@@ -35,13 +35,15 @@ from tasks.report import report
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.mirror import BRIEFLY, LONG, Mirror
 from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
-from xtreme_dag.results.stamp import is_published, mark_published, publication, report_path
+from xtreme_dag.results.stamp import is_published, mark_published, publication, published_warnings, report_path
+from xtreme_dag.results.warnings import line, warnings_of
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.kinds import EVALUATE
@@ -50,6 +52,9 @@ from xtreme_dag.wiring.kinds import EVALUATE
 # server, as Prefect's clients do: a scheduled run without its end would be taken for dead.
 without_server: Callable[[dict[str, Any]], None] | None = None
 
+# How long trainings have for a last checkpoint when a run is told to end. Prefect's workers kill a run after 30 s.
+_GRACE_SECONDS, _WORKER_GRACE_SECONDS = 150.0, 25.0
+_SAID = 5  # warnings that the state of a flow run names
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
 
@@ -80,11 +85,12 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         kinds: only stages of these kinds and what they need; empty for the whole study.
 
     Returns:
-        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `seconds`; with a stage that failed
+        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `warnings`, `seconds`; with a stage that failed
         as the data of the state `Failed`, in which the flow run then ends, or `Cancelled` if somebody cancelled it.
 
     Raises:
         UserError: the study or the machine is not as it should be.
+        Pause: somebody suspended the run.
     """
     started = time.monotonic()
     if _given_up():
@@ -97,13 +103,24 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     spread = settings.engine != THREADS
     devices = ("cpu",) if spread else find_devices(settings.device)
     mirror = Mirror.find(settings.mirror, LONG if spread else BRIEFLY)
-    options = {"threads": settings.threads, "cuda": settings.cuda, "timeout": settings.timeout}
+    options = {
+        "threads": settings.threads,
+        "cuda": settings.cuda,
+        "timeout": settings.timeout,
+        "checkpoint_seconds": settings.checkpoint,
+    }
+    grace = _GRACE_SECONDS if current_run().deployment_id is None else _WORKER_GRACE_SECONDS
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
     with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
-        with WorkerPool(workers, home.logs, threads=settings.threads) as pool, alive(home), Watch(pool.close) as watch:
+        with (
+            WorkerPool(workers, home.logs, threads=settings.threads, grace=grace) as pool,
+            alive(home),
+            Watch(pool.close, pool.pause) as watch,
+        ):
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
-            with Session(graph, executor, display.listen) as session:
+            dropping = Dropping(home, study.study, built.graph) if study.keep == "scores" else None
+            with Session(graph, executor, display.listen, dropping, watch.boundary) as session:
                 if spread:
                     outcomes = _spread(session, settings, mirror, options, workers)
                 else:
@@ -112,12 +129,12 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                 if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
                 executor.push_found()
-                if trouble := executor.mirror_trouble():
-                    display.listen(
-                        {"event": "log", "stage": "", "message": f"warning: mirror {settings.mirror}: {trouble}"}
-                    )
+                if mirror is not None and mirror.trouble:
+                    told = f"warning: mirror {mirror.url}: {mirror.trouble}"
+                    display.listen({"event": "log", "stage": "", "message": told})
         executor.save()
     counts = Counter(outcomes.values())
+    warnings = published_warnings(home, study)
     outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {
@@ -127,15 +144,26 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         },
         "results": str(home.results),
         "report": str(report_path(home, study)),
+        "warnings": warnings,
         "seconds": round(time.monotonic() - started, 2),
     }
+    if dropping is not None:
+        outcome["dropped_bytes"] = dropping.freed
     if without_server and not answers():
         without_server(outcome)
     rows = [{"outcome": name, "stages": count} for name, count in outcome["stages"].items()]
     show_table("outcome", study.study, rows, f"Stages of {study.study}")
     if watch.cancelled:
         return Cancelled(message="cancelled in Prefect; what was done stays done", data=outcome)
-    return Failed(message=_failure(outcome), data=outcome) if counts[FAILED] else outcome
+    if counts[FAILED]:
+        return Failed(message=_failure(outcome), data=outcome)
+    return Completed(message=_warned(warnings), data=outcome) if warnings else outcome
+
+
+def _warned(warnings: Sequence[str]) -> str:
+    """The warnings of a run that is done, in a line."""
+    more = f"; and {len(warnings) - _SAID} more" if len(warnings) > _SAID else ""
+    return f"done, with warnings: {'; '.join(warnings[:_SAID])}{more}"
 
 
 def _spread(
@@ -207,4 +235,5 @@ def _publish(session: Session, study: Study, built: Built) -> None:
     except UserError as error:
         get_run_logger().error("%s", error)
         raise
-    mark_published(executor.home, study, identity)
+    warnings = [line(row) for row in warnings_of(executor.home.root, study.study)]
+    mark_published(executor.home, study, identity, warnings)

@@ -20,16 +20,16 @@ from flows._engines import Engine
 from tasks._elsewhere import ORDERS
 from tasks._stage import Session
 from tasks._untouched import report_not_run
-from xtreme_dag.core.urls import has_password
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.orders import Order, stage_json
 from xtreme_dag.engine.store import Record
-from xtreme_dag.wiring.kinds import CHECK, EVALUATE
+from xtreme_dag.wiring.kinds import AUDIT, CHECK, EVALUATE
 
 # More than there is room for, so that nobody waits for the driver; and some when nobody is there yet.
 _AHEAD, _LEAST = 1.25, 4
+_WHOLE = (CHECK, AUDIT, EVALUATE)  # kinds whose artifacts are landed in full
 _LOST = "machine after machine was lost under it"
 _STOPPED = "the run was stopped before this stage was done"
 
@@ -101,22 +101,31 @@ class Elsewhere:
         """As `take`."""
 
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
-        """The record of a stage that needs nothing done: here or in the mirror, its verdict positive if it has one."""
-        executor = self._session.executor
+        """The record of a stage that needs nothing done: in the mirror if there is one, its verdict positive if it has one."""
+        executor, mirror = self._session.executor, self._mirror
+        if mirror is None or executor.is_forced(stage):
+            return executor.standing(stage, parents)
         key = executor.key(stage, parents)
-        if self._mirror is not None and not executor.is_forced(stage):
-            if stage.gates:
-                executor.fetch(stage, key, _silent)  # its verdict is read here
-            elif executor.store.intact(key) is None and (there := self._mirror.read(key)) is not None:
-                executor.learn(there)
-                self._bring(stage, there)
-                return there
+        there = mirror.has(key)
+        if there and stage.gates:
+            executor.fetch(stage, key, _silent)  # its verdict is read here
+        elif there and executor.store.standing(key) is None and (record := mirror.read(key)) is not None:
+            executor.learn(record)
+            self._bring(stage, record)
+            return record
+        found = executor.standing(stage, parents)
+        if found is None or there:
+            return found
+        if executor.store.intact(key) is None:  # the rest of it is nowhere
+            return None
+        executor.deliver(stage, key, _silent)
         return executor.standing(stage, parents)
 
     def _bring(self, stage: Stage, record: Record) -> None:
-        """Brings what is landed in the database, beside the run."""
-        if self._mirror is not None and (stage.gates or stage.of in (CHECK, EVALUATE)):
-            bring = self._session.executor.bring
+        """Brings what is landed in the database, beside the run: of trainings and tables, what they say of themselves."""
+        if self._mirror is not None:
+            whole = stage.gates or stage.of in _WHOLE
+            bring = self._session.executor.bring if whole else self._session.executor.bring_notes
             self._brought.append(self._threads.submit(bring, stage.name, record.key, record.digest, _silent))
 
     def submit(
@@ -126,7 +135,6 @@ class Elsewhere:
         executor = self._session.executor
         parents = {name: {part: done[name][part] for part in ("key", "digest")} for name in stage.parents}
         digests = executor.input_digests(stage, {name: parent["key"] for name, parent in parents.items()})
-        url = self._mirror.url if self._mirror is not None else ""
         key = self._keys[stage.name] = executor.keys.key(stage, digests)
         order = Order(
             stage=stage_json(stage),
@@ -134,7 +142,7 @@ class Elsewhere:
             identity=executor.keys.identity(stage, digests),
             parents=parents,
             home=str(executor.home.root),
-            mirror="" if has_password(url) else url,
+            mirror=self._mirror.plain if self._mirror is not None else "",
             mirrored=self._mirror is not None,
             study=executor.study,
             run=self._run,
@@ -161,7 +169,7 @@ class Elsewhere:
             listen({"event": "failed", "stage": stage.name, "message": reason})
             return FAILED, None
         told = state.result()
-        record = executor.store.intact(key) if self._mirror is None else self._mirror.look(key)
+        record = executor.store.standing(key) if self._mirror is None else self._mirror.look(key)
         if record is None or record.digest != told["digest"]:
             reason = f"its artifact is not where {told['host']} put it"
             executor.told_failed(stage, key, reason)

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
+from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture
 
 from flows._alive import current_run
@@ -15,6 +16,7 @@ from flows._elsewhere import Elsewhere
 from tasks._cache import reference
 from tasks._stage import Session, configured
 from tasks._untouched import report_cached, report_not_run
+from xtreme_dag.engine.dropping import standing_in
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
 from xtreme_dag.engine.priority import Agenda
@@ -33,45 +35,59 @@ def run_graph(session: Session, place: Elsewhere | None = None) -> dict[str, str
 
     Returns:
         Stage name -> `succeeded`, `cached`, `failed` or `not run`.
+
+    Raises:
+        Pause: the run is suspended; nothing of it is under way any more.
     """
     graph = session.graph
     at: Here | Elsewhere = place or Here(session)
     outcomes, done, runs = _cached_from_the_start(session, at)
+    if session.dropping is not None:
+        session.dropping.all(session.executor.known)
     agenda = Agenda(graph, session.urgency, outcomes)
     futures: dict[str, Any] = {}
     causes: dict[str, str] = {}
     finished: SimpleQueue[str] = SimpleQueue()
     taken = 0
-    while agenda or taken:
-        # Submitted when what it needs is settled and a worker is free: what is "Running" in Prefect runs.
-        while name := agenda.take(_fits(graph, at, causes, taken)):
-            stage = graph[name]
-            cause = next((causes[parent] for parent in stage.parents if parent in causes), "")
-            if cause:
-                causes[stage.name], outcomes[stage.name] = cause, NOT_RUN
-                runs[stage.name] = report_not_run(current_run().id, stage, f"needs {cause}", runs)
-                session.executor.not_run(stage)
-                session.listen({"event": "not run", "stage": stage.name})
-                agenda.settle(stage.name)
-                continue
-            futures[stage.name] = at.submit(stage, done, runs)
-            runs[stage.name] = futures[stage.name].task_run_id
-            futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
-            at.take(stage)
-            taken += 1
-        if not taken:
-            break
-        name = finished.get()
-        at.free(graph[name])
-        taken -= 1
-        outcomes[name], record = at.outcome(graph[name], futures[name])
-        if record is not None:
-            done[name] = reference(record)
-        if outcomes[name] == FAILED:
-            causes[name] = (
-                f"{name}, which failed: {session.executor.failure(graph[name]) or futures[name].state.message}"
-            )
-        agenda.settle(name)
+    try:
+        while agenda or taken:
+            session.boundary()
+            # Submitted when what it needs is settled and a worker is free: what is "Running" in Prefect runs.
+            while name := agenda.take(_fits(graph, at, causes, taken)):
+                stage = graph[name]
+                cause = next((causes[parent] for parent in stage.parents if parent in causes), "")
+                if cause:
+                    causes[stage.name], outcomes[stage.name] = cause, NOT_RUN
+                    runs[stage.name] = report_not_run(current_run().id, stage, f"needs {cause}", runs)
+                    session.executor.not_run(stage)
+                    session.listen({"event": "not run", "stage": stage.name})
+                    agenda.settle(stage.name)
+                    continue
+                futures[stage.name] = at.submit(stage, done, runs)
+                runs[stage.name] = futures[stage.name].task_run_id
+                futures[stage.name].add_done_callback(partial(_tell, finished, stage.name))
+                at.take(stage)
+                taken += 1
+            if not taken:
+                break
+            name = finished.get()
+            at.free(graph[name])
+            taken -= 1
+            session.boundary()
+            outcomes[name], record = at.outcome(graph[name], futures[name])
+            if record is not None:
+                done[name] = reference(record)
+            if outcomes[name] == FAILED:
+                causes[name] = (
+                    f"{name}, which failed: {session.executor.failure(graph[name]) or futures[name].state.message}"
+                )
+            elif session.dropping is not None:
+                session.dropping.after(name, session.executor.known)
+            agenda.settle(name)
+    except Pause:
+        for _ in range(taken):
+            finished.get()
+        raise
     return {stage.name: outcomes[stage.name] for stage in graph}
 
 
@@ -138,7 +154,7 @@ class Here:
         state = future.state
         if state.is_completed():
             # Prefect logs a failed commit and goes on; a stage counts only if the store has its artifact.
-            record = executor.store.intact(future.result()["key"])
+            record = executor.store.standing(future.result()["key"])
             if record is None:
                 return FAILED, None
             if state.name != "Cached":
@@ -162,12 +178,8 @@ def _cached_from_the_start(
     outcomes: dict[str, str] = {}
     done: dict[str, dict[str, str]] = {}
     runs: dict[str, UUID] = {}
-    for stage in session.graph:
-        if any(parent not in done for parent in stage.parents):
-            continue
-        record = at.standing(stage, {name: done[name]["key"] for name in stage.parents})
-        if record is None:
-            continue
+    for name, record in standing_in(session.executor, session.graph, at.standing).items():
+        stage = session.graph[name]
         done[stage.name] = reference(record)
         runs[stage.name] = report_cached(flow_run, stage, record, runs)
         outcomes[stage.name] = CACHED

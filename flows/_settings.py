@@ -41,6 +41,7 @@ class Settings(BaseModel):
     )
     threads: int = Field(default=1, ge=1, description="Threads of each stage")
     timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
+    checkpoint: float = Field(default=300.0, gt=0, description="Seconds between two checkpoints of a training")
     cuda: Literal["graphs", "compile", "eager"] = Field(default="graphs", description="Layers on CUDA in training")
     mirror: _Mirror | None = Field(default=None, description="URL of a mirror of the store; default XTREME_DAG_MIRROR")
     home: str | None = Field(default=None, description="Folder of all state; default XTREME_DAG_HOME, else .xtreme-dag")

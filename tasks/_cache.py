@@ -75,7 +75,7 @@ class StoreKeys(LocalFileSystem):
         """
         key = Path(path).name
         # A failed task run's exception is written under a random id; it is none of our keys.
-        if len(key) == _KEY_LENGTH and Store(Path(self.store)).intact(key) is None:
+        if len(key) == _KEY_LENGTH and Store(Path(self.store)).standing(key) is None:
             raise ValueError(f"key {key} was committed to Prefect but is not in the store")
         return path
 

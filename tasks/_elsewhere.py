@@ -24,7 +24,7 @@ import xtreme_dag
 from tasks._cache import reference
 from tasks._progress import StageProgress
 from tasks._server import REFUSALS, server_client
-from tasks._stage import failed_state
+from tasks._stage import failed_state, warned
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import VARIABLE, Home
 from xtreme_dag.engine.devices import find_devices
@@ -40,6 +40,7 @@ from xtreme_dag.wiring.kinds import KINDS
 # workers have one thread each.
 _MOST = 64
 _LOOK_SECONDS = 10.0
+_GRACE_SECONDS = 25.0  # for a last checkpoint; what runs a machine's processes kills them after some 30 s
 _SAVE_SECONDS = 30.0
 _SAVED = float("-inf")
 _OURS = xtreme_dag.__name__
@@ -77,18 +78,21 @@ def run_order(order: Mapping[str, Any]) -> State[Any]:
             executor.force(stage)
         with _ended_with_its_run(pool):
             result = executor.execute(stage, parents, listen, wanted.urgency)
-        executor.deliver(stage, result.key)
+        executor.deliver(stage, result.key, listen, forced=wanted.forced)
     except (PoolClosed, StageFailed, UserError) as error:
         return failed_state(error, executor, stage)
     finally:
         _save(executor)
-    record = executor.store.intact(result.key)
+    record = executor.store.standing(result.key)
     if record is None:
         return Failed(message="its artifact is not in the store after its commit")
     told = {**reference(record), "host": host, "home": str(executor.home.root), "seconds": result.seconds}
     how = f"reused artifact {record.digest[:16]}" if result.cached else f"made in {result.seconds:.1f} s"
+    doubts = warned(executor.store.artifact(record.digest))
     state: State[Any] = Completed(
-        name="Cached" if result.cached else "Completed", message=f"{how} on {host}", data=told
+        name="Cached" if result.cached else "Completed",
+        message="; ".join(filter(None, (f"{how} on {host}", doubts))),
+        data=told,
     )
     state.state_details.cache_key = record.key
     return state
@@ -133,7 +137,8 @@ def _executor(order: Order, package: str) -> tuple[Executor, WorkerPool]:
             if not pool.busy:
                 pool.close()
                 del _EXECUTORS[other]
-        pool = WorkerPool(_MOST, home.ensure().logs, threads=int(order.options.get("threads", 1)))
+        threads = int(order.options.get("threads", 1))
+        pool = WorkerPool(_MOST, home.ensure().logs, threads=threads, grace=_GRACE_SECONDS)
         atexit.register(pool.close)
         executor = Executor(
             home,
@@ -169,7 +174,7 @@ def _agree(executor: Executor, stage: Stage, parents: Mapping[str, str], order: 
 
 @contextmanager
 def _ended_with_its_run(pool: WorkerPool) -> Iterator[None]:
-    """Ends what runs here when somebody cancels the flow run; its own process cannot reach this one."""
+    """Ends what runs here when somebody cancels or suspends the flow run; its own process cannot reach this one."""
     context = TaskRunContext.get()
     flow_run = context.task_run.flow_run_id if context is not None else None
     ended = threading.Event()
@@ -177,9 +182,13 @@ def _ended_with_its_run(pool: WorkerPool) -> Iterator[None]:
     def watch() -> None:
         while flow_run is not None and not ended.wait(_LOOK_SECONDS):
             with suppress(*REFUSALS), server_client() as client:
-                state = client.read_flow_run(flow_run).state
+                found = client.read_flow_run(flow_run)
+                state = found.state
                 if state is not None and (state.is_cancelling() or state.is_cancelled()):
                     pool.close()
+                    return
+                if state is not None and state.is_paused() and found.deployment_id is not None:
+                    pool.pause()
                     return
 
     # The context holds Prefect's settings: without it the thread would ask another server.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,16 +12,18 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.tasks import Task
 from prefect.transactions import IsolationLevel, get_transaction
 
 from tasks._cache import FlockManager, StoreKeys, reference
 from tasks._progress import StageProgress
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Graph, Kind, Stage
 from xtreme_dag.engine.pool import Listener, PoolClosed, StageFailed, StageTimedOut
+from xtreme_dag.results.signals import signals_of
 from xtreme_dag.wiring.kinds import KINDS
 
 _SESSIONS: dict[str, Session] = {}
@@ -29,16 +31,26 @@ _GUARD = threading.Lock()
 
 
 class Session:
-    """One run in this process: the graph, the executor, and who listens to progress.
+    """One run in this process: the graph, the executor, who listens to progress, what drops weights (if they go), and
+    what is called between stages.
 
     Tasks are given its id: Prefect parameters stay small, and what it holds need not be serialised.
     """
 
-    def __init__(self, graph: Graph, executor: Executor, listen: Listener) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        executor: Executor,
+        listen: Listener,
+        dropping: Dropping | None = None,
+        boundary: Callable[[], object] = lambda: None,
+    ) -> None:
         self.id = uuid4().hex
         self.graph = graph
         self.executor = executor
         self.listen = listen
+        self.dropping = dropping
+        self.boundary = boundary
         self.urgency = executor.urgency(graph)
 
     def __enter__(self) -> Session:
@@ -89,7 +101,8 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
         upstream: name -> reference of the stages that it needs.
 
     Returns:
-        The reference; or the state that the task run ends in: `Failed`, `TimedOut` if it took longer than it may,
+        The reference, in a state whose message says what is to be doubted if anything is; or the state that the task
+        run ends in: `Failed`, `TimedOut` if it took longer than it may,
         `Cancelled` if the run was stopped meanwhile. A state, since of an exception Prefect would log our own frames.
     """
     here = _SESSIONS[session]
@@ -99,17 +112,24 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
         result = here.executor.execute(subject, _parents(upstream), _listener(here, subject), here.urgency[stage])
     except (PoolClosed, StageFailed, UserError) as error:
         return _ended(failed_state(error, here.executor, subject))
-    record = here.executor.store.intact(result.key)
+    record = here.executor.store.standing(result.key)
     if record is None:
         return _ended(Failed(message="its artifact is not in the store after its commit"))
     here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})
-    return reference(record)
+    doubts = warned(here.executor.store.artifact(record.digest))
+    return Completed(message=doubts, data=reference(record)) if doubts else reference(record)
+
+
+def warned(artifact: Path) -> str:
+    """What is to be doubted of an artifact, in a line; empty if nothing is."""
+    signals = signals_of(artifact)
+    return f"warning: {'; '.join(one.message for one in signals)}" if signals else ""
 
 
 def failed_state(error: PoolClosed | StageFailed | UserError, executor: Executor, stage: Stage) -> State[Any]:
     """The state in which the task run of a stage that was not done ends; its log has the traceback, if there is one."""
     if isinstance(error, PoolClosed):
-        return Cancelled(message="the run was stopped before this stage was done")
+        return Cancelled(message=str(error))
     if isinstance(error, StageTimedOut):
         return Failed(name="TimedOut", message=f"{error}; its log: {error.log}")
     if isinstance(error, StageFailed):

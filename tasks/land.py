@@ -15,4 +15,4 @@ from xtreme_dag.wiring.build import Built
 def land(session: str, study: Study, built: Built) -> None:
     """Lands every evaluation that a session has."""
     executor = session_of(session).executor
-    land_study(executor.home, study, built, executor.known, executor.record)
+    land_study(executor.home, study, built, executor.known)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from compose_spec import PyOptions
 
 from xtreme_dag.program.cli import COMMANDS
 from xtreme_dag.program.server import _BATCHES, QUIET
@@ -90,6 +91,32 @@ def test_the_server_s_image_has_no_torch_and_code_comes_after_libraries(reposito
     server, worker = text.split(" AS server")[1].split(" AS worker")
     assert "TORCH" not in server and "xtreme_dag" not in server
     assert worker.index("requirements.txt") < worker.index("COPY xtreme_dag")
+
+
+def filled(text, **values):
+    """A compose file with its variables filled in, as an engine does before it reads it."""
+    plain = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+    return plain.sub(lambda found: values.get(found[1]) or (found[3] if found[2] == "-" else ""), text)
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_compose_files_hold_to_the_specification(repository, name):
+    text = filled((repository / "docker" / name).read_text(), POSTGRES_PASSWORD="p@ss/w:rd")
+
+    def read(text):
+        options = PyOptions()
+        options.apply_merge = True
+        parsed = options.from_yaml(text)
+        parsed.validate()
+        return parsed
+
+    services = yaml.safe_load(text)["services"]
+    assert set(read(text).service_names()) == set(services)
+    for key, value in (("stop_graceperiod", "3m"), ("shm_size", "much"), ("ports", [{"target": "x"}])):
+        services["worker"][key] = value
+        with pytest.raises(ValueError):
+            read(yaml.safe_dump({"services": services}))
+        del services["worker"][key]
 
 
 def test_hadolint_finds_nothing(repository):

@@ -13,18 +13,39 @@ from urllib.parse import parse_qs, unquote, urlparse
 
 @dataclass
 class Repository:
-    """Files of one commit of a dataset repository; `gated` needs the token."""
+    """Files of one commit of a repository; `gated` needs the token; `others`: branch -> the repository at it."""
 
     commit: str
     files: dict[str, bytes]
     gated: bool = False
+    others: dict[str, Repository] = field(default_factory=dict)
+
+    def at(self, revision: str) -> Repository | None:
+        """The repository at a branch or commit."""
+        if revision in (self.commit, "main"):
+            return self
+        return next((one for name, one in self.others.items() if revision in (name, one.commit)), None)
+
+    def refs(self) -> dict[str, Any]:
+        """What the hub says of its branches."""
+        made = [
+            {"name": name.rpartition("/")[2], "ref": name, "targetCommit": one.commit}
+            for name, one in self.others.items()
+        ]
+        return {
+            "branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": self.commit}],
+            "tags": [],
+            "converts": [each for each in made if each["ref"].startswith("refs/convert/")],
+            "pullRequests": [each for each in made if each["ref"].startswith("refs/pr/")],
+        }
 
 
 @dataclass
 class HubServer:
-    """Serves repositories by `owner/name`; `failures` answers of 503 come first for each path."""
+    """Serves repositories of datasets and, in `models`, of models by `owner/name`; `failures` answers of 503 come first for each path."""
 
     repositories: dict[str, Repository]
+    models: dict[str, Repository] = field(default_factory=dict)
     token: str = "secret-token"
     failures: int = 0
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -64,17 +85,26 @@ class HubServer:
             self._failed[path] = self._failed.get(path, 0) + 1
             return self._send(handler, 503, b"busy", {}, body)
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "datasets"]:
+        if parts[0] == "api" and parts[1:2] in (["datasets"], ["models"]):
             return self._api(handler, parts, parse_qs(parsed.query), given, body)
-        if parts[0] == "datasets" and len(parts) > 5 and parts[3] == "resolve":
-            return self._file(handler, "/".join(parts[1:3]), parts[4], "/".join(parts[5:]), given, body)
+        of, rest = (self.repositories, parts[1:]) if parts[0] == "datasets" else (self.models, parts)
+        if len(rest) > 4 and rest[2] == "resolve":
+            revision, file = rest[3], "/".join(rest[4:])
+            if rest[3] == "refs":  # a branch of three parts that the client did not quote
+                revision, file = "/".join(rest[3:6]), "/".join(rest[6:])
+            return self._file(handler, (of, "/".join(rest[:2])), revision, file, given, body)
         return self._send(handler, 404, b"", {}, body)
 
     def _api(self, handler, parts, query, given, body) -> None:
-        name, kind, revision = "/".join(parts[2:4]), (parts[4:] or ["revision"])[0], (parts[5:] or ["main"])[0]
-        repository = self._repository(handler, name, revision, given, body)
+        name, kind, revision = "/".join(parts[2:4]), (parts[4:] or ["revision"])[0], "/".join(parts[5:]) or "main"
+        of = self.repositories if parts[1] == "datasets" else self.models
+        if kind == "tree":
+            revision = parts[5]
+        repository = self._repository(handler, (of, name), "main" if kind == "refs" else revision, given, body)
         if repository is None:
             return None
+        if kind == "refs":
+            return self._send(handler, 200, json.dumps(repository.refs()).encode(), {}, body)
         if kind == "tree":
             below = "/".join(parts[6:])
             entries = [
@@ -102,17 +132,19 @@ class HubServer:
         return self._send(handler, 200, data, headers, body)
 
     def _repository(self, handler, name, revision, given, body) -> Repository | None:
-        repository = self.repositories.get(name)
+        of, called = name
+        repository = of.get(called)
         if repository is None:
             self._send(handler, 401, b"", {"X-Error-Code": "RepoNotFound"}, body)
             return None
+        found = repository.at(revision)
         if repository.gated and given != f"Bearer {self.token}":
             self._send(handler, 403, b"", {"X-Error-Code": "GatedRepo"}, body)
             return None
-        if revision not in (repository.commit, "main"):
+        if found is None:
             self._send(handler, 404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
             return None
-        return repository
+        return found
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, data: bytes, headers: dict[str, str], body: bool):
         handler.send_response(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -15,10 +16,12 @@ import pytest
 from tests.catalogue.hub_server import HubServer, Repository
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.sources import open_source
+from xtreme_dag.catalogue.sources.hub import COLUMNS
 from xtreme_dag.core.errors import UserError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40
+CONVERTED, OWN = "c" * 40, "a" * 40
 
 PREPARE = """
 import json, sys
@@ -50,6 +53,13 @@ def parquet(columns: dict, features: dict | None = None) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()
+
+
+def cosmos() -> bytes:
+    return parquet(
+        {"id": ["1"], "context": ["c"], "question": ["q"], **{f"answer{n}": [text] for n, text in enumerate("pqrs")},
+         "label": [3]}
+    )  # fmt: skip
 
 
 def nli(names: list[str]) -> bytes:
@@ -92,8 +102,32 @@ def hub():
             ),
         },
     )  # fmt: skip
-    script = Repository(commit=COMMIT, files={"social_i_qa.py": b"raise SystemExit('never run')"})
-    with HubServer({"facebook/xnli": xnli, "rajpurkar/squad": squad, "allenai/social_i_qa": script}) as server:
+    code = {"cosmos_qa.py": b"raise SystemExit('never run')", "README.md": b"---\nlicence: x\n---\n"}
+    converted = Repository(
+        commit=CONVERTED,
+        files={f"default/{split}/0000.parquet": cosmos() for split in ("train", "validation")}
+        | {"default/partial-test/0000.parquet": cosmos()},
+    )
+    script = Repository(commit=COMMIT, files=code, others={"refs/convert/parquet": converted})
+    partly = Repository(commit=CONVERTED, files={"default/partial-train/0000.parquet": cosmos()})
+    bare = Repository(commit=COMMIT, files={"mlqa.py": b"raise SystemExit('never run')"})
+    half = Repository(commit=COMMIT, files={"social.py": b""}, others={"refs/convert/parquet": partly})
+    lines = b"".join(
+        json.dumps({"premise": str(n), "hypothesis": "b", "label": n % 3}).encode() + b"\n" for n in range(4)
+    )
+    own = Repository(
+        commit=OWN, files={"train.jsonl.gz": gzip.compress(lines), "validation.jsonl": lines, "test.csv": b"x\n1\n"}
+    )
+    named = Repository(
+        commit=OWN,
+        files={"README.md": card([{"name": "nli-German", "splits": {"dev": "d/*.gz"}}]), "d/0.jsonl.gz": gzip.compress(
+            json.dumps({"s1": "a", "s2": "b", "gold": 2, "key": "k7"}).encode())},
+    )  # fmt: skip
+    repositories = {
+        "facebook/xnli": xnli, "rajpurkar/squad": squad, "allenai/cosmos_qa": script, "facebook/mlqa": bare,
+        "lighteval/siqa": half, "us/nli": own, "us/named": named,
+    }  # fmt: skip
+    with HubServer(repositories) as server:
         yield server
 
 
@@ -165,8 +199,61 @@ def test_errors_name_the_repository_and_what_to_do(hub, tmp_path):
         fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {"xnli": OTHER}})
     with pytest.raises(UserError, match="no configuration 'th'"):
         fetch(hub, tmp_path, "xnli", "th", "dev")
-    with pytest.raises(UserError, match="a repository of code is not run"):
-        fetch(hub, tmp_path, "socialiqa", "en", "train")
+    with pytest.raises(
+        UserError, match="a repository of code is not run: `xtreme-dag data revisions --dataset cosmosqa`"
+    ):
+        fetch(hub, tmp_path, "cosmosqa", "en", "train")
+
+
+def test_a_parquet_conversion_is_read_at_its_commit_and_a_part_of_one_is_not(hub, tmp_path):
+    rows = fetch(hub, tmp_path, "cosmosqa", "en", "dev", settings={"revisions": {"cosmosqa": CONVERTED}})
+    assert [(row["choices"], row["label"]) for row in rows] == [(["p", "q", "r", "s"], 3)]
+    with pytest.raises(UserError, match="no data files match"):  # a truncated conversion stands for nothing
+        fetch(hub, tmp_path, "socialiqa", "en", "train", settings={"revisions": {"socialiqa": CONVERTED}})
+
+
+def test_a_study_may_name_another_repository_its_configuration_splits_and_columns(hub, tmp_path):
+    settings = {"revisions": {}, "mnli": {"id": "us/nli", "revision": OWN, "config": None}}
+    rows = fetch(hub, tmp_path, "mnli", "en", "train", settings=settings)
+    assert [row["label"] for row in rows] == ["entailment", "neutral", "contradiction", "entailment"]
+    columns = {"text_a": "s1", "text_b": "s2", "label": "gold", "id": "key"}
+    other = {"id": "us/named", "revision": OWN, "config": "nli-{Name}", "splits": {"dev": "dev"}, "columns": columns}
+    (row,) = fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {}, "xnli": other})
+    assert (row["id"], row["text_a"], row["label"]) == ("k7", "a", "contradiction")
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"xnil": {}}, "'xnil'"),
+    ({"xnli": {"revison": COMMIT}}, "'revison'"),
+    ({"xnli": {"id": "xnli"}}, "'xnli' is not owner/name"),
+    ({"xnli": {"revision": "main"}}, "'main' is not a commit"),
+    ({"xnli": {"config": "{lang}"}}, "cannot be filled in"),
+    ({"xnli": {"splits": {"testing": "test"}}}, "'testing'"),
+    ({"xnli": {"columns": {"premise": "p"}}}, "'premise'"),
+    ({"xnli": "us/nli"}, "holds 'us/nli', not keys"),
+    ({"bucc2018": {"id": "a/b"}}, "no hub source that could be changed"),
+    ({"xnli": {"revision": COMMIT}, "revisions": {"xnli": OTHER}}, "two revisions"),
+])  # fmt: skip
+def test_what_a_study_changes_of_a_dataset_is_checked(given, said):
+    with pytest.raises(UserError, match=said):
+        open_source("hub", given)
+
+
+def test_another_repository_needs_its_own_commit_and_is_in_the_params():
+    dataset = load_catalogue().dataset("xnli")
+    with pytest.raises(UserError, match="no revision of us/nli is pinned"):
+        open_source("hub", {"xnli": {"id": "us/nli"}}).locate(dataset, "de", "test")
+    located = open_source("hub", {"xnli": {"id": "us/nli", "revision": COMMIT}}).locate(dataset, "de", "test")
+    assert (located.params["options"]["id"], located.params["options"]["revision"]) == ("us/nli", COMMIT)
+
+
+def test_what_readers_may_be_told_of_columns_is_what_the_catalogue_tells():
+    for dataset in load_catalogue().datasets.values():
+        for split in dataset.splits.values():
+            if split.hub is not None:
+                assert split.hub.options.keys() <= {*COLUMNS[split.hub.reader], "part", "leave_out"}
+    assert not {split.hub.id for dataset in load_catalogue().datasets.values() for split in dataset.splits.values()
+                if split.hub is not None} & {"allenai/social_i_qa"}  # fmt: skip
 
 
 @pytest.mark.slow  # the client tries for half a minute
@@ -213,11 +300,12 @@ def called(server, tmp_path, *arguments, **environment):
 def test_the_program_asks_the_hub_for_commits_and_checks_with_them(hub, tmp_path):
     done = called(hub, tmp_path, "revisions", "--dataset", "xnli", "--dataset", "squad_v1", "--dataset", "bucc2018")
     assert done.returncode == 1
-    assert done.stdout == f'data:\n  hub:\n    revisions:\n      xnli: "{COMMIT}"\n'
+    lacks = "without train (no configuration 'ar')"
+    assert done.stdout == f'data:\n  hub:\n    revisions:\n      xnli: "{COMMIT}"  # facebook/xnli, Parquet; {lacks}\n'
     assert "squad_v1: rajpurkar/squad: access is granted on its page" in done.stderr
     assert "bucc2018: not on the hub" in done.stderr
-    told = called(hub, tmp_path, "revisions", "--dataset", "squad_v1", "--json", HF_TOKEN=hub.token)
-    assert json.loads(told.stdout) == {"revisions": {"squad_v1": COMMIT}, "refused": {}}
+    told = json.loads(called(hub, tmp_path, "revisions", "--dataset", "squad_v1", "--json", HF_TOKEN=hub.token).stdout)
+    assert told["revisions"] == {"squad_v1": COMMIT} and told["refused"] == {}
     done = called(
         hub, tmp_path, "check", "--source", "hub", "--revision", f"xnli={COMMIT}", "--language", "de", "--json"
     )
@@ -232,6 +320,29 @@ def test_the_program_asks_the_hub_for_commits_and_checks_with_them(hub, tmp_path
         called(hub, tmp_path, "revisions", HF_HUB_OFFLINE="1").stderr
         == "hub: this is offline\n  unset HF_HUB_OFFLINE\n"
     )
+
+
+def test_the_program_says_what_can_be_loaded_without_code(hub, tmp_path):
+    names = ("cosmosqa", "socialiqa", "mlqa", "mnli")
+    asked = [part for name in names for part in ("--dataset", name)]
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "study: t\nseeds: [1]\ntargets: [xnli]\nmodel: {folder: m}\nintermediate: {none: }\ncompare: {baseline: none}\n"
+        "data: {hub: {mnli: {id: us/nli, splits: {dev: validation}}}}\n"
+    )
+    done = called(hub, tmp_path, "revisions", *asked, "--source", f"study:{study}", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1 and told["revisions"] == {"cosmosqa": CONVERTED, "mnli": OWN}
+    assert told["loads"]["cosmosqa"] == "allenai/cosmos_qa, its Parquet conversion (it is code (cosmos_qa.py))"
+    assert told["loads"]["mnli"].startswith("us/nli, CSV and JSON")
+    assert told["refused"]["mlqa"] == (
+        "facebook/mlqa: it is code (mlqa.py), and it has no Parquet conversion; "
+        "name another in the study: data.hub.mlqa.id"
+    )
+    assert "and its Parquet conversion: without train" in told["refused"]["socialiqa"]
+    assert not [path for _, path, _ in hub.requests if path.endswith((".py", ".parquet", ".gz"))]
+    wrong = called(hub, tmp_path, "revisions", "--source", "miniworld")
+    assert wrong.returncode == 1 and "miniworld is not the hub" in wrong.stderr
 
 
 def test_a_cache_folder_is_not_in_the_params(tmp_path):

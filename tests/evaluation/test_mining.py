@@ -90,3 +90,15 @@ def test_unknown_names_are_answered_with_the_nearest():
     pool = distinct(["a", "b"], ["x", "y"])
     with pytest.raises(UserError, match="did you mean 'dropped'"):
         id_pairs(mine(vectors, vectors, k=1), pool, pool, repeats="drop")
+
+
+def test_of_equal_vectors_the_lower_row_is_taken():
+    """Different sentences can have equal vectors; which of them gets the partner is not left to a sort."""
+    one, other = np.eye(2, 8, dtype=np.float32)
+    for foreign, english, pairs in (
+        ([one, one, other], [one, other], {(0, 0), (2, 1)}),
+        ([one, other], [one, one, other], {(0, 0), (1, 2)}),
+        ([one] * 3, [one] * 2, {(0, 0)}),
+    ):
+        found = mine(np.stack(foreign), np.stack(english), k=2)
+        assert set(zip(found.foreign.tolist(), found.english.tolist(), strict=True)) == pairs

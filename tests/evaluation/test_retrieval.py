@@ -10,7 +10,7 @@ import torch
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.bucc import evaluate_bucc
-from xtreme_dag.evaluation.embeddings import chosen_layer, distinct_sequences
+from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, distinct_sequences
 from xtreme_dag.evaluation.engine import sequences_of
 from xtreme_dag.evaluation.tatoeba import evaluate_tatoeba
 from xtreme_dag.heads import HeadSpec
@@ -111,7 +111,13 @@ def test_the_ratio_margin_is_an_option(base, parallel, layers_of, make_context, 
 
 
 def test_layers_and_names_are_checked(base, parallel, make_context, tmp_path):
-    assert [chosen_layer(None, depth) for depth in (24, 12, 4, 2, 1)] == [14, 7, 2, 1, 1]
+    assert [chosen_layer({}, depth) for depth in (24, 12, 4, 2, 1)] == [14, 7, 2, 1, 1]
+    bucc = {"vectors": "bucc"}
+    assert [chosen_layer(bucc, depth) for depth in (24, 12, 4, 2, 1)] == [20, 10, 3, 2, 1]
+    assert (chosen_pooling({}), chosen_pooling(bucc)) == ("mean", "cls")
+    assert chosen_layer({**bucc, "layer": 3}, 24) == 3 and chosen_pooling({**bucc, "pooling": "mean"}) == "mean"
+    with pytest.raises(UserError, match="unknown recipe of vectors 'bucK'"):
+        chosen_pooling({"vectors": "bucK"})
     inputs = {"model": base, **parallel}
     for recipe, message in (
         ({"layer": 5}, "no layer 5"),

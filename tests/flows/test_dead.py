@@ -18,7 +18,8 @@ from prefect.states import Cancelled, Running
 from flows import _automations
 from flows._alive import Watch, alive, current_run
 from flows._automations import mark_dead_runs, start_again, too_often
-from tests.flows.test_outage import STUDY, until
+from tests.flows.test_outage import STUDY
+from tests.servers import until
 from xtreme_dag.core.home import Home
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -54,6 +55,10 @@ def api(prefect_api):
 def runs(api, kind, name):
     """The flow or task runs of the flow of this name."""
     return httpx.post(f"{api}/{kind}/filter", json={"flows": {"name": {"any_": [name]}}}).json()
+
+
+def flow_of(api, run):
+    return httpx.get(f"{api}/flow_runs/{run}").json()["flow_id"]
 
 
 @pytest.fixture
@@ -102,11 +107,20 @@ def test_the_server_marks_a_run_without_heartbeats(api, dead):
     emit_event(
         "prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{dead}"}, related=[tag]
     )
+    suspended = httpx.post(f"{api}/flow_runs/", json={"flow_id": flow_of(api, dead), "state": {"type": "RUNNING"}})
+    suspended = suspended.raise_for_status().json()["id"]
+    for said in ("heartbeat", "Suspended"):
+        emit_event(
+            f"prefect.flow-run.{said}", resource={"prefect.resource.id": f"prefect.flow-run.{suspended}"}, related=[tag]
+        )
     EventsWorker.instance().wait_until_empty()
     state = until(
         lambda: (now := httpx.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
     )
     assert state["message"] == "no sign of life for 12 s"
+    time.sleep(2)
+    assert httpx.get(f"{api}/flow_runs/{suspended}").json()["state"]["type"] == "RUNNING", "who is suspended needs none"
+    httpx.delete(f"{api}/flow_runs/{suspended}").raise_for_status()
     with get_client(sync_client=True) as client:
         [automation] = client.read_automations_by_name("xtreme-dag: dead runs")
         client.delete_automation(automation.id)
@@ -123,6 +137,20 @@ def test_a_living_run_that_was_taken_for_dead_says_so(api):
         return "done"
 
     assert living() == "done"
+
+
+def test_a_run_without_a_deployment_refuses_a_pause_with_words(api):
+    @flow(name="not-paused")
+    def running():
+        run = current_run().id
+        with Watch(lambda: None, seconds=0.2) as watch, get_client(sync_client=True) as client:
+            asked = {"state": {"type": "PAUSED", "name": "Paused"}}
+            httpx.post(f"{api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
+            state = until(lambda: (now := client.read_flow_run(run).state).is_running() and now, 30)
+            watch.boundary()
+        return state.message
+
+    assert "only runs of deployments can be suspended" in running()
 
 
 def test_a_cancelled_run_is_told(api):

@@ -1,11 +1,7 @@
 """A Prefect server that is restarted, dies or loses its keeper in the middle of a run: the results are not lost."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import httpx
@@ -14,8 +10,8 @@ import pytest
 import yaml
 
 from tests.flows import tiny_study
+from tests.servers import Server, until
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.server import QUIET
 
 pytestmark = pytest.mark.xdist_group("prefect")
 STUDY = {**tiny_study.STUDY, "study": "outage"}
@@ -24,45 +20,6 @@ LONG = {
     "study": "long",
     "recipe": {"name": "quick", "target": {"default": {"epochs": 100_000, "batch_size": 8, "examples": 16}}},
 }
-
-
-class Server:
-    """A Prefect server on a port of its own, to be stopped and started again."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.api = f"http://127.0.0.1:{self.port}/api"
-
-    def start(self):
-        environment = {**os.environ, **QUIET, "PREFECT_HOME": str(self.folder)}
-        environment.pop("PREFECT_API_URL", None)
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
-                env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
-        until(self.answers, 120)
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-    def answers(self):
-        try:
-            return httpx.get(f"{self.api}/health", timeout=5).text == "true"
-        except httpx.HTTPError:
-            return False
-
-
-def until(holds, seconds):
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, f"waited {seconds} s for {holds}"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -81,60 +38,35 @@ def place(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def start(place, repository):
-    """Starts a program in the place; whatever still runs is ended with the test."""
-    started = []
-
-    def start(*arguments, api=""):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        environment |= {"PYTHONPATH": str(repository), "PREFECT_HOME": str(place / "none")}
-        environment |= {"PREFECT_API_URL": api} if api else {}
-        process = psutil.Popen(
-            [sys.executable, "-m", *arguments], cwd=place, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.is_running():
-            for child in process.children(recursive=True):
-                child.kill()
-            process.kill()
-            process.communicate()
-
-
 def lines(home):
     ledger = home / "ledger.jsonl"
     return len(ledger.read_text().splitlines()) if ledger.is_file() else 0
 
 
-def deployed(start, server, study, home):
+def deployed(start, api, study, home):
     """A flow run of a deployment of a study, and the worker that will run it."""
-    done = start("xtreme_dag", "deploy", f"{study}.yaml", "--home", home, "--pool", study, api=server.api)
+    done = start("xtreme_dag", "deploy", f"{study}.yaml", "--home", home, "--pool", study, api=api)
     said, wrong = done.communicate(timeout=120)
     assert done.returncode == 0, said + wrong
-    deployment = httpx.get(f"{server.api}/deployments/name/study/{study}").json()
+    deployment = httpx.get(f"{api}/deployments/name/study/{study}").json()
     assert deployment["global_concurrency_limit"] is None
-    run = httpx.post(f"{server.api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
-    worker = start("prefect", "worker", "start", "--pool", study, api=server.api)
+    run = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
+    worker = start("prefect", "worker", "start", "--pool", study, api=api)
     return run["id"], worker
 
 
-def state(server, run):
-    return httpx.get(f"{server.api}/flow_runs/{run}").json()["state"]
+def state(api, run):
+    return httpx.get(f"{api}/flow_runs/{run}").json()["state"]
 
 
 @pytest.mark.slow
 def test_a_server_that_restarts_ends_no_run(server, start, place):
-    run, _ = deployed(start, server, "outage", "home")
+    run, _ = deployed(start, server.api, "outage", "home")
     until(lambda: lines(place / "home") >= 1, 120)
     server.stop()
     time.sleep(5)
     server.start()
-    end = until(lambda: (now := state(server, run))["type"] not in ("RUNNING", "PENDING", "SCHEDULED") and now, 180)
+    end = until(lambda: (now := state(server.api, run))["type"] not in ("RUNNING", "PENDING", "SCHEDULED") and now, 180)
     assert end["type"] == "COMPLETED", end["message"]
     assert Home(place / "home").results.exists()
     unfinished = {"state": {"type": {"any_": ["PENDING", "RUNNING", "FAILED", "CRASHED"]}}}
@@ -144,16 +76,16 @@ def test_a_server_that_restarts_ends_no_run(server, start, place):
 
 @pytest.mark.slow
 def test_after_an_outage_a_run_can_be_cancelled(server, start, place):
-    run, worker = deployed(start, server, "long", "cancelled")
+    run, worker = deployed(start, server.api, "long", "cancelled")
     until(lambda: any("worker" in " ".join(child.cmdline()) for child in worker.children(recursive=True)), 120)
-    until(lambda: state(server, run)["type"] == "RUNNING", 60)
+    until(lambda: state(server.api, run)["type"] == "RUNNING", 60)
     family = worker.children(recursive=True)
     server.stop()
     time.sleep(5)
     server.start()
     asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     httpx.post(f"{server.api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
-    until(lambda: state(server, run)["type"] == "CANCELLED", 90)
+    until(lambda: state(server.api, run)["type"] == "CANCELLED", 90)
     assert not psutil.wait_procs(family, timeout=30)[1]
 
 

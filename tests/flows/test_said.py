@@ -14,7 +14,7 @@ from flows._drive import runner
 from flows._graph import run_graph
 from tasks._stage import Session
 from tests.engine.conftest import Toy
-from tests.flows.test_outage import until
+from tests.servers import until
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import try_lock, unlock
 from xtreme_dag.engine.mirror import Mirror

@@ -47,7 +47,7 @@ def world(tmp_path, toy):
 def test_it_is_encoded_trained_and_scored(world, tmp_path):
     base, encoded = world
     assert open_encoded(encoded["train"]).head == "mean"
-    params = {"seed": 1, "task": "toy", "head": "mean", "labels": LABELS,
+    params = {"seed": 1, "task": "toy", "dataset": "toy", "head": "mean", "labels": LABELS,
               "recipe": {"batch_size": 12, "steps": 100, "learning_rate": 5e-3, "select_every": 10}}  # fmt: skip
     inputs = {"model": base, "train": encoded["train"], "select": encoded["dev"]}
     (tmp_path / "run").mkdir()

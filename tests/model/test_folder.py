@@ -105,14 +105,6 @@ def test_the_pretrained_output_layers_are_adopted(tmp_path, kind):
         torch.testing.assert_close(model.scores("mlm", TOKENS)[:4], wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_rembert_has_a_decoder_of_its_own():
-    config = tiny_config("rembert")
-    config.input_embedding_size, config.output_embedding_size = 16, 48
-    head = build_head(HeadSpec(kind="mlm"), config, torch.zeros(65, 16))
-    initialise(head, 0.1, 1)
-    assert head(torch.ones(2, 32), torch.zeros(65, 16)).shape == (2, 65)
-
-
 def test_pickled_weights_are_refused(tmp_path):
     make_base(tmp_path)
     (tmp_path / "model.safetensors").unlink()
@@ -149,7 +141,8 @@ def test_heads_start_from_the_seed_alone(model):
     assert torch.equal(made(1), made(1)) and not torch.equal(made(1), made(2))
     head = build_head(SPECS["mlm"], model.encoder.config, model.encoder.word_embeddings())
     initialise(head, 0.02, 1)
-    assert (head.norm.weight == 1).all() and (head.norm.bias == 0).all() and (head.bias == 0).all()
+    assert (head.lm_head.layer_norm.weight == 1).all() and (head.lm_head.layer_norm.bias == 0).all()
+    assert (head.lm_head.bias == 0).all()
 
 
 def test_loading_is_quiet(base, capfd):

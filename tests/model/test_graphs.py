@@ -5,9 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.model.test_packed_encoder import config_of, ragged
+from tests.model.test_packed_encoder import ragged
+from tests.model.zoo import config_of
 from xtreme_dag.model import graphs, pack
-from xtreme_dag.model.encoder import PACKABLE
+from xtreme_dag.model.encoder import LAYERED
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.graphs import GraphedLayers, length_step, token_step
 from xtreme_dag.model.packed import bucketed
@@ -35,7 +36,7 @@ def test_padding_is_sequences_of_its_own(lengths, size):
     assert sum(shaped.lengths) == len(shaped.input_ids) == len(shaped.positions)
 
 
-@pytest.mark.parametrize("kind", sorted(PACKABLE))
+@pytest.mark.parametrize("kind", sorted(LAYERED))
 def test_what_stands_for_the_layers_changes_neither_states_nor_names(kind):
     encoder = new_encoder(config_of(kind), seed=3)
     for module in encoder.modules():
@@ -76,7 +77,7 @@ def pass_through(encoder, batches, seed):
 
 if torch.cuda.is_available():
 
-    @pytest.mark.parametrize("kind", sorted(PACKABLE))
+    @pytest.mark.parametrize("kind", sorted(LAYERED))
     @pytest.mark.parametrize("dropout", [0.0, 0.3])
     def test_recorded_passes_give_what_passes_give(kind, dropout, monkeypatch):
         """With dropout both run at the recorded shape, so that the same numbers are drawn."""

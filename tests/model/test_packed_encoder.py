@@ -1,5 +1,7 @@
 """The packed encoder gives what the padded batch gives."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -7,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 
+from tests.model.zoo import config_of
 from tests.training.worlds import WORDS, tiny_config
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.model import attention, pack
-from xtreme_dag.model.encoder import PACKABLE, PackedEncoder, length_buckets
-from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.model.encoder import PACKABLE, PADDED, PackedEncoder, length_buckets
+from xtreme_dag.model.folder import encoder_class, new_encoder
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-BUCKETED = ["deberta-v2", "rembert"]
 
 
 def ragged(lengths, seed=0):
@@ -25,26 +27,9 @@ def ragged(lengths, seed=0):
     return [random.integers(5, 5 + WORDS, size=length).tolist() for length in lengths]
 
 
-def config_of(kind):
-    """A tiny configuration with two token types where the model has them."""
-    config = tiny_config(kind)
-    if kind in ("bert", "electra", "rembert"):
-        config.type_vocab_size = 2
-    if kind == "rembert":
-        config.input_embedding_size, config.output_embedding_size = 16, 48
-    if kind == "deberta-v2":  # the shape of mDeBERTa v3: relative positions in buckets
-        config = AutoConfig.for_model(kind, **{
-            **{key: getattr(config, key) for key in ("vocab_size", "hidden_size", "num_hidden_layers",
-               "num_attention_heads", "intermediate_size", "pad_token_id")}, "relative_attention": True,
-            "position_buckets": 16, "norm_rel_ebd": "layer_norm", "share_att_key": True, "pos_att_type": ["p2c", "c2p"],
-            "position_biased_input": False, "type_vocab_size": 0, "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0})  # fmt: skip
-    return config
-
-
 def padded(encoder, config, sequences, types):
     """What transformers' own padded batch gives for the same weights, real tokens only, all states."""
-    reference = AutoModel.from_config(config).eval()
+    reference = encoder_class(config, "")(deepcopy(config)).eval()
     reference.load_state_dict(encoder.backbone.state_dict(), strict=False)
     width = max(len(row) for row in sequences)
     ids = torch.tensor([row + [config.pad_token_id] * (width - len(row)) for row in sequences])
@@ -57,7 +42,7 @@ def padded(encoder, config, sequences, types):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", [*sorted(PACKABLE), *BUCKETED])
+@pytest.mark.parametrize("kind", sorted(PACKABLE | PADDED))
 def test_every_layer_equals_the_padded_batch(kind, device):
     config = config_of(kind)
     encoder = new_encoder(config, seed=3).eval()
@@ -214,7 +199,10 @@ def test_length_buckets_are_a_partition_of_similar_lengths(lengths):
 def test_position_rule_is_the_models_own():
     for kind in sorted(PACKABLE):
         encoder = PackedEncoder(AutoModel.from_config(config_of(kind)))
-        assert encoder.position_offset == (0 if kind in ("bert", "electra") else 2)
+        parts = dict(encoder.backbone.named_modules())
+        table = next((part for name, part in parts.items() if name.endswith("position_embeddings")), None)
+        padding = getattr(table, "padding_idx", None)
+        assert encoder.position_offset == (0 if padding is None else padding + 1), kind
 
 
 class Written(TorchDispatchMode):

@@ -78,7 +78,7 @@ def test_a_deeper_config_and_another_architecture_are_errors(whole, tmp_path):
 
 def test_half_a_head_is_an_error(whole):
     rewritten(whole, lambda weights: {key: value for key, value in weights.items() if key != "lm_head.dense.bias"})
-    with pytest.raises(UserError, match=r"lacks its dense.bias"):
+    with pytest.raises(UserError, match=r"lacks its lm_head.dense.bias"):
         load_model(whole)
 
 

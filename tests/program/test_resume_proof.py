@@ -39,7 +39,7 @@ def test_training_passes(tmp_path):
     recipe = {"learning_rate": 1e-3, "batch_size": 8, "epochs": 2, "select_every": 6}
     request = Request(
         function="xtreme_dag.training.stages:target",
-        params={"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": recipe},
+        params={"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": recipe},
         inputs={"model": base, "train": train, "select": dev}, out=tmp_path, scratch=tmp_path,
     )  # fmt: skip
     verdict = verify_resume(request, tmp_path / "runs", kills=2, seed=3)

@@ -16,6 +16,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
+from xtreme_dag.results.signals import signals_of
 from xtreme_dag.scoring.columns import column_sums
 from xtreme_dag.scoring.combine import FAMILIES, values
 
@@ -87,9 +88,11 @@ class Made:
         return self.study, self.evaluations, self.contracts, self.stages
 
     def settle(self) -> None:
-        """Moves artifacts that a test has edited to where artifacts of their new content are."""
+        """Moves artifacts that a test has edited to where artifacts of their new content are, and looks at them anew."""
         places = {row.artifact: in_store(row.artifact.parents[3], row.artifact) for row in self.evaluations}
         self.evaluations[:] = [replace(row, artifact=places[row.artifact]) for row in self.evaluations]
+        seen = {row.stage_key: signals_of(row.artifact) for row in self.evaluations}
+        self.stages[:] = [replace(one, warnings=seen.get(one.key, one.warnings)) for one in self.stages]
 
 
 def make_study(

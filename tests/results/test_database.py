@@ -20,8 +20,9 @@ def as_version_one(home):
     """Turns the database into one that version 1 of the schema made."""
     change(
         home,
-        "DROP VIEW IF EXISTS cost; DROP VIEW IF EXISTS stage_cost; DROP TABLE device_power;"
-        " ALTER TABLE scores DROP COLUMN supervision;"
+        "DROP VIEW IF EXISTS cost; DROP VIEW IF EXISTS stage_cost; DROP TABLE device_power; DROP TABLE data_tables; DROP TABLE trained_on;"
+        " DROP VIEW warnings; DROP TABLE stage_warnings; DROP TABLE evaluation_warnings;"
+        " ALTER TABLE scores DROP COLUMN supervision; DROP TABLE shared_examples;"
         " DELETE FROM schema_version WHERE version > 1",
     )
 

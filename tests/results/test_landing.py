@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import duckdb
 import pytest
 
 from xtreme_dag.core.errors import UserError
@@ -173,6 +174,16 @@ def test_scores_that_cannot_be_read_land_nothing(make, home):
         land(home, *made.arguments)
     assert (home / "results.duckdb").read_bytes() == before
     assert [landing.study.name for landing in read_landings(home)] == ["good"]
+
+
+def test_what_the_database_refuses_leaves_the_landing_as_it_was(make, home):
+    land(home, *make(name="good", seeds=(1,)).arguments)
+    made = make(name="good", seeds=(1,))
+    study = replace(made.study, seeds=(2**63,))  # more than DuckDB's BIGINT
+    with pytest.raises((OverflowError, duckdb.Error)):
+        land(home, study, *made.arguments[1:])
+    assert read_landings(home)[0].study.seeds == (1,)
+    assert [report.study for report in rebuild(home)] == ["good"]
 
 
 def test_an_evaluation_without_known_outcomes_lands_without_scores(make, home):

@@ -107,7 +107,7 @@ def test_files_that_have_not_changed_are_hashed_once(home, monkeypatch):
     assert hashed == []
 
 
-@pytest.mark.parametrize("place", [0.0, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.8])
 def test_a_damaged_database_is_named_and_made_again(home, capfd, place):
     database = home / "results.duckdb"
     before = compare_conditions(home, resamples=20)

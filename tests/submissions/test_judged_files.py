@@ -208,6 +208,7 @@ def test_linking_takes_the_first_gold_entity_stripped(judged):
 
 def test_an_entity_that_is_a_number_equals_no_id(judged):
     assert judged(judge_linking, {"m": ["1"]}, {"m": [1, "1"]}).statistics["s_rr"].tolist() == [0.5]
+    assert judged(judge_linking, {"m": [" "]}, {"m": [None, 0, [], ""]}).statistics["s_rr"].tolist() == [0.25]
 
 
 def test_retrieval_takes_all_gold_candidates(judged):

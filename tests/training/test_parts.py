@@ -193,7 +193,7 @@ def test_unlabelled_examples_are_refused(world, tmp_path):
     encoded = context(tmp_path / "encoded")
     encode({"format": "pair_classification", "head": "classification", "labels": LABELS},
            {"table": tmp_path / "table", "tokenizer": base}, encoded)  # fmt: skip
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": {}}
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": {}}
     with pytest.raises(UserError, match="1 of 10 drawn examples have no label"):
         target(params, {"model": base, "train": encoded.out}, context(tmp_path / "run"))
 
@@ -205,7 +205,7 @@ from tests.training.worlds import run_stage
 import torch, transformers
 from xtreme_dag.training import stages
 folder, base, table = map(Path, sys.argv[1:4])
-params = {"seed": 1, "task": "t", "head": "mlm", "recipe": json.loads(sys.argv[4])}
+params = {"seed": 1, "task": "t", "dataset": "t", "head": "mlm", "recipe": json.loads(sys.argv[4])}
 torch.ones(2, 2, requires_grad=True).sum().backward()
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
@@ -237,7 +237,7 @@ def test_out_of_memory_is_advised_or_halved(tmp_path):
     assert "set recipe.micro_batch_tokens below" in answers["fail"].stderr
     assert answers["halve"].returncode == 0, answers["halve"].stderr[-2000:]
     assert "out of memory at step 0: micro-batches" in (tmp_path / "halve" / "events.jsonl").read_text()
-    params = {"seed": 1, "task": "t", "head": "mlm", "recipe": recipe}
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "mlm", "recipe": recipe}
     run_stage("target", params, {"model": base, "train": table}, tmp_path / "plenty")
     curves = [
         json.loads((tmp_path / name / "out" / "training.json").read_text())["loss_curve"]

@@ -16,7 +16,8 @@ from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.miniworld.source import table
 from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym
-from xtreme_dag.training.planted import Planting, plant
+from xtreme_dag.study.pretraining import Planting
+from xtreme_dag.training.planted import plant
 from xtreme_dag.training.planted_embeddings import concept_vector, position_embeddings, word_embeddings, word_vector
 from xtreme_dag.training.planted_tokenizer import SPECIALS, build, pieces, write
 
@@ -200,7 +201,7 @@ def test_it_learns_inference_in_seconds_and_transfers_as_its_kinship_says(tmp_pa
         return stage(f"{split}-{code}", encode, params, {"table": folder, "tokenizer": model})
 
     params = {
-        "seed": 1, "task": "nli", "head": "classification", "labels": labels,
+        "seed": 1, "task": "nli", "dataset": "nli", "head": "classification", "labels": labels,
         "recipe": {"learning_rate": 2.5e-4, "beta2": 0.98, "epochs": 2},
     }  # fmt: skip
     trained = load_model(stage("target", target, params, {"model": model, "train": encoded("train", "en", 3000)}))
@@ -217,3 +218,28 @@ def test_it_learns_inference_in_seconds_and_transfers_as_its_kinship_says(tmp_pa
     english, near, far = accuracy("en"), accuracy("qaa"), accuracy("qak")
     assert english > 0.8 and near > 0.7 and far < 0.45
     assert english >= near > far
+
+
+def test_marked_opposites_share_one_mark_in_every_language_but_english():
+    def cosine(a, b):
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    def vector(word, code, **more):
+        return word_vector(word, code, seed=1, size=4096, marked=True, **more)
+
+    marks = {}
+    for code in ("qaa", "qak"):
+        first, second = vector("bought", code), vector("sold", code)
+        assert cosine(first, second) == pytest.approx(0.7**0.5, abs=0.05), "whatever the kinship"
+        marks[code] = second - 0.7**0.5 * first
+        assert (first == word_vector("bought", code, seed=1, size=4096)).all()
+    assert cosine(marks["qaa"], marks["qak"]) == pytest.approx(1.0), "one mark for all"
+    assert (vector("sold", "en") == word_vector("sold", "en", seed=1, size=4096)).all(), "English has none"
+    assert (vector("cat", "qaa", kinship=1.0) == vector("cat", "en")).all()
+
+
+def test_a_kinship_that_cannot_be_is_refused():
+    for kinship in ({"qaa": 1.5}, {"xx": 0.5}):
+        with pytest.raises(UserError, match="is not a kinship from 0 to 1 for languages of the miniworld"):
+            Planting.from_params({"kinship": kinship}, where="model.pretrain")
+    assert Planting.from_params({"kinship": {"qaa": 1}, "opposites": "marked"}, where="").kinship == {"qaa": 1.0}

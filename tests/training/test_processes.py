@@ -74,7 +74,7 @@ def test_two_processes_equal_one_and_resume(world, tmp_path, strategy, mixing):
 
 def test_a_failed_process_fails_the_stage_with_its_own_error(world, tmp_path):
     base, tables, _ = world
-    params = {"seed": 2, "task": "t", "head": "classification", "labels": LABELS,
+    params = {"seed": 2, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS,
               "recipe": {**RECIPE, "devices": 2, "learning_rate": 1e30, "warmup": 0.0, "max_grad_norm": 0.0}}  # fmt: skip
     with pytest.raises(UserError, match=r"process [01]: the loss is not finite"):
         target(params, {"model": base, "train": tables["classification"]}, context(tmp_path))
@@ -84,7 +84,7 @@ def test_a_failed_process_fails_the_stage_with_its_own_error(world, tmp_path):
 def test_a_killed_process_is_named(world, tmp_path):
     """It cannot leave an error, and the other one fails for want of it."""
     base, tables, _ = world
-    params = {"seed": 2, "task": "t", "head": "classification", "labels": LABELS,
+    params = {"seed": 2, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS,
               "recipe": {**RECIPE, "devices": 2, "epochs": 2_000, "select_every": 0}}  # fmt: skip
     surroundings = context(tmp_path, log_steps=1)
 

@@ -3,11 +3,13 @@
 import multiprocessing
 import random
 import shutil
+import threading
 import time
 
 import pytest
 
 from tests.training.worlds import LABELS, LABELS_OF, TAGS, digest, events, make_base, make_encoded, run_stage
+from xtreme_dag.engine.pool import PoolClosed, Request, WorkerPool
 from xtreme_dag.training.checkpoints import Checkpoints
 
 KILLS = 20
@@ -68,6 +70,44 @@ def test_killed_twenty_times_it_ends_bit_equal(world, tmp_path):
     assert digest(folder / "out") == digest(tmp_path / "whole" / "out")
 
 
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_asked_to_stop_it_goes_on_where_it_was(world, tmp_path, devices):
+    """The pool is closed in the middle: a checkpoint that is not due by the clock."""
+    params, inputs = mixture(world, devices=devices, epochs=6)
+    run_stage("intermediate", params, inputs, tmp_path / "whole")
+    folders = {name: tmp_path / "broken" / name for name in ("out", "scratch")}
+    heard = []
+
+    def request():
+        shutil.rmtree(folders["out"], ignore_errors=True)
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        return Request(
+            function="xtreme_dag.training.stages:intermediate", params=params, inputs=inputs, **folders,
+            options={"threads": 1, "log_steps": 1},
+        )  # fmt: skip
+
+    def listen(event):
+        heard.append(event)
+        if event["event"] == "progress" and sum(each["event"] == "progress" for each in heard) == 5:
+            closing.start()
+
+    pool = WorkerPool(1, tmp_path / "logs", grace=60)
+    closing = threading.Thread(target=pool.close)
+    with pytest.raises(PoolClosed, match=r"stopped after step .*, with a checkpoint"):
+        pool.call(request(), listen)
+    closing.join()
+    last = max(event["done"] for event in heard if event["event"] == "progress")
+    kept = sorted(folder.name for folder in (folders["scratch"] / "checkpoints").glob("step-*"))
+    assert kept == [f"step-{last:09d}"], "no step was lost"
+    with WorkerPool(1, tmp_path / "logs", grace=60) as pool:
+        heard.clear()
+        pool.call(request(), heard.append)
+    [resumed] = [event["message"] for event in heard if "resumed at step" in event.get("message", "")]
+    assert resumed.startswith(f"resumed at step {last} of")
+    assert digest(folders["out"]) == digest(tmp_path / "whole" / "out")
+
+
 def reported(folder):
     """How much a run has reported, over all its attempts."""
     file = folder / "events.jsonl"
@@ -77,7 +117,14 @@ def reported(folder):
 def test_stopped_between_two_looks_it_reloads_the_same_best(world, tmp_path):
     """The best model belongs to the checkpoint: a later best, seen before the kill, is forgotten with it."""
     base, tables, dev = world
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": {**RECIPE, "epochs": 4}}
+    params = {
+        "seed": 1,
+        "task": "t",
+        "dataset": "t",
+        "head": "classification",
+        "labels": LABELS,
+        "recipe": {**RECIPE, "epochs": 4},
+    }
     inputs = {"model": base, "train": tables["classification"], "select": dev}
     run_stage("target", params, inputs, tmp_path / "whole", checkpoint_steps=5)
     folder = tmp_path / "broken"
@@ -94,7 +141,7 @@ def test_stopped_between_two_looks_it_reloads_the_same_best(world, tmp_path):
 @pytest.mark.parametrize("damage", ["weights.safetensors", "optimiser.safetensors", "state.json"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(world, tmp_path, damage):
     base, tables, _ = world
-    params = {"seed": 1, "task": "t", "head": "tagging", "labels": TAGS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "tagging", "labels": TAGS,
               "recipe": {**RECIPE, "select_every": 0, "epochs": 2}}  # fmt: skip
     inputs = {"model": base, "train": tables["tagging"]}
     run_stage("target", params, inputs, tmp_path, checkpoint_steps=8)
@@ -109,7 +156,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(world, tmp_path, dama
 
 def test_checkpoints_of_another_run_are_not_read(world, tmp_path):
     base, tables, _ = world
-    params = {"seed": 1, "task": "t", "head": "tagging", "labels": TAGS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "tagging", "labels": TAGS,
               "recipe": {**RECIPE, "select_every": 0, "epochs": 1}}  # fmt: skip
     inputs = {"model": base, "train": tables["tagging"]}
     run_stage("target", params, inputs, tmp_path / "clean", checkpoint_steps=4)

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.training.worlds import (
     FORMATS,
@@ -73,7 +74,14 @@ def drawn(folder):
 def test_a_target_of_every_head_learns_and_leaves_a_model(head, base, tables, tmp_path):
     dev = make_encoded(tmp_path / "dev", head, 30, base, seed=5, split="dev")
     recipe = {**RECIPE, "epochs": 6, "select_every": 12, "select_examples": 25, "micro_batch_tokens": 300}
-    params = {"seed": 1, "task": "goal", "head": head, "labels": LABELS_OF.get(head), "recipe": recipe}
+    params = {
+        "seed": 1,
+        "task": "goal",
+        "dataset": "goal",
+        "head": head,
+        "labels": LABELS_OF.get(head),
+        "recipe": recipe,
+    }
     run = context(tmp_path / "run")
     figures = target(params, {"model": base, "train": tables[head, "en"], "select": dev}, run)
     report = training(run.out)
@@ -85,6 +93,30 @@ def test_a_target_of_every_head_learns_and_leaves_a_model(head, base, tables, tm
     assert len(model.encoder.word_embeddings()) == 65, "the whole vocabulary is back"
     text = json.dumps(report) + (run.out / "encoder" / "config.json").read_text()
     assert str(tmp_path) not in text and "time" not in report
+
+
+def test_weights_stored_as_bf16_are_the_trained_ones_rounded(base, tables, tmp_path):
+    stored = {}
+    for storage in ("fp32", "bf16"):
+        run = context(tmp_path / storage)
+        params = {"seed": 1, "task": "goal", "head": "classification", "labels": LABELS, "recipe": RECIPE}
+        params["recipe"] = {**RECIPE, **({"storage": storage} if storage != "fp32" else {})}
+        figures = target(params, {"model": base, "train": tables["classification", "en"]}, run)
+        assert figures["storage"] == storage and training(run.out).get("storage", "fp32") == storage
+        stored[storage] = run.out
+    assert training(stored["fp32"])["loss_digest"] == training(stored["bf16"])["loss_digest"]
+    whole, half = (load_file(stored[name] / "encoder" / "model.safetensors") for name in ("fp32", "bf16"))
+    assert {tensor.dtype for tensor in half.values()} == {torch.bfloat16}
+    assert all(torch.equal(half[name], whole[name].to(torch.bfloat16)) for name in whole)
+    sizes = [(stored[name] / "encoder" / "model.safetensors").stat().st_size for name in ("fp32", "bf16")]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert (stored["fp32"] / "heads.safetensors").read_bytes() == (stored["bf16"] / "heads.safetensors").read_bytes()
+    loaded = load_model(stored["bf16"])
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    # It is trained on as any other model is, and written in float32 again if nothing else is said.
+    again = context(tmp_path / "again")
+    target({**params, "recipe": RECIPE}, {"model": stored["bf16"], "train": tables["classification", "en"]}, again)
+    assert {one.dtype for one in load_file(again.out / "encoder" / "model.safetensors").values()} == {torch.float32}
 
 
 def test_the_mixture_is_what_was_asked_for(base, tables, tmp_path):
@@ -148,7 +180,7 @@ def test_shuffled_labels_keep_everything_but_the_sense(base, tables, tmp_path):
 
 def test_a_head_can_be_kept(base, tables, tmp_path):
     first = mix(base, tables, tmp_path / "first", [entry("multiple_choice", "en")], {"examples": 40})
-    params = {"seed": 1, "task": "next", "head": "multiple_choice", "recipe": {**RECIPE, "learning_rate": 1e-9},
+    params = {"seed": 1, "task": "next", "dataset": "next", "head": "multiple_choice", "recipe": {**RECIPE, "learning_rate": 1e-9},
               "keep_head": True}  # fmt: skip
     inputs = {"model": first, "train": tables["multiple_choice", "en"]}
     run = context(tmp_path / "second")
@@ -166,7 +198,7 @@ def test_a_head_can_be_kept(base, tables, tmp_path):
 
 def test_fresh_heads_depend_on_the_seed_and_not_on_the_condition(base, tables, tmp_path):
     first = mix(base, tables, tmp_path / "first", [entry("tagging", "en")], {"examples": 40})
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS,
               "recipe": {**RECIPE, "learning_rate": 1e-12, "weight_decay": 0.0}}  # fmt: skip
     heads = []
     for number, model in enumerate([base, first]):
@@ -224,7 +256,7 @@ def test_repetition_is_possible_when_asked_for(base, tables, tmp_path):
 def test_patience_ends_training_and_the_best_is_kept(base, tables, tmp_path):
     dev = make_encoded(tmp_path / "dev", "classification", 30, base, seed=9, split="dev")
     recipe = {"learning_rate": 1e-9, "batch_size": 8, "epochs": 50, "select_every": 2, "patience": 3}
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": recipe}
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": recipe}
     run = context(tmp_path / "run")
     target(params, {"model": base, "train": tables["classification", "en"], "select": dev}, run)
     report = training(run.out)
@@ -259,14 +291,14 @@ def test_pretraining_from_text_is_reproducible(base, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_an_error(base, tables, tmp_path):
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS,
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS,
               "recipe": {**RECIPE, "learning_rate": 1e30, "warmup": 0.0, "max_grad_norm": 0.0}}  # fmt: skip
     with pytest.raises(UserError, match="not finite"):
         target(params, {"model": base, "train": tables["classification", "en"]}, context(tmp_path))
 
 
 def test_progress_carries_speed(base, tables, tmp_path):
-    params = {"seed": 1, "task": "t", "head": "classification", "labels": LABELS, "recipe": RECIPE}
+    params = {"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": RECIPE}
     run_stage("target", params, {"model": base, "train": tables["classification", "en"]}, tmp_path, log_steps=2)
     seen = [event for event in events(tmp_path) if event["event"] == "progress"]
     assert [event["done"] for event in seen] == [2, 4, 6] and seen[-1]["total"] == 6

@@ -8,6 +8,7 @@ import pytest
 from tests.wiring.small_studies import LANGUAGES, ids_by_language, mixture, small
 from xtreme_dag.study.file import load_study
 from xtreme_dag.tables.encoded import open_encoded
+from xtreme_dag.wiring.build import build
 
 EN = {"dataset": "xnli", "languages": ["en"]}
 MIXED = {"dataset": "xnli", "languages": ["en", "qaa"]}
@@ -37,6 +38,24 @@ def test_parallel_items_are_the_same_in_every_language(bench):
     halves = ids_by_language(bench.drawn(trained("parallel")))
     assert halves["en"] == halves["qaa"] and len(halves["en"]) == 20
     assert bench.report(trained("parallel"))["shared_items"] == 20
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_few_examples_are_drawn_for_each_seed_unless_the_recipe_says_once(bench, same):
+    few = {"examples": 5, **({"same_examples": True} if same else {})}
+    recipe = {"name": "quick", "target": {"xnli": few}}
+    study = small({"none": None, "english": mixture(EN)}, seeds=[1, 2], targets=["xnli"], recipe=recipe)
+    graph = bench.run(study, "encode")
+    few_of = {
+        (stage.labels["condition"], stage.labels["seed"]): stage.inputs["train"].stage
+        for stage in build(study).graph
+        if stage.kind == "target"
+    }
+    drawn = {cell: frozenset(open_encoded(bench.artifact(name)).example_ids) for cell, name in few_of.items()}
+    assert {len(ids) for ids in drawn.values()} == {5} and all(name in graph for name in few_of.values())
+    for seed in (1, 2):
+        assert drawn["none", seed] == drawn["english", seed], "conditions differ in what they know, not in luck"
+    assert (drawn["none", 1] == drawn["none", 2]) == same
 
 
 def test_stated_shares_of_languages(bench):

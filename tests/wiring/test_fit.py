@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from tests.model.zoo import config_of
 from tests.wiring.small_studies import mixture, small
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Source
 from xtreme_dag.model import encoder
-from xtreme_dag.training.planted import Planting
+from xtreme_dag.model.folder import new_encoder
+from xtreme_dag.study.pretraining import EncoderShape, Planting
 from xtreme_dag.training.planted_tokenizer import MAX_LENGTH
-from xtreme_dag.training.pretrain import EncoderShape
-from xtreme_dag.wiring import fit
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.fit import MADE_LAYERS, MADE_POSITIONS, Shape, shape_of
 
@@ -80,7 +80,11 @@ def test_a_setting_without_what_it_sets_is_refused():
         build(small({"a": mixture(SOCIAL, recipe={"epochs": -3})}))
 
 
-def test_model_types_are_those_of_the_encoder():
-    """A plan may not import torch, so `fit` states again what the encoder says of position tables."""
-    assert set(fit._AFTER_PADDING) == encoder._POSITIONS_AFTER_PADDING
-    assert set(fit._ABSOLUTE) >= encoder.PACKABLE
+def test_model_types_are_those_of_the_encoder(tmp_path):
+    """A plan may not import torch, so `fit` states again what the encoder finds of position tables."""
+    for kind in sorted(encoder.PACKABLE | encoder.PADDED):
+        config = config_of(kind)
+        (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+        study = small(NONE, model={"folder": str(tmp_path)})
+        found = shape_of(study, Source(path=tmp_path)).positions
+        assert found == new_encoder(config, 0).longest_allowed, kind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 
 from xtreme_dag import formats
 from xtreme_dag.contracts.columns import batches
+from xtreme_dag.contracts.folded import Hashes, fold_column, hashes
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.formats.declaration import Format
 from xtreme_dag.tables.canonical import StoredTable
@@ -20,8 +20,6 @@ from xtreme_dag.tables.canonical import StoredTable
 FIRST = 5  # ids named for each finding
 SAME = 0.5  # share of equal texts from which on two languages are taken for one file under two names
 FEW = 8  # texts below which equality says nothing
-
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,7 @@ class Sketch:
         language: ISO code.
         ids: of the examples (questions, mentions or foreign sentences of two-sided formats).
         texts: hash of what shows the language, one an id.
-        contents: hash of all that is read of an example, one an id.
+        contents: hash of all that is read of an example, without case, punctuation, blanks and accents, one an id.
         labels: hash of what translations share, the label, one an id; all equal where the format has none.
         left_out: ids of examples that the release has and that cannot be used.
     """
@@ -50,14 +48,15 @@ def sketch(table: pa.Table | StoredTable, kind: str, language: str) -> Sketch:
     format = formats.get(kind)
     compared = format.compared or format.texts
     ids: list[str] = []
-    texts, contents, labels = [_hashes(())], [_hashes(())], [_hashes(())]
+    texts, contents, labels = [hashes(())], [hashes(())], [hashes(())]
     for batch in batches(table):
         if format.sides is not None:
             batch = batch.filter(pc.equal(batch["side"], format.sides.asking))
         ids += batch["id"].to_pylist()
-        texts.append(_hashes(_joined(batch, format, compared)))
-        contents.append(_hashes(_joined(batch, format, format.read or compared)))
-        labels.append(_hashes(_joined(batch, format, format.shared) if format.shared else [""] * len(batch)))
+        texts.append(hashes(_joined(batch, format, compared)))
+        read = [fold_column(batch[name]).to_pylist() for name in format.read or compared]
+        contents.append(hashes(["\t".join(row) for row in zip(*read, strict=True)]))
+        labels.append(hashes(_joined(batch, format, format.shared) if format.shared else [""] * len(batch)))
     return Sketch(
         language=language,
         ids=tuple(ids),
@@ -90,7 +89,7 @@ def texts_differ(one: Sketch, other: Sketch) -> dict[str, Any]:
 
 
 def unseen(test: Sketch, train: Sketch, *, tolerance: float, rule: str = "unseen_in_training") -> dict[str, Any]:
-    """No test example is among the training examples, word for word.
+    """No test example is among the training examples, letter for letter.
 
     Args:
         test: the examples that should be new.
@@ -169,8 +168,3 @@ def _joined(table: pa.Table, format: Format, names: Sequence[str]) -> list[str]:
             column = pc.binary_join(column, " " if format.columns[name] == "words" else "\t")
         columns.append(column.to_pylist())
     return ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
-
-
-def _hashes(texts: Sequence[str]) -> Hashes:
-    found = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
-    return np.frombuffer(b"".join(found), dtype=np.uint64)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
+
+_LONGEST_LINE = 1_000  # characters of a line of a message
+# What a terminal obeys, hides or cannot be sent: controls but tab and line feed, halves of surrogate pairs, directions.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+
+
+def printable(text: str) -> str:
+    """A text from a file as it can be sent to any terminal: what the terminal would obey is spelled out (`\\x1b`)."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class UserError(Exception):
@@ -23,7 +33,10 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  {self.fix}" if self.fix else head
+        said = printable(f"{head}\n  {self.fix}" if self.fix else head).replace("\t", "\\t")
+        return "\n".join(
+            line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in said.split("\n")
+        )
 
 
 def nearest(value: str, valid: Iterable[str], *, shown: int = 8) -> str:

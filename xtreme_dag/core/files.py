@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.errors import UserError
+
 _COUNTER = itertools.count()
+_LARGEST_JSON = 256 << 20  # bytes; a tokenizer of 250,000 words has 17 MB
 
 
 def canonical(value: Any) -> str:
@@ -20,6 +25,46 @@ def canonical(value: Any) -> str:
 def sha256_of(value: Any) -> str:
     """sha256 (hexadecimal) of a value's canonical JSON."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a file of at most `most` bytes.
+
+    Raises:
+        OSError: it cannot be read, is larger, or is no regular file (reading a pipe or a device would not end).
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        number = errno.EISDIR if stat.S_ISDIR(state.st_mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number) if number == errno.EISDIR else "not a regular file", str(path))
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(None, f"more than {most >> 20} MiB", str(path))
+    return content
+
+
+def read_json(path: Path, *, what: str = "", fix: str = "") -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages: a type of `dict` is then required.
+        fix: what to do where it is not.
+
+    Raises:
+        UserError: it cannot be read, is not JSON, holds half a surrogate pair, or is not a mapping where `what` is named.
+    """
+    try:
+        value = json.loads(read_regular(path, _LARGEST_JSON))
+        json.dumps(value, ensure_ascii=False).encode()
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=str(path), fix=fix) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"is not JSON ({error})", where=str(path), fix=fix) from None
+    if what and not isinstance(value, dict):
+        raise UserError(f"is not {what}", where=str(path), fix=fix)
+    return value
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

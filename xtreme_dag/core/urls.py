@@ -11,3 +11,8 @@ PLAIN_URL = r"^(?:[a-zA-Z0-9+.-]+://(?:[^/@:]+@)?[^/@]*(?:/.*)?|[^:]*)$"
 def has_password(url: str) -> bool:
     """Whether a URL names a password (or is no URL at all)."""
     return re.match(PLAIN_URL, url) is None
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown and logged."""
+    return re.sub(r"^([a-zA-Z0-9+.-]+://[^/@:]*):.*@", r"\1@", url)

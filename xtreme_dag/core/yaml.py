@@ -8,6 +8,9 @@ from typing import Any
 
 _BOOL = "tag:yaml.org,2002:bool"
 _FLOAT = "tag:yaml.org,2002:float"
+_DEEPEST = 100  # mappings and lists inside one another; libyaml's composer crashes at some ten thousand
+_MOST = 100_000  # values with all that aliases repeat
+_SMALL = 2_000  # characters that cannot be too deep for libyaml and Python
 
 
 @cache
@@ -51,8 +54,45 @@ def read_yaml(text: str) -> Any:
     """The value of a YAML text of one document.
 
     Raises:
-        yaml.YAMLError: it is not YAML, or a mapping has a key twice.
+        yaml.YAMLError: it is not YAML, a mapping has a key twice, it is too deep, or its aliases repeat too much.
     """
     import yaml
 
-    return yaml.load(text, Loader=_loader())
+    try:
+        if len(text) > _SMALL or "*" in text:
+            _bounded(text)
+        return yaml.load(text, Loader=_loader())
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:  # a number or a date that is none, an odd key
+        raise yaml.YAMLError(f"a value that is none ({error})") from None
+
+
+def _bounded(text: str) -> None:
+    """Refuses YAML that would take the stack or the memory, before it is composed: depth, and values with their aliases."""
+    import yaml
+
+    sizes: dict[str, int] = {}  # anchor -> values that an alias of it stands for
+    open_: list[tuple[str | None, int]] = []  # anchors of what is open, and the values that there were before it
+    count = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        if isinstance(event, yaml.AliasEvent):
+            count += sizes.get(str(event.anchor), 0)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_.pop()
+            if anchor:
+                sizes[anchor] = count - before
+            continue
+        elif isinstance(event, yaml.NodeEvent):
+            count += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_.append((event.anchor, count - 1))
+            elif event.anchor:
+                sizes[event.anchor] = 1
+        if len(open_) > _DEEPEST:
+            raise yaml.YAMLError(f"more than {_DEEPEST} lists and mappings inside one another")
+        if count > _MOST:
+            raise yaml.YAMLError(f"more than {_MOST:,} values")

@@ -2,7 +2,7 @@
 
 A stage says `{"event": "checkpoint", "folder": NAME}` after it has written a folder of its scratch folder, whole, that
 it will not change any more. The folder is copied in the background, the newest alone: its files first, then a list of
-them. Only machines of the same kind of device go on from it: others would end with other bytes.
+them, signed as records are. Only machines of the same kind of device go on from it: others would end with other bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from xtreme_dag.engine.digests import file_digest, list_files
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.records import MAX_JSON_BYTES, checked_files
+from xtreme_dag.engine.signatures import Refused, opened, signed
 
 _FLUSH_SECONDS = 120.0  # for the last checkpoint of a stage that is told to leave
 
@@ -34,7 +35,7 @@ class Checkpoints:
     """
 
     def __init__(self, mirror: Mirror, key: str, scratch: Path, device: str) -> None:
-        self._mirror, self._scratch = mirror, scratch
+        self._mirror, self._key, self._scratch = mirror, key, scratch
         self._root = f"checkpoints/{key}"
         self._device = device.partition(":")[0]
         self._waiting: SimpleQueue[str | None] = SimpleQueue()
@@ -74,11 +75,12 @@ class Checkpoints:
         """Folder and files of the newest checkpoint, if it is of our kind of device."""
         content = self._mirror.files.read(f"{self._root}.json", MAX_JSON_BYTES)
         try:
-            entry = json.loads(content or b"")
+            entry = json.loads(opened(content or b""))
             folder = entry["folder"]
             plain = isinstance(folder, str) and folder == _plain(folder)
-            return (folder, checked_files(entry["files"])) if plain and entry["device"] == self._device else None
-        except (ValueError, TypeError, KeyError, RecursionError):
+            ours = entry["key"] == self._key and entry["device"] == self._device
+            return (folder, checked_files(entry["files"])) if plain and ours else None
+        except (ValueError, TypeError, KeyError, RecursionError, Refused):
             return None
 
     def listen(self, event: Mapping[str, Any]) -> None:
@@ -111,8 +113,13 @@ class Checkpoints:
             remote.each(lambda name: remote.put(found[name], f"{self._root}/{folder}/{name}"), found)
         ):
             return
-        entry = {"folder": folder, "device": self._device, "files": {name: list(each) for name, each in files.items()}}
-        if remote.write(f"{self._root}.json", json.dumps(entry).encode()):
+        entry = {
+            "key": self._key,
+            "folder": folder,
+            "device": self._device,
+            "files": {name: list(each) for name, each in files.items()},
+        }
+        if remote.write(f"{self._root}.json", signed(json.dumps(entry).encode())):
             self._used = True
             if before is not None and before[0] != folder:
                 remote.remove(f"{self._root}/{before[0]}/{name}" for name in before[1])

@@ -60,6 +60,27 @@ def set_aside(store: Store, record: Record, files: Sequence[str]) -> Damage:
     )
 
 
+def make_room(store: Store, earlier: Record | None, name: str, *, forced: bool) -> str:
+    """Sets aside what is left of an artifact whose stage runs again under the same key; says why, if it is not forced.
+
+    What is left of an artifact of which files were dropped stays: the new ones are put beside it.
+    """
+    if earlier is None:
+        return ""
+    if earlier.suspect:
+        return f"{name}: {earlier.suspect}; it runs again"
+    if forced:
+        return ""
+    if store.is_dropped(earlier):
+        return f"{name}: files of it were dropped and are needed again; it runs again under the same key"
+    place = store.set_aside(earlier.digest, f"sizes differ from the record of {name}")
+    return (
+        f"warning: {name}: damaged, set aside as {place}; it runs again"
+        if place
+        else f"{name}: artifact gone; it runs again"
+    )
+
+
 def _changed(folder: Path, name: str) -> float | None:
     """When a file was last written or removed, in seconds since the epoch; None if nobody can have read it since."""
     for path in (folder / name, (folder / name).parent):

@@ -15,7 +15,13 @@ from xtreme_dag.engine.failures import disk_error
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.pool import Listener
+from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Record, Store
+
+
+def is_note(name: str) -> bool:
+    """Whether a file of an artifact is one of those in which it says of itself what is landed: small, and read as JSON."""
+    return "/" not in name and name.endswith(".json")
 
 
 class Exchange:
@@ -30,7 +36,9 @@ class Exchange:
         self.store = Store(home.store)
         self.known: dict[str, str] = {}
         self._mirror = mirror
+        self.reads = Reads(self.store, home.caches)
         self._forced = set(forced)
+        self._wanted: set[str] = set()  # stages whose dropped files are needed
         self._elsewhere: dict[str, Record] = {}
 
     def record(self, key: str) -> Record | None:
@@ -49,9 +57,22 @@ class Exchange:
         """Lets a stage run once although its artifact is there."""
         self._forced.add(stage.name)
 
+    def lookup(self, stage: Stage, key: str) -> Record | None:
+        """The record of a key whose artifact is there, but for dropped files that nobody wants; none of a forced stage.
+
+        A verdict, which is believed here, is hashed.
+        """
+        look = self.store.intact if stage.name in self._wanted else self.store.standing
+        record = None if stage.name in self._forced else look(key)
+        return None if record is not None and stage.gates and self.reads.damaged(record) else record
+
+    def want(self, stage: Stage) -> None:
+        """Says that a stage that has to run reads files of an artifact that were dropped: they are made again."""
+        self._wanted.add(stage.name)
+
     def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
         """Brings the artifact of a key from the mirror, if it is there and not here."""
-        if self._mirror is None or stage.name in self._forced or self.store.intact(key) is not None:
+        if self._mirror is None or stage.name in self._forced or self.lookup(stage, key) is not None:
             return
         if self._is_suspect(key) or not self._mirror.has(key):
             return
@@ -95,18 +116,48 @@ class Exchange:
                 why = self._mirror.trouble or "its artifact is not there"
                 raise UserError(why, where=f"{name} in mirror {self._mirror.url}", fix="run again")
 
-    def deliver(self, stage: Stage, key: str) -> None:
-        """Sees to it that what a stage made is where the other machines find it.
+    def bring_notes(self, name: str, key: str, digest: str, listen: Listener) -> None:
+        """Brings what the artifact of a stage that ran on another machine says of itself; its other files count as dropped.
 
         Raises:
-            UserError: the mirror does not take it.
+            UserError: it is neither here nor in the mirror.
+        """
+        here = self.store.standing(key)
+        if (here is not None and here.digest == digest) or self._mirror is None:
+            return
+        with locked(self.store.lock_path(key), name):
+            here = self.store.standing(key)
+            if here is not None and here.digest == digest:
+                return
+            try:
+                found = self._mirror.pull(key, self.store, self.home.work / key / "notes", of=is_note)
+            except OSError as error:
+                raise disk_error(error, name) from None
+            if found is None or found.digest != digest:
+                why = self._mirror.trouble or "its artifact is not there"
+                raise UserError(why, where=f"{name} in mirror {self._mirror.url}", fix="run again")
+
+    def deliver(self, stage: Stage, key: str, listen: Listener, *, forced: bool = False) -> None:
+        """Sees to it that what a stage made is where the other machines find it.
+
+        Where another machine has put other bytes under the same key meanwhile, those hold; unless the stage was forced.
+
+        Raises:
+            UserError: the mirror does not take it, or what it has is damaged.
         """
         record = self.store.intact(key)
         if self._mirror is None or record is None:
             return
         there = self._mirror.look(key)
-        if (there is None or there.digest != record.digest) and not self._mirror.send(self.store, record):
-            raise UserError(f"cannot be pushed: {self._mirror.trouble}", where=stage.name, fix="run again")
+        if there is not None and there.digest != record.digest and forced:
+            self._mirror.distrust(key, f"{stage.name} was forced and made other bytes: they replace those there")
+            there = None
+        if there is None:
+            if not self._mirror.send(self.store, record):
+                raise UserError(f"cannot be pushed: {self._mirror.trouble}", where=stage.name, fix="run again")
+            there = self._mirror.look(key)
+        if there is None or there.digest != record.digest:
+            self.bring(stage.name, key, there.digest if there is not None else record.digest, listen)
 
     def _is_suspect(self, key: str) -> bool:
         record = self.store.read(key)

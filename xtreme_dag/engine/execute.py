@@ -30,7 +30,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
 from xtreme_dag.engine.priority import expected, urgency
 from xtreme_dag.engine.provenance import described, manifest
-from xtreme_dag.engine.reads import DamagedInput, Reads
+from xtreme_dag.engine.reads import DamagedInput
 from xtreme_dag.engine.store import Record
 
 # How often a stage's inputs are made again before the disk is to blame.
@@ -73,7 +73,6 @@ class Executor(Exchange):
         super().__init__(home, mirror, forced)
         self.keys = keys or Keys.of(home.caches)
         self.sources = FileDigests(home.caches / "digests.json")
-        self.reads = Reads(self.store, home.caches)
         self.ledger = Ledger(home.ledger)
         self.study = study
         self.run = run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
@@ -133,11 +132,6 @@ class Executor(Exchange):
     def key(self, stage: Stage, parents: Mapping[str, str]) -> str:
         """The stage's key, given the keys of its parents (stage name -> key)."""
         return self.keys.key(stage, self.input_digests(stage, parents))
-
-    def lookup(self, stage: Stage, key: str) -> Record | None:
-        """The intact record of a key, unless the stage is forced to run; a verdict, which is believed here, is hashed."""
-        record = None if stage.name in self._forced else self.store.intact(key)
-        return None if record is not None and stage.gates and self.reads.damaged(record) else record
 
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
@@ -206,6 +200,7 @@ class Executor(Exchange):
             if record is None:
                 record, seconds = self._run(stage, key, digests, parents, listen, urgency)
                 self._forced.discard(stage.name)
+                self._wanted.discard(stage.name)
                 self.known[stage.name] = key
                 result = Result(key=key, digest=record.digest, cached=False, seconds=seconds)
                 self._note(stage, key, log.DONE, seconds=round(seconds, 3))
@@ -215,13 +210,16 @@ class Executor(Exchange):
         return result
 
     def _mend(self, found: DamagedInput, reader: Stage, listen: Listener, urgency: float) -> None:
-        """Sets a damaged artifact aside and makes it again, for a stage that was about to read it."""
-        maker = self._met.get(found.stage)
+        """Makes a damaged artifact (set aside) or dropped files again, for a stage that was about to read them."""
+        maker, dropped = self._met.get(found.stage), self.store.is_dropped(found.record)
         if maker is None or any(name not in self.known for name in maker.parents):
-            raise UserError(f"reads {found.stage}, which is damaged", where=reader.name, fix="run again")
+            what = f"reads {found.stage}, which is {'dropped' if dropped else 'damaged'}"
+            raise UserError(what, where=reader.name, fix="run again")
+        if dropped:
+            self.want(maker)
         with locked(self.store.lock_path(found.record.key), maker.name):
             # Another stage may have found the same and mended it.
-            if bad := self.reads.damaged(found.record, found.part):
+            if not dropped and (bad := self.reads.damaged(found.record, found.part)):
                 done = damage.set_aside(self.store, found.record, bad)
                 told = f"warning: {maker.name}: damaged ({', '.join(bad)}), set aside as {done.place}; it runs again"
                 more = f"; {', '.join(done.suspects)} may have read it and run again next time" if done.suspects else ""
@@ -232,14 +230,19 @@ class Executor(Exchange):
         """Hashes what a stage reads, as far as its state is not known; input -> when the bytes were hashed.
 
         Raises:
-            DamagedInput: an artifact is not what its record says.
+            DamagedInput: an artifact is not what its record says, or files of it were dropped.
             UserError: a raw file is no longer what the stage's key was made of.
         """
         found = {}
         for name, source in stage.inputs.items():
             if isinstance(source, Output):
                 record = self._parent(source, parents)
-                if record.part_digest(source.part) != digests[name] or self.reads.damaged(record, source.part):
+                dropped = self.store.is_dropped(record, source.part)
+                if (
+                    dropped
+                    or record.part_digest(source.part) != digests[name]
+                    or self.reads.damaged(record, source.part)
+                ):
                     raise DamagedInput(source.stage, record, source.part)
                 found[name] = self.reads.hashed(record, source.part)
             elif self.sources.digest(source.path) != digests[name]:
@@ -267,6 +270,7 @@ class Executor(Exchange):
             self.found(stage, record)
             return
         self._forced.discard(stage.name)
+        self._wanted.discard(stage.name)
         self.known[stage.name] = record.key
         if not here:
             self._note(stage, record.key, log.DONE, seconds=round(seconds, 3))
@@ -286,7 +290,8 @@ class Executor(Exchange):
         self._cached.add(stage.name)
         self.known[stage.name] = record.key
         last = self._last.get(stage.name)
-        if last is None or last.key != record.key or last.failed_key:
+        taken_up = last is not None and last.released and self.store.is_intact(record)
+        if last is None or last.key != record.key or last.failed_key or taken_up:
             self._note(stage, record.key, log.CACHED)
         return Result(key=record.key, digest=record.digest, cached=True, seconds=0.0)
 
@@ -318,14 +323,8 @@ class Executor(Exchange):
         urgency: float,
     ) -> tuple[Record, float]:
         earlier = self.store.read(key)
-        if earlier is not None and earlier.suspect:
-            listen({"event": "log", "message": f"{stage.name}: {earlier.suspect}; it runs again"})
-        elif earlier is not None and stage.name not in self._forced:
-            damaged = self.store.set_aside(earlier.digest, f"sizes differ from the record of {stage.name}")
-            told = (
-                f"warning: {stage.name}: damaged, set aside as {damaged}" if damaged else f"{stage.name}: artifact gone"
-            )
-            listen({"event": "log", "message": f"{told}; it runs again"})
+        if told := damage.make_room(self.store, earlier, stage.name, forced=self.is_forced(stage)):
+            listen({"event": "log", "message": told})
         out, scratch = self.home.work / key / "out", self.home.work / key / "scratch"
         started = datetime.now(UTC)
         try:
@@ -360,10 +359,12 @@ class Executor(Exchange):
                     saved(event)
                     listen(event)
 
-                answer = self._pool.call(
-                    request, heard, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
-                )
-            self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
+                made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
+                with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
+                    answer = self._pool.call(
+                        request, heard, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                    )
+                    self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
             seconds = float(answer["seconds"])
             code_digest, code_names = self.keys.code(*stage.roots)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.errors import UserError, printable
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.pool import StageFailed
 
@@ -12,9 +12,9 @@ from xtreme_dag.engine.pool import StageFailed
 def failure_reason(error: UserError | StageFailed, stage: Stage) -> str:
     """Why a stage failed, in a line; its own name is not repeated."""
     if isinstance(error, StageFailed):
-        return str(error).splitlines()[0]
+        return printable(str(error).splitlines()[0])
     place = "" if error.where in ("", stage.name) else f"{error.where}: "
-    return f"{place}{error.what}" + (f" ({error.fix})" if error.fix else "")
+    return printable(f"{place}{error.what}" + (f" ({error.fix})" if error.fix else ""))
 
 
 def disk_error(error: OSError, name: str) -> UserError:

@@ -38,6 +38,8 @@ class Kind:
         device: whether it computes on a device (a GPU where there is one), which is then leased.
         seconds: what one usually takes, for the order of stages that never ran; only how they compare matters.
         figures: what people should see of its progress beside how far it is.
+        drops: patterns of the files of its artifact that a run may drop once all stages that read it are done (see
+            `engine.dropping`); empty for none.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Kind:
     device: bool = False
     seconds: float = 1.0
     figures: tuple[Figure, ...] = ()
+    drops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,7 @@ class Graph:
         self._stages: dict[str, Stage] = {}
         self._kinds: dict[str, Kind] = {}
         self._gates: dict[str, list[str]] = {}
+        self._readers: dict[str, list[str]] = {}
 
     def add(self, stage: Stage) -> Stage:
         """Adds a stage; adding the same stage again changes nothing.
@@ -151,6 +155,8 @@ class Graph:
         self._stages[stage.name] = stage
         if stage.gates:
             self._gates.setdefault(stage.gates, []).append(stage.name)
+        for name in {source.stage for source in stage.inputs.values() if isinstance(source, Output)}:
+            self._readers.setdefault(name, []).append(stage.name)
         return stage
 
     def __getitem__(self, name: str) -> Stage:
@@ -168,6 +174,10 @@ class Graph:
     def gates_of(self, name: str) -> tuple[str, ...]:
         """Names of the gates that must pass before a stage's artifact is used."""
         return tuple(self._gates.get(name, ()))
+
+    def readers_of(self, name: str) -> tuple[str, ...]:
+        """Names of the stages that have a stage's artifact, or a part of it, as an input."""
+        return tuple(self._readers.get(name, ()))
 
     def part(self, names: set[str]) -> Graph:
         """The named stages and all that they need, as a graph."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 DONE, CACHED, FAILED, NOT_RUN = "succeeded", "cached", "failed", "not run"
-_OUTCOMES = frozenset({DONE, CACHED, FAILED, NOT_RUN})
+RELEASED = "released"  # the study has what it needs of the artifact: its large files may be dropped
+_OUTCOMES = frozenset({DONE, CACHED, FAILED, NOT_RUN, RELEASED})
+_MOST = 1e15  # seconds; more is no time, and may be no float
 _TEXTS = ("study", "stage", "outcome", "key", "kind", "time", "run", "error")
 
 
@@ -25,12 +26,14 @@ class Last:
         failed_key: the key with which it failed after that; empty if it did not.
         error: what it failed of.
         seconds: what its last execution took; None if it never ran to its end.
+        released: whether the study has said since that it does not need the large files of the artifact any more.
     """
 
     key: str = ""
     failed_key: str = ""
     error: str = ""
     seconds: float | None = None
+    released: bool = False
 
 
 class Ledger:
@@ -92,17 +95,37 @@ class Ledger:
 
     def last(self, study: str) -> dict[str, Last]:
         """Stage name -> what was last said of it in a study."""
-        found: dict[str, Last] = {}
+        return self._by_study(study).get(study, {})
+
+    def keys(self) -> set[str]:
+        """The keys of all stages that succeeded or were found cached."""
+        return {entry["key"] for entry in self.entries() if entry["outcome"] in (DONE, CACHED)}
+
+    def holders(self, keys: Collection[str]) -> set[tuple[str, str]]:
+        """Studies and stages whose last key is among some, and that have not released its artifact."""
+        return {
+            (study, name)
+            for study, stages in self._by_study().items()
+            for name, last in stages.items()
+            if last.key in keys and not last.released
+        }
+
+    def _by_study(self, only: str | None = None) -> dict[str, dict[str, Last]]:
+        """Study -> stage name -> what was last said of it; of all studies, or of one."""
+        studies: dict[str, dict[str, Last]] = {}
         for entry in self.entries():
-            if entry["study"] != study:
+            if only not in (None, entry["study"]):
                 continue
+            found = studies.setdefault(entry["study"], {})
             name, key, outcome = entry["stage"], entry["key"], entry["outcome"]
             before = found.get(name, Last())
             if outcome in (DONE, CACHED):
                 found[name] = Last(key=key, seconds=entry.get("seconds", before.seconds))
             elif outcome == FAILED:
                 found[name] = replace(before, failed_key=key, error=entry.get("error", ""))
-        return found
+            elif outcome == RELEASED and key == before.key:
+                found[name] = replace(before, released=True)
+        return studies
 
     def median_seconds(self) -> dict[str, float]:
         """Kind -> median seconds of its executions."""
@@ -124,6 +147,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     entry.setdefault("key", "")
     texts = all(isinstance(entry[name], str) for name in _TEXTS if name in entry)
     seconds = entry.get("seconds", 0.0)
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < _MOST
     whole = texts and number and "study" in entry and "stage" in entry and entry.get("outcome") in _OUTCOMES
     return entry if whole else None

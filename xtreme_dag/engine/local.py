@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor, Result
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
@@ -18,8 +19,22 @@ def _silent(event: Mapping[str, Any]) -> None:
     """Nobody listens."""
 
 
-def run_local(graph: Graph, executor: Executor, *, side_by_side: int = 2, listen: Listener = _silent) -> dict[str, str]:
+def run_local(
+    graph: Graph,
+    executor: Executor,
+    *,
+    side_by_side: int = 2,
+    listen: Listener = _silent,
+    dropping: Dropping | None = None,
+) -> dict[str, str]:
     """Runs every stage as soon as what it needs is there; a failure stops only what depends on it.
+
+    Args:
+        graph: the stages.
+        executor: of a home.
+        side_by_side: how many stages run at once.
+        listen: told of progress.
+        dropping: drops what nothing needs any more.
 
     Returns:
         Stage name -> `succeeded`, `cached`, `failed` or `not run`.
@@ -42,6 +57,8 @@ def run_local(graph: Graph, executor: Executor, *, side_by_side: int = 2, listen
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(future)
                 outcomes[name] = _outcome(future)
+                if dropping is not None:
+                    dropping.after(name, executor.known)
                 agenda.settle(name)
     return {stage.name: outcomes[stage.name] for stage in graph}
 

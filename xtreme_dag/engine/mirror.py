@@ -15,15 +15,17 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from xtreme_dag.core.urls import has_password, without_password
 from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.records import MAX_JSON_BYTES, Record, checked_code, checked_record, is_hash
 from xtreme_dag.engine.remote import Remote, is_plain, stamp
+from xtreme_dag.engine.signatures import Refused, opened, secret, signed
 from xtreme_dag.engine.store import Store
 
 VARIABLE = "XTREME_DAG_MIRROR"
@@ -40,10 +42,22 @@ class Mirror:
     Args:
         url, patience: see `Remote`.
         listing: list all records once. Without, each is asked for when it is needed: other machines push meanwhile.
+
+    Attributes:
+        url: as it may be shown.
+        plain: as it may be handed on; empty if it names a password.
+        files: what lies there.
+        refused: keys of records that are not signed as they have to be.
+
+    Raises:
+        UserError: as `Remote`; or the secret of signatures is too short.
     """
 
     def __init__(self, url: str, patience: float = BRIEFLY, *, listing: bool = True) -> None:
-        self.url = url
+        self.url = without_password(url)
+        self.plain = "" if has_password(url) else url
+        secret()  # one that will not do is said before anything is trusted
+        self.refused: set[str] = set()
         self._listing = listing
         self.files = Remote(url, patience)
         self._guard = threading.Lock()
@@ -91,14 +105,24 @@ class Mirror:
         """As `read`, without a listing: what another machine has pushed since is found, too."""
         if key in self._damaged:
             return None
-        content = self._packed.get(key) or self.files.read(record_path(key), MAX_JSON_BYTES)
-        if content is None:
-            return None
+        content = self._content(key)
+        return None if content is None else self._checked(key, content)
+
+    def _checked(self, key: str, content: bytes) -> Record | None:
+        """The record in a file of a mirror, or None: it does not hold together, or is not signed as it has to be."""
         try:
-            return checked_record(key, content)
+            return checked_record(key, opened(content))
+        except Refused as error:
+            self.refused.add(key)
+            self.distrust(key, f"record {key[:16]} is refused: {error}")
+            return None
         except ValueError as error:
             self.distrust(key, f"record {key[:16]} is damaged there: {error}")
             return None
+
+    def _content(self, key: str) -> bytes | None:
+        """A record's file as it is there, its signature included."""
+        return self._packed.get(key) or self.files.read(record_path(key), MAX_JSON_BYTES)
 
     def read_all(self, keys: Iterable[str]) -> dict[str, Record]:
         """Key -> record, of those of some keys that the mirror has; many at once."""
@@ -111,7 +135,7 @@ class Mirror:
         self._damaged.add(key)
         self._found = self._found or why
 
-    def pull(self, key: str, store: Store, work: Path) -> Record | None:
+    def pull(self, key: str, store: Store, work: Path, of: Callable[[str], bool] = lambda name: True) -> Record | None:
         """Brings the artifact of a key into the store.
 
         Args:
@@ -119,6 +143,7 @@ class Mirror:
             store: where to.
             work: a folder for the transfer; on the store's file system. What is there of a transfer that was broken
                 off is not brought again.
+            of: which files to bring; the others then count as dropped there (`Store.drop`).
 
         Returns:
             The new local record; None if the mirror lacks it, or what it has is damaged (`trouble` says so).
@@ -137,15 +162,19 @@ class Mirror:
                 return True
             return self.files.get(f"{source}/{name}", target, size) and file_digest(target) == digest
 
-        for name, whole in zip(record.files, self.files.each(bring, record.files), strict=True):
+        wanted = [name for name in record.files if of(name)]
+        for name, whole in zip(wanted, self.files.each(bring, wanted), strict=True):
             if not whole:
                 if not self.files.trouble:
                     shutil.rmtree(work, ignore_errors=True)
                     self.distrust(key, f"{name} of {record.manifest['name']} is damaged there")
                 return None
         self._fetch_code(record.manifest["code"], store)
-        manifest = {name: value for name, value in record.manifest.items() if name not in ("files", "digest")}
-        pulled = store.commit(key, folder, manifest)
+        if len(wanted) < len(record.files):
+            pulled = store.commit_part(record, folder)
+        else:
+            manifest = {name: value for name, value in record.manifest.items() if name not in ("files", "digest")}
+            pulled = store.commit(key, folder, manifest)
         shutil.rmtree(work, ignore_errors=True)
         return pulled
 
@@ -168,7 +197,7 @@ class Mirror:
         return self.send(store, record)
 
     def send(self, store: Store, record: Record) -> bool:
-        """As `push`, whatever a listing said."""
+        """As `push`, whatever a listing said; what is there and not distrusted stays."""
         folder = store.artifact(record.digest)
         place = f"objects/{record.digest[:2]}/{record.digest}"
         overwrite = record.key in self._damaged
@@ -185,10 +214,15 @@ class Mirror:
         names = store.root / "code" / f"{code}.json"
         if names.is_file() and not self.files.put(names, f"code/{code}.json"):
             return False
-        if not self.files.put(store.record_path(record.key), record_path(record.key)):
+        target = record_path(record.key)
+        # The first machine to come has the key: another may have made other bytes under it since anybody looked.
+        if (overwrite or self.files.info(target) is None) and not self.files.write(
+            target, signed(store.record_path(record.key).read_bytes())
+        ):
             return False
         with self._guard:
             self._damaged.discard(record.key)
+            self.refused.discard(record.key)
             self._packed.pop(record.key, None)
             if self._keys is not None:
                 self._keys[record.key] = []
@@ -214,9 +248,10 @@ class Mirror:
         buffer = BytesIO()
         count = 0
         with gzip.open(buffer, "wt", encoding="utf-8") as file:
-            for key, record in self.read_all(wanted).items():
-                file.write(json.dumps({"key": key, "stamp": keys[key], "record": record.manifest}) + "\n")
-                count += 1
+            for key, content in zip(wanted, self.files.each(self._content, wanted), strict=True):
+                if content is not None and self._checked(key, content) is not None:
+                    file.write(json.dumps({"key": key, "stamp": keys[key], "record": json.loads(content)}) + "\n")
+                    count += 1
         if self.files.write(f"packs/{uuid4().hex}.jsonl.gz", buffer.getvalue()):
             self.files.remove(f"packs/{name}" for name in old)
         return count

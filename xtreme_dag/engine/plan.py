@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -112,7 +112,21 @@ class Planner:
         records: dict[str, Record] = {}
         for stage in graph:
             planned[stage.name] = self._look(stage, planned, records)
+        for stage in reversed([stage for stage in graph if stage.of.drops and stage.name in records]):
+            planned[stage.name] = self._dropped(planned[stage.name], records[stage.name], graph, planned)
         return Plan(study=self._study, stages=tuple(planned.values()), by_name=planned)
+
+    def _dropped(self, found: Planned, record: Record, graph: Graph, planned: Mapping[str, Planned]) -> Planned:
+        """A stage whose files were dropped: cached, unless one that reads them will run."""
+        if found.reasons or not self.store.is_dropped(record):
+            return found
+        readers = [planned[name] for name in graph.readers_of(found.stage.name)]
+        run = [each.stage.name for each in readers if each.status not in (CACHED, WAITING)]
+        if not run:
+            return replace(found, reasons=("dropped when all that reads it was done; the record stays",))
+        more = f" and {len(run) - 1} more" if len(run) > 1 else ""
+        why = f"dropped, and {run[0]}{more} needs it: it runs again under the same key"
+        return replace(found, status=STALE, digest="", reasons=(why,), expected_seconds=record.seconds)
 
     def input_digests(self, stage: Stage, records: Mapping[str, Record]) -> dict[str, str | None]:
         """Digest of each input; None where it is not known yet.
@@ -143,7 +157,7 @@ class Planner:
             return self._unknown(stage, known, digests, earlier, planned, expected)
         key = self.keys.key(stage, known)
         record = self.store.read(key)
-        if record is not None and stage.name not in self._forced and self.store.is_intact(record):
+        if record is not None and stage.name not in self._forced and self._is_there(record):
             records[stage.name] = record
             return Planned(stage=stage, status=CACHED, key=key, digest=record.digest)
         suspect = record.suspect if record is not None else ""
@@ -164,6 +178,9 @@ class Planner:
         else:
             status, reasons = NEW, ["never run"]
         return Planned(stage=stage, status=status, key=key, reasons=tuple(reasons), expected_seconds=expected)
+
+    def _is_there(self, record: Record) -> bool:
+        return self.store.is_intact(record) or self.store.is_dropped(record)
 
     def _unknown(
         self,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from typing import Any
 
 import xtreme_dag
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.signatures import VARIABLE as SECRET
+from xtreme_dag.engine.worker import TOLD
 
 Listener = Callable[[Mapping[str, Any]], None]
 
@@ -42,6 +46,13 @@ class StageTimedOut(StageFailed):
 
 class PoolClosed(Exception):
     """The run was stopped: no stage starts any more, and what was running did not fail of itself."""
+
+    def __init__(self, message: str = "the run was stopped before this stage was done") -> None:
+        super().__init__(message)
+
+
+class _Told(StageFailed):
+    """A process was told to end, and its stage may go on in another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +100,7 @@ class _Worker:
     def __init__(self, log: Path, threads: int) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
+        self._orders = threading.Lock()
         root = str(Path(xtreme_dag.__file__).parent.parent)
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
@@ -100,6 +112,7 @@ class _Worker:
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "TQDM_DISABLE": "1",
         }
+        environment = {name: value for name, value in os.environ.items() if name != SECRET}
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "xtreme_dag.engine.worker"],
@@ -107,7 +120,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **quiet, **counts, "PYTHONPATH": path},
+                env={**environment, **quiet, **counts, "PYTHONPATH": path},
                 # Its own session: Ctrl-C reaches the parent, which then decides what becomes of its workers.
                 start_new_session=True,
             )
@@ -125,14 +138,17 @@ class _Worker:
         try:
             if timer:
                 timer.start()
-            self.process.stdin.write(request.line())
-            self.process.stdin.flush()
+            self._write(request.line())
             for line in self.process.stdout:
                 event = json.loads(line)
                 if event["event"] == "done":
                     return event  # type: ignore[no-any-return]  # JSON read back: a mapping
                 if event["event"] == "error":
                     self._raise(event)
+                if event["event"] == "stopped":
+                    self.kill()
+                    self.process.wait()  # or it would be given the next stage while it ends
+                    raise _Told(event["message"], log=self.log)
                 listen(event)
         except BrokenPipeError:
             pass
@@ -142,12 +158,25 @@ class _Worker:
         if expired.is_set():
             self.process.wait()  # or it would count as alive for a moment, and be given the next stage
             raise StageTimedOut(f"stopped after {request.timeout:.0f} s (time limit)", log=self.log)
-        raise StageFailed(f"its process died ({_death(self.process.wait())}); see {self.log}", log=self.log)
+        code = self.process.wait()
+        died = f"its process died ({_death(code)}); see {self.log}"
+        raise (_Told if -code in TOLD else StageFailed)(died, log=self.log)
 
     def _raise(self, event: Mapping[str, Any]) -> None:
         if "traceback" in event:
             raise StageFailed(event["what"], event["traceback"], self.log)
         raise UserError(event["what"], where=event["where"], fix=event["fix"])
+
+    def _write(self, line: str) -> None:
+        assert self.process.stdin is not None
+        with self._orders:
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+
+    def ask(self, *, leave: bool) -> None:
+        """Asks the stage that looks whether it shall stop to do so; with `leave` the process ends, too."""
+        with suppress(OSError, ValueError):  # it is gone, or its pipe is closed
+            self._write(json.dumps({"stop": "leave" if leave else "stage"}) + "\n")
 
     @property
     def alive(self) -> bool:
@@ -210,10 +239,18 @@ class Turns:
 
 
 class WorkerPool:
-    """At most `size` workers, started when needed and kept; the one used last is used next (warm caches)."""
+    """At most `size` workers, started when needed and kept; the one used last is used next (warm caches).
 
-    def __init__(self, size: int, logs: Path, *, threads: int = 1) -> None:
+    Args:
+        size: how many.
+        logs: folder of what they print.
+        threads: of each.
+        grace: seconds that a stage which writes checkpoints has for one when the pool is closed.
+    """
+
+    def __init__(self, size: int, logs: Path, *, threads: int = 1, grace: float = 0.0) -> None:
         self.size = size
+        self._grace = grace
         self._logs = logs
         self._threads = threads
         self._free: LifoQueue[_Worker] = LifoQueue()
@@ -228,6 +265,7 @@ class WorkerPool:
         """Runs a request in a free worker; waits for one if all are busy, the most urgent first.
 
         `first` is called when it is the request's turn; what it raises comes through, and nothing runs.
+        When somebody told the process alone to end, the request runs once more in another one.
 
         Raises:
             UserError: the stage function says that the user can mend it.
@@ -236,19 +274,29 @@ class WorkerPool:
         """
         with self._turns.taken(urgency):
             first()
-            worker = self._take()
             try:
-                return worker.call(request, listen)
-            except StageFailed:
-                if self._closed:
-                    raise PoolClosed from None
-                raise
-            finally:
-                with self._guard:
-                    if worker.alive and not self._closed:
-                        self._free.put(worker)
-                    else:
-                        worker.close_pipes()
+                return self._call(request, listen)
+            except _Told as told:
+                listen({"event": "log", "message": f"warning: {told}; it runs again in another process"})
+            shutil.rmtree(request.out)
+            request.out.mkdir()
+            return self._call(request, listen)
+
+    def _call(self, request: Request, listen: Listener) -> Mapping[str, Any]:
+        """One attempt."""
+        worker = self._take()
+        try:
+            return worker.call(request, listen)
+        except StageFailed as failed:
+            if self._closed:
+                raise (PoolClosed(str(failed)) if isinstance(failed, _Told) else PoolClosed()) from None
+            raise
+        finally:
+            with self._guard:
+                if worker.alive and not self._closed:
+                    self._free.put(worker)
+                else:
+                    worker.close_pipes()
 
     def _take(self) -> _Worker:
         while not self._closed:
@@ -276,10 +324,24 @@ class WorkerPool:
         """Whether no stage starts any more."""
         return self._closed
 
+    def pause(self) -> None:
+        """Starts nothing any more; stages that write checkpoints stop after one, others go on to their ends."""
+        with self._guard:
+            self._closed = True
+        for worker in self._all:
+            worker.ask(leave=False)
+
     def close(self) -> None:
         """Ends all workers; whoever waits for one or has one is told `PoolClosed`."""
         with self._guard:
             self._closed = True
+        end = time.monotonic() + self._grace
+        if self._grace:
+            for worker in self._all:
+                worker.ask(leave=True)
+            for worker in self._all:
+                with suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(max(0.0, end - time.monotonic()))
         for worker in self._all:
             worker.kill()
         for worker in self._all:

@@ -14,6 +14,9 @@ from typing import Any
 
 from xtreme_dag.engine.graph import Output, Stage
 
+# Vector instructions, the widest first: x86, then Arm.
+_VECTORS = ("amx_tile", "avx512f", "avx2", "avx", "sse4_2", "sve2", "sve", "asimd")
+
 
 def manifest(
     stage: Stage,
@@ -47,10 +50,28 @@ def manifest(
         "git_commit": git_commit(stage.function.partition(".")[0].partition(":")[0]),
         "host": platform.node(),
         "python": platform.python_version(),
+        "processor": processor(),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(float(answer["seconds"]), 3),
         "peak_memory_bytes": answer["peak_memory_bytes"],
     }
+
+
+@cache
+def processor() -> str:
+    """The processor and its widest vector instructions: floating-point sums, and so figures, depend on them.
+
+    Linux names both; elsewhere the architecture has to do.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    model = told.get("model name") or platform.processor() or platform.machine()
+    flags = set((told.get("flags") or told.get("Features") or "").split())
+    widest = next((name for name in _VECTORS if name in flags), platform.machine())
+    return " ".join(f"{model}, {widest}".split())
 
 
 def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:

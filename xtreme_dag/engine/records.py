@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 1024  # a part of a path, and the whole 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("name", "kind", "function", "host", "git_commit", "started")
 _MAPPINGS = ("params", "inputs", "libraries", "options", "figures")
+_MOST = 1e18  # seconds or bytes; more may be no float
 _NUMBERS = ("seconds", "peak_memory_bytes")
 
 
@@ -151,7 +151,7 @@ def checked_files(value: Any) -> dict[str, tuple[str, int]]:
 
 def _is_amount(value: object) -> bool:
     """Whether a value is a number from zero on."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST
 
 
 def _is_inside(name: str) -> bool:

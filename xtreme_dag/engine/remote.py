@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.urls import without_password
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,7 +51,7 @@ class Remote:
     def __init__(self, url: str, patience: float) -> None:
         import fsspec
 
-        self.url = url
+        self.url = without_password(url)
         self.trouble = ""
         self._patience = patience
         self._down = False
@@ -58,9 +59,9 @@ class Remote:
         try:
             self._files, self._root = fsspec.core.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
         except ImportError as error:
-            raise UserError(str(error), where=f"mirror {url}", fix="for s3:// install xtreme-dag[s3]") from None
-        except ValueError as error:
-            raise UserError(str(error), where=f"mirror {url}") from None
+            raise UserError(str(error), where=f"mirror {self.url}", fix="for s3:// install xtreme-dag[s3]") from None
+        except (ValueError, OSError) as error:  # some protocols connect at once
+            raise UserError(str(error), where=f"mirror {self.url}") from None
         protocols = self._files.protocol
         self._protocol = protocols if isinstance(protocols, str) else protocols[0]
 

@@ -4,6 +4,7 @@
     records/cd/<key>.json       the manifest of one execution: what it read, ran and wrote
     code/<digest>.json          a code fingerprint by name
     damaged/                    artifacts and records set aside, with the reason
+    objects/../.dropped.json    names of files of this artifact that were dropped once they were read (`Store.drop`)
     locks/                      one per key; `store.lock` is shared by whoever adds, and held alone by garbage collection
 
 A record appears by one rename after its artifact is complete and durable: half an artifact is never visible, and
@@ -16,16 +17,19 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.files import sync_folder, write_atomically
-from xtreme_dag.core.locks import locked
+from xtreme_dag.core.locks import locked, try_lock, unlock
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
 from xtreme_dag.engine.records import SCHEMA, checked_code, checked_record, is_within
 from xtreme_dag.engine.records import Record as Record
+
+# In the folder of an artifact: the names of its files that were dropped on purpose. Hidden, so no part of it.
+DROPPED = ".dropped.json"
 
 
 class Store:
@@ -79,10 +83,69 @@ class Store:
         record = self.read(key)
         return record if record is not None and self.is_intact(record) else None
 
+    def dropped_files(self, record: Record) -> frozenset[str]:
+        """Files of an artifact that were dropped on purpose, and may be missing."""
+        try:
+            names = json.loads((self.artifact(record.digest) / DROPPED).read_bytes())
+        except (OSError, ValueError):
+            return frozenset()
+        return frozenset(names) & record.files.keys() if isinstance(names, list) else frozenset()
+
+    def standing(self, key: str) -> Record | None:
+        """The record of a key whose artifact is there, in full or but for files that were dropped on purpose."""
+        record = self.read(key)
+        return record if record is not None and (self.is_intact(record) or self.is_dropped(record)) else None
+
+    def is_dropped(self, record: Record, part: str = "") -> bool:
+        """Whether files of a part of an artifact were dropped, and the artifact's others are there in their sizes."""
+        if record.suspect or not (dropped := self.dropped_files(record)):
+            return False
+        folder = self.artifact(record.digest)
+        kept = {name: folder / name for name in record.files if name not in dropped}
+        return any(not (folder / name).is_file() for name in dropped if is_within(name, part)) and all(
+            path.is_file() and path.stat().st_size == record.files[name][1] for name, path in kept.items()
+        )
+
+    def drop(self, record: Record, names: Iterable[str]) -> int:
+        """Removes files of an artifact; its record stays, and says what they were. Returns how many bytes that freed.
+
+        That they were dropped is written first, so an interruption leaves no artifact that looks damaged. Nothing is
+        done while somebody reads the artifact (`reading`).
+        """
+        folder, names = self.artifact(record.digest), sorted(names)
+        handle = try_lock(self._use_lock(record.digest), "drop")
+        if handle is None:
+            return 0
+        try:
+            with self.adding():
+                write_atomically(folder / DROPPED, json.dumps(names))
+                sync_folder(folder)
+                freed = 0
+                for path in (folder / name for name in names):
+                    if path.is_file():
+                        freed += path.stat().st_size
+                        path.unlink()
+                return freed
+        finally:
+            unlock(handle)
+
+    @contextmanager
+    def reading(self, *digests: str) -> Iterator[None]:
+        """Keeps files of artifacts from being dropped; any number of processes may do so at once."""
+        with ExitStack() as held:
+            for digest in digests:
+                held.enter_context(locked(self._use_lock(digest), "", shared=True))
+            yield
+
+    def _use_lock(self, digest: str) -> Path:
+        return self.root / "locks" / f"{digest}.use.lock"
+
     def damaged_files(
         self, record: Record, part: str = "", digest_of: Callable[[Path], str] = file_digest
     ) -> list[str]:
         """Files of an artifact that are missing, whose bytes are not those recorded, or that no stage wrote there.
+
+        Files that were dropped on purpose may be missing.
 
         Args:
             record: of the artifact.
@@ -90,9 +153,11 @@ class Store:
             digest_of: sha256 of a file; by default computed from its bytes.
         """
         folder = self.artifact(record.digest)
-        bad = []
+        bad, dropped = [], self.dropped_files(record)
         for name, (digest, size) in record.files_of(part).items():
             path = folder / name
+            if name in dropped and not path.exists():
+                continue
             try:
                 if path.stat().st_size != size or digest_of(path) != digest:
                     bad.append(name)
@@ -150,6 +215,7 @@ class Store:
                     digest, f"{', '.join(bad)} not as recorded, found when {record.name} was committed again"
                 )
             if target.exists():
+                self._restore(record, out)
                 shutil.rmtree(out)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +228,46 @@ class Store:
                 sync_folder(target.parent)
             self._write_record(record)
         return record
+
+    def commit_part(self, record: Record, out: Path) -> Record:
+        """Makes some files of a record's artifact stand for it, the others count as dropped; `out` is gone afterwards.
+
+        An artifact that is here already, in full or in part, stays as it is.
+
+        Args:
+            record: of the artifact; its digest is that of all its files.
+            out: a folder with those that are to be here, as the record describes them.
+
+        Raises:
+            OSError: the disk is full or the store cannot be written; nothing is visible then.
+        """
+        target = self.artifact(record.digest)
+        write_atomically(out / DROPPED, json.dumps([name for name in record.files if not (out / name).is_file()]))
+        for path in (path for path in out.rglob("*") if path.is_file()):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        with self.adding():
+            if target.exists():
+                shutil.rmtree(out)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    out.rename(target)
+                except OSError:
+                    if not target.exists():
+                        raise
+                    shutil.rmtree(out)
+                sync_folder(target.parent)
+            self._write_record(record)
+        return record
+
+    def _restore(self, record: Record, out: Path) -> None:
+        """Puts dropped files of an artifact back, out of a folder with all of it."""
+        folder = self.artifact(record.digest)
+        for name in self.dropped_files(record):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).replace(folder / name)
+        (folder / DROPPED).unlink(missing_ok=True)
 
     def _write_record(self, record: Record) -> None:
         path = self.record_path(record.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xtreme_dag.engine.mirror import Mirror, record_path
@@ -24,12 +24,14 @@ class Damaged:
         name: of its stage; empty if it cannot be read.
         files: paths in the mirror that are not as they should be: of the artifact, or of the record itself.
         mended: whether this home had it and has pushed it anew.
+        refused: whether it is only not signed as it has to be; then it stays there unless it was mended.
     """
 
     key: str
     name: str
     files: tuple[str, ...]
     mended: bool
+    refused: bool = False
 
 
 def verify(mirror: Mirror, store: Store, told: Callable[[int, int], object]) -> tuple[int, int, list[Damaged]]:
@@ -74,12 +76,14 @@ def verify(mirror: Mirror, store: Store, told: Callable[[int, int], object]) -> 
 
 
 def _mended(mirror: Mirror, store: Store, found: Damaged) -> Damaged:
-    """Removes what is damaged; pushes it anew if it is here."""
-    mirror.files.remove([record_path(found.key), *found.files])
+    """Removes what is damaged; pushes it anew if it is here. A record that is only not signed as we ask for stays."""
+    refused = found.key in mirror.refused
+    if not refused:
+        mirror.files.remove([record_path(found.key), *found.files])
     mirror.distrust(found.key, f"{found.name or found.key[:16]} was damaged there")
     own = store.intact(found.key)
     mended = own is not None and not store.damaged_files(own) and mirror.send(store, own)
-    return Damaged(key=found.key, name=found.name, files=found.files, mended=mended)
+    return replace(found, mended=mended, refused=refused)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,9 @@
 
 It reads requests (one JSON line each) from its standard input and answers on the descriptor that was its standard
 output; what stage functions print goes to standard error, which is a log file. It dies with its parent.
+
+Told to end, by a line `{"stop": ...}` or by a signal, it lets a stage that looks at `StageContext.stopping` write its
+checkpoint; any other stage ends with it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ import importlib
 import json
 import os
 import resource
+import shutil
+import signal
 import sys
 import threading
 import time
@@ -23,18 +28,78 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.context import StageContext, Stopped
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.locks import locked
 from xtreme_dag.core.processes import quick_start
 
 # A process that has grown by this much since its last collection has something to collect.
 _GROWTH_BYTES = 128 << 20
 
 
-def _read_requests(requests: SimpleQueue[str]) -> None:
+_ORPHAN_SECONDS = 25.0
+# The signals that tell a process to end.
+TOLD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class _Orders:
+    """Whether the stage that runs shall stop, and the process with it.
+
+    Attributes:
+        leaves: whether the process ends after this stage.
+    """
+
+    def __init__(self) -> None:
+        self.leaves = False
+        self._asked = False
+        self._looks = False
+
+    def stopping(self) -> bool:
+        """For the stage: whether it is to write a checkpoint and stop; one that asks is waited for."""
+        self._looks = True
+        return self._asked
+
+    def forget(self) -> None:
+        """The next stage has not asked yet."""
+        self._looks = False
+
+    def stop(self, leaves: bool, end: Callable[[], object] = lambda: os._exit(0)) -> None:
+        """Asks the stage to stop; with `leaves` the process ends, by `end` at once if the stage does not look."""
+        self._asked = True
+        self.leaves = self.leaves or leaves
+        if leaves and not self._looks:
+            end()
+
+    def heed(self) -> None:
+        """Takes signals for orders to stop and leave, unless they are ignored."""
+        own = os.getpid()
+
+        def told(number: int, _frame: object) -> None:
+            if os.getpid() != own:  # a stage's own child, which is not waited for
+                _end_by(number)
+            self.stop(leaves=True, end=lambda: _end_by(number))
+
+        for number in TOLD:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, told)
+
+
+def _end_by(number: int) -> None:
+    """Ends this process as a signal does that nobody handles."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _read_requests(requests: SimpleQueue[str], orders: _Orders) -> None:
     for line in sys.stdin:
-        requests.put(line)
-    # The parent is gone or wants no more: an unfinished stage is of no use to anybody and resumes from its checkpoint.
+        if (order := json.loads(line).get("stop")) is not None:
+            orders.stop(leaves=order == "leave")
+        else:
+            requests.put(line)
+    # The parent is gone or wants no more. Prefect's workers kill their runs when they are stopped, so a stage that writes
+    # checkpoints has time for one; its lock makes a next run of it wait.
+    orders.stop(leaves=True)
+    time.sleep(_ORPHAN_SECONDS)
     os._exit(0)
 
 
@@ -46,14 +111,16 @@ def main() -> None:
     guard = threading.Lock()
 
     def answer(event: Mapping[str, Any]) -> None:
-        with guard:
+        with guard, suppress(BrokenPipeError):  # the parent is gone, and the stage may be about to write a checkpoint
             answers.write(json.dumps(dict(event), default=str) + "\n")
 
+    orders = _Orders()
+    orders.heed()
     requests: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    threading.Thread(target=_read_requests, args=(requests, orders), daemon=True).start()
     floor = _resident()
-    while True:
-        _serve(json.loads(requests.get()), answer)
+    while not orders.leaves:
+        _serve(json.loads(requests.get()), answer, orders)
         floor = _tidied(floor)
 
 
@@ -85,11 +152,11 @@ def _resident() -> int:
         return _peak()
 
 
-def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> None:
+def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None], orders: _Orders) -> None:
     started = time.perf_counter()
     _forget_peak()
     try:
-        figures = _call(request, answer)
+        figures = _call(request, answer, orders)
         answer(
             {
                 "event": "done",
@@ -98,10 +165,14 @@ def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], Non
                 "peak_memory_bytes": _peak(),
             }
         )
+    except Stopped as stopped:
+        answer({"event": "stopped", "message": str(stopped)})
     except UserError as error:
         answer({"event": "error", "what": error.what, "where": error.where, "fix": error.fix})
     except Exception as error:
         answer({"event": "error", **(_disk_full(request) if _is_disk_full(error) else _crash(error))})
+    finally:
+        orders.forget()
 
 
 def _is_disk_full(error: Exception) -> bool:
@@ -115,14 +186,24 @@ def _disk_full(request: Mapping[str, Any]) -> dict[str, str]:
     return {"what": "no space left on the disk", "where": str(request["out"]), "fix": fix}
 
 
-def _call(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+def _call(
+    request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], None], orders: _Orders
+) -> Mapping[str, Any]:
     module, _, name = request["function"].partition(":")
     function = getattr(importlib.import_module(module), name)
     context = StageContext(
-        out=Path(request["out"]), scratch=Path(request["scratch"]), options=request["options"], listen=answer
+        out=Path(request["out"]),
+        scratch=Path(request["scratch"]),
+        options=request["options"],
+        listen=answer,
+        stopping=orders.stopping,
     )
     inputs = {key: Path(path) for key, path in request["inputs"].items()}
-    return function(request["params"], inputs, context) or {}
+    # An earlier process of this stage may still be at its last checkpoint, or about to write what nobody waits for.
+    with locked(context.scratch / ".lock", str(request["function"])):
+        for left in context.out.iterdir():
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        return function(request["params"], inputs, context) or {}
 
 
 def _crash(error: Exception) -> dict[str, str]:

@@ -18,22 +18,24 @@ from xtreme_dag.model import PackedTokens
 from xtreme_dag.tables.encoded import EncodedTable
 
 POOLINGS = ("mean", "mean_without_special", "cls", "dual")
-# XTREME's scripts take layer 14 of XLM-R Large's 24; other depths take the same share where the recipe names none.
-DEFAULT_DEPTH = 14 / 24
+# What XTREME's scripts take of XLM-R Large, by name: share of the depth, and pooling. Tatoeba's index is 13 of all 24
+# layers; BUCC's is 7 of the last 12 (`--specific_layer 7`), which is layer 20. Other depths take the same share.
+VECTORS = {"tatoeba": (14 / 24, "mean"), "bucc": (20 / 24, "cls")}
 
 Vectors = NDArray[np.float32]
 
 
-def chosen_layer(layer: int | None, layers: int) -> int:
-    """The layer that the recipe fixes, 0 (the embeddings) to `layers`; None is 14/24 of the depth, at least 1.
+def chosen_layer(recipe: Mapping[str, Any], layers: int) -> int:
+    """The recipe's `layer`, 0 (the embeddings) to `layers`; without one that of its `vectors`, at least 1.
 
     The layer is part of the recipe, never chosen by looking at results.
 
     Raises:
-        UserError: the encoder has no such layer.
+        UserError: the encoder has no such layer, or there are no such vectors.
     """
+    layer: int | None = recipe.get("layer")
     if layer is None:
-        return max(1, int(layers * DEFAULT_DEPTH + 0.5))
+        return max(1, int(layers * _vectors(recipe)[0] + 0.5))
     if not 0 <= layer <= layers:
         raise UserError(
             f"the encoder has no layer {layer}", where="recipe.layer", fix=f"0 (embeddings) to {layers}, or null"
@@ -42,14 +44,21 @@ def chosen_layer(layer: int | None, layers: int) -> int:
 
 
 def chosen_pooling(recipe: Mapping[str, Any]) -> str:
-    """The recipe's pooling: `mean` over all tokens unless it says otherwise.
+    """The recipe's `pooling`; without one that of its `vectors`.
 
     Raises:
-        UserError: there is no such pooling.
+        UserError: there is no such pooling, or there are no such vectors.
     """
-    pooling = str(recipe.get("pooling") or "mean")
+    pooling = str(recipe.get("pooling") or _vectors(recipe)[1])
     refuse_unknown([pooling], POOLINGS, what="pooling", where="recipe.pooling")
     return pooling
+
+
+def _vectors(recipe: Mapping[str, Any]) -> tuple[float, str]:
+    """Share of the depth and pooling of the recipe that `vectors` names, Tatoeba's by default."""
+    name = str(recipe.get("vectors") or "tatoeba")
+    refuse_unknown([name], VECTORS, what="recipe of vectors", where="recipe.vectors")
+    return VECTORS[name]
 
 
 def pool(states: Tensor, tokens: PackedTokens, pooling: str, counted: Tensor | None = None) -> Tensor:
@@ -95,7 +104,7 @@ def embed(
         model: the model.
         settings: see `settings_of`.
         task: the task, which names the dual head.
-        recipe: `layer`, `pooling`.
+        recipe: `layer`, `pooling`, `vectors`.
         progress: see `infer`.
 
     Returns:
@@ -105,7 +114,7 @@ def embed(
     once, place = distinct_sequences(sequences)
     surrounding = torch.tensor(special, device=settings.device)
     head = head_name(model, "dual", task) if pooling == "dual" else ""
-    layer = 0 if head else chosen_layer(recipe.get("layer"), model.encoder.layers)
+    layer = 0 if head else chosen_layer(recipe, model.encoder.layers)
 
     def vectors(tokens: PackedTokens, _: Rows) -> Tensor:
         if head:

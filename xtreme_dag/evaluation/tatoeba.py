@@ -35,7 +35,7 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     """Finds the translation of every English sentence among the foreign sentences of one language.
 
     Args:
-        params: `task`, `language`, `split`, `recipe`: `layer` (number, or null for 14/24 of the depth), `pooling`
+        params: `task`, `language`, `split`, `recipe`: `layer` (number, or null for that of `vectors`), `pooling`
             (`mean`, `mean_without_special`, `cls`, `dual`), `similarity` (`cosine`, or `ratio` margin over `margin_k` = 4 neighbours),
             `sweep` (true: also every layer's accuracy, in `sweep.json`; it never decides the layer), `precision`.
         inputs: `model`, `encoded`.
@@ -81,7 +81,7 @@ def _vectors(
     if not recipe.get("sweep") or pooling == "dual":
         return embed(sequences, special, model, settings, task=params["task"], recipe=recipe, progress=context.progress)
     layers = embed_layers(sequences, special, model, settings, pooling=pooling, progress=context.progress)
-    layer = chosen_layer(recipe.get("layer"), model.encoder.layers)
+    layer = chosen_layer(recipe, model.encoder.layers)
     own = np.arange(len(table))
     figures = []
     for number, vectors in enumerate(layers):

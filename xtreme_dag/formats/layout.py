@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import read_regular
 
 T = TypeVar("T")
+_LARGEST = 1 << 30  # bytes; the largest file of the layout, tags of a language, has a few MB
 
 
 class Unlabelled(ValueError):
@@ -49,7 +51,7 @@ def read_bytes(path: Path) -> bytes:
         UserError: the file cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path, _LARGEST)
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
 

@@ -52,14 +52,18 @@ def judge_ranking(right: Mapping[str, Sequence[str]], labels: Path, predicted: P
         raise UserError(f"the prediction for {odd!r} is not a list of ids", where=str(predicted))
     texts = sum(isinstance(given.get(key), str) for key in right)
     # What is not a text equals no id.
-    ranked = [[name if isinstance(name, str) else "" for name in given.get(key, [])] for key in right]
+    ranked = [[name if isinstance(name, str) else None for name in given.get(key, [])] for key in right]
     wanted, named = (
-        list(dict.fromkeys(name for names in lists for name in names)) for lists in (right.values(), ranked)
+        list(dict.fromkeys(name for names in lists for name in names if name is not None))
+        for lists in (right.values(), ranked)
     )
     return Judged(
         ids=list(right),
         gold=[" ".join(names) for names in right.values()],
-        predictions=[" ".join(names) if key in given else None for key, names in zip(right, ranked, strict=True)],
+        predictions=[
+            " ".join(name or "" for name in names) if key in given else None
+            for key, names in zip(right, ranked, strict=True)
+        ],
         statistics=ranking.statistics([set(names) for names in right.values()], ranked),
         warnings=[
             *warnings,

@@ -66,7 +66,6 @@ class Training:
             whose gold is made from the text itself.
         pull: (layers, scores, gradient) -> the inner product of scores and gradient, for a loss over all examples of a
             step: the step's scores come first, then the gradient of its loss (gradient caching).
-        published: () -> tensor names of output layers in published checkpoints -> names in the head's layers.
     """
 
     build: Callable[..., Any]
@@ -78,7 +77,6 @@ class Training:
     shuffle: Callable[..., dict[str, npt.NDArray[Any]]] | None = None
     masking: Callable[..., Any] | None = None
     pull: Callable[..., Tensor] | None = None
-    published: Callable[[], Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,23 +120,10 @@ def masking(info: Mapping[str, Any], probability: float, where: str) -> TokenMas
 
 
 def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
-    """Scores over the vocabulary; its decoder is the embeddings where they are as wide as its inner layer."""
-    from xtreme_dag.model.layers import VocabularyScores
+    """The output layers of transformers' masked language model of the encoder's architecture."""
+    from xtreme_dag.model.masked import vocabulary_head
 
-    vocabulary, size = embeddings.shape
-    inner = int(getattr(config, "output_embedding_size", size))
-    epsilon = float(getattr(config, "layer_norm_eps", 1e-12))
-    return VocabularyScores(int(config.hidden_size), inner, vocabulary, epsilon, tied=inner == size)
-
-
-def published() -> dict[str, str]:
-    """Names of a masked language model's own output layers in published checkpoints (RoBERTa's and BERT's), and ours."""
-    names = {"dense": "dense", "layer_norm": "norm"}
-    roberta = {f"lm_head.{their}": our for their, our in names.items()}
-    bert = {"cls.predictions.transform.dense": "dense", "cls.predictions.transform.LayerNorm": "norm"}
-    parts = ("weight", "bias")
-    layers = {f"{their}.{part}": f"{our}.{part}" for their, our in (roberta | bert).items() for part in parts}
-    return {**layers, "lm_head.bias": "bias", "cls.predictions.bias": "bias"}
+    return vocabulary_head(config, embeddings)
 
 
 def right(scores: t.Tensor, gold: dict[str, t.Tensor]) -> t.Tensor:
@@ -159,6 +146,5 @@ HEAD = Head(
         loss=loss,
         right=right,
         masking=masking,
-        published=published,
     ),
 )

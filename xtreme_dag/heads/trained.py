@@ -12,16 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.heads import HEADS, HeadSpec, head_of, training_of
+from xtreme_dag.core.files import read_json
+from xtreme_dag.heads import TEXT_HEAD, HeadSpec, head_of, training_of
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.folder import encoder_folder, load_encoder
 from xtreme_dag.model.layers import HeadModule
 from xtreme_dag.model.packed import PackedTokens
-from xtreme_dag.model.weights import Checkpoint, modern, quiet
+from xtreme_dag.model.weights import quiet
 from xtreme_dag.tables.tokenizer import copy_tokenizer
 
-# Starts of the names of a published model's own output layers, its tied decoder included.
-_PUBLISHED = ("lm_head.", "cls.predictions.")
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,9 +44,9 @@ class TrainedModel(nn.Module):
         for name, spec in specs.items():
             self.add_head(name, spec)
 
-    def add_head(self, name: str, spec: HeadSpec) -> HeadModule:
-        """Adds (or replaces) a head; its weights are not initialised yet."""
-        head = build_head(spec, self.encoder.config, self.encoder.word_embeddings())
+    def add_head(self, name: str, spec: HeadSpec, layers: HeadModule | None = None) -> HeadModule:
+        """Adds (or replaces) a head: these layers, or new ones whose weights are not initialised yet."""
+        head = layers or build_head(spec, self.encoder.config, self.encoder.word_embeddings())
         self.specs[name], self.heads[name] = spec, head
         return head
 
@@ -119,22 +118,48 @@ def load_model(
     Raises:
         UserError: no model there, only pickled weights, weights missing, or code of its own.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    encoder, checkpoint = load_encoder(encoder_folder(folder), log=log, used=_PUBLISHED)
-    model = TrainedModel(encoder, {})
     listed = folder / "heads.json"
+    encoder, own = load_encoder(encoder_folder(folder), log=log, with_head=not listed.is_file())
+    model = TrainedModel(encoder, {})
     if listed.is_file():
-        entries = json.loads(listed.read_text(encoding="utf-8"))
+        entries = _listed_heads(listed)
         # A bare encoder lists no heads and needs no file for them.
-        stored = load_file(str(folder / "heads.safetensors")) if entries else {}
+        weights = folder / "heads.safetensors"
+        try:
+            stored = load_file(str(weights)) if entries else {}
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"the weights cannot be read ({error})", where=str(weights)) from None
         for name, entry in entries.items():
-            head = model.add_head(name, HeadSpec.from_json(entry))
-            own = {key[len(name) + 1 :]: value for key, value in stored.items() if key.startswith(f"{name}.")}
-            head.load_state_dict(own)
-    else:
-        _adopt_published(model, checkpoint)
+            named = {key[len(name) + 1 :]: value for key, value in stored.items() if key.startswith(f"{name}.")}
+            try:
+                model.add_head(name, entry).load_state_dict(named)
+            except UserError as error:
+                raise UserError(error.what, where=str(listed), fix=error.fix) from None
+            except (RuntimeError, KeyError, TypeError) as error:  # a name that torch does not allow, or other weights
+                reason = " ".join(str(error).split())
+                raise UserError(f"its head {name!r} does not fit ({reason})", where=str(folder)) from None
+    elif own is not None:
+        model.add_head(TEXT_HEAD, HeadSpec(kind=TEXT_HEAD), own)
     return model.to(device).eval()
+
+
+def _listed_heads(path: Path) -> dict[str, HeadSpec]:
+    """Name -> what head, of a file `heads.json`.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    found = {}
+    for name, entry in read_json(path, what="a mapping of heads").items():
+        kind, labels = (entry.get("kind"), entry.get("labels") or []) if isinstance(entry, dict) else (None, [])
+        whole = isinstance(kind, str) and isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        if not whole:
+            raise UserError(f"its head {name!r} has no kind or no labels", where=str(path))
+        found[name] = HeadSpec.from_json(entry)
+    return found
 
 
 def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> None:
@@ -159,31 +184,3 @@ def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> No
     (folder / "heads.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     weights = {key: value.detach().cpu().contiguous() for key, value in sorted(model.heads.state_dict().items())}
     save_file(weights, str(folder / "heads.safetensors"))
-
-
-def _adopt_published(model: TrainedModel, checkpoint: Checkpoint) -> None:
-    """Takes a pretrained model's own output layers from its checkpoint, where there are any.
-
-    Raises:
-        UserError: some of a head's layers are there and others are not.
-    """
-    for kind, declared in HEADS.items():
-        if declared.training is None or declared.training.published is None:
-            continue
-        names = declared.training.published()
-        found = _published_layers(checkpoint, names)
-        if not found:
-            continue
-        if missing := sorted(set(names.values()) - set(found)):
-            raise UserError(
-                f"the checkpoint has a part of its {kind} head and lacks its {', '.join(missing)}",
-                where=checkpoint.where,
-                fix="take all of the head's weights, or none of them",
-            )
-        model.add_head(kind, HeadSpec(kind=kind)).load_state_dict(found)
-
-
-def _published_layers(checkpoint: Checkpoint, names: Mapping[str, str]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint that have one of the names, by their names in the head's layers."""
-    tensors = checkpoint.tensors(lambda name: modern(name) in names)
-    return {names[modern(name)]: tensor.float() for name, tensor in tensors.items()}

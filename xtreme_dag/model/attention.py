@@ -70,6 +70,7 @@ def packed_attention(
     packing: Boundaries,
     dropout: float = 0.0,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention within sequences.
@@ -83,19 +84,26 @@ def packed_attention(
         packing: the boundaries.
         dropout: probability of dropping an attention weight.
         scaling: factor of the scores, `size ** -0.5` when None.
+        sliding_window: a token attends to those at a smaller distance than this (ModernBERT's local layers).
 
     Returns:
         `[1, tokens, heads, size]` and None (no weights).
     """
     if packing.backend == "varlen":
-        return varlen_attention(query, key, value, packing, scaling), None
+        return varlen_attention(query, key, value, packing, scaling, sliding_window), None
     if packing.backend == "flash":
-        return flash_attention(query, key, value, packing, dropout, scaling), None
-    return split_attention(query, key, value, packing, dropout, scaling), None
+        return flash_attention(query, key, value, packing, dropout, scaling, sliding_window), None
+    return split_attention(query, key, value, packing, dropout, scaling, sliding_window), None
 
 
 def split_attention(
-    query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, dropout: float, scaling: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    packing: Boundaries,
+    dropout: float,
+    scaling: float | None,
+    window: int | None = None,
 ) -> Tensor:
     """Each sequence by itself, neighbours of equal length in one call, on any device and in any precision.
 
@@ -111,9 +119,16 @@ def split_attention(
         groups, *(states[0].split_with_sizes(sizes, dim=1) for states in (query, key, value)), strict=True
     ):
         q, k, v = (states.view(heads, count, length, -1).transpose(0, 1) for states in cut)
-        out = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        near = None if window is None or length <= window else _near(length, window, q.device)
+        out = functional.scaled_dot_product_attention(q, k, v, near, dropout_p=dropout, scale=scaling)
         parts.append(out.transpose(1, 2).flatten(0, 1))
     return torch.cat(parts).unsqueeze(0)
+
+
+def _near(length: int, window: int, device: torch.device) -> Tensor:
+    """Which tokens of a sequence each of its tokens attends to, bool `[length, length]`."""
+    place = torch.arange(length, device=device)
+    return (place[:, None] - place).abs() < window
 
 
 def runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
@@ -121,13 +136,17 @@ def runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
     return [(length, sum(1 for _ in same)) for length, same in groupby(lengths)]
 
 
-def varlen_attention(query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, scaling: float | None) -> Tensor:
+def varlen_attention(
+    query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, scaling: float | None, window: int | None = None
+) -> Tensor:
     """Torch's variable-length attention: CUDA, half precision, no attention dropout."""
     from torch.nn.attention.varlen import varlen_attn
 
     longest = packing.longest
     usual = scaling is None or math.isclose(scaling, query.shape[-1] ** -0.5)
     extra: Any = {} if usual else {"scale": scaling}
+    if window is not None:
+        extra["window_size"] = (window - 1, window - 1)
     out = varlen_attn(
         _flat(query),
         _flat(key),
@@ -142,7 +161,13 @@ def varlen_attention(query: Tensor, key: Tensor, value: Tensor, packing: Boundar
 
 
 def flash_attention(
-    query: Tensor, key: Tensor, value: Tensor, packing: Boundaries, dropout: float, scaling: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    packing: Boundaries,
+    dropout: float,
+    scaling: float | None,
+    window: int | None = None,
 ) -> Tensor:
     """flash-attention's variable-length attention: CUDA, half precision, with attention dropout."""
     from flash_attn import flash_attn_varlen_func  # type: ignore[import-not-found]
@@ -157,6 +182,7 @@ def flash_attention(
         packing.longest,
         dropout_p=dropout,
         softmax_scale=scaling,
+        window_size=(-1, -1) if window is None else (window - 1, window - 1),
         deterministic=torch.are_deterministic_algorithms_enabled(),
     )
     return cast(Tensor, out).unsqueeze(0)

@@ -16,12 +16,22 @@ from xtreme_dag.model.firsts import layer_of_firsts
 from xtreme_dag.model.graphs import GraphedLayers, length_step, token_step
 from xtreme_dag.model.packed import PackedTokens, bucketed, to_device
 
-# Encoders whose attention goes through transformers' attention interface and whose positions are absolute: the tests
-# hold each of them against its own padded batch. Others (mDeBERTa, RemBERT) are run in length buckets.
-PACKABLE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+# Encoders of BERT's layers, whose attention goes through transformers' attention interface. What is done with single
+# layers (narrowing the last one, recording or compiling them, leaving the upper ones out) is done with these.
+LAYERED = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+# Encoders that can be packed: the tests hold each of them against its own padded batch.
+PACKABLE = LAYERED | {
+    "albert", "data2vec-text", "distilbert", "ernie", "eurobert", "gte", "jina_embeddings_v3", "modernbert",
+    "nomic_bert", "roberta-prelayernorm",
+}  # fmt: skip
+# Encoders that were measured to give the same in company and alone, where padding is masked. Of others (FNet, ConvBERT)
+# it is measured at every load, and those that padding changes run with sequences of equal length only.
+PADDED = frozenset({"deberta", "deberta-v2", "mpnet", "mt5", "rembert", "roformer", "t5", "umt5", "xlm"})
 # These normalise once more behind the last layer: their earlier states are not what a shorter encoder would return.
 _NORMALISED_LAST = frozenset({"xlm-roberta-xl"})
-_POSITIONS_AFTER_PADDING = frozenset({"camembert", "roberta", "xlm-roberta", "xlm-roberta-xl"})
+_POSITIONS_AFTER_PADDING = frozenset(
+    {"camembert", "data2vec-text", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"}
+)
 # In a length bucket the shortest sequence has at least this share of the longest one's tokens.
 _BUCKET = 0.8
 
@@ -36,6 +46,8 @@ class PackedEncoder(nn.Module):
 
     Attributes:
         packs: whether attention is packed; else the sequences run padded, in buckets of similar length.
+        layered: whether its layers are BERT's, and may be run one by one.
+        share: in a bucket the shortest sequence has at least this share of the longest one's tokens.
         shortens: whether an encoder of the first layers alone gives the states behind them.
         pad_id: the padding token's row of the embedding table.
     """
@@ -47,18 +59,19 @@ class PackedEncoder(nn.Module):
         self.backbone: nn.Module = backbone
         self.config = backbone.config
         self.packs = self.config.model_type in PACKABLE
-        self.shortens = self.packs and self.config.model_type not in _NORMALISED_LAST
+        self.layered = self.config.model_type in LAYERED
+        self.shortens = self.layered and self.config.model_type not in _NORMALISED_LAST
+        self.share = _BUCKET
         after_padding = self.config.model_type in _POSITIONS_AFTER_PADDING
         self.position_offset = self.config.pad_token_id + 1 if after_padding else 0
-        limit = getattr(self.config, "max_position_embeddings", None)
-        self.longest_allowed = None if limit is None or not self.packs else int(limit) - self.position_offset
+        self.longest_allowed = self._limit()
         self.pad_id = int(self.config.pad_token_id or 0)
         self._at: Tensor | None = None
         self._compiled = False
         self._graphed: GraphedLayers | None = None
         # Set past nn.Module, as it has its place among the layers.
         object.__setattr__(self, "_narrowing", None)
-        if self.packs:
+        if self.layered:
             last: Any = self.own_layers()[-1]
             last.attention.output.register_forward_pre_hook(self._narrow)
             object.__setattr__(self, "_narrowing", last)
@@ -68,9 +81,9 @@ class PackedEncoder(nn.Module):
         """Compiles the transformer layers (one program for all of them), for the CUDA backends.
 
         The last layer is left as it is: its hook is not for the compiler. Batches are then padded to few shapes.
-        Encoders that do not pack are left as they are.
+        Encoders of other layers than BERT's are left as they are.
         """
-        if self.packs:
+        if self.layered:
             self._compiled = True
             for layer in self.own_layers()[:-1]:
                 layer.compile(dynamic=True)
@@ -79,9 +92,9 @@ class PackedEncoder(nn.Module):
         """Records training passes through all layers but the last as CUDA graphs and replays them.
 
         For the CUDA backends, one process and parameters that are not replaced from here on; batches are then padded to
-        few shapes. Encoders that do not pack and those of one layer are left as they are.
+        few shapes. Encoders of other layers than BERT's and those of one layer are left as they are.
         """
-        if self.packs and self.layers > 1:
+        if self.layered and self.layers > 1:
             # Set past nn.Module: the layers have one place in the model, and this is a second way to run them.
             object.__setattr__(self, "_graphed", GraphedLayers(list(self.own_layers())[:-1]))
 
@@ -111,12 +124,14 @@ class PackedEncoder(nn.Module):
 
     @property
     def layer_class(self) -> str:
-        """Class name of a transformer layer."""
-        return type(cast(Any, self.backbone).encoder.layer[0]).__name__
+        """Class name of a transformer layer: of the members of the list of modules with the most parameters."""
+        lists = [part for part in self.backbone.modules() if isinstance(part, nn.ModuleList) and len(part)]
+        largest = max(lists, key=lambda part: sum(value.numel() for value in part.parameters()))
+        return type(largest[0]).__name__
 
     @contextmanager
     def running(self, layers: nn.ModuleList) -> Iterator[None]:
-        """Inside, these stand for the encoder's layers (packed encoders only): fewer of them, or a recording."""
+        """Inside, these stand for the encoder's layers (`layered` encoders only): fewer of them, or a recording."""
         encoder: Any = cast(Any, self.backbone).encoder
         own = encoder.layer
         encoder.layer = layers
@@ -126,8 +141,16 @@ class PackedEncoder(nn.Module):
             encoder.layer = own
 
     def own_layers(self) -> nn.ModuleList:
-        """The transformer layers of an encoder that packs."""
+        """The transformer layers of a `layered` encoder."""
         return cast(nn.ModuleList, cast(Any, self.backbone).encoder.layer)
+
+    def _limit(self) -> int | None:
+        """Tokens of a sequence at most, where there is a table of positions; relative ones have no limit."""
+        for name, part in self.backbone.named_modules():
+            if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+                # Where padding has a row of its own, the first token's position is the one behind it.
+                return part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+        return None
 
     def word_embeddings(self) -> Tensor:
         """The input embedding table `[vocabulary, size]`."""
@@ -144,7 +167,7 @@ class PackedEncoder(nn.Module):
         Returns:
             `[tokens, hidden]` or `[len(at), hidden]`.
         """
-        layers = list(self.own_layers()) if self.packs else []
+        layers = list(self.own_layers()) if self.layered else []
         if at is not None and (not layers or layers[-1] is not self._narrowing):
             self._at = None
             return self._run(tokens, False)[-1].index_select(0, at)
@@ -213,9 +236,9 @@ class PackedEncoder(nn.Module):
             output = self.backbone(
                 input_ids=tokens.input_ids.unsqueeze(0),
                 position_ids=(tokens.positions + self.position_offset).unsqueeze(0),
-                token_type_ids=None if types is None else types.unsqueeze(0),
                 packing=packing,
                 output_hidden_states=every,
+                **({} if types is None else {"token_type_ids": types.unsqueeze(0)}),
             )
         states = output.hidden_states if every else [output.last_hidden_state]
         return [state.squeeze(0)[:real] for state in states]
@@ -227,7 +250,7 @@ class PackedEncoder(nn.Module):
         lengths = np.array(tokens.lengths)
         bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         device = tokens.input_ids.device
-        for rows in length_buckets(lengths):
+        for rows in length_buckets(lengths, self.share):
             width = int(lengths[rows].max())
             inside = np.arange(width)[None, :] < lengths[rows][:, None]
             source = np.where(inside, bounds[rows][:, None] + np.arange(width)[None, :], 0)
@@ -237,8 +260,8 @@ class PackedEncoder(nn.Module):
             output = self.backbone(
                 input_ids=torch.where(mask, tokens.input_ids[at], self.pad_id),
                 attention_mask=mask.long(),
-                token_type_ids=types,
                 output_hidden_states=every,
+                **({} if types is None else {"token_type_ids": types}),
             )
             states = output.hidden_states if every else [output.last_hidden_state]
             kept = to_device(np.flatnonzero(inside), device)
@@ -250,13 +273,15 @@ class PackedEncoder(nn.Module):
         return [torch.cat(states).index_select(0, order) for states in zip(*parts, strict=True)]
 
 
-def length_buckets(lengths: np.ndarray[Any, np.dtype[Any]]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+def length_buckets(
+    lengths: np.ndarray[Any, np.dtype[Any]], share: float = _BUCKET
+) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
     """Row numbers of sequences of similar length, longest first; every row is in exactly one bucket."""
     order = np.argsort(-lengths, kind="stable")
     buckets: list[np.ndarray[Any, np.dtype[np.int64]]] = []
     low = 0
     while low < len(order):
-        enough = lengths[order[low:]] >= _BUCKET * lengths[order[low]]
+        enough = lengths[order[low:]] >= share * lengths[order[low]]
         high = low + (len(enough) if enough.all() else int(np.argmin(enough)))
         buckets.append(order[low:high])
         low = high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class HeadModule(nn.Module):
 
     reads = "first"
     over_vocabulary = False
-    starts: ClassVar[Mapping[str, float]] = {}
+    starts: Mapping[str, float] = {}
 
     def scores(self, states: Tensor, embeddings: Tensor) -> Tensor:
         """Scores of hidden states `[tokens read, hidden]`.
@@ -86,26 +86,22 @@ class Projection(HeadModule):
 
 
 class VocabularyScores(HeadModule):
-    """Scores over the vocabulary, for chosen tokens only: dense, GELU, norm, decoder tied to the embeddings.
-
-    Where the encoder's embeddings have another width than its output layer (RemBERT) the decoder is its own.
-    """
+    """Scores over the vocabulary, for chosen tokens only: dense, GELU, norm, decoder tied to the embeddings."""
 
     reads = "chosen"
     over_vocabulary = True
-    starts: ClassVar[Mapping[str, float]] = {"norm.weight": 1.0}
+    starts: Mapping[str, float] = {"norm.weight": 1.0}
 
-    def __init__(self, hidden: int, inner: int, vocabulary: int, epsilon: float, *, tied: bool) -> None:
+    def __init__(self, hidden: int, inner: int, vocabulary: int, epsilon: float) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden, inner)
         self.norm = nn.LayerNorm(inner, eps=epsilon)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
-        self.decoder = None if tied else nn.Parameter(torch.zeros(vocabulary, inner))
 
     def forward(self, chosen: Tensor, embeddings: Tensor) -> Tensor:
         """`[chosen, hidden]` states to `[chosen, vocabulary]` scores."""
         inner = self.norm(functional.gelu(self.dense(chosen)))
-        return functional.linear(inner, embeddings if self.decoder is None else self.decoder, self.bias)
+        return functional.linear(inner, embeddings, self.bias)
 
     def scores(self, states: Tensor, embeddings: Tensor) -> Tensor:
         """As `forward`."""
@@ -116,7 +112,7 @@ class VocabularyScores(HeadModule):
 class UnitVectors(HeadModule):
     """Unit vectors for retrieval: dense and tanh on the first token, then L2 norm; a trainable factor on cosines."""
 
-    starts: ClassVar[Mapping[str, float]] = {"log_scale": math.log(DUAL_SCALE)}
+    starts: Mapping[str, float] = {"log_scale": math.log(DUAL_SCALE)}
 
     def __init__(self, hidden: int) -> None:
         super().__init__()

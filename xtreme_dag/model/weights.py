@@ -6,9 +6,9 @@ with it may run, and reports both in a log that is silenced here. So this module
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import read_json
 
 # What training loops put before every name: DataParallel, Lightning (its attribute `model`), torch.compile.
 _WRAPPERS = ("module.", "model.", "_orig_mod.")
 # What a checkpoint may have that is used nowhere here: pooling layers and BERT's next sentence head.
 _UNUSED = ("pooler.", "cls.seq_relationship.")
 _SHOWN = 3
-_UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)
 
 
 class Checkpoint:
@@ -45,8 +45,7 @@ class Checkpoint:
         if (folder / "model.safetensors").is_file():
             self.files = (folder / "model.safetensors",)
         elif self.index.is_file():
-            shards = json.loads(self.index.read_text(encoding="utf-8"))["weight_map"].values()
-            self.files = tuple(folder / name for name in sorted(set(shards)))
+            self.files = _shards(self.index)
         self.prefix = ""
         self.keys: dict[str, Path] = {}
         for path in self.files:
@@ -91,6 +90,21 @@ class Checkpoint:
         return found
 
 
+def _shards(index: Path) -> tuple[Path, ...]:
+    """The files that an index of weights names; they must lie beside it.
+
+    Raises:
+        UserError: it is no such index.
+    """
+    found = read_json(index, what="an index of weights").get("weight_map")
+    names = (
+        set(found.values()) if isinstance(found, dict) and all(isinstance(x, str) for x in found.values()) else set()
+    )
+    if not names or any(Path(name).name != name for name in names):
+        raise UserError("is not an index of weights (weight_map: name -> file beside it)", where=str(index))
+    return tuple(index.parent / name for name in sorted(names))
+
+
 def modern(key: str) -> str:
     """A name as transformers writes it today: checkpoints of TensorFlow's time call weight and bias gamma and beta."""
     return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
@@ -106,25 +120,33 @@ def load_config(folder: Path) -> Any:
 
     try:
         return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except _UNREADABLE as error:
+    except Exception as error:  # transformers raises many kinds, of its own, of torch's and of its libraries'
         raise _refusal(folder, error) from None
 
 
 def load_complete(
-    auto: Any, folder: Path, config: Any, *, log: Callable[[str], None], used: Iterable[str] = (), **construction: Any
-) -> tuple[nn.Module, Checkpoint]:
+    kind: Any,
+    folder: Path,
+    config: Any,
+    *,
+    log: Callable[[str], None],
+    optional: Callable[[str], bool] = lambda _name: False,
+    device: str = "cpu",
+    **construction: Any,
+) -> tuple[Any, list[str]]:
     """Loads a model with every weight that it has, in float32, offline, from safetensors only.
 
     Args:
-        auto: transformers' class, `AutoModel` or the like.
+        kind: transformers' class of the model.
         folder: the folder.
         config: as `load_config` gave it.
         log: told of weights that nothing here uses, and of prefixes that are left out of their names.
-        used: starts of names that the caller reads itself.
+        optional: whether a weight of this name may be missing.
+        device: `meta` reads the names and shapes of the weights and not the weights.
         construction: further arguments of the model's constructor.
 
     Returns:
-        The model, the same at every load, and the checkpoint.
+        The model, the same at every load, and the optional weights that are missing.
 
     Raises:
         UserError: weights are missing (a pooling layer's may), have another shape, or cannot be read.
@@ -133,17 +155,18 @@ def load_complete(
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a pooling layer that the checkpoint lacks is the same at every load
-            plain: Any = None
-            if any(key.startswith(_WRAPPERS) for key in checkpoint.keys):
-                with torch.device("meta"):
-                    plain = auto.from_config(config, trust_remote_code=False, **construction)
-                checkpoint.find_prefix(plain, plain.base_model_prefix)
             source: str | None = str(folder)
             given: dict[str, Any] = {}
+            if any(key.startswith(_WRAPPERS) for key in checkpoint.keys):
+                with torch.device("meta"):
+                    plain: Any = kind(deepcopy(config), **_constructor(construction))
+                checkpoint.find_prefix(plain, plain.base_model_prefix)
             if checkpoint.prefix:
                 log(f"{checkpoint.where}: the prefix {checkpoint.prefix!r} is left out of the names of weights")
-                auto, source, given = type(plain), None, {"state_dict": checkpoint.tensors(lambda _name: True)}
-            model, report = auto.from_pretrained(
+                source, given = None, {"state_dict": checkpoint.tensors(lambda _name: True)}
+            if device == "meta":
+                given["device_map"] = "meta"
+            model, report = kind.from_pretrained(
                 source,
                 config=config,
                 local_files_only=True,
@@ -155,15 +178,20 @@ def load_complete(
                 **given,
                 **construction,
             )
-    except _UNREADABLE as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise _refusal(folder, error) from None
-    _refuse_incomplete(model, report, checkpoint)
-    unexpected = sorted(
-        key for key in report["unexpected_keys"] if not key.startswith(tuple(used)) and not _has_part(key, _UNUSED)
-    )
+    absent = _refuse_incomplete(model, report, checkpoint, optional)
+    unexpected = sorted(key for key in report["unexpected_keys"] if not _has_part(key, _UNUSED))
     if unexpected:
         log(f"{checkpoint.where}: {len(unexpected)} weights are not used: {_some(unexpected)}")
-    return model, checkpoint
+    return model, absent
+
+
+def _constructor(construction: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `from_pretrained` that are the constructor's."""
+    return {name: value for name, value in construction.items() if name != "attn_implementation"}
 
 
 @contextmanager
@@ -181,9 +209,12 @@ def quiet() -> Iterator[None]:
         talk.set_verbosity(before)
 
 
-def _refuse_incomplete(model: nn.Module, report: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-    """Raises if the checkpoint does not have all weights of the model, in their shapes."""
-    missing = sorted(key for key in report["missing_keys"] if not _has_part(key, _UNUSED))
+def _refuse_incomplete(
+    model: Any, report: Mapping[str, Any], checkpoint: Checkpoint, optional: Callable[[str], bool]
+) -> list[str]:
+    """Raises if the checkpoint does not have all weights of the model, in their shapes; the optional ones it lacks."""
+    absent = sorted(key for key in report["missing_keys"] if not _has_part(key, _UNUSED))
+    missing = [key.removeprefix(f"{model.base_model_prefix}.") for key in absent if not optional(key)]
     if missing:
         raise UserError(
             f"{len(missing)} of the {len(model.state_dict())} weights of the model are missing: {_some(missing)}",
@@ -198,14 +229,15 @@ def _refuse_incomplete(model: nn.Module, report: Mapping[str, Any], checkpoint: 
             where=checkpoint.where,
             fix="config.json and the weights must be of one model",
         )
+    return absent
 
 
 def _refusal(folder: Path, error: Exception) -> UserError:
     """Why transformers could not load a folder, in our words."""
     try:
-        settings: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        settings = {}
+        settings: Any = read_json(folder / "config.json")
+    except UserError as unread:
+        return unread
     if isinstance(settings, dict) and settings.get("auto_map"):
         return UserError(
             "the model needs code that its folder brings with it (auto_map), and such code is never run",

@@ -112,8 +112,8 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `mirror`,
-    `engine` and `address`.
+    """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `checkpoint`,
+    `mirror`, `engine` and `address`.
     """
     for option in (
         mirror_option,
@@ -131,6 +131,14 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             is_eager=True,
             callback=_installed,
             help="What runs the stages: this machine, or the machines of a Dask or Ray cluster.",
+        ),
+        click.option(
+            "--checkpoint",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0, min_open=True),
+            default=300.0,
+            show_default=True,
+            help="Time between two checkpoints of a training.",
         ),
         click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds that one stage may take."),
         click.option(

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.errors import printable
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -45,9 +47,9 @@ def answers(command: Callable[..., Answer]) -> Callable[..., Any]:
             print_json(answer.value)
         else:
             for warning in answer.warnings:
-                click.echo(f"warning: {warning}", err=True)
+                click.echo(f"warning: {printable(warning)}", err=True)
             for line in answer.text:
-                click.echo(line)
+                click.echo(printable(line))
         if not answer.ok:
             sys.exit(1)
 
@@ -57,7 +59,7 @@ def answers(command: Callable[..., Answer]) -> Callable[..., Any]:
 def say(line: str) -> None:
     """Prints a line of progress on stderr, unless the command was called with `--json`."""
     if not click.get_current_context().params.get("as_json"):
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
 
 
 def print_json(value: Any) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from xtreme_dag.core.errors import printable
+
 # Seconds between two lines where there is no terminal: a log should show that the run is alive.
 _LINE_SECONDS = 10.0
 
@@ -46,7 +48,7 @@ class Display(Progress):
             elif kind == "progress" and stage in self._rows:
                 self.update(self._rows[stage], completed=event["done"], total=event["total"], figures=_figures(event))
             elif kind == "log" and not self._quiet:
-                self.console.print(f"{event['message']}", markup=False)
+                self.console.print(printable(str(event["message"])), markup=False)
             elif kind in ("finished", "failed", "not run"):
                 self._finish(kind, stage, event)
 
@@ -66,7 +68,7 @@ class Display(Progress):
             self.remove_task(self._rows.pop(stage))
         self.update(self._all, advance=1, figures=self._tally())
         if kind == "failed":
-            reason = str(event.get("message", ""))
+            reason = printable(str(event.get("message", "")))
             self._reasons[reason] += 1
             if self._reasons[reason] == 1:
                 self.console.print(f"failed: {stage}: {reason}", markup=False, style="red")

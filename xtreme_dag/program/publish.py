@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import damage
 from xtreme_dag.engine.reads import Reads
-from xtreme_dag.engine.store import Record, Store
-from xtreme_dag.results.collect import contract_outcome, evaluation, stage_facts, study_facts
-from xtreme_dag.results.facts import StageFacts
+from xtreme_dag.engine.store import Store
+from xtreme_dag.results.collect import (
+    contract_outcome,
+    evaluation,
+    overlaps,
+    stage_facts,
+    study_facts,
+    table_facts,
+    training_facts,
+)
+from xtreme_dag.results.facts import StageFacts, TableFacts, TrainingFacts
 from xtreme_dag.results.stamp import report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -22,50 +32,44 @@ if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
 
 
-def land_study(
-    home: Home,
-    study: Study,
-    built: Built,
-    done: Mapping[str, str],
-    elsewhere: Callable[[str], Record | None] = lambda key: None,
-) -> None:
-    """Lands every evaluation that is done, and what was imported; other studies' rows stay.
-
-    Args:
-        home: whose database.
-        study: the study.
-        built: its stages.
-        done: stage name -> key of those that are done.
-        elsewhere: the record of a key whose artifact is on another machine. Of what is landed, the artifacts are here.
-    """
+def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) -> None:
+    """Lands every evaluation that is done (stage name -> key), and what was imported; other studies' rows stay."""
     from xtreme_dag.results.imports import landing_turn, with_imports
     from xtreme_dag.results.landing import land
 
     store = Store(home.store)
     reads = Reads(store, home.caches)
     evaluations, contracts = [], []
+    found: list[Shared] = []
+    tables: list[TableFacts] = []
+    trained: list[TrainingFacts] = []
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
-        if stage.name not in done:
-            continue
-        read = stage.kind in ("evaluate", "check")
-        record = store.intact(done[stage.name]) or (None if read else elsewhere(done[stage.name]))
+        record = store.standing(done[stage.name]) if stage.name in done else None
         if record is None:
             continue
-        if read and (bad := reads.damaged(record)):
+        if stage.kind in ("evaluate", "check", "audit") and (bad := reads.damaged(record)):
             damage.set_aside(store, record, bad)
             raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
         # Stages with one key (conditions that differ in name only) are landed once.
-        stages.setdefault(record.key, stage_facts(stage, record))
+        stages.setdefault(record.key, stage_facts(stage, record, home))
         if stage.kind == "evaluate":
             evaluations.append(evaluation(stage, record, home, trained_in[stage.name]))
         elif stage.kind == "check":
             contracts.append(contract_outcome(stage, record, home))
-    facts = study_facts(study, (task.name for task in built.tasks))
+        elif stage.kind == "audit":
+            found += overlaps(stage, record, home)
+        elif stage.kind == "prepare":
+            tables.append(table_facts(stage, record, home, built.stand_ins))
+        elif stage.kind in ("intermediate", "target"):
+            trained += training_facts(stage, record, home)
+    facts = replace(
+        study_facts(study, (task.name for task in built.tasks)), tables=tuple(tables), trained=tuple(trained)
+    )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())
-        land(home.root, facts, evaluations, contracts, landed)
+        land(home.root, facts, evaluations, contracts, landed, found)
 
 
 def write_study_report(home: Home, study: Study) -> tuple[Path, Short]:

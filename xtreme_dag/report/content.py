@@ -13,7 +13,9 @@ from xtreme_dag.report.samples import Sample, samples
 from xtreme_dag.results.cells import SEEN
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison
+from xtreme_dag.results.facts import TableFacts
 from xtreme_dag.results.query import reader
+from xtreme_dag.results.reading import Trained, data_lines, read_trained
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +42,11 @@ class Content:
         gaps: transfer gap per condition and task.
         costs: what each condition depends on, with its gain.
         published: others' numbers beside ours.
+        data: what stood in for what, and how many examples of how many were read.
+        trained: what the intermediate training of each condition drew.
         contracts: outcomes of the data contracts.
+        warnings: what is to be doubted: condition, task, warning, in how many languages, message.
+        overlaps: what tables that are trained or selected on have of those that are tested.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
         provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
@@ -56,7 +62,11 @@ class Content:
     gaps: tuple[Row, ...]
     costs: tuple[Row, ...]
     published: tuple[Row, ...]
+    data: tuple[str, ...]
+    trained: tuple[Trained, ...]
     contracts: tuple[Row, ...]
+    warnings: tuple[Row, ...]
+    overlaps: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
     provenance: Row
@@ -89,6 +99,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         tables = {
             name: _rows(connection, sql, **{k: at[k] for k in at if f"${k}" in sql}) for name, sql in _QUERIES.items()
         }
+        trained = read_trained(connection, study)
     comparisons: list[Comparison] = []
     if about["baseline"] in shown and len(shown) > 1:
         every = compare_conditions(home, study=study, split=split, resamples=resamples)
@@ -115,7 +126,11 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         gaps=tuple(chosen["gaps"]),
         costs=tuple(chosen["costs"]),
         published=tuple(chosen["published"]),
+        data=tuple(data_lines(TableFacts(**row) for row in tables["data_tables"])),
+        trained=tuple(one for one in trained.values() if one.condition in shown),
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
+        warnings=tuple(chosen["warnings"]),
+        overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
         provenance=_provenance(tables),
@@ -142,13 +157,22 @@ _QUERIES: Mapping[str, str] = {
     ),
     "costs": "SELECT * FROM cost WHERE study = $study ORDER BY condition",
     "published": (
-        "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note"
+        "SELECT system, task, language, published_metric, published, condition, ours, difference, source, note, model, data"
         " FROM beside_published WHERE study = $study AND split = $split AND language = 'avg'"
         " ORDER BY task, system, condition, published_metric, published, source"
+    ),
+    "data_tables": "SELECT * EXCLUDE (study) FROM data_tables WHERE study = $study",
+    "warnings": (
+        "SELECT condition, task, warning, languages, of_languages, message FROM warnings"
+        " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY position, task, warning"
     ),
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"
         " ORDER BY ok, dataset, language, split"
+    ),
+    "overlaps": (
+        "SELECT seen, seen_for, tested, examples, found, share, ways, leak, allowed FROM shared_examples WHERE study = $study"
+        " ORDER BY leak DESC, share DESC, seen, tested"
     ),
     "stages": (
         "SELECT kind, count(*) AS stages, sum(seconds) AS seconds, sum(gpu_seconds) AS gpu_seconds,"

@@ -33,7 +33,9 @@ _SECTIONS = {
     "cost": "Cost",
     "published": "Published",
     "predictions": "Predictions",
+    "warnings": "Warnings",
     "contracts": "Contracts",
+    "overlaps": "Overlap",
     "provenance": "What was run",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from xtreme_dag.report.content import Content
 from xtreme_dag.report.figures import interval, number, signed
 from xtreme_dag.results.render import markdown
+from xtreme_dag.results.warnings import line
 from xtreme_dag.results.wording import headline
 
 
@@ -56,7 +57,10 @@ def _markdown(content: Content) -> str:
     answers = [f"- {headline(one)}" for one in content.comparisons] or ["- Nothing is compared yet."]
     broken = [row for row in content.contracts if not row["ok"]]
     contracts = f"{len(content.contracts) - len(broken)} of {len(content.contracts)} data contracts hold."
-    parts = [f"## {content.study['question']}", "\n".join(answers), markdown(heads, rows)]
+    data = [f"Not all of the published data were used: {'. '.join(content.data)}."] if content.data else []
+    parts = [f"## {content.study['question']}", *data, "\n".join(answers), markdown(heads, rows)]
+    if content.warnings:
+        parts.append("\n".join(f"- Warning: {line(row)}" for row in content.warnings))
     return "\n\n".join([*parts, contracts] if content.contracts else parts) + "\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES
 from xtreme_dag.results.pairs import Run
 from xtreme_dag.results.query import reader
+from xtreme_dag.results.reading import Trained, read_trained
 
 SEEN = ("source", "same task")
 """The supervision that makes a language no longer zero-shot for a task."""
@@ -25,11 +26,13 @@ class Cell:
         metric: its primary metric.
         predictions: the predictions file, relative to the home if inside it.
         supervision: what the model was trained on in the language; None if unknown.
+        warnings: names of the signals of the stages that it depends on, see `signals`.
     """
 
     metric: str
     predictions: str
     supervision: str | None
+    warnings: tuple[str, ...] = ()
 
 
 Side = tuple[str, str]
@@ -46,29 +49,33 @@ class Landed:
 
     Attributes:
         study: the study.
+        split: the split.
         baseline: the study's baseline.
         told: what the study file says under `compare`.
         order: the study's conditions: the one that it names for comparison, the others in its order, controls last.
         controls: the conditions that are controls.
         supervised: languages that are no zero-shot ones for any condition, where the study has several source languages.
-        rows: study, condition, task, language, seed, metric, predictions and supervision of each evaluation.
+        rows: study, condition, task, language, seed, metric, predictions, supervision and warnings of each evaluation.
+        trained: what the intermediate training of each condition drew; empty if it is not known.
     """
 
     study: str
+    split: str
     baseline: str
     told: Mapping[str, Any]
     order: tuple[str, ...]
     controls: frozenset[str]
     supervised: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
+    trained: Mapping[str, Trained] = field(default_factory=dict)
 
     def cells(self, tasks: Sequence[str] | None = None, languages: Sequence[str] | None = None) -> Cells:
         """The evaluations, those of some tasks and languages alone if they are given."""
         cells: dict[Side, dict[str, dict[str, dict[int, Cell]]]] = {}
-        for study, condition, task, language, seed, metric, path, supervision in self.rows:
+        for study, condition, task, language, seed, metric, path, supervision, warnings in self.rows:
             if (tasks is None or task in tasks) and (languages is None or language in languages):
                 by_task = cells.setdefault((study, condition), {})
-                cell = Cell(metric=metric, predictions=path, supervision=supervision)
+                cell = Cell(metric=metric, predictions=path, supervision=supervision, warnings=tuple(warnings or ()))
                 by_task.setdefault(task, {}).setdefault(language, {})[seed] = cell
         return cells
 
@@ -83,8 +90,10 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
         studies = connection.execute("SELECT study, baseline, recipe FROM studies ORDER BY study").fetchall()
         name, baseline, recipe = _choose_study(studies, study)
         rows = connection.execute(
-            "SELECT study, condition, task, language, seed, e.metric, predictions, any_value(supervision)"
+            "SELECT study, condition, task, language, seed, e.metric, predictions, any_value(supervision), warnings"
             " FROM evaluations e LEFT JOIN scores s USING (study, condition, task, language, split, seed)"
+            " LEFT JOIN (SELECT study, condition, task, language, split, seed, list(DISTINCT warning) AS warnings"
+            " FROM evaluation_warnings GROUP BY ALL) w USING (study, condition, task, language, split, seed)"
             " WHERE split = ? GROUP BY ALL ORDER BY ALL",
             [split],
         ).fetchall()
@@ -97,6 +106,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
                 "SELECT DISTINCT source_language FROM source_languages WHERE study = ? ORDER BY ALL", [name]
             ).fetchall()
         ]
+        trained = read_trained(connection, name)
     told = json.loads(recipe).get("compare", {})
     controls = frozenset(condition for condition, text in described if _is_control(json.loads(text)))
     order = sorted(
@@ -105,12 +115,14 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
     others = {row[3] for row in rows if row[0] == name} - set(sources)
     return Landed(
         study=name,
+        split=split,
         baseline=baseline,
         told=told,
         order=tuple(order),
         controls=controls,
         supervised=tuple(sources) if len(sources) > 1 and others else (),
         rows=rows,
+        trained=trained,
     )
 
 
@@ -145,12 +157,11 @@ def resolve(name: str, study: str, cells: Cells) -> Side:
 
 
 def common_files(
-    root: Path,
     one: OfTask,
     other: OfTask,
     task: str,
     notes: list[str],
-) -> dict[str, dict[Run, Path]]:
+) -> dict[str, dict[Run, str]]:
     """Language -> run -> file, for the languages that both sides have and the seeds that a side has in all of them."""
     languages = sorted(one.keys() & other.keys())
     if one.keys() != other.keys():
@@ -170,7 +181,7 @@ def common_files(
         notes.append(f"{task}: seeds {_listed(seeds[0])} against seeds {_listed(seeds[1])}")
     return {
         language: {
-            (name, seed): root / side[language][seed].predictions
+            (name, seed): side[language][seed].predictions
             for name, side, common in zip(SIDES, (one, other), seeds, strict=True)
             for seed in sorted(common)
         }

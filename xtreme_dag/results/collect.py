@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.catalogue.published import published_count
+from xtreme_dag.contracts.shared import Shared, shared_in
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.store import Record, Store
-from xtreme_dag.results.facts import Condition, ContractOutcome, Evaluation, StageFacts, StudyFacts
+from xtreme_dag.results.facts import (
+    Condition,
+    ContractOutcome,
+    Evaluation,
+    StageFacts,
+    StudyFacts,
+    TableFacts,
+    TrainingFacts,
+)
+from xtreme_dag.results.signals import signals_of
 from xtreme_dag.study.file import Study
 
 _OF_MANIFEST = ("git_commit", "libraries", "host", "started", "seconds", "peak_memory_bytes", "figures")
@@ -47,6 +58,35 @@ def evaluation(stage: Stage, record: Record, home: Home, supervision: str = "") 
     )
 
 
+def table_facts(stage: Stage, record: Record, home: Home, stand_ins: Mapping[str, str]) -> TableFacts:
+    """A prepared table; `stand_ins`: `dataset | language | split` -> what it really is."""
+    counts = _json(Store(home.store).artifact(record.digest) / "counts.json", stage)
+    of = {name: str(stage.labels[name]) for name in ("dataset", "language", "split")}
+    generated = stage.params["reader"] == "miniworld"
+    return TableFacts(
+        **of,
+        examples=counts["rows"],
+        available=max(counts["read"], counts["rows"]),
+        published=None if generated else published_count(of["dataset"], of["split"], of["language"]),
+        stand_in=stand_ins.get(" | ".join(of.values()), ""),
+    )
+
+
+def training_facts(stage: Stage, record: Record, home: Home) -> list[TrainingFacts]:
+    """What an intermediate or target training drew."""
+    made = _json(Store(home.store).artifact(record.digest) / "training.json", stage)
+    return [
+        TrainingFacts(
+            condition=str(stage.labels["condition"]),
+            seed=int(stage.labels["seed"]),
+            target=str(stage.labels.get("task", "")),
+            step=stage.step,
+            **{name: entry[name] for name in ("task", "dataset", "language", "examples", "tokens")},
+        )
+        for entry in made["composition"]
+    ]
+
+
 def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcome:
     """What a contract said of one table."""
     outcome = _json(Store(home.store).artifact(record.digest) / "outcome.json", stage)
@@ -59,8 +99,16 @@ def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcom
     )
 
 
-def stage_facts(stage: Stage, record: Record) -> StageFacts:
-    """One stage, from its manifest."""
+def overlaps(stage: Stage, record: Record, home: Home) -> list[Shared]:
+    """What an audit found that its table has of others."""
+    try:
+        return shared_in(Store(home.store).artifact(record.digest))
+    except (OSError, ValueError, KeyError):
+        raise _unreadable("overlap.json", stage) from None
+
+
+def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
+    """One stage, from its manifest, with the warnings that its artifact gives reason for."""
     manifest = record.manifest
     return StageFacts(
         key=record.key,
@@ -71,6 +119,7 @@ def stage_facts(stage: Stage, record: Record) -> StageFacts:
         device=manifest["options"].get("device", "cpu"),
         **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
+        warnings=signals_of(Store(home.store).artifact(record.digest)),
     )
 
 
@@ -78,7 +127,9 @@ def _json(path: Path, stage: Stage) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise UserError(
-            f"{path.name} cannot be read", where=stage.name, fix="xtreme-dag verify, then run again"
-        ) from None
+        raise _unreadable(path.name, stage) from None
     return content
+
+
+def _unreadable(name: str, stage: Stage) -> UserError:
+    return UserError(f"{name} cannot be read", where=stage.name, fix="xtreme-dag verify, then run again")

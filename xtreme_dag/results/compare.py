@@ -12,8 +12,8 @@ from xtreme_dag.results.cells import Cells, Landed, OfTask, Side, read_landed, r
 from xtreme_dag.results.claims import Key, judged, of_choice
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.pairing import Pair, Settings, Shown, View, measure
-from xtreme_dag.results.pairs import Kept
-from xtreme_dag.results.predictions import check_predictions
+from xtreme_dag.results.predictions import Predictions
+from xtreme_dag.results.reading import uneven_lines
 from xtreme_dag.results.wording import sentence_of
 
 RESAMPLES = 2000
@@ -64,7 +64,27 @@ def compare_conditions(
         UserError: unknown names, nothing in common, or predictions that are gone.
     """
     root = Path(home)
-    landed = read_landed(root, study, split)
+    return compare_landed(
+        read_landed(root, study, split), Predictions(root), baseline=baseline, conditions=conditions, tasks=tasks,
+        languages=languages, metric=metric, resamples=resamples, confidence=confidence, seed=seed,
+    )  # fmt: skip
+
+
+def compare_landed(
+    landed: Landed,
+    predictions: Predictions,
+    *,
+    baseline: str | None = None,
+    conditions: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+    languages: Sequence[str] | None = None,
+    metric: str | None = None,
+    resamples: int | None = None,
+    confidence: float | None = None,
+    seed: int = 0,
+) -> list[Comparison]:
+    """What `compare_conditions` does, of a study that is read already; see there."""
+    split = landed.split
     resamples = resamples or int(landed.told.get("resamples", RESAMPLES))
     confidence = confidence or float(landed.told.get("confidence", CONFIDENCE))
     name, cells, asked = landed.study, landed.cells(), landed.cells(tasks, languages)
@@ -76,14 +96,13 @@ def compare_conditions(
         chosen = [resolve(one, name, asked) for one in conditions]
     if not chosen:
         raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
-    cells, untested = _sound(root, cells, against, dict.fromkeys([*chosen, *others]), (*chosen, against), tasks)
+    cells, untested = _sound(predictions, cells, against, dict.fromkeys([*chosen, *others]), (*chosen, against), tasks)
     settings = Settings(
         study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed,
         supervised=landed.supervised, tasks=tasks, languages=languages,
     )  # fmt: skip
-    kept: Kept = {}
     pairs = {
-        side: measure(root, cells, side, against, settings, shown=side in chosen, kept=kept)
+        side: measure(predictions, cells, side, against, settings, shown=side in chosen)
         for side in dict.fromkeys([*chosen, *others])
         if side in chosen or cells[side].keys() & cells[against].keys()
     }
@@ -98,7 +117,7 @@ def compare_conditions(
 
 
 def _sound(
-    root: Path,
+    predictions: Predictions,
     cells: Cells,
     against: Side,
     others: Iterable[Side],
@@ -113,7 +132,7 @@ def _sound(
 
     def check(part: Iterable[OfTask]) -> None:
         runs = (cell for task in part for seeds in task.values() for cell in seeds.values())
-        check_predictions(root, (root / cell.predictions for cell in runs))
+        predictions.check(cell.predictions for cell in runs)
 
     needed = {side: cells.get(side, {}) for side in (*others, against)}
     try:
@@ -144,6 +163,7 @@ def _comparison(
     notes = list(view.notes)
     if landed.supervised and settings.languages is None:
         notes.append(f"the languages of supervision are left out: {' '.join(landed.supervised)}")
+    notes += uneven_lines(landed.trained, pair.baseline, pair.condition)
     notes += _seed_notes(overall, pair.condition, pair.baseline)
     comparison = Comparison(
         study=settings.study,
@@ -159,6 +179,8 @@ def _comparison(
         notes=tuple(notes),
         named=(pair.condition, pair.baseline) == (landed.told.get("condition"), landed.baseline),
         control=pair.condition in landed.controls,
+        trained=landed.trained.get(pair.condition),
+        baseline_trained=landed.trained.get(pair.baseline),
     )
     return replace(comparison, sentence=sentence_of(comparison))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from xtreme_dag.results.inference import Spread, mcnemar, smallest_error, spread
 from xtreme_dag.results.pairs import Leaf, as_mean
 from xtreme_dag.results.resample import generator, resampled_sums, sums_of_kinds
+from xtreme_dag.results.signals import CONSTANT
 from xtreme_dag.scoring.columns import Metric
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class Draws:
         floor: smallest credible standard error of the difference.
         dropped: examples that not every run has.
         mcnemar: exact p of an accuracy in one language, where both sides have one seed; None otherwise.
-        constant: the sides with a run that gives one answer to all examples of a part.
+        degenerate: a side and why it is degenerate, see `signals`, for each of both that there is.
     """
 
     seeds: tuple[tuple[int, ...], tuple[int, ...]]
@@ -51,12 +53,14 @@ class Draws:
     floor: float
     dropped: int
     mcnemar: float | None = None
-    constant: tuple[str, ...] = ()
+    degenerate: tuple[tuple[str, str], ...] = ()
 
     @property
     def spread(self) -> Spread:
         """The difference and where its variance comes from."""
-        return spread(self.observed, self.resampled, self.smallest, self.floor)
+        one, other = self.seeds
+        pairs = [(one.index(seed), other.index(seed)) for seed in one if seed in other]
+        return spread(self.observed, self.resampled, self.smallest, self.floor, pairs)
 
 
 def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, task: str) -> dict[str, Draws]:
@@ -128,8 +132,14 @@ def mean_of(draws: Sequence[Draws]) -> Draws:
         smallest=min(one.smallest for one in draws),
         floor=float(np.sqrt(sum(one.floor**2 for one in draws))) / len(draws),
         dropped=sum(one.dropped for one in draws),
-        constant=tuple(dict.fromkeys(side for one in draws for side in one.constant)),
+        degenerate=degenerate([one.degenerate for one in draws]),
     )
+
+
+def degenerate(parts: Sequence[Iterable[tuple[str, str]]]) -> tuple[tuple[str, str], ...]:
+    """What is degenerate about a mean: what half of its parts are, and one answer to all of whichever part."""
+    found = Counter(one for part in parts for one in part)
+    return tuple(sorted(one for one, count in found.items() if one[1] == CONSTANT or 2 * count >= len(parts)))
 
 
 def _mean_of_side(draws: Sequence[Draws], side: int) -> tuple[tuple[int, ...], Floats, Floats]:
@@ -210,7 +220,6 @@ def _figures(leaf: Leaf, metric: Metric, sums: Floats) -> Draws:
         dropped=leaf.dropped,
         # The test takes the models as given: of several seeds it would not say what other seeds give.
         mcnemar=_exact(leaf) if metric.name == "accuracy" and runs == 2 and all(of) else None,
-        constant=leaf.constant,
     )
 
 

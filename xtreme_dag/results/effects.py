@@ -10,6 +10,7 @@ import numpy as np
 
 from xtreme_dag.results.draws import Draws
 from xtreme_dag.results.inference import Spread, holm
+from xtreme_dag.results.reading import Trained
 
 LEVEL = 0.05
 """The level of all verdicts, whatever the level of the intervals that are shown."""
@@ -32,7 +33,7 @@ class Effect:
         p: two-sided p-value of no difference.
         p_corrected: corrected for the study's other claims, see `claims`.
         detectable: the true difference that the deciding test, its correction included, would find in 80 % of such
-            studies; None where that cannot be said: a side gives one answer to all, or no difference is large enough.
+            studies; None where that cannot be said: a side is degenerate, or no difference is large enough.
         standard_error: of delta.
         n: examples that were compared (of one language or summed).
         seeds: number of the condition's seeds.
@@ -42,7 +43,8 @@ class Effect:
         part: over which languages: those `unseen` in training for the task by both conditions, those `seen` by one, or
             `all` where it is not known.
         supervision, baseline_supervision: what each side was trained on in the language; None for means and if unknown.
-        constant: the sides (`condition`, `baseline`) with a run that gives one answer to all examples of a language.
+        degenerate: a side (`condition`, `baseline`) and why it is degenerate, for each of both that there is: then a
+            difference that is not found is no null result.
         spread: where the difference's variance comes from.
     """
 
@@ -66,7 +68,7 @@ class Effect:
     part: Part = "all"
     supervision: str | None = None
     baseline_supervision: str | None = None
-    constant: tuple[str, ...] = ()
+    degenerate: tuple[tuple[str, str], ...] = ()
     spread: Spread = field(repr=False)
 
     @property
@@ -100,6 +102,7 @@ class Comparison:
         sentence: what can and cannot be said, in plain words.
         named: whether it is the comparison that the study names.
         control: whether the condition is a control.
+        trained, baseline_trained: what their intermediate training drew; None if it is not known.
     """
 
     study: str
@@ -116,6 +119,8 @@ class Comparison:
     sentence: str = ""
     named: bool = False
     control: bool = False
+    trained: Trained | None = None
+    baseline_trained: Trained | None = None
 
     @property
     def title(self) -> str:
@@ -177,7 +182,7 @@ def effect_of(
         part=part,
         supervision=supervision[0],
         baseline_supervision=supervision[1],
-        constant=draws.constant,
+        degenerate=draws.degenerate,
         spread=found,
     )
     return replace(effect, detectable=_detectable(effect, LEVEL))
@@ -202,7 +207,7 @@ def _detectable(effect: Effect, level: float) -> float | None:
     """What a test at a level would find in 80 % of studies; None where no such thing can be said."""
     found = effect.spread.detectable(1 - level)
     largest = max(effect.baseline_value, 100.0 - effect.baseline_value)
-    return None if effect.constant or found > largest else found
+    return None if effect.degenerate or found > largest else found
 
 
 def _rounded(row: dict[str, Any], effect: Effect) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.files import write_atomically
+from xtreme_dag.core.files import read_json, write_atomically
+from xtreme_dag.results.signals import Signal
 
 Json = Mapping[str, Any]
 
@@ -70,6 +72,51 @@ class TaskFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableFacts:
+    """A table that the study read, and how much of what was published it is.
+
+    Attributes:
+        dataset, language, split: what it is of.
+        examples: its examples.
+        available: examples that the source has; more than `examples` where the study set a limit.
+        published: how many its publishers count; None where that is not known, or it is generated.
+        stand_in: what it really is, where it only stands in for the split; else empty.
+    """
+
+    dataset: str
+    language: str
+    split: str
+    examples: int
+    available: int
+    published: int | None = None
+    stand_in: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFacts:
+    """What one training really drew of one table.
+
+    Attributes:
+        condition, seed: the run.
+        target: target task; empty for intermediate training.
+        step: number of the step of intermediate training, from 1.
+        task: the task that was trained.
+        dataset, language: of the table that was read.
+        examples, tokens: that were drawn, once through.
+    """
+
+    condition: str
+    seed: int
+    target: str
+    step: int
+    task: str
+    dataset: str
+    language: str
+    examples: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """A study as it was run.
 
@@ -84,6 +131,8 @@ class StudyFacts:
         source_language: the language of target-task training; the transfer gap is taken from it.
         languages: facts about the languages, as far as known.
         tasks: facts about the target tasks, as far as known.
+        tables: the tables that were read.
+        trained: what its trainings drew.
     """
 
     name: str
@@ -96,6 +145,8 @@ class StudyFacts:
     source_language: str = ENGLISH
     languages: tuple[LanguageFacts, ...] = ()
     tasks: tuple[TaskFacts, ...] = ()
+    tables: tuple[TableFacts, ...] = ()
+    trained: tuple[TrainingFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +208,7 @@ class StageFacts:
 
     Attributes:
         key: the stage's key (its inputs, parameters and code).
-        kind: `prepare`, `check`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
+        kind: `prepare`, `check`, `audit`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
             `evaluate`.
         name: readable name (`evaluate[mixed/xnli/de/test/1]`).
         digest: digest of the artifact that it wrote.
@@ -171,6 +222,7 @@ class StageFacts:
         peak_memory_bytes: peak resident memory of its process.
         figures: numbers that the stage reported (`tokens`, `gpu_seconds`, `energy_wh`, ...).
         inputs: name of an input -> digest of the artifact or raw file.
+        warnings: signals that its outcome means little.
     """
 
     key: str
@@ -187,6 +239,7 @@ class StageFacts:
     peak_memory_bytes: int = 0
     figures: Json = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Signal, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +272,7 @@ class Landing:
         evaluations: its evaluations; artifacts inside the home are relative to it.
         contracts: outcomes of the data contracts.
         stages: the stages of the last run.
+        overlaps: what tables that are trained or selected on have of those that are tested.
         history: stages of earlier runs that the last one no longer has.
         origin: the other home that it was added from; empty for a study of this home.
     """
@@ -227,6 +281,7 @@ class Landing:
     evaluations: tuple[Evaluation, ...]
     contracts: tuple[ContractOutcome, ...]
     stages: tuple[StageFacts, ...]
+    overlaps: tuple[Shared, ...] = ()
     history: tuple[StageFacts, ...] = ()
     origin: str = ""
 
@@ -257,12 +312,12 @@ class Landing:
             UserError: it cannot be read; `what` names the kind of file and `fix` says what to do.
         """
         try:
-            return cls.from_json(json.loads(path.read_bytes()))
+            return cls.from_json(read_json(path))
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        except (OSError, ValueError, RecursionError) as error:
-            reason = str(error)
+        except UserError as error:
+            reason = error.what
         raise UserError(f"is not {what} ({reason})", where=str(path), fix=fix)
 
 

@@ -10,9 +10,13 @@ closed form, with Student's quantile. What e adds is known from the resamples an
 could be taken off the seeds' part instead. That is narrower, but where three seeds happen to lie close, nothing is left
 of their part: at the small levels of a corrected test it finds differences that are not there.)
 
-The degrees of freedom are Welch's, of spreads that are drawn halfway to their common mean: three runs say little of
-which side varies more, and Welch's own are then too few where both vary alike. The sides' seeds are independent draws:
-seed 1 of one condition shares nothing with seed 1 of another but the number.
+The same seed gives both sides the same order of examples and the same new head, so their runs may go together. Where
+three or more seeds are common to both sides, the correlation r of their runs is estimated as 1 - var(difference) /
+(var + var) and drawn towards 0 where it is small enough to be chance: r |r| / r0 below r0 = 1.2 / sqrt(pairs - 1). A
+correlation that is noise then costs no power, and a large one counts in full. The degrees of freedom go from Welch's
+(r = 0) to the number of pairs less one (|r| = 1); Welch's are of spreads that are drawn halfway to their common mean:
+three runs say little of which side varies more, and Welch's own are then too few where both vary alike. Of two common
+seeds nothing can be estimated: they count as independent. `bench/inference.py` has the table of coverage.
 
 The two parts are joined by recovery of variance estimates (Zou and Donner 2008, Statistics in Medicine 27:1693): the
 half-width is sqrt(q_n^2 V_examples + q_K^2 V_seeds). A side with one seed adds nothing: the interval then speaks of
@@ -26,11 +30,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, stdtrit
+from scipy.special import bdtr, gammaln, nctdtrinc, stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 
 POWER = 0.8
+_CHANCE = 1.2  # correlations below this over the square root of the degrees of freedom may be chance
+_FEWEST = 3  # seeds common to both sides, from which on their correlation is estimated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,20 +76,42 @@ class Spread:
         """Two-sided p: 1 minus the level at which the interval just touches 0."""
         if self.delta == 0.0:
             return 1.0
+        if self.seeds == 0:
+            return float(2.0 * stdtr(max(self.n - 1, 1), -abs(self.delta) / np.sqrt(self.variance)))
         low, high = 0.0, 0.5  # the half-width falls from infinity to 0 as the tail grows
         for _ in range(60):
             middle = (low + high) / 2
             low, high = (middle, high) if self.half_width(middle) > abs(self.delta) else (low, middle)
         return float(min(1.0, low + high))
 
+    @property
+    def effective_degrees(self) -> float:
+        """Degrees of freedom of the whole variance, after Satterthwaite."""
+        own = self.examples - self.residual
+        parts = own**2 / max(self.n - 1, 1) + self.seeds**2 / self.degrees
+        return float(self.variance**2 / parts) if parts > 0 else float(max(self.n - 1, 1))
+
     def detectable(self, confidence: float) -> float:
-        """The true difference that would be found (its interval would exclude 0) in 80 % of such studies."""
-        return self.half_width((1 - confidence) / 2) + student_quantile(POWER, max(self.n - 1, 1)) * float(
-            np.sqrt(self.variance)
-        )
+        """The true difference that would be found (its interval would exclude 0) in 80 % of such studies.
+
+        The width is estimated too, from few seeds badly: the power is that of the noncentral t distribution.
+        """
+        error = float(np.sqrt(self.variance))
+        if error == 0.0:
+            return 0.0
+        quantile, degrees = self.half_width((1 - confidence) / 2) / error, self.effective_degrees
+        # The root of an estimated variance is too small on average, by this factor (for normal figures).
+        shrunk = np.sqrt(2.0 / degrees) * np.exp(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
+        return error / float(shrunk) * float(nctdtrinc(degrees, 1 - POWER, quantile))
 
 
-def spread(observed: Sequence[ArrayLike], draws: Sequence[ArrayLike], n: int, floor: float) -> Spread:
+def spread(
+    observed: Sequence[ArrayLike],
+    draws: Sequence[ArrayLike],
+    n: int,
+    floor: float,
+    pairs: Sequence[tuple[int, int]] = (),
+) -> Spread:
     """The variance of the difference of two sides, by its sources.
 
     Args:
@@ -91,6 +119,7 @@ def spread(observed: Sequence[ArrayLike], draws: Sequence[ArrayLike], n: int, fl
         draws: the same on resampled examples, each (resamples, seeds of that side); all runs share each resample.
         n: number of examples that were resampled.
         floor: smallest credible standard error: see `smallest_error`.
+        pairs: places of the seeds that both sides have, in the figures of each.
     """
     figures = [np.asarray(side, dtype=np.float64) for side in observed]
     resampled = [np.asarray(side, dtype=np.float64) for side in draws]
@@ -105,15 +134,33 @@ def spread(observed: Sequence[ArrayLike], draws: Sequence[ArrayLike], n: int, fl
         if drawn.shape[1] > 1:
             each, mean = float(drawn.var(axis=0, ddof=1).mean()), float(drawn.mean(axis=1).var(ddof=1))
             within += max(0.0, (each - mean) * unbiased / (drawn.shape[1] - 1))  # var(e)/(nK)
-    seeds = float((spreads / runs).sum())
+    seeds, degrees = float((spreads / runs).sum()), _degrees(spreads, runs)
+    if len(pairs) >= _FEWEST and seeds > 0:
+        known = len(pairs) - 1
+        r = correlation(*(figures[side][[pair[side] for pair in pairs]] for side in (0, 1)))
+        seeds = max(0.0, seeds - r * float(spreads.sum()) * len(pairs) / float(runs.prod()))
+        degrees = known + max(0.0, degrees - known) * (1 - abs(r)) ** 4
     return Spread(
         delta=float(figures[0].mean() - figures[1].mean()),
         examples=examples,
         seeds=seeds,
         n=n,
-        degrees=_degrees(spreads, runs),
+        degrees=degrees,
         residual=min(within, examples, max(0.0, examples + seeds - floor**2)),
     )
+
+
+def correlation(one: Floats, other: Floats) -> float:
+    """The correlation of paired runs, drawn towards 0 where it may be chance.
+
+    Args:
+        one, other: figures of both sides, seed by seed, at least two.
+    """
+    both = float(one.var(ddof=1) + other.var(ddof=1))
+    if both == 0.0:
+        return 0.0
+    r = 1.0 - float((one - other).var(ddof=1)) / both
+    return r * min(1.0, abs(r) / min(1.0, _CHANCE / float(np.sqrt(len(one) - 1))))
 
 
 def _degrees(spreads: Floats, runs: NDArray[np.int64]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from xtreme_dag.catalogue.benchmarks import official
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.catalogue.miniworld_languages import LANGUAGES
@@ -46,8 +47,14 @@ def _generated_languages(codes: Collection[str]) -> tuple[LanguageFacts, ...]:
 def _tasks(told: Collection[str]) -> tuple[TaskFacts, ...]:
     """All tasks of the catalogue: a benchmark's average needs those too that a study left out."""
     catalogue = load_catalogue()
+    listed = official()
     return tuple(
-        TaskFacts(name=name, title=catalogue.datasets[name].title, group=task.group, benchmarks=dict(task.languages))
+        TaskFacts(
+            name=name,
+            title=catalogue.datasets[name].title,
+            group=task.group,
+            benchmarks={benchmark: tasks[name] for benchmark, tasks in listed.items() if name in tasks},
+        )
         for name, task in catalogue.tasks.items()
         if name not in told
     )

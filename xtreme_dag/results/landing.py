@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import duckdb
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import sha256_of
 from xtreme_dag.core.home import Home
@@ -27,11 +28,12 @@ def land(
     evaluations: Sequence[Evaluation],
     contracts: Sequence[ContractOutcome],
     stages: Sequence[StageFacts],
+    overlaps: Sequence[Shared] = (),
 ) -> LandingReport:
     """Lands a study: its rows replace those of its last landing; everything else stays.
 
-    First the landing itself is kept as `landings/<study>.json`, so that `rebuild` has all it needs; then the
-    database is replaced. If the database already says all of it, the file is not touched.
+    Once a copy of the database has taken it, the landing itself is kept as `landings/<study>.json`, so that `rebuild` has
+    all it needs; then the copy takes the database's place. What the database refuses leaves both as they were. If the database already says all of it, the file is not touched.
 
     Args:
         home: the folder in which all state lives.
@@ -39,6 +41,7 @@ def land(
         evaluations: its evaluations; their artifacts are in the store.
         contracts: outcomes of the data contracts of the run.
         stages: all stages of the run, with their costs and inputs.
+        overlaps: what tables that are trained or selected on have of those that are tested.
 
     Raises:
         UserError: scores cannot be read, an evaluation's cell occurs twice or names an unknown condition, or
@@ -50,6 +53,7 @@ def land(
         evaluations=tuple(_relative(root, evaluation) for evaluation in evaluations),
         contracts=tuple(contracts),
         stages=tuple(stages),
+        overlaps=tuple(overlaps),
     )
     _check(landing)
     database = Home(root).results
@@ -149,15 +153,14 @@ def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool =
         for landing in landings
         if known.get(landing.study.name) != digests[landing.study.name]
     }
-    if save:
-        for landing in landings:
-            if landing.study.name in new:
-                landing.save(landing_path(root, landing.study.name))
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         for study, tables in new.items():
             replace_study(connection, study, tables)
         refresh(connection, root)
+        for landing in landings if save else ():
+            if landing.study.name in new:
+                landing.save(landing_path(root, landing.study.name))
 
     if new or fresh or not files.is_current(path):
         files.replace(path, change, start_from=None if fresh else path)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.cells import SEEN, Cell, Cells, OfTask, Side, common_files
 from xtreme_dag.results.claims import Effects, Key
-from xtreme_dag.results.draws import Draws, draw, mean_of
+from xtreme_dag.results.draws import Draws, degenerate, draw, mean_of
 from xtreme_dag.results.effects import Effect, Part, effect_of
-from xtreme_dag.results.pairs import Kept, columns_in, find_metric, read_leaves
+from xtreme_dag.results.pairs import find_metric, read_leaves
+from xtreme_dag.results.predictions import Predictions
+from xtreme_dag.results.signals import DEGENERATE
 
 _OTHER_SEEDS = "the tasks have different seeds; their mean is over those that all have"
 
@@ -69,7 +71,7 @@ class Pair:
 
     Attributes:
         condition, baseline: their names; `other study/condition` for one of another study.
-        effects: all claims and languages, uncorrected.
+        effects: all claims, uncorrected, and the languages of a pair that is shown.
         untested: the study's claims that could not be computed.
         view: what is shown of it; None where it is computed for its part in the families alone.
     """
@@ -104,16 +106,15 @@ class _Task:
         return "seen" if seen else "unseen" if known else "all"
 
 
-def measure(root: Path, cells: Cells, one: Side, other: Side, settings: Settings, *, shown: bool, kept: Kept) -> Pair:
+def measure(predictions: Predictions, cells: Cells, one: Side, other: Side, settings: Settings, *, shown: bool) -> Pair:
     """Computes a pair.
 
     Args:
-        root: the home.
+        predictions: reads them.
         cells: everything that has landed of the split.
         one, other: condition and baseline.
         settings: of the call.
         shown: whether it is shown; if not, it is computed for its part in the families alone.
-        kept: the baseline's files, read once.
 
     Raises:
         UserError: it is shown, and its predictions are gone or nothing is in common.
@@ -125,7 +126,7 @@ def measure(root: Path, cells: Cells, one: Side, other: Side, settings: Settings
         asked = shown and (settings.tasks is None or name in settings.tasks)
         said: list[str] = []
         try:
-            task = _measured(root, name, cells[one][name], cells[other][name], settings, kept, said)
+            task = _measured(predictions, name, cells[one][name], cells[other][name], settings, said)
         except UserError:
             if asked:
                 raise
@@ -134,7 +135,12 @@ def measure(root: Path, cells: Cells, one: Side, other: Side, settings: Settings
         if task is not None:
             tasks.append(task)
             notes += said if asked else []
-    effects = dict(_effects(tasks, settings.confidence))
+    effects = dict(_effects(tasks, settings.confidence, languages=shown))
+    for side, side_name in ((one, label), (other, against)) if shown else ():
+        compared = {
+            task.name: cells[side][task.name] for task in tasks if settings.tasks is None or task.name in settings.tasks
+        }
+        notes += _warnings(compared, side_name)
     view = _view(tasks, label, against, settings, notes) if shown else None
     return Pair(condition=label, baseline=against, effects=effects, untested=untested, view=view)
 
@@ -167,16 +173,16 @@ def _view(tasks: Sequence[_Task], label: str, against: str, settings: Settings, 
 
 
 def _measured(
-    root: Path, name: str, one: OfTask, other: OfTask, settings: Settings, kept: Kept, notes: list[str]
+    predictions: Predictions, name: str, one: OfTask, other: OfTask, settings: Settings, notes: list[str]
 ) -> _Task | None:
-    paths = common_files(root, one, other, name, notes)
+    paths = common_files(one, other, name, notes)
     if not paths:
         return None
     metric = settings.metric or next(iter(next(iter(one.values())).values())).metric
     listed = load_catalogue().tasks.get(name)
-    columns = columns_in(next(iter(next(iter(paths.values())).values())))
+    columns = predictions.columns(next(iter(next(iter(paths.values())).values())))
     measure = find_metric(metric, columns, name, listed.metrics if listed else ())
-    leaves = read_leaves(paths, measure, kept)
+    leaves = read_leaves(paths, measure, predictions)
     if len(leaves) < len(paths):
         notes.append(f"{name}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")
     if not leaves:
@@ -184,16 +190,39 @@ def _measured(
     draws = draw(leaves, measure, resamples=settings.resamples, seed=settings.seed, task=name)
     if dropped := sum(each.dropped for each in draws.values()):
         notes.append(f"{name}: {dropped:,} examples that not every run has are left out")
+    draws = {
+        code: replace(figures, degenerate=_degenerate(((one[code], "condition"), (other[code], "baseline"))))
+        for code, figures in draws.items()
+    }
     words = {code: (_word(one[code]), _word(other[code])) for code in draws}
     return _Task(name=name, metric=metric, draws=draws, words=words, supervised=settings.supervised)
+
+
+def _degenerate(sides: Iterable[tuple[Mapping[int, Cell], str]]) -> tuple[tuple[str, str], ...]:
+    """Why each side is degenerate in a language, over its seeds."""
+    return tuple(
+        one
+        for cells, side in sides
+        for one in degenerate([[(side, why) for why in cell.warnings if why in DEGENERATE] for cell in cells.values()])
+    )
+
+
+def _warnings(tasks: Mapping[str, OfTask], name: str) -> Iterator[str]:
+    """What the stages behind a side's figures warn of: for each task the number of its languages."""
+    for task, of in sorted(tasks.items()):
+        found = Counter(
+            why for seeds in of.values() for why in {why for cell in seeds.values() for why in cell.warnings}
+        )
+        for why, count in sorted(found.items()):
+            yield f"warning: {name} on {task}: {why} in {count} of {len(of)} languages"
 
 
 def _word(cells: Mapping[int, Cell]) -> str | None:
     return next((cell.supervision for cell in cells.values() if cell.supervision), None)
 
 
-def _effects(tasks: Sequence[_Task], confidence: float) -> Iterator[tuple[Key, Effect]]:
-    """All claims and languages of a pair; leaves each task's means behind."""
+def _effects(tasks: Sequence[_Task], confidence: float, *, languages: bool) -> Iterator[tuple[Key, Effect]]:
+    """All claims of a pair, and its languages if they are asked for; leaves each task's means behind."""
     for seen in (False, True):
         having = [task for task in tasks if task.languages(seen)]
         for task in having:
@@ -201,7 +230,7 @@ def _effects(tasks: Sequence[_Task], confidence: float) -> Iterator[tuple[Key, E
             task.means[seen] = mean_of([task.draws[code] for code in codes])
             of = partial(effect_of, task=task.name, metric=task.metric, confidence=confidence, part=task.part(seen))
             yield Key(task.name, seen), of(task.means[seen], language=None)
-            for code in codes:
+            for code in codes if languages else ():
                 yield Key(task.name, seen, code), of(task.draws[code], language=code, supervision=task.words[code])
         if having:
             mean = mean_of([task.means[seen] for task in having])

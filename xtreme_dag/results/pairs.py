@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.scoring.columns import Metric, Sums, metric_at
 from xtreme_dag.scoring.combine import FAMILIES
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-_SEVERAL = 10  # fewer examples can have one answer by chance
 Run = tuple[str, int]
 """A condition and a seed."""
 
@@ -33,14 +31,12 @@ class Leaf:
         ids: ids of the examples that all runs have, in one order.
         columns: for each run its statistics (n, columns of the metric).
         dropped: examples that some run lacks, which are left out.
-        constant: the sides with a run that gives one answer to all examples.
     """
 
     language: str
     ids: pa.Array
     columns: Mapping[Run, NDArray[np.float32]]
     dropped: int
-    constant: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -89,61 +85,31 @@ def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:
     return Metric(name=metric.name, columns=("share",), combine=_share, is_mean=True), replace(leaf, columns=columns)
 
 
-def columns_in(path: Path) -> list[str]:
-    """Names of the columns of a predictions file that was checked."""
-    import pyarrow.parquet as pq
-
-    return list(pq.read_schema(path).names)
-
-
-class File(NamedTuple):
-    """What is read of a predictions file.
-
-    Attributes:
-        table: ids and statistics.
-        constant: whether it gives one answer to all examples.
-    """
-
-    table: pa.Table
-    constant: bool
-
-
-Kept = dict[tuple[Path, str], File]
-"""Files that were read, by path and metric."""
-
-
-def read_leaves(files: Mapping[str, Mapping[Run, Path]], metric: Metric, kept: Kept | None = None) -> list[Leaf]:
-    """Reads the predictions of a task from files that were checked (`results.predictions`).
+def read_leaves(files: Mapping[str, Mapping[Run, str]], metric: Metric, predictions: Predictions) -> list[Leaf]:
+    """Reads the predictions of a task from files that were checked.
 
     Returns one leaf per language that has examples with a known outcome.
 
     Args:
         files: language -> run -> predictions file; each language has the same runs.
         metric: whose statistics are read.
-        kept: files of the baseline that were read before; those that are read now are added.
+        predictions: reads the files; those of the baseline are kept for the next condition.
 
     Raises:
         UserError: a file has the same id twice.
     """
     jobs = [(language, run) for language in files for run in files[language]]
-    before = kept if kept is not None else {}
 
-    def read(job: tuple[str, Run]) -> File:
-        path = files[job[0]][job[1]]
-        return before.get((path, metric.name)) or _read(path, metric)
+    def read(job: tuple[str, Run]) -> pa.Table:
+        return predictions.read(files[job[0]][job[1]], metric, keep=job[1][0] == "baseline")
 
     with ThreadPoolExecutor() as pool:
         found = dict(zip(jobs, pool.map(read, jobs), strict=True))
-    if kept is not None:
-        kept |= {
-            (files[language][run], metric.name): found[language, run] for language, run in jobs if run[0] == "baseline"
-        }
     leaves = [_leaf(language, {run: found[language, run] for run in files[language]}, metric) for language in files]
     return [leaf for leaf in leaves if leaf.n]
 
 
-def _leaf(language: str, files: Mapping[Run, File], metric: Metric) -> Leaf:
-    tables: Mapping[Run, pa.Table] = {run: file.table for run, file in files.items()}
+def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf:
     first = next(iter(tables.values()))["id"]
     if all(table["id"].equals(first) for table in tables.values()):
         ids, dropped = first.combine_chunks(), 0
@@ -154,8 +120,7 @@ def _leaf(language: str, files: Mapping[Run, File], metric: Metric) -> Leaf:
         run: np.stack([table[name].to_numpy() for name in metric.columns], axis=1).astype(np.float32)
         for run, table in tables.items()
     }
-    constant = dict.fromkeys(side for (side, _), file in files.items() if file.constant)
-    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped, constant=tuple(constant))
+    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped)
 
 
 def _common(tables: Mapping[Run, pa.Table]) -> tuple[pa.Array, int]:
@@ -179,33 +144,3 @@ def _positions(ids: pa.Array, table: pa.Table) -> pa.Array:
     import pyarrow.compute as pc
 
     return pc.index_in(ids, value_set=table["id"].combine_chunks())
-
-
-def _read(path: Path, metric: Metric) -> File:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        table = file.read(columns=["id", *metric.columns], use_threads=False)
-        constant = _is_constant(file)
-    if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
-        table = table.drop_null()
-    return File(table, constant)
-
-
-def _is_constant(file: pq.ParquetFile) -> bool:
-    """Whether one label, or one answer, is predicted for all of several examples (for tags: for all their words).
-
-    The least and the largest prediction, which a Parquet file says of itself, nearly always tell without reading.
-    """
-    place = file.schema_arrow.get_field_index("prediction")
-    if place < 0 or file.metadata.num_rows < _SEVERAL:
-        return False
-    words: set[str] = set()
-    for number in range(file.metadata.num_row_groups):
-        told = file.metadata.row_group(number).column(place).statistics
-        if told is not None and told.has_min_max:
-            words.update(told.min.split(" "), told.max.split(" "))
-            if len(words) > 1 and told.min != told.max:
-                return False
-    predictions = file.read(columns=["prediction"], use_threads=False)["prediction"].unique().to_pylist()
-    return len(predictions) == 1 or len({word for text in predictions if text for word in text.split(" ")}) == 1

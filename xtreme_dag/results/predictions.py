@@ -1,17 +1,51 @@
-"""Checks predictions files before they are read: damaged, swapped or missing ones are errors, never other figures."""
+"""Reads predictions files, checked before: damaged, swapped or missing ones are errors, never other figures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.digests import FileDigests, list_files, tree_digest
 from xtreme_dag.engine.records import is_hash
+from xtreme_dag.scoring.columns import Metric
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _AGAIN = "`xtreme-dag verify`, then run the study again: the stage is made anew"
+
+
+class Predictions:
+    """The predictions files of a home.
+
+    Args:
+        home: the folder that their paths are relative to; its caches remember their digests.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._kept: dict[tuple[str, str], pa.Table] = {}
+
+    def check(self, paths: Iterable[str]) -> None:
+        """See `check_predictions`."""
+        check_predictions(self._home, (self._home / path for path in paths))
+
+    def columns(self, path: str) -> list[str]:
+        """Names of the columns of a file that was checked."""
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(self._home / path).names)
+
+    def read(self, path: str, metric: Metric, *, keep: bool) -> pa.Table:
+        """A file that was checked, or what was kept of it; keep: it will be asked for again."""
+        found = self._kept.get((path, metric.name)) or _read(self._home / path, metric)
+        if keep:
+            self._kept[path, metric.name] = found
+        return found
 
 
 def remembered_digests(home: Path) -> FileDigests:
@@ -61,3 +95,13 @@ def _is_parquet(path: Path) -> bool:
     except (OSError, pa.ArrowException):
         return False
     return True
+
+
+def _read(path: Path, metric: Metric) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=["id", *metric.columns], use_threads=False)
+    if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
+        table = table.drop_null()
+    return table

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
+from xtreme_dag.core.errors import printable
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -119,4 +121,4 @@ def _shown(value: Any) -> str:
         return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.6g}"
     if isinstance(value, (dict, list)):
         value = json.dumps(value, ensure_ascii=False)
-    return " ".join(str(value).split())
+    return printable(" ".join(str(value).split()))

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
-from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LanguageFacts, StageFacts
+from xtreme_dag.results.facts import (
+    ContractOutcome,
+    Evaluation,
+    Landing,
+    LanguageFacts,
+    StageFacts,
+    TableFacts,
+    TrainingFacts,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +36,11 @@ STUDY_TABLES = (
     "evaluations",
     "scores",
     "contracts",
+    "stage_warnings",
+    "evaluation_warnings",
+    "shared_examples",
+    "data_tables",
+    "trained_on",
 )
 Row = Mapping[str, Any]
 
@@ -128,25 +142,73 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
             name | _fields(row) | {"violations": canonical(list(row.violations))}
             for row in sorted(landing.contracts, key=lambda row: (row.dataset, row.language, row.split))
         ],
+        "stage_warnings": [
+            name
+            | {"stage_key": stage.key, "place": place, "warning": one.name}
+            | {"message": one.message, "value": one.value, "bound": one.bound}
+            for stage, _ in stages
+            for place, one in enumerate(stage.warnings)
+        ],
+        "evaluation_warnings": [
+            name | _cell_row(evaluation) | {"stage_key": stage.key, "warning": warning}
+            for evaluation, behind in warned(evaluations, landing.stages)
+            for stage in behind
+            for warning in sorted({one.name for one in stage.warnings})
+        ],
+        "shared_examples": [
+            name | _fields(row, by="ways") | {"ways": canonical(row.by), "first_ids": canonical(row.first_ids)}
+            for row in sorted(landing.overlaps, key=lambda row: (row.seen, row.seen_for, row.tested))
+        ],
+        "data_tables": [
+            name | _fields(row) for row in sorted(study.tables, key=lambda row: (row.dataset, row.split, row.language))
+        ],
+        "trained_on": [name | _fields(row) for row in sorted(study.trained, key=astuple)],
     }
 
 
 def lineages(evaluations: Iterable[Evaluation], stages: Sequence[StageFacts]) -> dict[str, set[str]]:
     """For each condition the keys of all stages that its evaluations depend on, themselves included."""
-    by_key = {stage.key: stage for stage in stages}
+    by_key, by_digest = _indexed(stages)
+    found: dict[str, set[str]] = {}
+    for evaluation in evaluations:
+        _follow(evaluation.stage_key, by_key, by_digest, found.setdefault(evaluation.condition, set()))
+    return found
+
+
+def warned(
+    evaluations: Sequence[Evaluation], stages: Sequence[StageFacts]
+) -> list[tuple[Evaluation, list[StageFacts]]]:
+    """The evaluations that depend on a stage with warnings, or have some themselves, each with those stages by name."""
+    if not any(stage.warnings for stage in stages):
+        return []
+    by_key, by_digest = _indexed(stages)
+    found = []
+    for evaluation in evaluations:
+        keys = _follow(evaluation.stage_key, by_key, by_digest, set())
+        behind = sorted(
+            (by_key[key] for key in keys if by_key[key].warnings), key=lambda stage: (stage.name, stage.key)
+        )
+        found += [(evaluation, behind)] if behind else []
+    return found
+
+
+def _indexed(stages: Sequence[StageFacts]) -> tuple[dict[str, StageFacts], dict[str, list[str]]]:
+    """Key -> stage, and digest of an artifact -> keys of the stages that made it."""
     by_digest: dict[str, list[str]] = {}
     for stage in stages:
         by_digest.setdefault(stage.digest, []).append(stage.key)
-    found: dict[str, set[str]] = {}
-    for evaluation in evaluations:
-        seen = found.setdefault(evaluation.condition, set())
-        waiting = [evaluation.stage_key]
-        while waiting:
-            key = waiting.pop()
-            if key in by_key and key not in seen:
-                seen.add(key)
-                waiting += [up for digest in by_key[key].inputs.values() for up in by_digest.get(digest, ())]
-    return found
+    return {stage.key: stage for stage in stages}, by_digest
+
+
+def _follow(key: str, by_key: Mapping[str, StageFacts], by_digest: Mapping[str, list[str]], seen: set[str]) -> set[str]:
+    """Adds a stage's key and those of all that it depends on to `seen`."""
+    waiting = [key]
+    while waiting:
+        key = waiting.pop()
+        if key in by_key and key not in seen:
+            seen.add(key)
+            waiting += [up for digest in by_key[key].inputs.values() for up in by_digest.get(digest, ())]
+    return seen
 
 
 def cell_of(evaluation: Evaluation) -> tuple[str, str, str, str, int]:
@@ -160,7 +222,7 @@ def _cell_row(evaluation: Evaluation) -> dict[str, Any]:
 
 def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
     row = _fields(stage, key="stage_key")
-    del row["inputs"]  # a table of their own
+    del row["inputs"], row["warnings"]  # tables of their own
     return row | {
         "libraries": canonical(stage.libraries),
         "figures": canonical(stage.figures),
@@ -168,7 +230,9 @@ def _stage_row(stage: StageFacts, current: bool) -> dict[str, Any]:
     }
 
 
-def _fields(facts: LanguageFacts | ContractOutcome | StageFacts, **columns: str) -> dict[str, Any]:
+def _fields(
+    facts: LanguageFacts | ContractOutcome | StageFacts | Shared | TableFacts | TrainingFacts, **columns: str
+) -> dict[str, Any]:
     """The fields of facts as a row; `columns` gives the columns that are named otherwise than their field."""
     return {columns.get(field.name, field.name): getattr(facts, field.name) for field in fields(facts)}
 

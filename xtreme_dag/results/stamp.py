@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xtreme_dag.core.files import sha256_of, write_atomically
@@ -14,6 +14,7 @@ from xtreme_dag.study.file import Study
 _LAND = "xtreme_dag.results.landing:land"
 _REPORT = "xtreme_dag.report.html:write_report"
 _SUPERVISION = "xtreme_dag.wiring.supervision:supervision"
+_SIGNALS = "xtreme_dag.results.signals:signals_of"
 _PAGE = Path(__file__).parents[1] / "report"  # templates, style and script are no code that has a fingerprint
 
 
@@ -24,11 +25,11 @@ def report_path(home: Home, study: Study) -> Path:
 
 def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Keys) -> str:
     """Identity of what is to be published: the study, its stages (name -> key and digest), and the code that does it."""
-    code = {function: keys.code_digest(function) for function in (_LAND, _REPORT, _SUPERVISION)}
+    code = {function: keys.code_digest(function) for function in (_LAND, _REPORT, _SUPERVISION, _SIGNALS)}
     page = {path.name: path.read_text() for path in _PAGE.rglob("*") if path.suffix in (".html", ".css", ".js")}
     return sha256_of(
         {
-            "study": study.model_dump(mode="json"),
+            "study": study.model_dump(mode="json", exclude={"keep"}),
             "stages": {name: list(pair) for name, pair in artifacts.items()},
             "code": code,
             "page": sha256_of(page),
@@ -45,9 +46,17 @@ def is_published(home: Home, study: Study, identity: str) -> bool:
         return False
 
 
-def mark_published(home: Home, study: Study, identity: str) -> None:
-    """Remembers what was published, so that a run with nothing to do touches nothing."""
-    write_atomically(_stamp(home, study.study), json.dumps({"identity": identity}))
+def mark_published(home: Home, study: Study, identity: str, warnings: Sequence[str]) -> None:
+    """Remembers what was published and its warnings, so that a run with nothing to do touches nothing."""
+    write_atomically(_stamp(home, study.study), json.dumps({"identity": identity, "warnings": list(warnings)}))
+
+
+def published_warnings(home: Home, study: Study) -> list[str]:
+    """What was warned of when a study was last published."""
+    try:
+        return [str(line) for line in json.loads(_stamp(home, study.study).read_text())["warnings"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def forget_published(home: Home, study: str) -> None:

@@ -93,17 +93,41 @@ WHERE NOT EXISTS (FROM source_languages s WHERE s.study = p.study AND s.source_l
 GROUP BY ALL;
 
 CREATE OR REPLACE VIEW best_per_target AS
--- For each task the condition that is best on dev (mean over the languages that have dev scores), with its test score:
--- the selection behind "best intermediate task per target task".
-WITH dev AS (
-    SELECT study, task, condition, value, row_number() OVER (
-        PARTITION BY study, task ORDER BY value DESC, condition) AS place
-    FROM task_scores JOIN studies USING (study) WHERE split = 'dev' AND condition <> baseline)
-SELECT d.study, d.task, d.condition, d.value AS dev_value, t.value AS test_value, b.value AS baseline_test_value,
-       t.value - b.value AS gain
-FROM dev d JOIN studies s USING (study)
+-- For each task the condition that is best on dev (mean over the languages that have dev scores), the baseline among the
+-- candidates and before its equals: the selection behind "best intermediate task per target task". `gain` has no luck
+-- of the choice in it: what a seed gains on test counts for the condition that the other seeds choose on dev. With one
+-- seed it is NULL: test_value - baseline_test_value then speaks of two models, the luck of their seeds included.
+WITH by_seed AS (
+    SELECT study, condition, task, split, seed, avg(value) AS value FROM scores WHERE is_primary GROUP BY ALL),
+dev AS (
+    SELECT study, task, condition, avg(value) AS value, count(*) AS seeds FROM by_seed WHERE split = 'dev' GROUP BY ALL),
+others AS (
+    SELECT o.study, o.task, o.seed, x.condition, avg(x.value) AS value
+    FROM (SELECT DISTINCT study, task, seed FROM by_seed WHERE split = 'dev') o
+    JOIN by_seed x ON x.study = o.study AND x.task = o.task AND x.split = 'dev' AND x.seed <> o.seed
+    GROUP BY ALL),
+picked AS (
+    SELECT o.*, s.baseline, row_number() OVER (
+        PARTITION BY o.study, o.task, o.seed ORDER BY o.value DESC, o.condition <> s.baseline, o.condition) AS place
+    FROM others o JOIN studies s USING (study)),
+gains AS (
+    SELECT p.study, p.task, avg(t.value - b.value) AS gain
+    FROM picked p
+    JOIN by_seed t ON t.study = p.study AND t.task = p.task AND t.seed = p.seed AND t.split = 'test'
+                  AND t.condition = p.condition
+    JOIN by_seed b ON b.study = p.study AND b.task = p.task AND b.seed = p.seed AND b.split = 'test'
+                  AND b.condition = p.baseline
+    WHERE p.place = 1 GROUP BY ALL),
+best AS (
+    SELECT d.*, s.baseline, row_number() OVER (
+        PARTITION BY d.study, d.task ORDER BY d.value DESC, d.condition <> s.baseline, d.condition) AS place
+    FROM dev d JOIN studies s USING (study))
+SELECT d.study, d.task, d.condition, d.seeds, d.value AS dev_value, t.value AS test_value,
+       b.value AS baseline_test_value, g.gain
+FROM best d
 LEFT JOIN task_scores t ON t.study = d.study AND t.task = d.task AND t.condition = d.condition AND t.split = 'test'
-LEFT JOIN task_scores b ON b.study = d.study AND b.task = d.task AND b.condition = s.baseline AND b.split = 'test'
+LEFT JOIN task_scores b ON b.study = d.study AND b.task = d.task AND b.condition = d.baseline AND b.split = 'test'
+LEFT JOIN gains g ON g.study = d.study AND g.task = d.task
 WHERE d.place = 1;
 
 CREATE OR REPLACE VIEW without_retrieval AS
@@ -186,21 +210,47 @@ SELECT c.study, c.condition, count(*) AS stages, sum(k.seconds) AS seconds,
 FROM condition_stages c JOIN shared s USING (study, stage_key) JOIN stage_cost k USING (study, stage_key)
 GROUP BY ALL;
 
+CREATE OR REPLACE VIEW warnings AS
+-- What gives reason to doubt a condition's scores of a task: in how many of its languages and runs, with one example.
+SELECT e.study, e.condition, e.task, w.warning, count(DISTINCT e.language) AS languages,
+       any_value(t.languages) AS of_languages, count(DISTINCT e.seed) AS seeds,
+       arg_min(s.message, (e.language, e.seed, s.place)) AS message
+FROM evaluations e JOIN evaluation_warnings w USING (study, condition, task, language, split, seed)
+JOIN stage_warnings s ON s.study = w.study AND s.stage_key = w.stage_key AND s.warning = w.warning
+JOIN (SELECT study, condition, task, count(DISTINCT language) AS languages FROM evaluations GROUP BY ALL) t
+  ON t.study = e.study AND t.condition = e.condition AND t.task = e.task
+GROUP BY e.study, e.condition, e.task, w.warning;
+
 CREATE OR REPLACE VIEW stage_history AS
 SELECT study, kind, name, started, seconds, host, device, git_commit, fingerprint, stage_key, digest, current
 FROM stages ORDER BY study, name, started;
+
+CREATE OR REPLACE VIEW test_data AS
+-- What stands in for a task's test, and how many of its examples were read, where that is not all.
+SELECT study, dataset AS task, split,
+       string_agg(DISTINCT nullif(stand_in, ''), '; ') AS stand_in, sum(examples) AS examples,
+       sum(coalesce(published, available)) AS published,
+       concat_ws('; ', 'stand-in: ' || string_agg(DISTINCT nullif(stand_in, ''), '; '),
+                 format('{:,} of {:,} examples', CAST(sum(examples) AS BIGINT),
+                        CAST(sum(coalesce(published, available)) AS BIGINT))) AS data
+FROM data_tables
+GROUP BY study, dataset, split
+HAVING bool_or(stand_in <> '' OR examples < available);
 
 CREATE OR REPLACE VIEW beside_published AS
 -- Ours beside what others have published; `note` says where the definitions differ. Studies on generated languages
 -- share names of tasks with the benchmark and nothing else, so they are left out.
 SELECT p.system, p.task, p.language, p.split, p.metric AS published_metric, p.value AS published, p.is_delta,
-       o.study, o.condition, o.metric, o.value AS ours, o.value - p.value AS difference, p.source, p.note
+       o.study, o.condition, o.metric, o.value AS ours, o.value - p.value AS difference, p.source, p.note,
+       s.recipe ->> '$.model' AS model, d.data
 FROM published_scores p
 LEFT JOIN (
     SELECT study, condition, task, language, split, metric, avg(value) AS value FROM scores GROUP BY ALL
     UNION ALL
     SELECT study, condition, task, 'avg', split, metric, avg(value) FROM scores GROUP BY ALL) o
-ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta;
+ON o.study NOT IN (SELECT study FROM languages WHERE kinship IS NOT NULL) AND o.task = p.task AND o.language = p.language AND o.split = p.split AND o.metric = p.metric AND NOT p.is_delta
+LEFT JOIN studies s USING (study)
+LEFT JOIN test_data d ON d.study = o.study AND d.task = p.task AND d.split = p.split;
 
 CREATE OR REPLACE MACRO by_metric(metric_name) AS TABLE
 -- The conditions by one metric, primary or not: mean over languages, then seeds, then the tasks that have it.

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xtreme_dag.results.effects import Comparison, Effect
+from xtreme_dag.results.signals import CHANCE, CONSTANT, DEGENERATE, FLAT, NEVER, UNREAD
 
+_WHY = {
+    CONSTANT: "{} gave one answer to all examples of a language",
+    NEVER: "a label is never predicted by {}",
+    CHANCE: "scores are at chance with {}",
+    FLAT: "the loss does not fall with {}",
+    UNREAD: "many tokens are unknown to {}",
+}
 _SCOPES = {"all": "", "unseen": " in unseen languages", "seen": " in seen languages"}
 
 
@@ -43,12 +51,19 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
         word = "beats" if effect.delta > 0 else "is worse than"
         return f"{one} {word} {other} by {abs(effect.delta):.1f} points {scope} ({interval}, {p})."
     said = f"{one} cannot be told from {other} {scope}: {_signed(effect.delta)} points ({interval}, {p})"
-    if effect.constant:
-        names = [getattr(comparison, side) for side in effect.constant]
-        return f"{said}; this is no null result, since {_listed(names)} gave one answer to all examples of a language."
+    if effect.degenerate:
+        return f"{said}; this is no null result, since {_reasons(comparison, effect)}."
     if effect.detectable is None:
         return f"{said}; there are too few examples to find any difference."
     return f"{said}; a difference of {effect.detectable:.1f} points or more would probably have shown."
+
+
+def _reasons(comparison: Comparison, effect: Effect) -> str:
+    """Why one side or both are degenerate."""
+    sides: dict[str, list[str]] = {}
+    for side, why in effect.degenerate:
+        sides.setdefault(why, []).append(getattr(comparison, side))
+    return ", and ".join(_WHY[why].format(_listed(sides[why])) for why in DEGENERATE if why in sides)
 
 
 def _who(name: str, seeds: int) -> str:

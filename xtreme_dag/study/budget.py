@@ -17,7 +17,7 @@ from pydantic import Field
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.study.settings import Settings
+from xtreme_dag.study.settings import Settings, within
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -35,7 +35,9 @@ class Sampling(Settings):
     """
 
     rule: Literal["proportional", "temperature", "uniform", "shares"] = "proportional"
-    temperature: Annotated[float, Field(gt=0)] | None = None
+    temperature: (
+        Annotated[float, Field(gt=0, allow_inf_nan=True), within(lambda value: value == value, "a number")] | None
+    ) = None
     cap: Annotated[int, Field(gt=0)] | None = None
 
     def params(self) -> dict[str, Any]:

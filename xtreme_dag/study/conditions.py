@@ -14,13 +14,13 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.study.budget import Sampling
 
 NAME = r"^[a-z0-9][a-z0-9_+-]*$"
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**63)]
 
 
 class Section(BaseModel):
     """A mapping of the study file: no unknown keys, no changes after reading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class Budget(Section):
@@ -75,7 +75,8 @@ class Origin(Section):
 
     @model_validator(mode="after")
     def _pinned(self) -> Origin:
-        if self.hub is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+        # Without a revision it is refused where a network can tell the newest one (`wiring.snapshots`).
+        if self.hub is not None and self.revision is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             raise ValueError("a hub model needs `revision`: the full commit id (40 hexadecimal digits), not a branch")
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.files import read_regular
 from xtreme_dag.core.yaml import read_yaml
 from xtreme_dag.study.conditions import NAME, Condition, Origin, Positive, Section
 from xtreme_dag.study.settings import explained
+
+_TABLE = r"^[^/\s]+/[^/\s]+/[^/\s]+$"
+_LARGEST = 4 << 20  # bytes of a study file
 
 
 class Miniworld(Section):
@@ -42,6 +47,21 @@ class Limits(Section):
         return cap if cap is not None else getattr(self, use, None)
 
 
+class Overlap(Section):
+    """Tables that may have examples in common: `dataset/language/split`, each part a name or a pattern with `*`.
+
+    `seen` is trained or selected on, `tested` is tested on, or selected on and must be new to what is trained.
+    """
+
+    seen: Annotated[str, Field(pattern=_TABLE)]
+    tested: Annotated[str, Field(pattern=_TABLE)]
+    reason: Annotated[str, Field(min_length=10)]
+
+    def holds(self, seen: str, tested: str) -> bool:
+        """Whether it speaks of two tables."""
+        return fnmatchcase(seen, self.seen) and fnmatchcase(tested, self.tested)
+
+
 class Data(Section):
     """Where raw data come from: exactly one of `folder`, `hub`, `miniworld`."""
 
@@ -50,6 +70,7 @@ class Data(Section):
     miniworld: Miniworld | None = None
     limit: Limits = Limits()
     contracts: bool = True
+    allow_overlap: tuple[Overlap, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -105,13 +126,14 @@ class Study(Section):
     benchmark: Literal["xtreme", "xtreme-r"] = "xtreme-r"
     data: Data
     model: Model
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     languages: tuple[str, ...] = ()
     source_language: str = ENGLISH
     recipe: Mapping[str, Any] = Field(default_factory=lambda: {"name": "quick"})
     compare: Compare
+    keep: Literal["all", "scores"] = "all"
 
     @model_validator(mode="before")
     @classmethod
@@ -161,7 +183,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         UserError: the file cannot be read, or a key or value is wrong.
     """
     try:
-        document = read_yaml(path.read_text(encoding="utf-8"))
+        document = read_yaml(read_regular(path, _LARGEST).decode())
     except OSError as error:
         fix = nearest(path.name, (file.name for file in path.parent.glob("*.yaml"))) if path.parent.is_dir() else ""
         raise UserError(f"cannot be read ({error.strerror})", where=str(path), fix=fix) from None

@@ -45,12 +45,10 @@ class Recipe:
 
 @cache
 def _named(name: str) -> Mapping[str, Any]:
-    path = FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(
-            f"no recipe {name!r}", where="recipe.name", fix=nearest(name, (file.stem for file in FOLDER.glob("*.yaml")))
-        )
-    document: Mapping[str, Any] = read_yaml(path.read_text(encoding="utf-8"))
+    names = {file.stem: file for file in FOLDER.glob("*.yaml")}
+    if name not in names:
+        raise UserError(f"no recipe {name!r}", where="recipe.name", fix=nearest(name, names))
+    document: Mapping[str, Any] = read_yaml(names[name].read_text(encoding="utf-8"))
     return document
 
 

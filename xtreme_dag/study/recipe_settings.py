@@ -34,6 +34,8 @@ class EvaluateSettings:
     """How models are evaluated; None is the evaluation's own default.
 
     Attributes:
+        vectors: layer and pooling of XTREME's scripts by name: `tatoeba` (mean of layer 14 of 24) or `bucc` (the first
+            token of layer 20); `layer` and `pooling` go before it.
         layer: whose states are pooled, 0 for the embeddings.
         pooling: how the states of a sequence become one vector.
         similarity: of a sentence and its translation (Tatoeba).
@@ -49,6 +51,7 @@ class EvaluateSettings:
         precision: of inference.
     """
 
+    vectors: Literal["tatoeba", "bucc"] | None = None
     layer: Count | None = None
     pooling: Literal["mean", "mean_without_special", "cls", "dual"] | None = None
     similarity: Literal["cosine", "ratio"] | None = None
@@ -69,10 +72,13 @@ class TargetRecipe(TrainRecipe):
     """How a target task is trained.
 
     Attributes:
-        examples: English examples that it is trained on, for few-shot studies; None for all.
+        examples: English examples that it is trained on, for few-shot studies; None for all. Each seed draws its own,
+            the same in all conditions.
+        same_examples: one draw for all seeds: then intervals hold for these very examples.
     """
 
     examples: Whole | None = None
+    same_examples: bool = False
 
 
 SETTINGS: Mapping[str, type[Any]] = {

@@ -12,8 +12,8 @@ from xtreme_dag.core.errors import UserError, nearest
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word"}
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-# No unknown keys; an int is accepted for a float, no other type is converted.
-STRICT = ConfigDict(extra="forbid", strict=True)
+# No unknown keys, no infinity; an int is accepted for a float, no other type is converted.
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 T = TypeVar("T")
 
 
@@ -64,12 +64,12 @@ def explained(error: ValidationError, model: type[Any], where: str) -> dict[str,
     location = [
         part for part in first["loc"] if not (isinstance(part, str) and (part.startswith("function-") or "[" in part))
     ]
-    key = ".".join(str(part) for part in location)
+    key = ".".join(str(part) for part in location) or str((first["loc"] or ("",))[-1])
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     value = first.get("input")
     if first["type"] in _UNKNOWN:
         valid = _fields_at(model, location[:-1])
-        return {"what": f"there is no key {key!r}{more}", "where": where, "fix": nearest(str(location[-1]), valid)}
+        return {"what": f"there is no key {key!r}{more}", "where": where, "fix": nearest(str(first["loc"][-1]), valid)}
     if first["type"] == "missing":
         return {"what": f"key {key!r} is missing{more}", "where": where}
     if first["type"] == "literal_error":

@@ -10,11 +10,13 @@ from pydantic.dataclasses import dataclass
 
 from xtreme_dag.study.settings import STRICT, checked, within
 
-Whole = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, Field(gt=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, within(lambda value: 0 < value < 1, "between 0 and 1")]
+
+STORED_BYTES = {"fp32": 4, "bf16": 2}  # of a parameter, by `storage`
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -47,6 +49,8 @@ class TrainRecipe:
         out_of_memory: `fail` with advice, or `halve` the micro-batch and repeat the step.
         devices: processes that share each batch, one device each.
         strategy: `ddp` replicates the model, `fsdp` shards it.
+        storage: how the encoder's weights are stored when it is trained: `fp32`, or `bf16`, rounded to half the size.
+            Training itself, its checkpoints and so its resume stay in fp32; heads do too.
     """
 
     learning_rate: Positive = 1e-5
@@ -76,6 +80,7 @@ class TrainRecipe:
     out_of_memory: Literal["fail", "halve"] = "fail"
     devices: Whole = 1
     strategy: Literal["ddp", "fsdp"] = "ddp"
+    storage: Literal["fp32", "bf16"] = "fp32"
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainRecipe:

@@ -22,6 +22,7 @@ from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
 from xtreme_dag.results.landing import read_landings
 from xtreme_dag.results.predictions import check_predictions
+from xtreme_dag.results.reading import data_lines
 from xtreme_dag.study.file import Limits
 from xtreme_dag.submissions.folder import Cell, folder_files
 from xtreme_dag.submissions.write import write_label_file, write_submission
@@ -260,6 +261,7 @@ def _metadata(landing: Landing, condition: str, seed: int, cells: Mapping[Cell, 
         "model": recipe.get("model"),
         "recipe": recipe.get("recipe"),
         "limit": _limit_of(landing),
+        "data": data_lines(landing.study.tables),
         "versions": {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())},
         "git_commits": sorted({stage.git_commit for stage in used if stage.git_commit}),
         "evaluations": {

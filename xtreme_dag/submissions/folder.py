@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag import formats
+from xtreme_dag.catalogue.benchmarks import official
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Format, Judge, Judged, Layout
@@ -57,14 +58,14 @@ class FolderTask:
 
 
 def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
-    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them.
+    """The benchmark's own tasks (`xtreme` or `xtreme-r`), as the catalogue reads them.
 
     Raises:
         UserError: the format of one has no layout.
     """
     catalogue = load_catalogue()
     tasks = {}
-    for name in catalogue.benchmarks[benchmark]:
+    for name, languages in official()[benchmark].items():
         task, format = catalogue.task(name), formats.get(catalogue.dataset(name).format)
         if format.layout is None:
             raise UserError(f"format {format.name} has no layout of files", where=f"task {name}")
@@ -73,7 +74,7 @@ def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
             format=format,
             layout=format.layout,
             metrics=task.metrics,
-            listed=Listed(languages=task.languages[benchmark], group=task.group),
+            listed=Listed(languages=languages, group=task.group),
         )
     return tasks
 

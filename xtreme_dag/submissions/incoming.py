@@ -52,6 +52,7 @@ from xtreme_dag.tables.predictions import write_json, write_parquet
 
 _JUDGE = "xtreme_dag.submissions.read:read_submission"
 _SUFFIXES = (".tsv", ".json", ".jsonl")
+_TOO_MANY_TO_GUESS = 16  # predictions that are hardly all right unless they were made from the labels
 _LISTS = ("evaluations", "files", "missing")
 
 
@@ -141,7 +142,11 @@ def import_submission(
         scores = _scores(part.rows, cell, benchmark)
         stage, record = _commit(home, study, f"{' | '.join(cell)} | {name} | seed {seed}", part, scores, keys)
         figures["/".join(cell)] = scores["metrics"][scores["primary"]]
-        stages.append(stage_facts(stage, record))
+        if scores["n"] >= _TOO_MANY_TO_GUESS and figures["/".join(cell)] == 100.0:
+            warnings.append(
+                f"{'/'.join(cell)}: all {scores['n']:,} predictions are right: is the file a copy of the labels?"
+            )
+        stages.append(stage_facts(stage, record, home))
         evaluations.append(_evaluation(home, record, scores, name, seed))
     told_more = {key: value for key, value in metadata.items() if key not in _LISTS}
     description = {"description": "imported predictions", MARK: {"benchmark": benchmark, "metadata": told_more}}
@@ -347,7 +352,7 @@ def _land(
         keep(home, Landing(study=facts, evaluations=tuple(evaluations), contracts=(), stages=tuple(stages)))
         try:
             whole, rows, every = with_imports(home, own.study, own.evaluations, own.stages)
-            land(home.root, whole, rows, own.contracts, every)
+            land(home.root, whole, rows, own.contracts, every, own.overlaps)
         except BaseException:
             path.unlink() if kept is None else write_atomically(path, kept)
             raise

@@ -6,7 +6,6 @@ Only a folder without it (slow tokenizers) goes through a conversion by transfor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import read_json
 
 Ints = npt.NDArray[np.int64]
 
@@ -149,6 +149,22 @@ class TextTokenizer:
                 words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
                 yield np.array(encoding.ids, dtype=np.int32), words
 
+    @property
+    def largest_id(self) -> int:
+        """The largest id of the vocabulary; ids may have gaps."""
+        return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
+
+    @property
+    def lower_cases(self) -> bool:
+        """Whether capitals are lost."""
+        normaliser = self._backend.normalizer
+        return normaliser is not None and "ABC" not in str(normaliser.normalize_str("ABC"))
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a token; None for one that is not in the vocabulary."""
+        found: int | None = self._backend.token_to_id(token)
+        return found
+
     def _needs_space(self) -> bool:
         """Whether a word on its own is tokenised otherwise than inside a text, and with a blank before it as there.
 
@@ -206,13 +222,23 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     files = tokenizer_folder(folder)
     settings = _settings(files)
     if (files / "tokenizer.json").is_file():
-        backend = Tokenizer.from_file(str(files / "tokenizer.json"))
+        try:
+            backend = Tokenizer.from_file(str(files / "tokenizer.json"))
+        except Exception as error:  # the library raises this class itself
+            raise UserError(f"is no tokenizer ({error})", where=str(files / "tokenizer.json")) from None
     else:
-        backend = _converted(files).backend_tokenizer
+        converted = getattr(_converted(files), "backend_tokenizer", None)
+        if converted is None:
+            raise UserError(
+                "the tokenizer has no fast form, and every text goes through one here",
+                where=str(files),
+                fix="take a model with tokenizer.json",
+            )
+        backend = converted
     _refuse_without_words(backend, files)
     specials = {role: _special(role, settings, backend) for role in _SPELLINGS}
     names = settings.get("model_input_names")
-    wants_types = "token_type_ids" in names if names else _has_token_types(folder)
+    wants_types = "token_type_ids" in names if isinstance(names, list) and names else _has_token_types(folder)
     return TextTokenizer(
         backend, specials={role: token for role, token in specials.items() if token}, type_ids=wants_types
     )
@@ -288,7 +314,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (folder / name).is_file():
-            settings |= json.loads((folder / name).read_text(encoding="utf-8"))
+            settings |= read_json(folder / name, what="a mapping of settings")
     return settings
 
 
@@ -306,7 +332,8 @@ def _has_token_types(folder: Path) -> bool:
     """Whether the model beside the tokenizer distinguishes token types (BERT does, XLM-R does not)."""
     for name in ("encoder/config.json", "config.json", "../encoder/config.json"):
         if (folder / name).is_file():
-            return int(json.loads((folder / name).read_text(encoding="utf-8")).get("type_vocab_size", 0)) > 1
+            size = read_json(folder / name, what="a configuration").get("type_vocab_size", 0)
+            return isinstance(size, int) and size > 1
     return False
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads.trained import TrainedModel, save_model
@@ -29,12 +30,25 @@ def write_artifact(
     out: Path,
     tokenizer_from: Path,
     facts: dict[str, Any],
+    storage: str = "fp32",
 ) -> Mapping[str, Any]:
     """Writes the model folder with `training.json` and `drawn.parquet`.
+
+    Args:
+        model: what was trained; its encoder is rounded if it is stored so.
+        outcome: of the run.
+        pools: what was drawn.
+        out: the artifact's folder.
+        tokenizer_from: the folder whose tokenizer goes with it.
+        facts: more of `training.json`.
+        storage: `fp32`, or `bf16`: the encoder's weights are rounded to it.
 
     Returns:
         Figures for the manifest (speed, memory), which are not part of the artifact.
     """
+    if storage == "bf16":
+        backbone: Any = model.encoder.backbone
+        backbone.to(torch.bfloat16)
     save_model(model, out, tokenizer_from=tokenizer_from)
     report = {
         "steps": outcome.steps,
@@ -44,11 +58,12 @@ def write_artifact(
         "loss_curve": _curve(outcome.losses),
         "selection": outcome.looks,
         "composition": composition(pools),
+        **({"storage": storage} if storage != "fp32" else {}),
         **facts,
     }
     (out / "training.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     write_table(drawn(pools), out / "drawn.parquet")
-    return outcome.figures
+    return {**outcome.figures, "storage": storage}
 
 
 def composition(pools: Sequence[Pool]) -> list[dict[str, Any]]:

@@ -75,6 +75,9 @@ def train_intermediate(
     model = load_model(inputs["model"], log=context.log)
     specs = {pool.name: pool.spec for pool in pools}
     origin = intermediate_heads(model, specs, seed, keep=bool(params.get("keep_heads", False)))
+    for name, source in origin.items():
+        if source == "fresh" and model.head(name).over_vocabulary:
+            context.log(f"the {name} head is fresh: the model has no masked language modelling head of its own")
     selection = _selection(pools, inputs, recipe)
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=pools, selection=selection), context)
     if not writes:
@@ -86,7 +89,10 @@ def train_intermediate(
         "heads_from": origin,
         "shared_items": shared_items(pools),
     }
-    return write_artifact(model, outcome, pools, out=context.out, tokenizer_from=inputs["model"], facts=facts)
+    figures = write_artifact(
+        model, outcome, pools, out=context.out, tokenizer_from=inputs["model"], facts=facts, storage=recipe.storage
+    )
+    return {**figures, "heads_from": origin}
 
 
 def draw_mixture(

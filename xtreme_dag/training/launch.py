@@ -15,13 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.context import StageContext, Stopped
 from xtreme_dag.core.errors import UserError
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 _EVENTS = "events.jsonl"
+_STOP, _STOPPED = "stop", "stopped"  # files: the processes are asked to stop, and they have
 _POLL_SECONDS = 0.2
 _PARENT_SECONDS = 2.0
 
@@ -54,6 +55,7 @@ def launch(
 
     Raises:
         UserError: a process failed; the message is that of the first one that did.
+        Stopped: the stage was asked to stop.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -89,7 +91,7 @@ def launch(
         signals_to_handle="SIGTERM",
     )
     over = threading.Event()
-    listener = threading.Thread(target=_pass_on, args=(scratch / _EVENTS, context, over), daemon=True)
+    listener = threading.Thread(target=_pass_on, args=(scratch, context, over), daemon=True)
     listener.start()
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -101,6 +103,8 @@ def launch(
             signal.signal(signal.SIGTERM, before)
         over.set()
         listener.join()
+    if (scratch / _STOPPED).is_file():
+        raise Stopped((scratch / _STOPPED).read_text(encoding="utf-8"))
     returned: dict[str, Any] = json.loads((scratch / "returned.json").read_text(encoding="utf-8"))
     return returned
 
@@ -145,10 +149,23 @@ def run_process(scratch: Path, job: Mapping[str, Any], stage: Callable[..., Any]
             with (scratch / _EVENTS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(dict(event)) + "\n")
 
-    context = StageContext(out=Path(job["out"]), scratch=Path(job["scratch"]), options=job["options"], listen=listen)
+    def stopping() -> bool:
+        return writes() and (scratch / _STOP).exists()
+
+    context = StageContext(
+        out=Path(job["out"]),
+        scratch=Path(job["scratch"]),
+        options=job["options"],
+        listen=listen,
+        stopping=stopping,
+    )
     inputs = {name: Path(path) for name, path in job["inputs"].items()}
     try:
         returned = stage(job["params"], inputs, context)
+    except Stopped as stopped:
+        if writes():
+            (scratch / _STOPPED).write_text(str(stopped), encoding="utf-8")
+        return
     except Exception as error:
         known = error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {error}")
         failure = {"at": time.time(), "rank": int(rank), "what": known.what, "where": known.where, "fix": known.fix}
@@ -194,11 +211,13 @@ def _first_failure(scratch: Path, failures: Mapping[int, ProcessFailure]) -> Use
     return UserError(f"the processes ended with code {code}: {' / '.join(tail)}", where="training")
 
 
-def _pass_on(path: Path, context: StageContext, over: threading.Event) -> None:
-    """Passes the first process's events on until the processes are over."""
-    read = 0
+def _pass_on(scratch: Path, context: StageContext, over: threading.Event) -> None:
+    """Passes the first process's events on, and to the processes that they shall stop, until they are over."""
+    path, read = scratch / _EVENTS, 0
     while True:
         ended = over.wait(_POLL_SECONDS)
+        if context.stopping():
+            (scratch / _STOP).touch()
         if path.is_file():
             with path.open(encoding="utf-8") as file:
                 file.seek(read)

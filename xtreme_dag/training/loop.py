@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xtreme_dag.core.context import StageContext
+from xtreme_dag.core.context import StageContext, Stopped
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model.folder import new_encoder
@@ -32,9 +32,9 @@ from xtreme_dag.training.speed import Meter, synchronise
 from xtreme_dag.training.step import Stepper
 from xtreme_dag.training.vocabulary import Trimmed, restore, shrink, trim
 
-_CHECKPOINT_SECONDS = 300.0
-_CHECKPOINT_STEPS = 500
+CHECKPOINT_SECONDS = 300.0
 _LOG_STEPS = 50
+_ON, _SAVE, _LEAVE = range(3)  # what follows a step: the next one, a checkpoint, a checkpoint and the end
 
 
 def train(model: TrainedModel, run: Run, context: StageContext) -> Outcome:
@@ -44,13 +44,15 @@ def train(model: TrainedModel, run: Run, context: StageContext) -> Outcome:
         model: with a head for every pool, its weights initialised.
         run: what is trained on what.
         context: `scratch` holds the checkpoints; started again with the same scratch, a killed run ends with the same
-            weights. `options`: device, threads, cuda, checkpoint_steps, checkpoint_seconds, log_steps.
+            weights. `options`: device, threads, cuda, checkpoint_steps, checkpoint_seconds, log_steps. Asked to stop,
+            it writes a checkpoint after the step that it is in.
 
     Returns:
         The outcome. With a selection set the model has the weights of the best look, else the last.
 
     Raises:
         UserError: the loss is not finite, or memory ran out.
+        Stopped: it was asked to stop, and goes on from its checkpoint next time.
     """
     return Trainer(model, run, context).run()
 
@@ -103,11 +105,7 @@ class Trainer:
         if self.processes.main:
             for line in (*self.attending.notes, *(f"not as in the recipe: {each}" for each in self.attending.changes)):
                 self.context.log(line)
-        options = self.context.options
-        # All processes must agree when to save, so they count steps; one process may look at its clock.
-        every = options.get("checkpoint_steps") or (_CHECKPOINT_STEPS if self.processes.world > 1 else None)
-        seconds = float(options.get("checkpoint_seconds", _CHECKPOINT_SECONDS))
-        log_steps = int(options.get("log_steps", _LOG_STEPS))
+        log_steps = int(self.context.options.get("log_steps", _LOG_STEPS))
         saved = started = time.monotonic()
         self.model.train()
         done = first
@@ -118,13 +116,25 @@ class Trainer:
                 self._look(done)
             if done % log_steps == 0 or done == self.schedule.steps:
                 self._report(done)
-            due = done % int(every) == 0 if every else time.monotonic() - saved > seconds
-            if due and done < self.schedule.steps:
+            # All processes must save after the same step: the first one's clock and orders are for all of them.
+            follows = self.processes.agreed(self._follows(done, time.monotonic() - saved))
+            if follows != _ON and done < self.schedule.steps:
                 self._save(done)
                 saved = time.monotonic()
+                if follows == _LEAVE:
+                    raise Stopped(f"stopped after step {done} of {self.schedule.steps}, with a checkpoint")
         synchronise(self.device)
         spent = time.monotonic() - started
         return self._finish(done, spent)
+
+    def _follows(self, done: int, seconds: float) -> int:
+        """What this process would do after a step, `seconds` after its last checkpoint."""
+        if self.context.stopping():
+            return _LEAVE
+        options = self.context.options
+        if every := options.get("checkpoint_steps"):
+            return _SAVE if done % int(every) == 0 else _ON
+        return _SAVE if seconds > float(options.get("checkpoint_seconds", CHECKPOINT_SECONDS)) else _ON
 
     def _step(self, step: int) -> None:
         """One optimizer step; out of memory, at half the micro-batch if the recipe says so."""

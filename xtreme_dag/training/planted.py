@@ -15,7 +15,7 @@ from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.miniworld.mixed import switched_text
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
-from xtreme_dag.study.settings import Settings
+from xtreme_dag.study.pretraining import Planting
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import write_artifact
 from xtreme_dag.training.fresh import encoded_part, xlmr_config
@@ -29,34 +29,6 @@ HEAD_STD = 0.02
 # Standard deviation of the encoder's weights before training. BERT's 0.02 would leave two layers of 128 almost linear
 # for hundreds of steps; with this one they learn a task in the seconds that they have.
 WEIGHT_STD = 0.1
-
-
-class Planting(Settings):
-    """What makes one planted model.
-
-    Attributes:
-        seed: of the alignment, the initial weights, the text and its order.
-        steps: optimizer steps of masked language modelling.
-        batch_size: sentences to a step.
-        learning_rate: its peak.
-        masked: the share of tokens that are predicted.
-        sentences: generated for each language.
-        switched: the share of them in which half of the words are of other languages.
-        layers: transformer layers.
-        hidden_size: width of a hidden state.
-        heads: attention heads per layer.
-    """
-
-    seed: int = 1
-    steps: int = 150
-    batch_size: int = 64
-    learning_rate: float = 5e-4
-    masked: float = 0.25
-    sentences: int = 1000
-    switched: float = 0.5
-    layers: int = 2
-    hidden_size: int = 128
-    heads: int = 4
 
 
 def plant(params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext) -> Mapping[str, Any]:
@@ -102,7 +74,9 @@ def planted(planting: Planting) -> Any:
     that mean the same and what is left of it is how it differs from them.
     """
     size = planting.hidden_size
-    words = word_embeddings(seed=planting.seed, size=size)
+    words = word_embeddings(
+        seed=planting.seed, size=size, marked=planting.opposites == "marked", kinship=planting.kinship
+    )
     config = xlmr_config(
         positions=MAX_LENGTH,
         dropout=0.0,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from xtreme_dag.catalogue.miniworld_languages import language_of
+from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.miniworld.world import ADJECTIVES, VERBS, antonym, word_class
 from xtreme_dag.training.planted_tokenizer import SPECIALS, letters, pieces
 
@@ -25,6 +27,8 @@ CLASS_SHARE = 0.3
 # The share that a word has in common with its opposite: antonyms occur in the same places, so a model pretrained on
 # text has them close. What contradicts then differs from what is merely different by a distance, not by a list.
 PAIR_SHARE = 0.4
+# With marked opposites, the share that the mark has in the second word of a pair; all languages but English have it.
+MARK_SHARE = 0.3
 
 
 def _noise(seed: int, name: str, size: int) -> npt.NDArray[np.float64]:
@@ -45,27 +49,45 @@ def concept_vector(concept: str, *, seed: int, size: int) -> npt.NDArray[np.floa
     return vector
 
 
-def word_vector(concept: str, code: str, *, seed: int, size: int) -> npt.NDArray[np.float64]:
+def word_vector(
+    concept: str, code: str, *, seed: int, size: int, marked: bool = False, kinship: float | None = None
+) -> npt.NDArray[np.float64]:
     """The vector of a concept's word in one language, with coordinates of variance 1.
 
     `sqrt(k) * concept + sqrt(1 - k) * (sqrt(f) * family + sqrt(1 - f) * language)`, where k is the kinship to English
     and f is `FAMILY_SHARE`; each part is noise of its own. So the expected cosine to the English word is sqrt(k), and
     that of two languages with kinships k and l is sqrt(kl), plus f * sqrt((1 - k)(1 - l)) in one family.
+
+    Args:
+        concept: what the word means.
+        code: the language.
+        seed: of the alignment.
+        size: number of coordinates.
+        marked: the second word of a pair of opposites is the first with a mark, as in "done" and "undone", in every
+            language but English: a relation that English alone cannot teach.
+        kinship: to English, if not the language's own.
     """
     language = language_of(code)
+    kin = language.kinship if kinship is None else kinship
+    if marked and code != ENGLISH and concept in (*VERBS[1::2], *ADJECTIVES[1::2]):
+        first = word_vector(antonym(concept), code, seed=seed, size=size, kinship=kinship)
+        return math.sqrt(1 - MARK_SHARE) * first + math.sqrt(MARK_SHARE) * _noise(seed, "mark of an opposite", size)
     apart = math.sqrt(FAMILY_SHARE) * _noise(seed, f"{language.family}/{concept}", size) + math.sqrt(
         1 - FAMILY_SHARE
     ) * _noise(seed, f"{code}/{concept}", size)
-    return (
-        math.sqrt(language.kinship) * concept_vector(concept, seed=seed, size=size)
-        + math.sqrt(1 - language.kinship) * apart
-    )
+    return math.sqrt(kin) * concept_vector(concept, seed=seed, size=size) + math.sqrt(1 - kin) * apart
 
 
-def word_embeddings(*, seed: int, size: int) -> Floats:
+def word_embeddings(
+    *, seed: int, size: int, marked: bool = False, kinship: Mapping[str, float] | None = None
+) -> Floats:
     """Word embeddings for the whole vocabulary, <mask> last: float32 `[vocabulary, size]`; the padding is zero."""
+    own = kinship or {}
     rows = [_noise(seed, special, size) for special in SPECIALS]
-    rows += [word_vector(concept, code, seed=seed, size=size) for concept, code in pieces().values()]
+    rows += [
+        word_vector(concept, code, seed=seed, size=size, marked=marked, kinship=own.get(code))
+        for concept, code in pieces().values()
+    ]
     rows += [_noise(seed, f"letter {letter}", size) for letter in letters()]
     rows.append(_noise(seed, "<mask>", size))
     rows[SPECIALS.index("<pad>")] = np.zeros(size)

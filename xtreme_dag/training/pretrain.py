@@ -17,7 +17,7 @@ from xtreme_dag.heads import TEXT_HEAD, HeadSpec
 from xtreme_dag.heads.trained import TrainedModel
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.layers import initialise
-from xtreme_dag.study.settings import Settings
+from xtreme_dag.study.pretraining import EncoderShape
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.tables.canonical import read_table, schema_of
 from xtreme_dag.training.artifact import write_artifact
@@ -28,26 +28,6 @@ from xtreme_dag.training.run import Run
 
 _SPECIALS = (*SPECIALS, "<mask>")
 _HEAD_STD = 0.02
-
-
-class EncoderShape(Settings):
-    """The shape of an XLM-R-like encoder.
-
-    Attributes:
-        hidden_size: width of a hidden state.
-        layers: transformer layers.
-        heads: attention heads per layer.
-        intermediate_size: width of the feed-forward layers.
-        max_positions: longest sequence, in tokens.
-        dropout: of hidden states and attention.
-    """
-
-    hidden_size: int = 128
-    layers: int = 2
-    heads: int = 4
-    intermediate_size: int = 512
-    max_positions: int = 512
-    dropout: float = 0.1
 
 
 def train_pretrain_text(
@@ -77,7 +57,9 @@ def train_pretrain_text(
     outcome = train(model, Run(seed=seed, recipe=recipe, pools=(pool,)), context)
     if not writes:
         return {}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts={"seed": seed})
+    return write_artifact(
+        model, outcome, (pool,), out=context.out, tokenizer_from=tokenizer, facts={"seed": seed}, storage=recipe.storage
+    )
 
 
 def text_tables(

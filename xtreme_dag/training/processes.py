@@ -40,6 +40,8 @@ class Processes:
         self.rank = int(os.environ.get("RANK", "0"))
         self._recipe, self._device, self._layer = recipe, device, layer
         self._accelerator: Any = _accelerator(recipe, device, tasks, layer) if self.world > 1 else None
+        # Words between processes go past the device, which would have to be waited for.
+        self._words: Any = torch.distributed.new_group(backend="gloo") if self.world > 1 else None
 
     @property
     def main(self) -> bool:
@@ -112,6 +114,14 @@ class Processes:
         """Puts the whole model's parameters back, each process its part."""
         there = module.state_dict()
         module.load_state_dict({name: _part_like(there[name], value) for name, value in weights.items()})
+
+    def agreed(self, value: int) -> int:
+        """The first process's number, in all of them (every process must call this)."""
+        if self._words is None:
+            return value
+        told = torch.tensor(value)
+        torch.distributed.broadcast(told, src=0, group=self._words)
+        return int(told)
 
     def wait(self) -> None:
         """Waits for the other processes."""

@@ -18,8 +18,8 @@ def target(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     """Trains one target task.
 
     Args:
-        params: `seed`; `task` (its name is the head's); `head`, a name in `xtreme_dag.heads.HEADS`; `labels` where it
-            takes labels; `recipe`, fields of `TrainRecipe`; `keep_head`, true to go on with a head of
+        params: `seed`; `task` (its name is the head's); `dataset` that `train` is of; `head`, a name in
+            `xtreme_dag.heads.HEADS`; `labels` where it takes labels; `recipe`, fields of `TrainRecipe`; `keep_head`, true to go on with a head of
             the same kind and labels instead of a fresh one.
         inputs: `model`, a model folder; `train`, an encoded table; `select`, an encoded English dev table (optional).
         context: `out` receives a model folder, `training.json` and `drawn.parquet`; `scratch` holds checkpoints.

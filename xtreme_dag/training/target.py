@@ -35,7 +35,7 @@ def train_target(
     spec = HeadSpec(kind=str(params["head"]), labels=tuple(params.get("labels") or ()))
     source = training_table(inputs["train"], spec.kind)
     languages = "+".join(source.table.info["languages"])
-    part = Part(source=source, dataset=name, language=languages, rows=np.arange(len(source.table)))
+    part = Part(source=source, dataset=str(params["dataset"]), language=languages, rows=np.arange(len(source.table)))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=(part,)))
     model = load_model(inputs["model"], log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))
@@ -47,7 +47,9 @@ def train_target(
     if not writes:
         return {}
     facts = {"task": name, "head_from": kept_from, "seed": seed}
-    return write_artifact(model, outcome, (pool,), out=context.out, tokenizer_from=inputs["model"], facts=facts)
+    return write_artifact(
+        model, outcome, (pool,), out=context.out, tokenizer_from=inputs["model"], facts=facts, storage=recipe.storage
+    )
 
 
 def target_head(model: TrainedModel, name: str, spec: HeadSpec, *, seed: int, keep: bool) -> str:

@@ -1,4 +1,4 @@
-"""Audits the lineage of trained models in the store: no test split may have reached training or selection."""
+"""Audits of what trained models have seen: by their lineage in the store, and by the content of a study's tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.store import Record, Store
-from xtreme_dag.wiring.kinds import KINDS, PREPARE
+from xtreme_dag.wiring.kinds import AUDIT, KINDS, PREPARE
 
 _MODELS = frozenset(name for name, kind in KINDS.items() if kind.trains)
 
@@ -48,6 +49,11 @@ def audit(home: Home) -> Audit:
             if _use(ancestor.manifest["params"]) == "test":
                 tainted.append(f"{model.manifest['name']} was trained or selected on {ancestor.manifest['name']}")
     return Audit(models=len(models), tables=len(tables), tainted=tuple(tainted), unknown=tuple(unknown))
+
+
+def audits(graph: Graph) -> Graph:
+    """The part of a study's graph that looks at the content of its tables, without any training."""
+    return graph.part({stage.name for stage in graph if stage.of is AUDIT})
 
 
 def _ancestors(record: Record, records: Mapping[str, Record]) -> tuple[list[Record], list[str]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from xtreme_dag.catalogue.catalogue import Dataset, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.graph import Graph, Source
 from xtreme_dag.heads import HEADS, head_of
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.recipe import load_recipe
@@ -16,6 +17,7 @@ from xtreme_dag.wiring.evaluations import Evaluations
 from xtreme_dag.wiring.fit import check_fit, check_groups, shape_of
 from xtreme_dag.wiring.mixing import Mixing, kept_head
 from xtreme_dag.wiring.models import Models, base_model, tokenizer_of
+from xtreme_dag.wiring.overlaps import Overlaps
 from xtreme_dag.wiring.tables import Tables
 from xtreme_dag.wiring.targets import Targets
 
@@ -31,6 +33,7 @@ class Built:
         stand_ins: table -> what its data really are, where they stand in for those of a split.
         absent: placeholder stage -> why its data or model are missing.
         notes: what a reader of the plan should know.
+        model: the folder of the base model; None where a stage makes it, or it is missing.
     """
 
     graph: Graph
@@ -39,6 +42,7 @@ class Built:
     stand_ins: Mapping[str, str]
     absent: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    model: Path | None = None
 
 
 def build(study: Study, *, absent: bool = False) -> Built:
@@ -91,13 +95,15 @@ class _Builder:
                         self.evaluations.add(task, *chosen_on, name, seed, model)
         self._check_tests(languages)
         check_fit(self.graph, self.recipe, shape_of(self.study, self.base))
+        graph = Overlaps(self.graph, self.tables, self.catalogue, self.study.data.allow_overlap).audited()
         return Built(
-            graph=self.graph,
+            graph=graph,
             tasks=self.tasks,
             missing=self.missing,
             stand_ins=self.tables.stand_ins,
             absent={**self.tables.absent, **self.models.absent},
             notes=tuple(self.mixing.notes),
+            model=Path(self.base.path) if isinstance(self.base, Source) else None,
         )
 
     def _check_tests(self, languages: Mapping[str, Sequence[str]]) -> None:

@@ -61,7 +61,8 @@ class Derived:
             inputs["model"] = self._model_of(pretrained)
             settings |= {"beams": translation.beams, "max_length": translation.max_length}
             settings |= {"code": translation.codes.get(language)}
-            libraries = ("torch", "transformers", "tokenizers")
+            # Marian's tokenizer reads with the one, and normalises with the other where it is installed.
+            libraries = ("torch", "transformers", "tokenizers", "sentencepiece", "sacremoses")
         made = f"translated by {translation.by}"
         facts = {"dataset": dataset.name, "language": language, "split": ref.split}
         name = f"translate[{dataset.name} | {language} | {ref.split} | {translation.by}]"

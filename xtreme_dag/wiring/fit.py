@@ -17,10 +17,11 @@ from xtreme_dag.wiring.adding import Input
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, SEARCH
 
 # Model types of transformers with a table of positions; others have relative ones and read what they are given.
-_ABSOLUTE = ("albert", "bert", "camembert", "distilbert", "electra", "rembert", "roberta", "xlm", "xlm-roberta",
-             "xlm-roberta-xl")  # fmt: skip
+_ABSOLUTE = ("albert", "bert", "camembert", "data2vec-text", "distilbert", "electra", "ernie", "mpnet", "rembert",
+             "roberta", "roberta-prelayernorm", "xlm", "xlm-roberta", "xlm-roberta-xl")  # fmt: skip
 # In these the first positions belong to padding.
-_AFTER_PADDING = ("camembert", "roberta", "xlm-roberta", "xlm-roberta-xl")
+_AFTER_PADDING = ("camembert", "data2vec-text", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
+                  "xlm-roberta-xl")  # fmt: skip
 _LAYERS = ("num_hidden_layers", "n_layers", "num_layers")
 # The defaults of models that a study makes.
 MADE_POSITIONS, MADE_LAYERS, MADE_HIDDEN, MADE_INNER = 512, 2, 128, 512
@@ -123,7 +124,7 @@ def check_fit(graph: Graph, recipe: Recipe, shape: Shape) -> None:
                 raise UserError(
                     f"the encoder has no layer {layer}",
                     where=_key(recipe, "evaluate", "layer", layer),
-                    fix=f"0 (embeddings) to {shape.layers}, or null for 14/24 of the depth",
+                    fix=f"0 (embeddings) to {shape.layers}, or null for the share of the depth that `vectors` names",
                 )
 
 

@@ -31,7 +31,7 @@ class StageKind(Kind):
     trains: bool = False
 
 
-def _training(name: str, title: str, phase: str) -> StageKind:
+def _training(name: str, title: str, phase: str, drops: tuple[str, ...] = ()) -> StageKind:
     """A kind whose artifact is a trained model."""
     return StageKind(
         name=name,
@@ -42,6 +42,7 @@ def _training(name: str, title: str, phase: str) -> StageKind:
         figures=_FIGURES,
         phase=phase,
         trains=True,
+        drops=drops,
     )
 
 
@@ -54,6 +55,10 @@ CHECK = StageKind(
     name="check", title="Holds one canonical table against its data contract.",
     libraries=("great-expectations", "pyarrow"), seconds=0.1, phase="prepare_data",
 )  # fmt: skip
+AUDIT = StageKind(
+    name="audit", title="Looks for the examples of tests in one table that something is trained or selected on.",
+    libraries=("numpy", "pyarrow"), seconds=0.2, phase="prepare_data",
+)  # fmt: skip
 ENCODE = StageKind(
     name="encode", title="Tokenises one canonical table.",
     libraries=("pyarrow", "tokenizers", "transformers"), seconds=0.1, phase="prepare_data",
@@ -63,7 +68,9 @@ TRANSLATE = StageKind(
     name="translate", title="Translates one canonical table.", libraries=("pyarrow",), device=True, seconds=10.0
 )
 INTERMEDIATE = _training("intermediate", "Intermediate training of one condition and seed.", "train_intermediate")
-TARGET = _training("target", "Target training of one task, condition and seed, in English.", "train_target")
+TARGET = _training(
+    "target", "Target training of one task, condition and seed, in English.", "train_target", drops=("*.safetensors",)
+)
 SEARCH = StageKind(
     name="search", title="One search of a multilingual pool for the queries of all languages.",
     libraries=_TENSORS, device=True, seconds=10.0,
@@ -73,7 +80,7 @@ EVALUATE = StageKind(
     libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
 )  # fmt: skip
 
-_ALL = (PREPARE, CHECK, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
+_ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
 KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
 
 

@@ -151,10 +151,13 @@ class Mixing(Adding):
         """
         dataset = self._catalogue.dataset(component.dataset)
         declared = dataset.split(component.split)
-        if declared.use == "test":
+        if declared.use != "train":
+            what = "a test split" if declared.use == "test" else "a split to select on"
+            trains = [split.name for split in dataset.splits.values() if split.use == "train"]
             raise UserError(
-                f"{dataset.name} {component.split} is a test split: nothing may be trained on it", where=where
-            )
+                f"{dataset.name} {component.split} is {what}: nothing may be trained on it", where=where,
+                fix=f"to train on: {', '.join(trains) or 'nothing of this dataset'}",
+            )  # fmt: skip
         if component.objective is None and head_of_format(dataset.format) is None:
             raise UserError(f"{dataset.name} ({dataset.format}) cannot be an intermediate task", where=where)
         if component.items_of is not None:

@@ -13,8 +13,12 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.heads import TEXT_HEAD, head_of
 from xtreme_dag.study.conditions import Origin, Pretrained
 from xtreme_dag.study.file import Model, Study
+from xtreme_dag.study.pretraining import Planting, TextPretraining
+from xtreme_dag.study.recipe import checked_settings
+from xtreme_dag.study.settings import checked
 from xtreme_dag.wiring.absent import absent
 from xtreme_dag.wiring.kinds import PRETRAIN, devices_of
+from xtreme_dag.wiring.snapshots import snapshot, unpinned
 from xtreme_dag.wiring.tables import Tables
 
 # Kind of pretraining -> the stage function: words placed by kinship, or a model trained from random weights.
@@ -22,6 +26,9 @@ _FUNCTIONS = {
     "planted": "xtreme_dag.training.planted:plant",
     "text": "xtreme_dag.training.stages:pretrain_text",
 }
+
+_TEXT_EXAMPLE = "example: text: {xnli: {train: [en, de]}}"
+_SETTINGS: dict[str, type[Any]] = {"planted": Planting, "text": TextPretraining}
 
 
 class Models:
@@ -58,15 +65,17 @@ class Models:
             package: an installed package that has it.
 
         Raises:
-            UserError: the package or folder is not there, or the hub's snapshot is not available.
+            UserError: the package or folder is not there, or the hub's snapshot is not available or not pinned.
         """
+        if model.hub is not None and model.revision is None:
+            raise unpinned(model.hub, where)
         try:
             if package is not None:
                 folder = _package(package) / path
             elif model.folder is not None:
                 folder = Path(model.folder).expanduser() / path
             else:
-                folder = _snapshot(str(model.hub), str(model.revision), where, fetch=not self._allowed)
+                folder = snapshot(str(model.hub), str(model.revision), where, fetch=not self._allowed)
             if not folder.is_dir():
                 fix = "a model folder has config.json, model.safetensors and a tokenizer"
                 raise UserError(f"no folder {str(folder)!r}", where=where, fix=fix)
@@ -89,10 +98,14 @@ def base_model(study: Study, graph: Graph, tables: Tables, catalogue: Catalogue,
         return models.base(study.model)
     params = dict(study.model.pretrain)
     kind = params.pop("kind", "planted")
-    if kind not in _FUNCTIONS:
+    if not isinstance(kind, str) or kind not in _FUNCTIONS:
         raise UserError(
             f"no kind of pretraining {kind!r}", where="model.pretrain.kind", fix=nearest(str(kind), _FUNCTIONS)
         )
+    settings = {name: value for name, value in params.items() if name != "text" or kind != "text"}
+    checked(_SETTINGS[kind], settings, where="model.pretrain")
+    if kind == "text":
+        checked_settings(params["recipe"], "model.pretrain.recipe")
     head, inputs = head_of(TEXT_HEAD), _text(params, tables, catalogue) if kind == "text" else {}
     stage = Stage(
         of=PRETRAIN,
@@ -117,7 +130,9 @@ def _text(params: dict[str, Any], tables: Tables, catalogue: Catalogue) -> dict[
     """Replaces `text` in the parameters by the columns to read, and adds the tables that it names: training splits."""
     inputs: dict[str, Output] = {}
     columns: dict[str, list[str]] = {}
-    text: dict[str, dict[str, list[str]]] = params.pop("text", None) or {}
+    text: Any = params.pop("text", None) or {}
+    if not _is_listing(text):
+        raise UserError("text is not dataset -> split -> list of languages", where="model.pretrain", fix=_TEXT_EXAMPLE)
     for name, splits in text.items():
         dataset = catalogue.dataset(name)
         for split, languages in splits.items():
@@ -128,9 +143,19 @@ def _text(params: dict[str, Any], tables: Tables, catalogue: Catalogue) -> dict[
                 inputs[f"text/{name}/{language}"] = Output(stage=tables.prepared(dataset, language, split).name)
                 columns[f"{name}/{language}"] = list(formats.get(dataset.format).texts)
     if not inputs:
-        raise UserError("names no text", where="model.pretrain", fix="example: text: {xnli: {train: [en, de]}}")
+        raise UserError("names no text", where="model.pretrain", fix=_TEXT_EXAMPLE)
     params["columns"] = columns
     return inputs
+
+
+def _is_listing(text: object) -> bool:
+    """Whether a value is a mapping of mappings of lists of texts."""
+    splits = (
+        [split for splits in text.values() for split in (splits.values() if isinstance(splits, dict) else [0])]
+        if (isinstance(text, dict))
+        else [0]
+    )
+    return all(isinstance(codes, list) and all(isinstance(code, str) for code in codes) for codes in splits)
 
 
 def _package(name: str) -> Path:
@@ -141,19 +166,3 @@ def _package(name: str) -> Path:
             f"package {name!r} is not installed", where="model.package", fix="install the extra `real`: make real"
         )
     return Path(spec.submodule_search_locations[0])
-
-
-def _snapshot(name: str, revision: str, where: str, *, fetch: bool) -> Path:
-    """The hub's snapshot of a model at a commit: from the local cache, else fetched."""
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.json", "*.safetensors", "*.model", "*.spm", "*.txt"]
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, local_files_only=not fetch))
-    except Exception as error:  # The client raises many kinds; all mean that there is no snapshot.
-        reason = " ".join(str(error).split())[:200] if fetch else "not in the local cache; a run fetches it"
-        raise UserError(
-            f"{name} at {revision[:12]} cannot be had ({reason})",
-            where=f"{where}.hub",
-            fix=f"or name a local folder: {where}.folder",
-        ) from None

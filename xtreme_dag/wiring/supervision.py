@@ -15,8 +15,8 @@ ORDER = (SOURCE, SAME, OTHER, TEXT, NONE)
 """From the most supervision to none; a language has the first that applies."""
 
 # Datasets with the same labelled items, beside the releases of translations in `RELEASED`.
-_SAME_ITEMS = (("squad_v1", "squad_v2"), ("ud", "udpos"), ("copa", "balanced_copa"))
-_GROUPS = (*map(set, _SAME_ITEMS), *({name, *translations} for name, translations in RELEASED.items()))
+SAME_ITEMS = ({"squad_v1", "squad_v2"}, {"ud", "udpos"}, {"copa", "balanced_copa"})
+_GROUPS = (*SAME_ITEMS, *({name, *translations} for name, translations in RELEASED.items()))
 
 
 def supervision(graph: Graph) -> dict[str, str]:

@@ -91,6 +91,12 @@ def check_stage(prepare: Stage, contract: Path, *, source: str) -> Stage:
     )
 
 
+def contract_of(dataset: str) -> Path | None:
+    """The contract of a dataset, or None where it has none."""
+    path = _CONTRACTS / f"{dataset}.odcs.yaml"
+    return path if path.is_file() else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Raw:
     """A canonical table in the graph.
@@ -148,8 +154,12 @@ class Tables:
         """Languages of a split that can be planned with: those that are there, or all where data may be missing."""
         return dataset.split(split).languages if self._allowed else self.source.languages(dataset, split)
 
-    def prepared(self, dataset: Dataset, language: str, split: str) -> Stage:
+    def prepared(self, dataset: Dataset, language: str, split: str, *, check: bool = True) -> Stage:
         """Adds `prepare` and, where the dataset has a contract, `check` of a table; returns the former.
+
+        Args:
+            dataset, language, split: the table.
+            check: False for a table that is only looked at beside others.
 
         Raises:
             UserError: the table is not there.
@@ -168,8 +178,8 @@ class Tables:
             self.stand_ins[label] = located.stand_in
         limit = self._study.data.limit.of(dataset.name, declared.use, split)
         prepare = self._graph.add(prepare_stage(dataset, language, declared, located, limit=limit))
-        contract = _CONTRACTS / f"{dataset.name}.odcs.yaml"
-        if self._study.data.contracts and contract.is_file():
+        contract = contract_of(dataset.name)
+        if check and self._study.data.contracts and contract is not None:
             self._graph.add(check_stage(prepare, contract, source=self.source.kind))
         return prepare
 
@@ -195,6 +205,7 @@ class Tables:
         tokenizer: Source | Output,
         *,
         examples: int | None = None,
+        draw: int | None = None,
         labels_of: Raw | None = None,
         masked: str = "",
     ) -> Stage:
@@ -206,6 +217,7 @@ class Tables:
             task: the task whose settings (lengths) hold.
             tokenizer: of the pretrained encoder.
             examples: number of examples to keep; None for all.
+            draw: which sample of them; None for the one that all seeds share.
             labels_of: the table that an open label set is read from; the table itself by default.
             masked: which part of each sequence is always masked entirely, for objectives that have one.
         """
@@ -213,6 +225,7 @@ class Tables:
         declared, usual = head_of(head), head_of_format(raw.format)
         label += [head] if usual is not None and usual.name != head else []
         label += [f"{examples} examples"] if examples is not None else []
+        label += [f"seed {draw}"] if examples is not None and draw is not None else []
         inputs: dict[str, Source | Output] = {"table": Output(stage=raw.stage), "tokenizer": tokenizer}
         if labels_of is not None:
             inputs["labels"] = Output(stage=labels_of.stage)
@@ -228,7 +241,7 @@ class Tables:
                 "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),
                 "limit": examples,
-                "limit_seed": _LIMIT_SEED if examples is not None else None,
+                "limit_seed": None if examples is None else _LIMIT_SEED if draw is None else draw,
                 **({"masked": masked} if masked else {}),
             },
             inputs=inputs,

@@ -47,15 +47,17 @@ class Targets(Adding):
         label = task.name if last else f"{task.name} < {ref.dataset}"
         recipe = self._recipe.settings("target", task.head, head_name)
         examples = recipe.pop("examples", None)
+        # Few examples are luck: drawn per seed, it is in what seeds differ by, and so in the interval.
+        draw = None if recipe.pop("same_examples", False) else seed
         raw = self._source(ref, language, condition.source_translated, f"{task.name}: source_language")
-        train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples)
+        train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples, draw=draw)
         inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
         if last and task.select is not None and recipe.get("select_every"):
             select = self._select(task.select, language)
             inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
         params: dict[str, Any] = {
-            "seed": seed, "task": head_name, "head": task.head, "labels": labels, "recipe": recipe,
+            "seed": seed, "task": head_name, "dataset": raw.dataset, "head": task.head, "labels": labels, "recipe": recipe,
             **({"keep_head": True} if keep else {}),
         }  # fmt: skip
         stage = Stage(

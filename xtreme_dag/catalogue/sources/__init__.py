@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.sources.base import Located, Source
 from xtreme_dag.catalogue.sources.folder import FolderSource
 from xtreme_dag.catalogue.sources.hub import HubSource
@@ -27,7 +28,8 @@ def open_source(kind: str, settings: Mapping[str, Any] | None = None) -> Source:
     Args:
         kind: `folder`, `hub` or `miniworld`.
         settings: folder: `path`. hub: `revisions` (dataset -> commit, where the catalogue has none or another is
-            wanted), `cache` (folder), `offline`. miniworld: `seed`, `rows` (split or use -> rows a language),
+            wanted), `cache` (folder), `offline`, and by the name of a dataset what is different of it, see
+            `HubSource`. miniworld: `seed`, `rows` (split or use -> rows a language),
             `languages`.
 
     Raises:
@@ -36,13 +38,15 @@ def open_source(kind: str, settings: Mapping[str, Any] | None = None) -> Source:
     given = dict(settings or {})
     if kind not in KINDS:
         raise UserError(f"no source {kind!r}", where="source", fix=nearest(kind, KINDS))
+    if kind == "hub":
+        changed = {name: given.pop(name) for name in [*given] if name in load_catalogue().datasets}
+        refuse_unknown(given, KINDS[kind], what="setting, and no dataset,", where=f"source {kind}")
+        return HubSource(**given, changed=changed)
     refuse_unknown(given, KINDS[kind], what="setting", where=f"source {kind}")
     if kind == "folder":
         if "path" not in given:
             raise UserError("a folder needs a path", where="source folder")
         return FolderSource(Path(given["path"]))
-    if kind == "hub":
-        return HubSource(**given)
     return MiniworldSource(**given)
 
 

@@ -41,7 +41,12 @@ def open_translator(
     require_tokenizer(folder)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
+    except ImportError as error:  # Marian's is a slow one
+        fix = "pip install 'xtreme-dag[sentencepiece]'"
+        raise UserError(
+            f"its tokenizer needs a package ({' '.join(str(error).split())[:120]})", where=str(folder), fix=fix
+        ) from None
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"its tokenizer cannot be loaded ({reason})", where=str(folder), fix=advice) from None
     model: Any = loaded

@@ -107,7 +107,7 @@ def _batch(columns: Mapping[str, Sequence[Any]], schema: pa.Schema, chunk: Chunk
     for column in schema:
         try:
             arrays.append(pa.array(columns[column.name], column.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             raise place.error(f"column {column.name}: {error}", chunk.file) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -116,14 +116,14 @@ def _check_labels(batch: pa.RecordBatch, format: Format, chunk: Chunk, at: Seque
     """Refuses labels that are not in the label set; a missing one is a matter for the contract."""
     if not format.label:
         return
-    labels = batch[format.label]
+    labels, file = batch[format.label], chunk.labels_file or chunk.file
     if format.choices:
         choices = batch[format.choices]
         bad = pc.or_(pc.less(labels, 0), pc.greater_equal(labels, pc.list_value_length(choices)))
         rows = pc.indices_nonzero(pc.fill_null(bad, False)).to_pylist()
         if rows:
             what = f"label {labels[rows[0]].as_py()} where there are {len(choices[rows[0]])} choices"
-            raise place.error(what, chunk.file, _line(at, rows[0]), ids=_first(batch, rows))
+            raise place.error(what, file, _line(at, rows[0]), ids=_first(batch, rows))
         return
     if not place.labels:
         return
@@ -138,7 +138,7 @@ def _check_labels(batch: pa.RecordBatch, format: Format, chunk: Chunk, at: Seque
         label = single[spots[0].as_py()].as_py()
         what = f"label {label!r} is not in the label set, in {len(rows)} of {len(batch)} rows"
         ids = _first(batch, rows)
-        raise place.error(what, chunk.file, _line(at, rows[0]), ids=ids, wrong=str(label), valid=place.labels)
+        raise place.error(what, file, _line(at, rows[0]), ids=ids, wrong=str(label), valid=place.labels)
 
 
 def _first(batch: pa.RecordBatch, rows: Sequence[int]) -> list[str]:

@@ -45,4 +45,18 @@ def read(reader: str, files: Mapping[str, Path], options: Mapping[str, Any], pla
     """
     if reader not in READERS:
         raise UserError(f"no reader {reader!r}", where=f"dataset {place.dataset}", fix=nearest(reader, READERS))
-    return READERS[reader](files, options, place)
+    return _typed(READERS[reader](files, options, place), reader, files, place)
+
+
+def _typed(chunks: Iterator[Chunk], reader: str, files: Mapping[str, Path], place: Place) -> Iterator[Chunk]:
+    """The chunks of a reader; a value of another type than the release has is a mistake in a file, not in the reader.
+
+    JSON can have any type anywhere: a reader that asked for each before it uses it would be mostly questions.
+    """
+    try:
+        yield from chunks
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError, OverflowError, RecursionError) as error:
+        first, *others = files.values()
+        more = f" (or {', '.join(path.name for path in others)})" if others else ""
+        what = f"{type(error).__name__}: {error}"
+        raise place.error(f"not of the form that the reader {reader!r} expects{more}: {what}", first) from error

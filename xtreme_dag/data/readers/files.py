@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import stat
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Chunk:
         columns: canonical column -> values, all of one length; `id` where the file has ids.
         file: where they come from.
         lines: line number of each example; empty where the format has none.
+        labels_file: where their labels come from, if that is another file.
         read: examples of the file that the chunk stands for, as its publishers count them: those that the reader left
             out too, questions rather than rows of a pool. None: as many as the chunk has.
         left_out: reason (`withheld_words`) -> where the examples stand that cannot be used and were left out.
@@ -39,6 +41,7 @@ class Chunk:
     columns: Mapping[str, Sequence[Any]]
     file: Path
     lines: Sequence[int] = ()
+    labels_file: Path | None = None
     read: int | None = None
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -158,6 +161,8 @@ def _read(path: Path, place: Place) -> Iterator[bytes]:
 
 
 def _open(path: Path) -> BinaryIO:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("not a regular file")  # a pipe or a device would have no end
     with path.open("rb") as stream:
         kind = MAGIC.get(stream.read(2))
     if kind == "gzip":

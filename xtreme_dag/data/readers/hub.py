@@ -24,6 +24,7 @@ ROWS = 16_384  # rows of a chunk
 TRIES = 4  # of a request, with growing pauses, where the hub is busy
 PAUSE = 0.5  # seconds before the second try; twice that before the next
 READABLE = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
+PACKED = (".gz", ".bz2", ".xz")  # what `datasets` unpacks by itself
 TRANSIENT = (429, 500, 502, 503, 504)  # HTTP statuses after which a request is made again
 
 
@@ -42,9 +43,47 @@ def read_hub(options: Options, place: Place, *, cache: str | None, offline: bool
     """
     repository = Repository(options["id"], options["revision"], cache, offline, place)
     for split in options["split"].split("+"):
-        patterns = list(options["files"].values()) or repository.patterns(options["config"], split)
-        for path in repository.fetch(patterns):
+        patterns, several = list(options["files"].values()), True
+        if not patterns:
+            patterns, several = patterns_of(repository.configurations(), options["config"], split, repository.error)
+        for path in repository.fetch(patterns, several=several):
             yield from _rows(path, options["columns"], place)
+
+
+def kind_of(name: str) -> str | None:
+    """The builder of `datasets` for a file, by its name; None if it has no data that can be read without code."""
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return READABLE.get(Path(name).suffix)
+
+
+def patterns_of(
+    declared: Sequence[Mapping[str, Any]], config: str | None, split: str, error: Callable[[str, str], Exception]
+) -> tuple[list[str], bool]:
+    """Patterns of the data files of a configuration's split, and whether all of them count or the first that fits.
+
+    Args:
+        declared: the configurations of the repository's card.
+        config: the wanted one, None for the default.
+        split: the hub's name of the split.
+        error: makes what is raised of what is wrong and what to do.
+
+    Raises:
+        Exception: what `error` made: the card has no such configuration or split.
+    """
+    if not declared:  # the folders of Parquet conversions, then customary ones
+        folder = config or "default"
+        places = [f"{folder}/{split}/*", f"{folder}/{split}-*", f"{folder}/{split}.*"]
+        plain = [f"data/{split}-*", f"data/{split}.*", f"data/{split}/*", f"{split}.*", f"{split}-*", f"{split}/*"]
+        return [*places, *(plain if config is None else plain[:1])], False
+    names = [str(entry.get("config_name", "default")) for entry in declared]
+    wanted = config or next((str(e.get("config_name", "default")) for e in declared if e.get("default")), names[0])
+    if wanted not in names:
+        raise error(f"no configuration {wanted!r}", f"it has: {', '.join(sorted(names))}")
+    found = _split_patterns(declared[names.index(wanted)].get("data_files", f"{wanted}/{split}*"))
+    if split not in found:
+        raise error(f"configuration {wanted!r} has no split {split!r}", f"it has: {', '.join(sorted(found))}")
+    return found[split], True
 
 
 class Repository:
@@ -70,34 +109,28 @@ class Repository:
             "endpoint": os.environ.get("HF_ENDPOINT"),
         }
 
-    def patterns(self, config: str | None, split: str) -> list[str]:
-        """Patterns of the data files of a configuration's split, from the card; without one, by the usual folders."""
-        declared = self._configurations()
-        if not declared:
-            folder = config or "default"
-            return [f"{folder}/{split}/*", f"{folder}/{split}-*", f"data/{split}-*", f"{folder}/{split}.*"]
-        names = [entry.get("config_name", "default") for entry in declared]
-        wanted = config or next((e.get("config_name", "default") for e in declared if e.get("default")), names[0])
-        if wanted not in names:
-            raise self._error(f"no configuration {wanted!r}", f"it has: {', '.join(sorted(names))}")
-        found = _split_patterns(declared[names.index(wanted)].get("data_files", f"{wanted}/{split}*"))
-        if split not in found:
-            raise self._error(f"configuration {wanted!r} has no split {split!r}", f"it has: {', '.join(sorted(found))}")
-        return found[split]
+    def fetch(self, patterns: Sequence[str], *, several: bool = True) -> list[Path]:
+        """Downloads the files that match, or finds them in the cache; sorted by path.
 
-    def fetch(self, patterns: Sequence[str]) -> list[Path]:
-        """Downloads the files that match, or finds them in the cache; sorted by path."""
+        Args:
+            patterns: of files.
+            several: take what any of the patterns matches, not only what the first does that matches something.
+        """
         from huggingface_hub import snapshot_download
 
         folder = Path(self._asked(lambda: snapshot_download(self.name, allow_patterns=list(patterns), **self._given)))
-        found = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-        readable = [path for path in found if path.suffix in READABLE]
-        if not readable:
-            shown = ", ".join(patterns)
-            raise self._error(f"no data files match {shown}", "a repository of code is not run: find one with Parquet")
-        return readable
+        groups = [patterns] if several else [[pattern] for pattern in patterns]
+        for group in groups:
+            found = {
+                path for pattern in group for path in folder.glob(pattern) if path.is_file() and kind_of(path.name)
+            }
+            if found:
+                return sorted(found)
+        advice = f"a repository of code is not run: `xtreme-dag data revisions --dataset {self.place.dataset}` tells the commit of its Parquet conversion, if it has one"
+        raise self.error(f"no data files match {', '.join(patterns)}", advice)
 
-    def _configurations(self) -> list[dict[str, Any]]:
+    def configurations(self) -> list[dict[str, Any]]:
+        """The configurations that the repository's card declares; none if it declares none or there is no card."""
         from huggingface_hub import DatasetCard, hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
@@ -121,28 +154,29 @@ class Repository:
                 return request()
             except errors.LocalEntryNotFoundError as error:
                 if self._given["local_files_only"]:
-                    raise self._error("not in the cache, and this is offline", "fetch it once with a network") from None
-                raise self._error(f"the hub cannot be reached: {_first_line(error.__cause__ or error)}", "") from None
+                    raise self.error("not in the cache, and this is offline", "fetch it once with a network") from None
+                raise self.error(f"the hub cannot be reached: {_first_line(error.__cause__ or error)}", "") from None
             except errors.EntryNotFoundError:
                 raise
             except errors.GatedRepoError:
-                raise self._error("access is granted on its page", "ask there, then set HF_TOKEN") from None
+                raise self.error("access is granted on its page", "ask there, then set HF_TOKEN") from None
             except errors.RevisionNotFoundError:
-                raise self._error("no such commit", "give one that its page shows") from None
+                raise self.error("no such commit", "give one that its page shows") from None
             except errors.RepositoryNotFoundError:
-                raise self._error("no such dataset, or it is private", "for a private one set HF_TOKEN") from None
+                raise self.error("no such dataset, or it is private", "for a private one set HF_TOKEN") from None
             except errors.OfflineModeIsEnabled:
-                raise self._error("not in the cache, and this is offline", "unset HF_HUB_OFFLINE") from None
+                raise self.error("not in the cache, and this is offline", "unset HF_HUB_OFFLINE") from None
             except errors.HfHubHTTPError as error:
                 status = error.response.status_code if error.response is not None else 0
                 if status not in TRANSIENT or tries == TRIES:
-                    raise self._error(f"the hub answers {status}: {_first_line(error)}", "") from None
+                    raise self.error(f"the hub answers {status}: {_first_line(error)}", "") from None
             except OSError as error:
-                raise self._error(f"the hub cannot be reached: {_first_line(error)}", "") from None
+                raise self.error(f"the hub cannot be reached: {_first_line(error)}", "") from None
             time.sleep(PAUSE * 2 ** (tries - 1))
         raise AssertionError("unreachable")
 
-    def _error(self, what: str, fix: str) -> UserError:
+    def error(self, what: str, fix: str) -> UserError:
+        """An error that names the table, the repository and the commit."""
         where = f"{self.place.dataset}/{self.place.language}/{self.place.split}, hub {self.name}"
         return UserError(what, where=f"{where} at {str(self._given['revision'])[:12]}", fix=fix)
 
@@ -164,13 +198,13 @@ def _rows(path: Path, columns: Mapping[str, Any], place: Place) -> Iterator[Chun
     """Chunks of one data file, through the builder of `datasets` for its kind."""
     import datasets
 
-    given: dict[str, Any] = {"sep": "\t"} if path.suffix == ".tsv" else {}
+    given: dict[str, Any] = {"sep": "\t"} if ".tsv" in path.suffixes else {}
     quiet = datasets.utils.logging.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
         with tempfile.TemporaryDirectory() as scratch:
             loaded = datasets.load_dataset(
-                READABLE[path.suffix], data_files=[str(path)], split="train", cache_dir=scratch, **given
+                kind_of(path.name), data_files=[str(path)], split="train", cache_dir=scratch, **given
             )
             first = 0
             for batch in loaded.with_format("arrow").iter(batch_size=ROWS):
@@ -204,7 +238,7 @@ def columns_of(
         options: `reader`: `pairs_columns` (`text_a`, `text_b`, `label`, `id`: names of columns; `label_names`: names
             of the label numbers where the data do not say; `drop`: labels whose rows are left out),
             `choices_columns` (see `choice_columns`), `tags_columns` (`words`, `tags`, `tag_names`), `squad_columns`
-            (SQuAD's; `derive_ids`), `parallel_columns` (`text`, `english`).
+            (SQuAD's, or what `id`, `title`, `context`, `question`, `answers` name; `derive_ids`), `parallel_columns` (`text`, `english`).
         path: the file, for messages.
         place: dataset, language, split, label set.
         at: row numbers, which make derived ids.
@@ -259,16 +293,19 @@ def _tags(
 def _squad(
     rows: Mapping[str, list[Any]], options: Options, path: Path, place: Place, at: Sequence[int]
 ) -> dict[str, list[Any]]:
+    def column(name: str) -> list[Any]:
+        return _column(rows, options.get(name, name), path, place)
+
     answers = [
         [{"text": text, "start": start} for text, start in zip(one["text"], one["answer_start"], strict=True)]
-        for one in _column(rows, "answers", path, place)
+        for one in column("answers")
     ]
-    ids = [str(name) for name in _column(rows, "id", path, place)]
+    ids = [str(name) for name in column("id")]
     return {
         "id": [f"{name}-{n + 1}" for name, n in zip(ids, at, strict=True)] if options.get("derive_ids") else ids,
-        "title": rows.get("title", [""] * len(ids)),
-        "context": _column(rows, "context", path, place),
-        "question": _column(rows, "question", path, place),
+        "title": rows.get(options.get("title", "title"), [""] * len(ids)),
+        "context": column("context"),
+        "question": column("question"),
         "answers": answers,
         "answerable": [bool(one) for one in answers],
     }

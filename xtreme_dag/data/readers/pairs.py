@@ -48,7 +48,7 @@ def read_pairs(files: Files, options: Options, place: Place) -> Iterator[Chunk]:
         if rename:
             columns["label"] = [rename.get(label, label) for label in columns["label"]]
         columns.setdefault("label", [None] * size)
-        yield Chunk(columns=columns, file=path, lines=range(first, first + size))
+        yield Chunk(columns=columns, file=path, lines=range(first, first + size), labels_file=files.get("labels"))
         del fields, columns  # before the next block is cut
     if labels is not None and used < len(labels):
         raise place.error(f"{len(labels)} labels for {used} rows in {path.name}", files["labels"])
@@ -146,8 +146,8 @@ def json_lines(path: Path, place: Place) -> Iterator[tuple[list[dict[str, Any]],
         for number in at:
             try:
                 record = json.loads(found[number - first])
-            except json.JSONDecodeError as error:
-                raise place.error(f"not JSON: {error.msg}", path, number) from None
+            except (ValueError, RecursionError) as error:
+                raise place.error(f"not JSON: {error}", path, number) from None
             if not isinstance(record, dict):
                 raise place.error("not a JSON object", path, number)
             records.append(record)

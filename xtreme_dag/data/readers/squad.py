@@ -112,8 +112,8 @@ def listed(path: Path, keys: list[str], place: Place) -> frozenset[str]:
 def _parsed(path: Path, place: Place) -> Any:
     try:
         return json.loads(content(path, place, mark=b'"'))
-    except json.JSONDecodeError as error:
-        raise place.error(f"not JSON: {error.msg}", path, error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        raise place.error(f"not JSON: {error}", path, getattr(error, "lineno", 0)) from None
 
 
 def contexts(path: Path, place: Place) -> frozenset[str]:

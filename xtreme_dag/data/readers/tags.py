@@ -177,7 +177,8 @@ def _sentence(rows: Sequence[Sequence[str]], path: Path, place: Place, start: in
             tags.append(row[3])
         elif "-" in name:
             low, _, high = name.partition("-")
-            parts = [str(n) for n in range(int(low), int(high) + 1)]
+            last = int(high) if high.isdecimal() and len(high) < 10 else len(nodes) + 1
+            parts = [str(n) for n in range(int(low), min(last, len(nodes) + 1) + 1)]
             if any(part not in nodes for part in parts):
                 raise place.error(f"multiword token {name} has parts that are not there", path, start)
             inside.update(parts)

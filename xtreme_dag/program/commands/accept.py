@@ -64,7 +64,7 @@ def _accept(planned: Planned, planner: Planner, home: Home, study: str, reason: 
     store, ledger = Store(home.store), Ledger(home.ledger)
     other = [why for why in planned.reasons if not why.startswith("code ")]
     last = ledger.last(study).get(planned.stage.name)
-    earlier = store.intact(last.key) if last and last.key else None
+    earlier = store.standing(last.key) if last and last.key else None
     if other or earlier is None:
         why = "; ".join(other) or "its earlier artifact is gone"
         raise UserError(

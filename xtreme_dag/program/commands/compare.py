@@ -53,8 +53,17 @@ def command(by_language: bool, home: Home, **question: Any) -> Answer:
     found = compare_conditions(home.root, **asked)
     return Answer(
         value=[comparison.to_json() for comparison in found],
-        text=["\n\n".join(_text(comparison, by_language) for comparison in found)],
+        text=["\n\n".join([*(_text(comparison, by_language) for comparison in found), *_trained(found)])],
     )
+
+
+def _trained(found: list[Comparison]) -> list[str]:
+    """The conditions with what their intermediate training really drew, if it is known."""
+    from xtreme_dag.results.reading import HEADS
+
+    both = [one for comparison in found for one in (comparison.baseline_trained, comparison.trained)]
+    rows = [one.cells() for one in {one.condition: one for one in both if one is not None}.values()]
+    return [table(HEADS, rows, right=(3, 4))] if rows else []
 
 
 def _text(comparison: Comparison, by_language: bool) -> str:

@@ -10,7 +10,7 @@ import click
 from xtreme_dag.catalogue.catalogue import Dataset, load_catalogue
 from xtreme_dag.catalogue.languages import language_advice
 from xtreme_dag.catalogue.sources import Source
-from xtreme_dag.catalogue.sources.revisions import current_revisions
+from xtreme_dag.catalogue.sources.hub import HubSource
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.data_text import as_json_table, checked_text, listed, listed_text, shown_text
@@ -129,20 +129,33 @@ def _known(codes: Sequence[str], source: Source, datasets: Sequence[Dataset]) ->
 
 @command.command(epilog="Example: xtreme-dag data revisions --dataset xnli --dataset mnli")
 @click.option("--dataset", "names", multiple=True, help="Only this dataset; may be given more than once.")
+@click.option("--source", default="hub", show_default=True, metavar="SOURCE",
+              help="hub, or study:FILE for the ids that a study names (data.hub.DATASET.id).")  # fmt: skip
 @answers
-def revisions(names: tuple[str, ...]) -> Answer:
-    """Ask the hub at which commits its datasets are now, as lines for a study file.
+def revisions(names: tuple[str, ...], source: str) -> Answer:
+    """Ask the hub at which commits its datasets are now, as lines for a study file, and what lies there.
 
-    Nothing else is fetched. A study keeps the commits that it was written with, so its data cannot change under it.
-    Exit code 1 if the hub did not tell one.
+    A commit is told if all splits can be loaded from it without code: that of the repository, or of its Parquet
+    conversion where the repository has code alone. Only the repositories' cards are fetched. A study keeps the commits
+    that it was written with, so its data cannot change under it. Exit code 1 if the hub did not tell one.
     """
-    catalogue = load_catalogue()
-    found, refused = current_revisions([catalogue.dataset(name) for name in names or catalogue.datasets])
+    from xtreme_dag.data.revisions import current_revisions
+
+    catalogue, there = load_catalogue(), opened(source)
+    if not isinstance(there, HubSource):
+        raise UserError(f"{source} is not the hub", where="--source", fix="hub, or a study whose data are on the hub")
+    told = current_revisions([catalogue.dataset(name) for name in names or catalogue.datasets], there)
+    found, refused = told.commits, told.refused
     for name, why in refused.items():
         click.echo(f"{name}: {why}", err=True)
     for name in names:
         if name not in found and name not in refused:
             click.echo(f"{name}: not on the hub; {catalogue.dataset(name).get}", err=True)
-    lines = ["data:\n  hub:\n    revisions:", *(f'      {name}: "{commit}"' for name, commit in found.items())]
+    lines = [
+        "data:\n  hub:\n    revisions:",
+        *(f'      {name}: "{commit}"  # {told.loads[name]}' for name, commit in found.items()),
+    ]
     ok = not refused and all(name in found for name in names)
-    return Answer(value={"revisions": found, "refused": refused}, text=lines if found else (), ok=ok)
+    return Answer(
+        value={"revisions": found, "loads": told.loads, "refused": refused}, text=lines if found else (), ok=ok
+    )

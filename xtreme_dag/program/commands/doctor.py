@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.keys import library_version
 from xtreme_dag.program.health import server_health
+from xtreme_dag.program.model_check import findings_of
 from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import configured_api
@@ -25,15 +27,25 @@ _FREE_BYTES = 5_000_000_000
 
 
 @click.command()
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Check this model's folder too: files, tokenizer, and whether all weights are there.",
+)
 @answers
 @home_option
-def command(home: Home) -> Answer:
+def command(home: Home, model: Path | None) -> Answer:
     """Check Python, libraries, devices, disk, home and the Prefect API; exit 1 if a run could not work.
 
     \b
     Example: xtreme-dag doctor
+             xtreme-dag doctor --model models/xlm-roberta-base
     """
     checks = [_check(name, probe) for name, probe in _probes(home).items()]
+    if model is not None:
+        found = findings_of(home, model.absolute())
+        checks += [{"name": "model", "ok": not finding.fatal, "found": str(finding)} for finding in found]
+        checks += [] if found else [{"name": "model", "ok": True, "found": f"{model}: nothing is wrong"}]
     return Answer(
         value=checks,
         text=[f"{'ok  ' if check['ok'] else 'LACK'} {check['name']:9} {check['found']}" for check in checks],

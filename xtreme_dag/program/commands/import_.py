@@ -26,7 +26,7 @@ Examples:
 @click.option("--benchmark", type=BENCHMARK, help="Default: what metadata.json says, else the study's own.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=2**63 - 1),
     help="Tells several runs apart (default: that of metadata.json if the study has it, else the study's first).",
 )
 @answers

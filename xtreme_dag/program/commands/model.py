@@ -29,7 +29,7 @@ def convert_command(folder: Path, out: Path) -> None:
     \b
     Example: xtreme-dag model convert downloads/xlm-roberta-base models/xlm-roberta-base
     """
-    from xtreme_dag.program.convert import convert
+    from xtreme_dag.wiring.convert import convert
 
     count = convert(folder.absolute(), out.absolute())
     click.echo(f"{out}: {count} weights in model.safetensors, with configuration and tokenizer")

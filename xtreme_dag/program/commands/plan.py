@@ -13,6 +13,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
+from xtreme_dag.program.model_check import findings_of
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
 from xtreme_dag.program.output import Answer, answers, table
 from xtreme_dag.program.troubles import troubles
@@ -22,6 +23,8 @@ from xtreme_dag.wiring.build import Built, build
 from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
+from xtreme_dag.wiring.forecast.disk import disk
+from xtreme_dag.wiring.forecast.overlapping import overlap_lines
 from xtreme_dag.wiring.forecast.overview import (
     CONDITION_HEADS,
     condition_cells,
@@ -66,15 +69,17 @@ def command(
     plan, current = made(home, study, built, force, mirror=elsewhere)
     if elsewhere is not None and elsewhere.trouble:
         click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
+    found = [] if plan.all_cached or built.model is None else findings_of(home, built.model)
     plan = with_absent(plan, built.absent)
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)
-    estimate = cost(study, built.graph, plan, sizes, rows)
+    estimate, room = cost(study, built.graph, plan, sizes, rows), disk(study, built.graph, plan, sizes, home)
     supervision, baseline = by_condition(built.graph), study.compare.baseline
     cautions = [
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
         *lost_lines(built.graph, sizes),
+        *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
     return Answer(
@@ -86,7 +91,9 @@ def command(
             "conditions": [row.to_json() for row in rows],
             "supervision": supervision,
             "warnings": cautions,
+            "model": [vars(finding) for finding in found],
             "cost": vars(estimate),
+            "disk": {**vars(room), "left": room.left},
         },
         text=[
             *_lines(plan, built, current, everything),
@@ -94,9 +101,12 @@ def command(
             table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
             *(f"warning: {line}" for line in cautions),
+            *(f"{'error' if finding.fatal else 'warning'}: model: {finding}" for finding in found),
             *([] if plan.all_cached else [estimate.in_words()]),
+            *room.lines(),
         ],
         warnings=troubles(home),
+        ok=not any(finding.fatal for finding in found),
     )
 
 

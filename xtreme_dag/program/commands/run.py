@@ -16,19 +16,23 @@ import click
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.sizes import gigabytes
 from xtreme_dag.engine.devices import find_devices
+from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
+from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import force_option, home_option, machine_options, opened, study_options
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.results.stamp import report_path
+from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
 
 _FULL_BYTES = 65_536
+_SHOWN = 12  # warnings that are printed
 
 
 @click.command()
@@ -93,7 +97,17 @@ def run_study(
             elsewhere.push_all(Store(home.store), (planned.key for planned in plan.stages))
             if elsewhere.trouble:
                 click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
-        return _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
+        outcome = _nothing_to_do(home, study, len(plan.stages), time.monotonic() - started)
+        if study.keep == "scores":
+            dropping = Dropping(home, study.study, built.graph)
+            outcome["dropped_bytes"] = dropping.all({planned.stage.name: planned.key for planned in plan.stages})
+        return outcome
+    if built.model is not None and not plan.all_cached:
+        found = findings_of(home, built.model, remember=True)
+        for finding in found:
+            if not finding.fatal:
+                click.echo(f"warning: model: {finding}", err=True)
+        refuse_faults(found)
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
             settings = {
@@ -131,6 +145,7 @@ def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dic
         "failed": {},
         "results": str(home.results),
         "report": str(report_path(home, study)),
+        "warnings": published_warnings(home, study),
         "seconds": round(seconds, 2),
     }
 
@@ -144,9 +159,21 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
     return [
         first,
         *_failures(outcome["failed"]),
+        *(f"warning: {line}" for line in outcome["warnings"][:_SHOWN]),
+        *_more(len(outcome["warnings"]) - _SHOWN),
+        *(
+            [f"dropped: {gigabytes(outcome['dropped_bytes'])} of weights (keep: scores)"]
+            if outcome.get("dropped_bytes")
+            else []
+        ),
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > 0:
+        yield f"warning: {number} more: xtreme-dag sql 'FROM warnings'"
 
 
 def _failures(failed: Mapping[str, str]) -> Iterator[str]:

@@ -36,7 +36,7 @@ def command(query: str | None, form: str, output: Path | None, home: Home) -> No
     Without QUERY, on a terminal, an interactive prompt with completion opens; otherwise the query is read from stdin.
     Tables: leaderboard, per_language, deltas, transfer_gap, cost, predictions, ... (`SHOW TABLES`; docs/questions.md).
     """
-    from xtreme_dag.core.errors import UserError
+    from xtreme_dag.core.errors import UserError, printable
     from xtreme_dag.results.query import reader, reads_rows, run_query
     from xtreme_dag.results.render import render
 
@@ -51,6 +51,8 @@ def command(query: str | None, form: str, output: Path | None, home: Home) -> No
         raise UserError("parquet is not for a terminal", where="sql", fix="name a file with -o")
     with reader(home.root, predictions=reads_rows(text)) as connection:
         content = render(run_query(connection, text), form)
+    if form == "csv" and output is None and sys.stdout.isatty():
+        content = printable(content.decode()).encode()
     if output is not None:
         output.write_bytes(content)
     else:

@@ -14,9 +14,10 @@ from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.claims import local_claims, mirrored_claims
-from xtreme_dag.engine.ledger import FAILED, NOT_RUN, Ledger
+from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN, RELEASED, Ledger
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.overview import read_progress, running_rows
+from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, mirror_option
 from xtreme_dag.program.output import Answer, answers, table
 from xtreme_dag.program.troubles import troubles
@@ -48,7 +49,14 @@ def command(study: str | None, watch: bool, mirror: str | None, home: Home) -> A
             click.echo(line)
         time.sleep(_WATCH_SECONDS)
         now = _now(home, study, elsewhere)
-    latest = {(entry["study"], entry["stage"]): entry for entry in Ledger(home.ledger).entries()}
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in Ledger(home.ledger).entries():
+        if entry["outcome"] != RELEASED:
+            latest[entry["study"], entry["stage"]] = {**entry, "dropped": False}
+    store = Store(home.store)
+    for entry in latest.values():
+        record = store.read(entry["key"]) if entry["outcome"] in (DONE, CACHED) else None
+        entry["dropped"] = record is not None and store.is_dropped(record)
     studies = sorted({name for name, _stage in latest})
     if study is not None and study not in studies and not now["running"] + now["runs"]:
         raise UserError(
@@ -85,6 +93,8 @@ def _running_lines(now: Mapping[str, list[Any]]) -> list[str]:
 def _lines(study: str, entries: Iterable[Mapping[str, Any]]) -> list[str]:
     own = [entry for entry in entries if entry["study"] == study]
     counts = ", ".join(f"{count} {outcome}" for outcome, count in Counter(entry["outcome"] for entry in own).items())
+    dropped = sum(entry["dropped"] for entry in own)
+    counts += f" (the weights of {dropped} dropped)" if dropped else ""
     seconds = duration(sum(entry.get("seconds", 0) for entry in own))
     last = max(entry.get("time", "") for entry in own)
     return [

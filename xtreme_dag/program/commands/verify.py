@@ -11,6 +11,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import damage, upkeep
 from xtreme_dag.engine.mirror import Mirror
+from xtreme_dag.engine.signatures import VARIABLE as SECRET
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, upkeep_option
 from xtreme_dag.program.output import Answer, answers
@@ -24,7 +25,8 @@ def command(mirror: Mirror | None, home: Home) -> Answer:
     """Re-hash every artifact in the store and read every record; exit 1 if any was damaged.
 
     What is damaged is set aside, and its stage runs again; so do stages that may have read it before it was found.
-    With --mirror, the mirror instead: what is damaged is removed there, and pushed anew if this home has it.
+    Weights that a study with `keep: scores` dropped are no damage. With --mirror, the mirror instead: what is damaged is
+    removed there, and pushed anew if this home has it.
 
     \b
     Example: xtreme-dag verify
@@ -36,6 +38,7 @@ def command(mirror: Mirror | None, home: Home) -> Answer:
     found: list[damage.Damage] = []
     unreadable: list[dict[str, str]] = []
     checked: set[str] = set()
+    dropped = 0
     records = list(store.record_files())
     with click.progressbar(records, label="verifying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for path, record in bar:
@@ -44,7 +47,10 @@ def command(mirror: Mirror | None, home: Home) -> Answer:
                 unreadable.append({"record": str(path), "set_aside": str(place or "")})
             elif record.digest not in checked:
                 checked.add(record.digest)
-                if bad := store.damaged_files(record):
+                with store.reading(record.digest):
+                    bad = store.damaged_files(record)
+                dropped += store.is_dropped(record)
+                if bad:
                     found.append(damage.set_aside(store, record, bad))
     damaged = [
         {
@@ -58,17 +64,19 @@ def command(mirror: Mirror | None, home: Home) -> Answer:
         for each in found
     ]
     return Answer(
-        value={"records": len(records), "artifacts": len(checked), "damaged": damaged, "unreadable": unreadable},
+        value={"records": len(records), "artifacts": len(checked), "dropped": dropped, "damaged": damaged,
+               "unreadable": unreadable},
         text=[
             *(
                 f"damaged: record {entry['record']} cannot be read; set aside, its stage runs again"
                 for entry in unreadable
             ),
             *(line for each in found for line in _lines(each)),
-            f"{len(records)} records, {len(checked)} artifacts, {len(damaged) + len(unreadable)} damaged",
+            f"{len(records)} records, {len(checked)} artifacts{f' ({dropped} without weights, dropped)' if dropped else ''}, "
+            f"{len(damaged) + len(unreadable)} damaged",
         ],
         ok=not damaged and not unreadable,
-    )
+    )  # fmt: skip
 
 
 def _mirror(mirror: Mirror, store: Store) -> Answer:
@@ -83,8 +91,8 @@ def _mirror(mirror: Mirror, store: Store) -> Answer:
     if mirror.files.trouble:
         raise UserError(mirror.files.trouble, where=f"mirror {mirror.url}", fix="nothing was changed; try again")
     lines = [
-        f"damaged: {each.name or f'record {each.key[:16]}'}: {', '.join(each.files)}; "
-        + ("pushed anew from this home" if each.mended else "removed, whoever needs it makes it again")
+        f"{'refused' if each.refused else 'damaged'}: {each.name or f'record {each.key[:16]}'}: {', '.join(each.files)}; "
+        + _became(each)
         for each in damaged
     ]
     return Answer(
@@ -92,6 +100,14 @@ def _mirror(mirror: Mirror, store: Store) -> Answer:
         text=[*lines, f"{mirror.url}: {records} records, {artifacts} artifacts, {len(damaged)} damaged"],
         ok=not damaged,
     )
+
+
+def _became(found: upkeep.Damaged) -> str:
+    if found.mended:
+        return "pushed anew from this home"
+    if found.refused:
+        return f"it is not signed with the secret of {SECRET}, and stays there"
+    return "removed, whoever needs it makes it again"
 
 
 def _lines(found: damage.Damage) -> list[str]:

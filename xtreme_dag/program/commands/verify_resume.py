@@ -89,5 +89,9 @@ def _path(source: Source | Output, stage: Stage, plan: Plan, store: Store) -> Pa
     parent = plan.by_name[source.stage]
     if parent.status != CACHED:
         raise UserError(f"needs {source.stage}, which is {parent.status}", where=stage.name, fix="run the study first")
+    record = store.read(parent.key)
+    if record is not None and store.is_dropped(record, source.part):
+        raise UserError(f"needs {source.stage}, whose weights were dropped", where=stage.name,
+                        fix=f"xtreme-dag run STUDY --set keep=all --force {source.stage!r}")  # fmt: skip
     folder = store.artifact(parent.digest)
     return folder / source.part if source.part else folder

@@ -55,7 +55,7 @@ def command(study_file: Path, overrides: tuple[str, ...], stage: str, show_code:
                 "not_in_key": dict(planned.stage.options),
                 "made": {
                     name: manifest[name]
-                    for name in ("started", "seconds", "host", "git_commit", "study", "libraries")
+                    for name in ("started", "seconds", "host", "processor", "git_commit", "study", "libraries")
                     if name in manifest
                 },
                 "accepted": manifest.get("accepted"),
@@ -73,9 +73,8 @@ def _lines(found: Mapping[str, Any], show_code: bool) -> list[str]:
             lines.append(f"  {name:10} {found[name]}")
     if made:
         commit = made["git_commit"][:12] or "unknown"
-        lines.append(
-            f"  made       {made['started']} on {made['host']} in {duration(made['seconds'])}, commit {commit}"
-        )
+        on = f"{made['host']} ({made['processor']})" if made.get("processor") else made["host"]
+        lines.append(f"  made       {made['started']} on {on} in {duration(made['seconds'])}, commit {commit}")
     if found["accepted"]:
         lines.append(f"  accepted   {found['accepted']}")
     lines.append(f"  code       {len(code)} names of the project{'' if show_code else ' (--code lists them)'}")

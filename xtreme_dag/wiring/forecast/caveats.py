@@ -6,15 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 
 from xtreme_dag.engine.graph import Graph
-from xtreme_dag.study.factors import differences
+from xtreme_dag.study.factors import UNEVEN, differences
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import TRANSLATE
 from xtreme_dag.wiring.supervision import unseen_in_both
-
-# Warn where conditions of equal budget differ in tokens by more than this factor.
-UNEVEN = 1.25
 
 
 def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:

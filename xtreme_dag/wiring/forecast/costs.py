@@ -1,7 +1,9 @@
 """Estimates the GPU hours of a study.
 
 Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
-et al. 2020, section 2.1), parameters being those of the layers without the embeddings. A device does 40 % of its peak.
+et al. 2020, section 2.1), parameters being those of the layers without the embeddings. How much of its own rate a
+device does depends on the tokens of a step, and was measured on one H100 (docs/training.md); reading, which was not
+measured, counts as the largest step, since its batches are large.
 Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
 Where the division of a budget depends on a size that is not published, its tables count alike.
 Attention over long texts, model selection, translation, data preparation and loading are left out.
@@ -12,29 +14,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from xtreme_dag.core.files import sha256_of
-from xtreme_dag.engine.graph import Graph, Output, Source, Stage
+from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import CACHED, Plan
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.train_recipe import TrainRecipe
-from xtreme_dag.wiring.fit import shape_of
 from xtreme_dag.wiring.forecast.composition import Row
+from xtreme_dag.wiring.forecast.shapes import shape_of_model
 from xtreme_dag.wiring.forecast.sizes import Sizes, total
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE
 
 TRAIN_OPERATIONS = 6
 READ_OPERATIONS = 2
-UTILISATION = 0.4
-# NVIDIA A100, dense bf16 on tensor cores: NVIDIA A100 data sheet.
-DEVICE, PEAK = "A100", 312e12
-# Layers, hidden size, feed-forward size of models whose folder may not be there when a study is planned.
-SHAPES = {
-    "FacebookAI/xlm-roberta-base": (12, 768, 3072),
-    "FacebookAI/xlm-roberta-large": (24, 1024, 4096),
-    "google-bert/bert-base-multilingual-cased": (12, 768, 3072),
-    "google-bert/bert-base-multilingual-uncased": (12, 768, 3072),
-}
+# Measured on one NVIDIA H100 (80 GB) with an encoder of 24 layers x 1,024: its rate at a large product of bf16 matrices,
+# and the share of it that training does: (tokens of a step, share). docs/training.md has the measurement.
+DEVICE, RATE = "H100", 782e12
+MEASURED = ((32 * 39, 0.13), (32 * 167, 0.28), (256 * 39, 0.30))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +43,7 @@ class Cost:
         training_tokens: tokens that training reads, all passes.
         reading_tokens: tokens that evaluation reads.
         parameters: of the encoder's layers; None if not known.
+        utilisation: the share of the device's rate, over all of it.
         left_out: stages whose tables have no known size.
         unknown: dataset or condition -> how many of those are its.
         translations: tables that a model would translate, whose cost is not in it.
@@ -55,6 +53,7 @@ class Cost:
     training_tokens: int
     reading_tokens: int
     parameters: int | None
+    utilisation: float
     left_out: int
     unknown: Mapping[str, int]
     translations: int
@@ -73,16 +72,17 @@ class Cost:
         left += f"; {self.translations} tables to translate left out" if self.translations else ""
         return (
             f"estimate: {words} ({self.training_tokens:,} tokens x {TRAIN_OPERATIONS} + {self.reading_tokens:,} x "
-            f"{READ_OPERATIONS}, x {self.parameters:,} parameters, at {UTILISATION:.0%} of {PEAK / 1e12:.0f} TFLOP/s{left})"
+            f"{READ_OPERATIONS}, x {self.parameters:,} parameters, at {self.utilisation:.0%} of {RATE / 1e12:.0f} TFLOP/s{left})"
         )
 
 
 def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, ...]) -> Cost:
     """The estimate for the stages that are not cached."""
     by_condition = {row.name: row for row in rows}
-    same = _same(graph)
+    same = same_work(graph)
     seen: set[str] = set()
     trained = read = translations = 0
+    work = 0.0  # operations for each parameter, at the device's full rate
     unknown: Counter[str] = Counter()
     for stage in graph:
         planned = plan.by_name.get(stage.name)
@@ -93,25 +93,25 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
         if stage.of is INTERMEDIATE:
             tokens = _drawn(stage, by_condition[stage.labels["condition"]], sizes)
             trained += tokens or 0
+            work += TRAIN_OPERATIONS * (tokens or 0) / utilisation(_step(stage, sizes))
         elif stage.of is TARGET:
             tokens = _passes(stage, sizes)
             trained += tokens or 0
+            work += TRAIN_OPERATIONS * (tokens or 0) / utilisation(_step(stage, sizes))
         elif stage.of in (SEARCH, EVALUATE) and "ranked" not in stage.inputs:
             # The texts of a pooled task are read by its search.
             read_by = [made.stage for made in stage.inputs.values() if isinstance(made, Output)]
             tokens = total(sizes.of(name).tokens for name in read_by if graph[name].of is ENCODE)
             read += tokens or 0
+            work += READ_OPERATIONS * (tokens or 0) / MEASURED[-1][1]
         elif stage.of is TRANSLATE:
             translations += stage.params.get("by") == "model"
         if tokens is None:
             unknown[str(stage.labels.get("dataset") or stage.labels.get("task") or stage.labels["condition"])] += 1
-    parameters = _parameters(study, graph)
-    hours = None
-    if parameters is not None:
-        operations = parameters * (TRAIN_OPERATIONS * trained + READ_OPERATIONS * read)
-        hours = operations / (UTILISATION * PEAK) / 3600
+    parameters = shape_of_model(study, graph).layer_parameters
     return Cost(
-        hours=hours,
+        hours=None if parameters is None else parameters * work / RATE / 3600,
+        utilisation=(TRAIN_OPERATIONS * trained + READ_OPERATIONS * read) / work if work else MEASURED[-1][1],
         training_tokens=trained,
         reading_tokens=read,
         parameters=parameters,
@@ -121,7 +121,22 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
     )
 
 
-def _same(graph: Graph) -> dict[str, str]:
+def utilisation(tokens: float) -> float:
+    """The share of its rate that a device does at a number of tokens a step: between measured ones, in a line."""
+    for (few, low), (many, high) in pairwise(MEASURED):
+        if tokens <= many:
+            return low + (high - low) * max(0.0, tokens - few) / (many - few)
+    return MEASURED[-1][1]
+
+
+def _step(stage: Stage, sizes: Sizes) -> float:
+    """Tokens of an optimizer step of a training, by the mean lengths of its tables."""
+    tables = [sizes.of(table.stage).mean for name, table in stage.inputs.items()
+              if name.partition("/")[0] == "train" and isinstance(table, Output)]  # fmt: skip
+    return TrainRecipe.from_params(stage.params["recipe"]).batch_size * sum(tables) / max(1, len(tables))
+
+
+def same_work(graph: Graph) -> dict[str, str]:
     """Stage -> hash of its function, parameters and inputs: stages that conditions share run once."""
     found: dict[str, str] = {}
     for stage in graph:
@@ -161,15 +176,3 @@ def _passes(stage: Stage, sizes: Sizes) -> int | None:
     recipe = TrainRecipe.from_params(stage.params["recipe"])
     passes = recipe.steps * recipe.batch_size / size.examples if recipe.steps else recipe.epochs
     return round(size.tokens * passes)
-
-
-def _parameters(study: Study, graph: Graph) -> int | None:
-    """Parameters of the encoder's layers, from its shape: attention 4 h^2 and the feed-forward layer 2 h f in each."""
-    models = (stage.inputs.get("model") for stage in graph if stage.of.device)
-    folder = next((model for model in models if isinstance(model, Source)), None)
-    shape = shape_of(study, folder or Output(stage=""))
-    known = (shape.layers, shape.hidden, shape.inner)
-    if folder is None and study.model.hub is not None:
-        known = SHAPES.get(study.model.hub, known)
-    layers, hidden, inner = (value if isinstance(value, int) else 0 for value in known)
-    return layers * (4 * hidden * hidden + 2 * hidden * inner) or None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.catalogue.published import published_count
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import Plan
 from xtreme_dag.engine.store import Store
@@ -58,7 +58,6 @@ class Sizes:
         self._graph = graph
         self._plan = plan
         self._store = store
-        self._catalogue = load_catalogue()
         self._known: dict[str, Size] = {}
 
     def artifact(self, stage: str, file: str) -> Path | None:
@@ -97,19 +96,13 @@ class Sizes:
         if params.get("reader") == "miniworld":
             return self._least(options["rows"], params.get("limit"))
         stand_in = params.get("whole") is False
-        published = None if stand_in else self._published(params["dataset"], params["split"], params["language"])
+        published = None if stand_in else published_count(params["dataset"], params["split"], params["language"])
         return self._least(published, params.get("limit"))
 
     def _narrowed(self, stage: Stage, rows: int | None) -> int | None:
         if stage.params.get("chunks"):
             return int(stage.params["chunks"])
         return self._least(rows, stage.params.get("rows"))
-
-    def _published(self, dataset: str, split: str, language: str) -> int | None:
-        declared = self._catalogue.dataset(dataset).split(split)
-        if not declared.union:
-            return declared.count(language)
-        return total(self._published(ref.dataset, ref.split, language) for ref in declared.union)
 
     @staticmethod
     def _least(rows: int | None, limit: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Converts a model folder with pickled weights to safetensors: `python -m xtreme_dag.program.convert FOLDER OUT`.
+"""Converts a model folder with pickled weights to safetensors: `python -m xtreme_dag.wiring.convert FOLDER OUT`.
 
 Reading a pickle can execute code. So torch reads it with `weights_only`, in a child process that cannot open connections
 or start programs.
@@ -46,7 +46,7 @@ def convert(folder: Path, out: Path) -> int:
     pickles(folder)
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [sys.executable, "-m", "xtreme_dag.program.convert", str(folder), str(unfinished)]
+    command = [sys.executable, "-m", "xtreme_dag.wiring.convert", str(folder), str(unfinished)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         last = (done.stdout.strip().splitlines() or [""])[-1]
@@ -102,9 +102,28 @@ def _write(folder: Path, out: Path) -> dict[str, Any]:
             shutil.copyfile(path, out / path.name)
     if (folder / "tokenizer").is_dir():
         shutil.copytree(folder / "tokenizer", out / "tokenizer")
-    load_tokenizer(out)
-    load_model(out, log=lambda _line: None)
+    if not _translates(out):
+        load_tokenizer(out)
+        load_model(out, log=lambda _line: None)
     return {"weights": len(weights)}
+
+
+def _translates(folder: Path) -> bool:
+    """Whether a folder has a whole sequence-to-sequence model, and files of its tokenizer, which may be a slow one."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    from xtreme_dag.model.weights import load_complete, load_config
+    from xtreme_dag.tables.tokenizer import require_tokenizer
+
+    config = load_config(folder)
+    if not config.is_encoder_decoder:
+        return False
+    require_tokenizer(folder)
+    try:
+        load_complete(AutoModelForSeq2SeqLM, folder, config, log=lambda _line: None)
+    except UserError:  # an encoder alone, of an architecture that has a decoder
+        return False
+    return True
 
 
 def _read(path: Path) -> dict[str, Any]:

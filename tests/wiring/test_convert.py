@@ -15,8 +15,8 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads.trained import load_model
 from xtreme_dag.model import pack
 from xtreme_dag.program.cli import program
-from xtreme_dag.program.convert import convert
 from xtreme_dag.tables.tokenizer import load_tokenizer
+from xtreme_dag.wiring.convert import convert
 
 TOKENS = pack([[0, 7, 8, 2], [0, 9, 2]])
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_converted_is_said(model, tmp_path):
 def test_the_process_that_reads_pickles_has_no_network(tmp_path):
     import subprocess
 
-    code = "import sys, socket; from xtreme_dag.program.convert import _forbid; sys.addaudithook(_forbid); " \
+    code = "import sys, socket; from xtreme_dag.wiring.convert import _forbid; sys.addaudithook(_forbid); " \
            "socket.create_connection(('127.0.0.1', 9))"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode and "not allowed while pickled weights are read" in done.stderr

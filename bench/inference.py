@@ -1,0 +1,353 @@
+"""What the verdicts, intervals and `needed` of `compare` are worth: simulated studies whose truth is known.
+
+    python -m bench.inference [--minutes 18] [--workers 2] [--only families,winner,needed,best,seeds]
+
+Each study is a set of raw matrices (right or wrong: languages x seeds x examples), which go through `compare_landed`, the
+part of `compare` that follows the reading of files. An example is hard in all languages alike, with a part of its own in
+each; a condition finds some examples harder than others whatever the seed; the seeds of a run have heavy tails (Student's
+t with 3 degrees of freedom), in part over all tasks, in part over one, in part over one language. A third of the
+languages is seen in the conditions other than the baseline. The tables are those of `docs/results.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xtreme_dag.results.cells import Landed
+from xtreme_dag.results.compare import compare_landed
+from xtreme_dag.results.effects import Comparison, Effect
+from xtreme_dag.results.predictions import File, Predictions
+from xtreme_dag.results.render import aligned
+from xtreme_dag.scoring.columns import Metric
+
+BASELINE = "base"
+LEVELS = ("all tasks", "task", "language")
+RESAMPLES = 200
+HARD, HARD_IN_LANGUAGE, OWN, EASE = 1.2, 0.4, 0.5, 0.4  # on the scale of the logit
+OF_SEED = (0.5, 0.4, 0.3)  # weights of a seed's part over all tasks, of one task, and of one language of it
+Matrix = NDArray[np.bool_]
+Job = TypeVar("Job")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """How studies are drawn.
+
+    Attributes:
+        conditions: number of conditions beside the baseline; the first is `c0`.
+        tasks, languages, seeds, n: numbers of each; n examples in each language.
+        spread: of the seeds, on the scale of the logit.
+        rho: correlation of runs of one seed.
+        shift: by how much `c0` is better at the first task in unseen languages, on the scale of the logit.
+        everywhere: at all tasks instead.
+    """
+
+    conditions: int = 1
+    tasks: int = 1
+    languages: int = 6
+    seeds: int = 3
+    n: int = 100
+    spread: float = 0.15
+    rho: float = 0.0
+    shift: float = 0.0
+    everywhere: bool = False
+
+    @property
+    def seen(self) -> int:
+        """How many languages the conditions are trained in."""
+        return self.languages // 3
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The conditions, the baseline first."""
+        return (BASELINE, *(f"c{place}" for place in range(self.conditions)))
+
+
+class Matrices(Predictions):
+    """Simulated runs in place of files; a path is `condition/task/language/seed`."""
+
+    def __init__(self, right: dict[str, Matrix]) -> None:
+        self._right = right
+
+    def check(self, paths: Iterable[str]) -> None:
+        """Nothing can be damaged."""
+
+    def columns(self, path: str) -> list[str]:
+        """Accuracy alone."""
+        return ["id", "s_correct"]
+
+    def read(self, path: str, metric: Metric, *, keep: bool) -> File:
+        """Ids that all languages share, and what is right."""
+        right = self._right[path]
+        return File(pa.table({"id": _ids(len(right)), "s_correct": right.astype(np.float64)}), False)
+
+
+@cache
+def _ids(n: int) -> pa.Array:
+    return pa.array([f"{place:06d}" for place in range(n)])
+
+
+def simulated(rng: np.random.Generator, world: World) -> dict[tuple[str, int], Matrix]:
+    """(condition, task) -> right or wrong (languages, seeds, examples)."""
+    found = {}
+    scale = world.spread / math.sqrt(3)  # Student's t with 3 degrees of freedom has variance 3
+    common = scale * rng.standard_t(3, (world.seeds, 3))
+    apart = {name: scale * rng.standard_t(3, world.seeds) for name in world.names}
+    for task in range(world.tasks):
+        hard = HARD * rng.normal(size=world.n) + HARD_IN_LANGUAGE * rng.normal(size=(world.languages, world.n))
+        shared = scale * rng.standard_t(3, (world.seeds, 2))
+        shared_in = scale * rng.standard_t(3, (world.languages, world.seeds))
+        for name in world.names:
+            own = (
+                OF_SEED[0] * apart[name][None]
+                + OF_SEED[1] * scale * rng.standard_t(3, world.seeds)[None]
+                + OF_SEED[2] * scale * rng.standard_t(3, (world.languages, world.seeds))
+            )
+            together = OF_SEED[0] * common[None, :, 0] + OF_SEED[1] * shared[None, :, 0] + OF_SEED[2] * shared_in
+            of_seed = (math.sqrt(world.rho) * together + math.sqrt(1 - world.rho) * own) / math.hypot(*OF_SEED)
+            shifted = name == "c0" and (world.everywhere or task == 0)
+            better = np.where(np.arange(world.languages) < world.seen, 0.0, world.shift * shifted)[:, None, None]
+            own_examples = OWN * rng.normal(size=(world.languages, world.n))
+            at = EASE + better - (hard + own_examples)[:, None] + of_seed[:, :, None]
+            found[name, task] = rng.random(at.shape) < 1 / (1 + np.exp(-at))
+    return found
+
+
+def compared(rng: np.random.Generator, world: World, conditions: Sequence[str] | None = None) -> list[Comparison]:
+    """A simulated study, through the comparison that users call."""
+    rows, files = [], {}
+    for (name, task), block in simulated(rng, world).items():
+        for language, seed in itertools.product(range(world.languages), range(world.seeds)):
+            path = f"{name}/{task}/{language}/{seed}"
+            word = "same task" if name != BASELINE and language < world.seen else "none"
+            rows.append(("s", name, f"t{task}", f"l{language:02d}", seed, "accuracy", path, word))
+            files[path] = block[language, seed]
+    landed = Landed(
+        study="s", split="test", baseline=BASELINE, told={}, order=world.names, controls=frozenset(), supervised=(),
+        rows=rows,
+    )  # fmt: skip
+    return compare_landed(
+        landed, Matrices(files), conditions=conditions, resamples=RESAMPLES, seed=int(rng.integers(1 << 30))
+    )
+
+
+def by_level(comparison: Comparison) -> dict[str, list[Effect]]:
+    """The effects of a comparison that have a verdict."""
+    seen = [one for one in comparison.seen if one.task is None]
+    return {
+        "all tasks": [comparison.overall, *seen],
+        "task": [*comparison.tasks, *(one for one in comparison.seen if one.task is not None)],
+        "language": list(comparison.languages),
+    }
+
+
+# Families: how many studies in which nothing differs have a false verdict.
+
+
+def false_verdicts(job: tuple[int, World]) -> Counter[str]:
+    """The levels at which a study in which nothing differs has a false verdict."""
+    number, world = job
+    rng = np.random.default_rng([1, number])
+    drawn = replace(world, languages=int(rng.integers(6, 41)))
+    found: Counter[str] = Counter(studies=1)
+    for level in LEVELS:
+        found[level] = 0
+    for comparison in compared(rng, drawn):
+        for level, effects in by_level(comparison).items():
+            found[level] = max(found[level], int(any(one.verdict != "open" for one in effects)))
+            if level == "task":
+                found["uncorrected"] = max(found["uncorrected"], int(any(one.p < 0.05 for one in effects)))
+    return found
+
+
+def families(pool: ProcessPoolExecutor, seconds: float) -> None:
+    """Prints the share of studies with any false verdict."""
+    cells = [
+        World(conditions=conditions, tasks=tasks, seeds=seeds, spread=spread)
+        for seeds, spread in (
+            (1, 0.0),
+            (3, 0.15),
+        )  # of one seed the models are spoken of, which are equal without spread
+        for conditions in (1, 3, 9, 14)
+        for tasks in (1, 4, 9)
+    ]
+    rows, total = [], Counter[str]()
+    for place, cell in enumerate(cells):
+        jobs = ((1000 * place + number, cell) for number in itertools.count())
+        found = sum(repeated(pool, false_verdicts, jobs, seconds / len(cells)), Counter[str]())
+        total += found
+        rows.append([cell.seeds, cell.conditions, cell.tasks, *_shares(found)])
+    rows.append(["all", "", "", *_shares(total)])
+    heads = ["seeds", "conditions", "tasks", "studies", *(f"{level} %" for level in LEVELS), "task, uncorrected %"]
+    show("2. Studies with any false verdict where nothing differs (6-40 languages)", heads, rows)
+
+
+def _shares(found: Counter[str]) -> list[object]:
+    return [found["studies"], *(round(100 * found[name] / found["studies"], 1) for name in (*LEVELS, "uncorrected"))]
+
+
+# The winner: whose interval covers.
+
+
+def winner_covered(job: tuple[int, World]) -> Counter[str]:
+    """Whether the intervals of the comparison that a study names, and of the largest gain, cover the true 0."""
+    number, world = job
+    found = compared(np.random.default_rng([2, number]), world)
+    largest = max(found, key=lambda one: one.overall.delta)
+    return Counter(
+        studies=1,
+        named=int(found[0].overall.low <= 0 <= found[0].overall.high),
+        largest=int(largest.overall.low <= 0 <= largest.overall.high),
+    )
+
+
+def winner(pool: ProcessPoolExecutor, seconds: float) -> None:
+    """Prints coverage of the lead's interval."""
+    cells = [World(conditions=conditions, tasks=2, seeds=seeds) for seeds in (1, 3) for conditions in (1, 3, 9)]
+    # One seed speaks of the models: its truth is 0 where runs do not differ.
+    cells = [replace(cell, spread=0.0) if cell.seeds == 1 else cell for cell in cells]
+    rows = []
+    for cell in cells:
+        jobs = ((number, cell) for number in itertools.count())
+        found = sum(repeated(pool, winner_covered, jobs, seconds / len(cells)), Counter[str]())
+        shares = [round(100 * found[name] / found["studies"], 1) for name in ("named", "largest")]
+        rows.append([cell.seeds, cell.conditions, found["studies"], *shares])
+    heads = ["seeds", "conditions", "studies", "the study's comparison %", "if the largest gain were named %"]
+    show("3. Coverage of the 95 % interval of the lead", heads, rows)
+
+
+# `needed`: found in 80 % of studies.
+
+
+def needed_said(job: tuple[int, World]) -> float:
+    """What a study says it needed at the first task, or over all tasks."""
+    number, world = job
+    (one,) = compared(np.random.default_rng([3, number]), world, ["c0"])
+    effect = one.overall if world.everywhere else one.tasks[0]
+    return effect.detectable or math.nan
+
+
+def needed_found(job: tuple[int, World]) -> bool:
+    """Whether a true difference was found."""
+    number, world = job
+    (one,) = compared(np.random.default_rng([4, number]), world, ["c0"])
+    return (one.overall if world.everywhere else one.tasks[0]).verdict == "better"
+
+
+def difference(shift: float, spread: float) -> float:
+    """The true difference in points of a shift on the scale of the logit."""
+    rng = np.random.default_rng(0)
+    hard = math.sqrt(HARD**2 + HARD_IN_LANGUAGE**2 + OWN**2) * rng.normal(size=400_000)
+    parts = np.array(OF_SEED)[:, None] * rng.standard_t(3, (3, hard.size))
+    at = EASE - hard + spread / math.sqrt(3) * parts.sum(axis=0) / math.hypot(*OF_SEED)
+    return float(100 * np.mean(1 / (1 + np.exp(-at - shift)) - 1 / (1 + np.exp(-at))))
+
+
+def shift_of(points: float, spread: float) -> float:
+    """The shift that gives a true difference."""
+    low, high = 0.0, 12.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if difference(middle, spread) < points else (low, middle)
+    return low
+
+
+def needed(pool: ProcessPoolExecutor, seconds: float) -> None:
+    """Prints how often a true difference of the size that studies call `needed` is found."""
+    cells = [
+        World(conditions=conditions, tasks=tasks, seeds=seeds, n=300, everywhere=everywhere, spread=spread)
+        for conditions, tasks, everywhere in ((1, 1, False), (3, 4, False), (3, 4, True))
+        for seeds, spread in ((1, 0.0), (3, 0.15), (5, 0.15), (5, 0.4))
+    ]
+    rows = []
+    for place, cell in enumerate(cells):
+        jobs = [(number, cell) for number in itertools.islice(itertools.count(1000 * place), 10_000)]
+        said = list(repeated(pool, needed_said, jobs, seconds / len(cells) / 4))
+        points = float(np.nanmean(said))
+        true = replace(cell, shift=shift_of(points, cell.spread))
+        jobs = [(number, true) for number, _ in jobs]
+        found = list(repeated(pool, needed_found, jobs, seconds / len(cells) * 3 / 4))
+        rows.append([
+            "all tasks" if cell.everywhere else "task", cell.conditions, cell.tasks, cell.seeds, cell.spread,
+            len(found), round(points, 2), round(100 * float(np.mean(found)), 1),
+        ])  # fmt: skip
+    heads = ["level", "conditions", "tasks", "seeds", "spread", "studies", "needed (mean)", "found %"]
+    show("4. A true difference of the size that is called needed is found", heads, rows)
+
+
+# Seeds: coverage where the runs of one seed go together.
+
+
+def seeds_covered(job: tuple[int, World]) -> tuple[bool, float]:
+    """Whether the interval covers the true 0, and its half-width."""
+    number, world = job
+    (one,) = compared(np.random.default_rng([5, number]), world)
+    return one.overall.low <= 0 <= one.overall.high, (one.overall.high - one.overall.low) / 2
+
+
+def seeds(pool: ProcessPoolExecutor, seconds: float) -> None:
+    """Prints coverage by correlation and number of seeds."""
+    cells = [
+        World(seeds=number, rho=rho, spread=spread, languages=6, n=200)
+        for spread in (0.15, 0.6)
+        for number in (3, 5, 10)
+        for rho in (0.0, 0.5, 0.9)
+    ]
+    rows = []
+    for place, cell in enumerate(cells):
+        jobs = ((10_000 * place + number, cell) for number in itertools.count())
+        found = list(repeated(pool, seeds_covered, jobs, seconds / len(cells)))
+        share, width = (float(np.mean(part)) for part in zip(*found, strict=True))
+        rows.append([cell.spread, cell.seeds, cell.rho, len(found), round(100 * share, 1), round(width, 2)])
+    heads = ["spread of seeds", "seeds", "correlation", "studies", "covered %", "half-width"]
+    show("8. Coverage of the 95 % interval where the runs of one seed go together", heads, rows)
+
+
+def repeated(
+    pool: ProcessPoolExecutor, function: Callable[[Job], Found], jobs: Iterable[Job], seconds: float
+) -> Iterator[Found]:
+    """Results of jobs, for as long as there is time, at least one batch."""
+    end, waiting = time.monotonic() + seconds, iter(jobs)
+    while batch := list(itertools.islice(waiting, 16)):
+        yield from pool.map(function, batch, chunksize=4)
+        if time.monotonic() >= end:
+            return
+
+
+def show(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints a table."""
+    print(f"{title}\n\n{aligned(heads, rows, count=False)}", flush=True)
+
+
+TABLES = {"families": (families, 0.5), "winner": (winner, 0.1), "needed": (needed, 0.2), "seeds": (seeds, 0.2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=18.0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", default=",".join(TABLES), help="names of tables, with commas between them")
+    arguments = parser.parse_args()
+    chosen = {name: TABLES[name] for name in arguments.only.split(",")}
+    whole = sum(share for _, share in chosen.values())
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        for make, share in chosen.values():
+            make(pool, 60 * arguments.minutes * share / whole)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A study's stages without Prefect, in processes that are forked from a warm one: a kill costs a second, not twenty."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine import pool, worker
+from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.local import run_local
+from xtreme_dag.study.file import load_study
+from xtreme_dag.wiring.build import build
+
+
+def warm() -> None:
+    """Imports what stages import."""
+    import great_expectations
+    import safetensors.torch
+    import tokenizers
+    import torch
+    import transformers
+
+    import xtreme_dag.contracts.check
+    import xtreme_dag.data.prepare.prepare
+    import xtreme_dag.training.stages
+
+    torch.set_num_threads(1)
+    assert great_expectations and safetensors and tokenizers and transformers and xtreme_dag
+
+
+class _Process:
+    """A forked worker, as `subprocess.Popen` would have it."""
+
+    def __init__(self, log: Path) -> None:
+        (asked, ask), (answer, answered) = os.pipe(), os.pipe()
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            with suppress(BaseException):
+                os.setsid()
+                for number, end in (
+                    (0, asked),
+                    (1, answered),
+                    (2, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)),
+                ):
+                    os.dup2(end, number)
+                os.closerange(3, 4096)  # the pipes of other workers, which must close with the runner
+                sys.stdin = os.fdopen(0)
+                sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+                worker.main()
+            os._exit(1)
+        os.close(asked)
+        os.close(answered)
+        self.stdin: TextIO = os.fdopen(ask, "w")
+        self.stdout: TextIO = os.fdopen(answer)
+
+    def poll(self) -> int | None:
+        return self._wait(os.WNOHANG)
+
+    def wait(self) -> int:
+        code = self._wait(0)
+        return 0 if code is None else code
+
+    def _wait(self, how: int) -> int | None:
+        if self.returncode is None:
+            with suppress(ChildProcessError):
+                ended, status = os.waitpid(self.pid, how)
+                if ended:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def _forked(self: Any, log: Path, threads: int) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    self.log, self.process = log, _Process(log)
+
+
+def start(study: Path, home: Path, errors: Path) -> int:
+    """Forks a runner of a study's stages; its process. Its exit code is 0 when all of them are done."""
+    runner = os.fork()
+    if runner:
+        return runner
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+        pool._Worker.__init__ = _forked  # type: ignore[method-assign]
+        settings, place = load_study(study), Home(home).ensure()
+        with pool.WorkerPool(2, place.logs) as workers:
+            executor = Executor(place, settings.study, workers, options={"threads": 1})
+            outcomes = run_local(build(settings).graph, executor)
+            executor.save()
+        code = 1 if {"failed", "not run"} & set(outcomes.values()) else 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)

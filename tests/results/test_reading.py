@@ -1,0 +1,62 @@
+"""What a study read and trained on, in words: stand-ins, limits, uneven tokens."""
+
+from dataclasses import replace
+
+from xtreme_dag.results.compare import compare_conditions
+from xtreme_dag.results.facts import Condition, TableFacts, TrainingFacts
+from xtreme_dag.results.landing import land
+from xtreme_dag.results.query import reader
+from xtreme_dag.results.reading import data_lines
+
+HALF = "half of dev"
+TABLES = (
+    TableFacts(
+        dataset="xnli", language="de", split="test", examples=1245, available=1245, published=5010, stand_in=HALF
+    ),
+    TableFacts(
+        dataset="xnli", language="sw", split="test", examples=1245, available=1245, published=5010, stand_in=HALF
+    ),
+    TableFacts(dataset="mnli", language="en", split="train", examples=1000, available=392_702),
+    TableFacts(dataset="mnli", language="en", split="dev", examples=20, available=20),
+)
+
+
+def test_stand_ins_and_limits_say_how_many_of_how_many():
+    assert data_lines(TABLES) == [
+        "mnli train (en) has 1,000 of 392,702 examples",
+        f"xnli test (de sw) is a stand-in: {HALF}; 1,245 of 5,010 examples",
+    ]
+
+
+def drew(condition, tokens):
+    return TrainingFacts(
+        condition=condition, seed=1, target="", step=1, task="xnli", dataset="mnli", language="en", examples=10,
+        tokens=tokens,
+    )  # fmt: skip
+
+
+def landed(make, home, tokens):
+    made = make(conditions={"none": 0.5, "english": 0.5, "mixed": 0.5}, seeds=(1,), n=20, tasks={"xnli": "accuracy"})
+    described = tuple(
+        Condition(name=one.name, description={"budget": {"examples": 10}}) for one in made.study.conditions
+    )
+    trained = tuple(drew(name, count) for name, count in tokens.items())
+    study = replace(made.study, conditions=described, tables=TABLES, trained=trained)
+    land(home, study, made.evaluations, made.contracts, made.stages)
+    return {one.condition: one for one in compare_conditions(home, resamples=100)}
+
+
+def test_tokens_that_differ_by_more_than_a_tenth_are_warned_about(make, home):
+    found = landed(make, home, {"english": 1000, "mixed": 1120})
+    assert any("1,120 against 1,000 tokens" in note for note in found["mixed"].notes)
+    assert found["mixed"].trained.tokens == 1120 and found["mixed"].baseline_trained.tokens == 0
+    found = landed(make, home, {"english": 1000, "mixed": 1080})
+    assert not any("tokens" in note for note in found["mixed"].notes)
+
+
+def test_the_database_says_what_stood_in_beside_published_figures(make, home):
+    landed(make, home, {"english": 1000, "mixed": 1000})
+    with reader(home) as connection:
+        rows = connection.execute("SELECT DISTINCT data FROM beside_published WHERE study IS NOT NULL").fetchall()
+        assert connection.execute("SELECT count(*) FROM data_tables").fetchone() == (4,)
+    assert (f"stand-in: {HALF}; 2,490 of 10,020 examples",) in rows

@@ -1,0 +1,102 @@
+"""Real servers on loopback for tests and benches: a Prefect server that can be stopped and started, and PostgreSQL."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+from xtreme_dag.program.server import QUIET
+
+T = TypeVar("T")
+
+
+def until(holds: Callable[[], T], seconds: float) -> T:
+    """Waits until a function returns something that is true, and returns it."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, f"waited {seconds} s for {holds}"
+        time.sleep(0.2)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A Prefect server on a port of its own, to be stopped and started again."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.folder, self.settings = folder, dict(settings or {})
+        self.port = free_port()
+        self.api = f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        environment = {**os.environ, **QUIET, **self.settings, "PREFECT_HOME": str(self.folder)}
+        environment.pop("PREFECT_API_URL", None)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
+                env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            until(self.answers, 600)
+        except AssertionError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.api}/health", timeout=5).text == "true"
+        except httpx.HTTPError:
+            return False
+
+
+@contextmanager
+def postgresql(password: str = "p@ss/w:rd") -> Iterator[dict[str, str]]:
+    """A PostgreSQL cluster of its own, with a password; gives the settings of a Prefect server on it."""
+    root = os.geteuid() == 0  # whom PostgreSQL does not serve
+    user = "postgres" if root else getpass.getuser()
+    folder = Path(tempfile.mkdtemp(prefix="xtreme-dag-postgresql-"))
+    (folder / "password").write_text(password)
+    if root:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, user)
+    port = free_port()
+
+    def call(*command: str) -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user if root else None)
+
+    call("initdb", "--pgdata", f"{folder}/data", "--auth", "scram-sha-256", "--username", "prefect",
+         "--pwfile", f"{folder}/password", "--encoding", "UTF8")  # fmt: skip
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
+    call("pg_ctl", "start", "--pgdata", f"{folder}/data", "--log", f"{folder}/log", "--wait", "--options", options)
+    try:
+        yield {
+            "PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg",
+            "PREFECT_SERVER_DATABASE_HOST": "127.0.0.1",
+            "PREFECT_SERVER_DATABASE_PORT": str(port),
+            "PREFECT_SERVER_DATABASE_USER": "prefect",
+            "PREFECT_SERVER_DATABASE_NAME": "postgres",
+            "PREFECT_SERVER_DATABASE_PASSWORD": password,
+        }
+    finally:
+        call("pg_ctl", "stop", "--pgdata", f"{folder}/data", "--mode", "immediate", "--wait")
+        shutil.rmtree(folder)
