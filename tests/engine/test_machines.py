@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 import time
 
@@ -15,6 +16,7 @@ from xtreme_dag.engine.claims import Claims, local_claims, mirrored_claims, read
 from xtreme_dag.engine.local import run_local
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.remote import Remote
+from xtreme_dag.engine.signatures import VARIABLE as SECRET
 from xtreme_dag.engine.store import Store
 
 KEY = "ab" * 32
@@ -123,6 +125,98 @@ def test_packs_are_read_for_records_and_never_believed_when_one_has_changed(toy,
     for name in Mirror(url).files.listing("packs"):
         files.pipe_file(f"{root}/packs/{name}", b"no pack")
     assert len(Mirror(url).read_all([record.key for record in records])) == len(records) - 1
+
+
+def quiet(event):
+    pass
+
+
+def test_of_an_artifact_what_it_says_of_itself_can_be_brought_alone(toy, pool, url, other):  # noqa: F811
+    run_local(toy.graph(gate=True), toy.executor(pool, mirror=Mirror(url)))
+    planned, ran = toy.planner().plan(toy.graph(gate=True)).by_name, toy.executed()
+    here, store = toy.executor(pool, home=other, mirror=Mirror(url)), Store(other.store)
+    for name, each in planned.items():
+        here.bring_notes(name, each.key, each.digest, quiet)
+    encoded, checked = planned["encode[a]"], planned["check[a]"]
+    assert store.standing(encoded.key) == toy.planner().store.read(encoded.key) and store.intact(encoded.key) is None
+    assert store.intact(checked.key) is not None  # it is JSON in full
+    assert not list(other.store.rglob("text.txt")) and not list(other.work.rglob("notes"))
+    here.bring("encode[a]", encoded.key, encoded.digest, quiet)
+    here.bring_notes("encode[a]", encoded.key, encoded.digest, quiet)
+    assert store.intact(encoded.key) is not None and not store.is_dropped(store.read(encoded.key))
+    # What needs the rest of the others has it brought, too.
+    again = toy.executor(pool, home=other, mirror=Mirror(url), forced=frozenset({"target[all]"}))
+    outcomes = run_local(toy.graph(gate=True), again)
+    assert outcomes["target[all]"] == "succeeded" and list(outcomes.values()).count("succeeded") == 1
+    assert len(toy.executed()) == len(ran) + 1 and store.intact(planned["encode[b]"].key) is not None
+
+
+def test_of_two_machines_that_made_the_same_key_the_first_has_it(toy, pool, url, other):  # noqa: F811
+    for home in (toy.home, other):
+        run_local(toy.graph(), toy.executor(pool, home=home))
+    planned = toy.planner().plan(toy.graph()).by_name["encode[a]"]
+    out = other.root / "out"
+    out.mkdir()
+    (out / "text.txt").write_text("other bytes")
+    theirs = Store(other.store)
+    manifest = theirs.read(planned.key).manifest
+    made = theirs.commit(
+        planned.key, out, {name: manifest[name] for name in manifest if name not in ("files", "digest")}
+    )
+    first, second = (toy.executor(pool, home=home, mirror=Mirror(url, listing=False)) for home in (toy.home, other))
+    first.deliver(planned.stage, planned.key, quiet)
+    second.deliver(planned.stage, planned.key, quiet)
+    assert theirs.intact(planned.key).digest == Mirror(url).read(planned.key).digest == planned.digest != made.digest
+    first.deliver(planned.stage, planned.key, quiet, forced=True)  # the same bytes
+    assert not first.mirror_trouble()
+
+
+def test_what_another_machine_has_replaced_is_believed_again(toy, pool, url):  # noqa: F811
+    run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
+    key = toy.planner().plan(toy.graph()).by_name["encode[a]"].key
+    mirror, record = Mirror(url), Store(toy.home.store).read(key)
+    content = mirror.files.read(f"records/{key[:2]}/{key}.json", 1 << 20)
+    mirror.files.write(f"records/{key[:2]}/{key}.json", b"{}")
+    assert mirror.look(key) is None
+    mirror.files.write(f"records/{key[:2]}/{key}.json", content)
+    assert mirror.look(key) is None
+    mirror.trust(key)
+    assert mirror.look(key) == record
+
+
+def test_a_checkpoint_is_signed_and_holds_for_one_stage(tmp_path, mirror, monkeypatch):
+    monkeypatch.setenv(SECRET, "a secret of a team, long enough")
+    folder = tmp_path / "theirs" / "checkpoints" / "step-1"
+    folder.mkdir(parents=True)
+    (folder / "weights").write_text("weights")
+    sent = Checkpoints(mirror, KEY, tmp_path / "theirs", "cpu")
+    sent.listen({"event": "checkpoint", "folder": "checkpoints/step-1"})
+    sent.close(forget=False)
+    other = "cd" * 32
+    shutil.copytree(tmp_path / "mirror" / "checkpoints" / KEY, tmp_path / "mirror" / "checkpoints" / other)
+    shutil.copy(
+        tmp_path / "mirror" / "checkpoints" / f"{KEY}.json", tmp_path / "mirror" / "checkpoints" / f"{other}.json"
+    )
+    assert Checkpoints(mirror, other, tmp_path / "ours", "cpu").bring() == ""
+    monkeypatch.setenv(SECRET, "a secret of another team")
+    assert Checkpoints(mirror, KEY, tmp_path / "ours", "cpu").bring() == ""
+    monkeypatch.setenv(SECRET, "a secret of a team, long enough")
+    assert Checkpoints(mirror, KEY, tmp_path / "ours", "cpu").bring() == "checkpoints/step-1"
+
+
+def test_records_without_our_signature_stay_in_a_mirror_and_are_packed_as_they_are(toy, pool, url, other, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("xtreme_dag.engine.mirror._MANY", 3)
+    monkeypatch.setenv(SECRET, "a secret of a team, long enough")
+    run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
+    monkeypatch.delenv(SECRET)
+    assert Mirror(url).pack() == 7  # by somebody who has no secret
+    monkeypatch.setenv(SECRET, "a secret of a team, long enough")
+    assert len(Mirror(url).read_all(Mirror(url).known())) == 7
+    monkeypatch.setenv(SECRET, "a secret of another team")
+    found = upkeep.verify(Mirror(url), Store(other.store), lambda done, total: None)[2]
+    assert len(found) == 7 and all(each.refused and not each.mended for each in found)
+    monkeypatch.setenv(SECRET, "a secret of a team, long enough")
+    assert upkeep.verify(Mirror(url), Store(other.store), lambda done, total: None) == (7, 7, [])
 
 
 def test_what_is_damaged_in_a_mirror_is_removed_or_mended(toy, pool, url, other):  # noqa: F811

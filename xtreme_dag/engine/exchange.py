@@ -111,6 +111,7 @@ class Exchange:
             return
         if self._mirror is None:
             raise UserError("its artifact is not in this home", where=name, fix="share the home, or name a --mirror")
+        self._mirror.trust(key)
         with locked(self.store.lock_path(key), name):
             if not self._pull(name, key, listen, digest):
                 why = self._mirror.trouble or "its artifact is not there"
@@ -125,6 +126,7 @@ class Exchange:
         here = self.store.standing(key)
         if (here is not None and here.digest == digest) or self._mirror is None:
             return
+        self._mirror.trust(key)
         with locked(self.store.lock_path(key), name):
             here = self.store.standing(key)
             if here is not None and here.digest == digest:
@@ -146,7 +148,7 @@ class Exchange:
             UserError: the mirror does not take it, or what it has is damaged.
         """
         record = self.store.intact(key)
-        if self._mirror is None or record is None:
+        if self._mirror is None or record is None or self._mirror.has_sent(record):
             return
         there = self._mirror.look(key)
         if there is not None and there.digest != record.digest and forced:

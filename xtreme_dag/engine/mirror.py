@@ -32,6 +32,7 @@ VARIABLE = "XTREME_DAG_MIRROR"
 # Seconds for which a call is tried again: of a run that can do without, and of one whose artifacts go through it.
 BRIEFLY, LONG = 3.0, 900.0
 _MAX_PACK_BYTES = 1 << 30
+_SMALL_BYTES = 1 << 20
 _MANY = 200  # records that are worth a pack
 _MOST_PACKS = 16
 
@@ -66,6 +67,8 @@ class Mirror:
         self._packs: list[str] = []
         self._damaged: set[str] = set()
         self._found = ""
+        self._sent: dict[str, str] = {}  # key -> digest, of records that this process has written there
+        self._codes: set[str] = set()
 
     @classmethod
     def find(cls, given: str | None = None, patience: float = BRIEFLY, *, listing: bool = True) -> Mirror | None:
@@ -124,6 +127,10 @@ class Mirror:
         """A record's file as it is there, its signature included."""
         return self._packed.get(key) or self.files.read(record_path(key), MAX_JSON_BYTES)
 
+    def has_sent(self, record: Record) -> bool:
+        """Whether this process has written a record there."""
+        return self._sent.get(record.key) == record.digest and record.key not in self._damaged
+
     def read_all(self, keys: Iterable[str]) -> dict[str, Record]:
         """Key -> record, of those of some keys that the mirror has; many at once."""
         wanted = [key for key in keys if key in self.known()]
@@ -134,6 +141,12 @@ class Mirror:
         """Remembers that what the mirror has of a key is of no use; it is pushed anew when it was made here."""
         self._damaged.add(key)
         self._found = self._found or why
+
+    def trust(self, key: str) -> None:
+        """Forgets what was found of a key: another machine says that it has written it since."""
+        self._damaged.discard(key)
+        self.refused.discard(key)
+        self._packed.pop(key, None)
 
     def pull(self, key: str, store: Store, work: Path, of: Callable[[str], bool] = lambda name: True) -> Record | None:
         """Brings the artifact of a key into the store.
@@ -191,8 +204,11 @@ class Mirror:
             self._found = self._found or f"code {digest[:16]} is damaged there: {error}"
 
     def push(self, store: Store, record: Record) -> bool:
-        """Copies a record and what it names to the mirror, unless it is there; whether it is there now."""
-        if record.key not in self._damaged and self.has(record.key):
+        """Copies a record and what it names to the mirror, unless it is there; whether it is there now.
+
+        Without a listing, whoever calls has just looked.
+        """
+        if record.key not in self._damaged and self._listing and record.key in self.known():
             return True
         return self.send(store, record)
 
@@ -204,22 +220,25 @@ class Mirror:
 
         def put(name: str) -> bool:
             target = f"{place}/{name}"
-            entry = None if overwrite else self.files.info(target)
-            there = entry is not None and entry.get("size") == record.files[name][1]
-            return there or self.files.put(folder / name, target)
+            size = record.files[name][1]
+            # Of a small file, to ask whether it is there takes as long as to write it.
+            entry = None if overwrite or size < _SMALL_BYTES else self.files.info(target)
+            return (entry is not None and entry.get("size") == size) or self.files.put(folder / name, target)
 
         if not all(self.files.each(put, record.files)):
             return False
         code = str(record.manifest.get("code", ""))
         names = store.root / "code" / f"{code}.json"
-        if names.is_file() and not self.files.put(names, f"code/{code}.json"):
-            return False
+        if code not in self._codes and names.is_file():
+            if not self.files.put(names, f"code/{code}.json"):
+                return False
+            self._codes.add(code)
         target = record_path(record.key)
         # The first machine to come has the key: another may have made other bytes under it since anybody looked.
-        if (overwrite or self.files.info(target) is None) and not self.files.write(
-            target, signed(store.record_path(record.key).read_bytes())
-        ):
-            return False
+        if overwrite or self.files.info(target) is None:
+            if not self.files.write(target, signed(store.record_path(record.key).read_bytes())):
+                return False
+            self._sent[record.key] = record.digest
         with self._guard:
             self._damaged.discard(record.key)
             self.refused.discard(record.key)
