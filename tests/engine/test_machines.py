@@ -192,12 +192,12 @@ def test_a_checkpoint_is_signed_and_holds_for_one_stage(tmp_path, mirror, monkey
     sent = Checkpoints(mirror, KEY, tmp_path / "theirs", "cpu")
     sent.listen({"event": "checkpoint", "folder": "checkpoints/step-1"})
     sent.close(forget=False)
-    other = "cd" * 32
-    shutil.copytree(tmp_path / "mirror" / "checkpoints" / KEY, tmp_path / "mirror" / "checkpoints" / other)
+    copied = "cd" * 32
+    shutil.copytree(tmp_path / "mirror" / "checkpoints" / KEY, tmp_path / "mirror" / "checkpoints" / copied)
     shutil.copy(
-        tmp_path / "mirror" / "checkpoints" / f"{KEY}.json", tmp_path / "mirror" / "checkpoints" / f"{other}.json"
+        tmp_path / "mirror" / "checkpoints" / f"{KEY}.json", tmp_path / "mirror" / "checkpoints" / f"{copied}.json"
     )
-    assert Checkpoints(mirror, other, tmp_path / "ours", "cpu").bring() == ""
+    assert Checkpoints(mirror, copied, tmp_path / "ours", "cpu").bring() == ""
     monkeypatch.setenv(SECRET, "a secret of another team")
     assert Checkpoints(mirror, KEY, tmp_path / "ours", "cpu").bring() == ""
     monkeypatch.setenv(SECRET, "a secret of a team, long enough")
