@@ -120,6 +120,8 @@ def run(place, home, **settings):
     """Runs the study; its flow run and what it says."""
     state = study(str(place / "study.yaml"), home=str(home.root), device="cpu", return_state=True, **settings)
     outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, UserError):
+        raise outcome
     assert isinstance(outcome, dict), outcome
     return str(state.state_details.flow_run_id), outcome
 
