@@ -5,7 +5,7 @@ from dataclasses import replace
 from xtreme_dag.catalogue.benchmarks import official
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.results import known
-from xtreme_dag.submissions.folder import folder_tasks
+from xtreme_dag.submissions.folder import averaged, folder_tasks
 
 
 def test_the_shipped_catalogue_lists_what_the_benchmarks_do():
@@ -32,4 +32,7 @@ def test_a_task_and_a_language_that_a_user_adds_are_in_no_official_average(monke
     monkeypatch.setattr("xtreme_dag.submissions.folder.load_catalogue", lambda: wider)
     facts = {task.name: task.benchmarks for task in known._tasks(())}
     assert facts["mine"] == {} and "la" not in facts["xnli"]["xtreme"]
-    assert "mine" not in folder_tasks("xtreme") and "la" not in folder_tasks("xtreme")["xnli"].listed.languages
+    tasks = folder_tasks("xtreme")
+    assert "mine" in tasks and "la" in tasks["xnli"].languages
+    means = averaged("xtreme", tasks)
+    assert "mine" not in means and "la" not in means["xnli"].languages

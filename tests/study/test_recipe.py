@@ -22,6 +22,7 @@ WRONG = {
     },
     "evaluate": {
         "layer": (-1, 1.5, "last"),
+        "vectors": ("tatoba", 1),
         "pooling": ("meen", 1),
         "similarity": ("cosin", 1),
         "margin": ("difference",),
@@ -35,7 +36,7 @@ WRONG = {
         "null_threshold": ("high",),
         "precision": ("float16", "bf16"),
     },
-    "target": {"examples": (0, -1, 1.5)},
+    "target": {"examples": (0, -1, 1.5), "same_examples": ("yes", 1)},
 }
 TRAINING = {
     "learning_rate": (0, -1e-5, "fast"),
@@ -63,6 +64,7 @@ TRAINING = {
     "out_of_memory": ("pray",),
     "devices": (0, 1.5),
     "strategy": ("dp",),
+    "storage": ("fp16", 16),
 }
 CASES = [
     (section, setting, value)

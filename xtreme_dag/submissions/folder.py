@@ -33,14 +33,16 @@ class FolderTask:
         format: of its dataset.
         layout: of the format.
         metrics: dotted names of the metrics that the task adds to its family.
-        listed: languages and group.
+        languages: of its files.
+        group: of tasks, in the averages.
     """
 
     name: str
     format: Format
     layout: Layout
     metrics: tuple[str, ...]
-    listed: Listed
+    languages: tuple[str, ...]
+    group: str
 
     @property
     def family(self) -> str:
@@ -58,14 +60,14 @@ class FolderTask:
 
 
 def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
-    """The benchmark's own tasks (`xtreme` or `xtreme-r`), as the catalogue reads them.
+    """The tasks of `xtreme` or `xtreme-r`, as the catalogue has them: it may add some to the benchmark's own.
 
     Raises:
         UserError: the format of one has no layout.
     """
     catalogue = load_catalogue()
     tasks = {}
-    for name, languages in official()[benchmark].items():
+    for name in catalogue.benchmarks[benchmark]:
         task, format = catalogue.task(name), formats.get(catalogue.dataset(name).format)
         if format.layout is None:
             raise UserError(f"format {format.name} has no layout of files", where=f"task {name}")
@@ -74,7 +76,8 @@ def folder_tasks(benchmark: str) -> dict[str, FolderTask]:
             format=format,
             layout=format.layout,
             metrics=task.metrics,
-            listed=Listed(languages=languages, group=task.group),
+            languages=task.languages[benchmark],
+            group=task.group,
         )
     return tasks
 
@@ -84,7 +87,16 @@ def folder_files(benchmark: str) -> dict[Cell, str]:
     return {
         (name, language): f"{name}/{task.file(language)}"
         for name, task in folder_tasks(benchmark).items()
-        for language in task.listed.languages
+        for language in task.languages
+    }
+
+
+def averaged(benchmark: str, tasks: Mapping[str, FolderTask]) -> dict[str, Listed]:
+    """What the official averages are over: the benchmark's own tasks and languages, whatever else is in a folder."""
+    return {
+        name: Listed(languages=languages, group=tasks[name].group)
+        for name, languages in official()[benchmark].items()
+        if name in tasks
     }
 
 
@@ -117,7 +129,7 @@ def score_folder(predictions: Path, labels: Path, benchmark: str = "xtreme") -> 
             fix=_nearby((predictions, labels), tasks)
             or "the layout is <task>/test-<language>.tsv, .json or .jsonl; tasks: " + ", ".join(tasks),
         )
-    means = averages(scores, benchmark, {name: task.listed for name, task in tasks.items()})
+    means = averages(scores, benchmark, averaged(benchmark, tasks))
     return {"benchmark": benchmark, "tasks": scores, "averages": means, "warnings": warnings}
 
 
@@ -155,7 +167,7 @@ def _judge_languages(
         warnings.append(f"{task.name}: not scored, there are no {' and no '.join(absent)}")
         return
     missing: dict[str, list[str]] = {}
-    for language in task.listed.languages:
+    for language in task.languages:
         files_of = {side: folder / task.file(language) for side, folder in sides.items()}
         gaps = [side for side, path in files_of.items() if not path.exists()]
         if gaps:
@@ -166,7 +178,7 @@ def _judge_languages(
         except UserError as error:
             errors.append(error)
     warnings += [f"{task.name}: no {what} for {', '.join(languages)}" for what, languages in missing.items()]
-    listed = {task.file(language) for language in task.listed.languages}
+    listed = {task.file(language) for language in task.languages}
     extra = sorted(path.name for path in sides["predictions"].glob("test-*") if path.name not in listed)
     if extra:
         more = f" and {len(extra) - SHOWN} more" if len(extra) > SHOWN else ""
