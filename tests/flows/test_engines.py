@@ -187,7 +187,9 @@ def test_nobody_at_the_address(api, place, tmp_path):
 
 
 def test_a_stage_survives_the_way_to_another_machine():
-    kind = Kind(name="x", libraries=("numpy",), device=True, figures=(Figure(name="loss", text="{:.1f}"),))
+    kind = Kind(
+        name="x", libraries=("numpy",), device=True, drops=("*.x",), figures=(Figure(name="loss", text="{:.1f}"),)
+    )
     stage = Stage(
         of=kind, name="x[1]", function="a.b:c", code=("a.b:d",), params={"a": [1, {"b": None}]},
         inputs={"table": Output(stage="y", part="p"), "raw": Source(path=Path("setup").absolute())},

@@ -71,7 +71,11 @@ def stage_json(stage: Stage) -> dict[str, Any]:
         "params": dict(stage.params),
         "options": dict(stage.options),
         "labels": dict(stage.labels),
-        "of": {**kind, "libraries": list(stage.of.libraries), "figures": [asdict(each) for each in stage.of.figures]},
+        "of": {
+            **kind,
+            **{name: list(getattr(stage.of, name)) for name in ("libraries", "drops")},
+            "figures": [asdict(each) for each in stage.of.figures],
+        },
         "inputs": inputs,
         **{name: list(getattr(stage, name)) for name in ("code", "after", "more_libraries")},
     }
@@ -86,5 +90,5 @@ def stage_of(value: Mapping[str, Any]) -> Stage:
         for name, source in value["inputs"].items()
     }
     lists = {name: tuple(value[name]) for name in ("code", "after", "more_libraries")}
-    kind = Kind(**{**of, "libraries": tuple(of["libraries"]), "figures": figures})
+    kind = Kind(**{**of, **{name: tuple(of[name]) for name in ("libraries", "drops")}, "figures": figures})
     return Stage(**{**value, **lists, "of": kind, "inputs": inputs})
