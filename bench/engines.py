@@ -202,7 +202,9 @@ def spread(graph: Graph, home: Home, cluster: Cluster, url: str, places: int) ->
                 start = time.perf_counter()
                 outcomes = run_graph(session, place)
                 seconds = time.perf_counter() - start
-                assert set(outcomes.values()) == {"succeeded"}, [n for n, o in outcomes.items() if o != "succeeded"][:5]
+                # A machine that is killed after it pushed, and before it said so, leaves its stage to be found.
+                lost = {name: outcome for name, outcome in outcomes.items() if outcome not in ("succeeded", "cached")}
+                assert not lost, lost
                 return seconds, {name: executor.record(key).digest for name, key in executor.known.items()}
 
     return in_a_flow(run)
