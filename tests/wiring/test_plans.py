@@ -272,17 +272,19 @@ def test_the_plan_says_what_is_left_on_the_disk_and_how_to_need_less(bench, tmp_
         graph, plan, sizes, _rows = looked_at(study, bench.home.root / "nowhere")
         return replace(disk(study, graph, plan, sizes, bench.home), free=10**6, one=4 * 10**9)
 
-    model = {"pretrain": {"kind": "planted", "vocabulary_size": 1000}}
+    recipe = {"learning_rate": 1e-3, "steps": 2}
+    text = {"xnli": {"train": ["en"]}}
+    model = {"pretrain": {"kind": "text", "seed": 1, "vocabulary_size": 1000, "text": text, "recipe": recipe}}
     whole = left(model=model)
     parameters = 2 * 12 * 128 * 128 + (1000 + 514) * 128
-    assert (whole.models, whole.targets, whole.model_bytes) == (2, 1, 2 * 4 * parameters)
+    assert (whole.models, whole.targets, whole.model_bytes) == (3, 1, 3 * 4 * parameters)
     assert whole.left == whole.model_bytes + whole.table_bytes and whole.table_bytes > 0
     scores = left(model=model, keep="scores")
     assert whole.left - scores.left == 4 * parameters
     half = left(model=model, recipe={"name": "quick", "target": {"default": {"storage": "bf16"}}})
-    assert half.model_bytes == 6 * parameters
+    assert half.model_bytes == 10 * parameters
     text = "\n".join(whole.lines())
-    assert "(2 models, " in text and "more than is free; to need less: `keep: scores` drops" in text and "bf16" in text
+    assert "(3 models, " in text and "more than is free; to need less: `keep: scores` drops" in text and "bf16" in text
     assert "`keep: scores`" not in "\n".join(scores.lines()) and "1 more go once" in "\n".join(scores.lines())
     assert not [line for line in replace(whole, free=10**12).lines() if "warning" in line]
 

@@ -159,7 +159,9 @@ def load_complete(
             given: dict[str, Any] = {}
             if any(key.startswith(_WRAPPERS) for key in checkpoint.keys):
                 with torch.device("meta"):
-                    plain: Any = kind(deepcopy(config), **_constructor(construction))
+                    make = getattr(kind, "from_config", kind)  # one of transformers' Auto classes, or a model's own
+                    plain: Any = make(deepcopy(config), **_constructor(construction))
+                kind = type(plain)
                 checkpoint.find_prefix(plain, plain.base_model_prefix)
             if checkpoint.prefix:
                 log(f"{checkpoint.where}: the prefix {checkpoint.prefix!r} is left out of the names of weights")
