@@ -22,7 +22,10 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows._alive import Watch, alive, current_run
 from flows._automations import too_often
+from flows._elsewhere import Elsewhere
+from flows._engines import THREADS, engine_of
 from flows._graph import AT_ONCE, run_graph
+from flows._overview import Overview
 from flows._settings import Settings
 from tasks._artifacts import show_table
 from tasks._server import REFUSALS, answers, server_client
@@ -36,7 +39,7 @@ from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
-from xtreme_dag.engine.mirror import Mirror
+from xtreme_dag.engine.mirror import BRIEFLY, LONG, Mirror
 from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
@@ -101,8 +104,9 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     built = build(study)
     graph = built.graph.part({stage.name for stage in built.graph if stage.kind in kinds}) if kinds else built.graph
     forced = frozenset(matching(graph, settings.force)) if settings.force else frozenset()
-    devices = find_devices(settings.device)
-    mirror = Mirror.find(settings.mirror)
+    spread = settings.engine != THREADS
+    devices = ("cpu",) if spread else find_devices(settings.device)
+    mirror = Mirror.find(settings.mirror, LONG if spread else BRIEFLY)
     options = {
         "threads": settings.threads,
         "cuda": settings.cuda,
@@ -121,7 +125,11 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
             executor = Executor(home, study.study, pool, forced=forced, options=options, devices=devices, mirror=mirror)
             dropping = Dropping(home, study.study, built.graph) if study.keep == "scores" else None
             with Session(graph, executor, display.listen, dropping, watch.boundary) as session:
-                outcomes = run_graph(session)
+                if spread:
+                    outcomes = _spread(session, settings, mirror, options, workers)
+                else:
+                    with Overview(session, lambda: workers):
+                        outcomes = run_graph(session)
                 if not watch.cancelled and (not kinds or EVALUATE.name in kinds):
                     _publish(session, study, built)
                 executor.push_found()
@@ -160,6 +168,21 @@ def _warned(warnings: Sequence[str]) -> str:
     """The warnings of a run that is done, in a line."""
     more = f"; and {len(warnings) - _SAID} more" if len(warnings) > _SAID else ""
     return f"done, with warnings: {'; '.join(warnings[:_SAID])}{more}"
+
+
+def _spread(
+    session: Session, settings: Settings, mirror: Mirror | None, options: Mapping[str, Any], workers: int
+) -> dict[str, str]:
+    """Runs the stages on the machines of an engine."""
+    run = str(current_run().id)
+    with (
+        engine_of(settings.engine, settings.address, workers, settings.threads) as engine,
+        Elsewhere(session, engine, mirror, options=options, device=settings.device, run=run) as place,
+        Overview(session, lambda: engine.places()[0], mirror),
+    ):
+        outcomes = run_graph(session, place)
+        place.brought()
+        return outcomes
 
 
 def _given_up() -> bool:

@@ -16,6 +16,8 @@ _Device = Literal["auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:3",
 # Parameters are kept in the server's database and shown to everybody: keys and passwords belong in the environment.
 _Mirror = Annotated[str, Field(pattern=PLAIN_URL)]
 
+_Address = Annotated[str, Field(pattern=r"^(?:[a-z]+://)?[^/@\s]+$")]
+
 
 class Settings(BaseModel):
     """How a study is run; but for `overrides`, nothing here changes a result."""
@@ -30,6 +32,13 @@ class Settings(BaseModel):
     force: list[str] = Field(default_factory=list, description="Stages to run although they are cached")
     device: _Device = Field(default="auto", description="What to compute on")
     workers: int = Field(default=0, ge=0, description="Stages side by side; 0 for one per core")
+    engine: Literal["threads", "dask", "ray"] = Field(
+        default="threads", description="What runs the stages: this machine, or the machines of a Dask or Ray cluster"
+    )
+    address: _Address | None = Field(
+        default=None,
+        description="Where that cluster is: tcp://host:8786, host:6379; default: one of this machine's own",
+    )
     threads: int = Field(default=1, ge=1, description="Threads of each stage")
     timeout: float | None = Field(default=None, gt=0, description="Seconds that one stage may take")
     checkpoint: float = Field(default=300.0, gt=0, description="Seconds between two checkpoints of a training")

@@ -110,24 +110,33 @@ def run_stage(session: str, stage: str, upstream: Mapping[str, Mapping[str, str]
     here.listen({"event": "started", "stage": stage})
     try:
         result = here.executor.execute(subject, _parents(upstream), _listener(here, subject), here.urgency[stage])
-    except PoolClosed as closed:
-        return _ended(Cancelled(message=str(closed)))
-    except StageTimedOut as error:
-        return _ended(Failed(name="TimedOut", message=f"{error}; its log: {error.log}"))
-    except StageFailed as error:
-        get_run_logger().error("%s\nthe log of its process: %s", error.traceback or error, error.log)
-        return _ended(Failed(message=here.executor.failure(subject)))
-    except UserError as error:
-        get_run_logger().error("%s", error)
-        return _ended(Failed(message=here.executor.failure(subject)))
+    except (PoolClosed, StageFailed, UserError) as error:
+        return _ended(failed_state(error, here.executor, subject))
     record = here.executor.store.standing(result.key)
     if record is None:
         return _ended(Failed(message="its artifact is not in the store after its commit"))
     here.listen({"event": "finished", "stage": stage, "cached": result.cached, "seconds": result.seconds})
-    signals = signals_of(here.executor.store.artifact(record.digest))
-    if not signals:
-        return reference(record)
-    return Completed(message=f"warning: {'; '.join(one.message for one in signals)}", data=reference(record))
+    doubts = warned(here.executor.store.artifact(record.digest))
+    return Completed(message=doubts, data=reference(record)) if doubts else reference(record)
+
+
+def warned(artifact: Path) -> str:
+    """What is to be doubted of an artifact, in a line; empty if nothing is."""
+    signals = signals_of(artifact)
+    return f"warning: {'; '.join(one.message for one in signals)}" if signals else ""
+
+
+def failed_state(error: PoolClosed | StageFailed | UserError, executor: Executor, stage: Stage) -> State[Any]:
+    """The state in which the task run of a stage that was not done ends; its log has the traceback, if there is one."""
+    if isinstance(error, PoolClosed):
+        return Cancelled(message=str(error))
+    if isinstance(error, StageTimedOut):
+        return Failed(name="TimedOut", message=f"{error}; its log: {error.log}")
+    if isinstance(error, StageFailed):
+        get_run_logger().error("%s\nthe log of its process: %s", error.traceback or error, error.log)
+    else:
+        get_run_logger().error("%s", error)
+    return Failed(message=executor.failure(stage) or str(error))
 
 
 def _ended(state: State[Any]) -> State[Any]:

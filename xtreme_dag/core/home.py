@@ -64,6 +64,11 @@ class Home:
         return self.root / "ledger.jsonl"
 
     @property
+    def running(self) -> Path:
+        """What its processes say of the stages that they run; stale after a minute."""
+        return self.root / "running"
+
+    @property
     def caches(self) -> Path:
         """What can be deleted at any time: the digests of raw files by size and modification time."""
         return self.root / "cache"

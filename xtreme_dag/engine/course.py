@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _POINTS = 400
@@ -33,15 +33,6 @@ class Course:
         if len(self._points) > _POINTS:
             self._points = dict(list(self._points.items())[::2])
             self._every *= 2
-
-    def beside(self, listen: Callable[[Mapping[str, Any]], object]) -> Callable[[Mapping[str, Any]], None]:
-        """A listener that takes each event, and passes it on to another."""
-
-        def both(event: Mapping[str, Any]) -> None:
-            self.hear(event)
-            listen(event)
-
-        return both
 
     def points(self) -> list[list[Any]]:
         """`[done, {figure: value}]` of each report that was kept, in their order."""

@@ -7,7 +7,7 @@ and that has not released it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -99,15 +99,23 @@ class Dropping:
             self._ledger.append([{**entry, "key": record.key, "outcome": RELEASED}])
 
 
-def standing_in(executor: Executor, graph: Graph) -> dict[str, Record]:
+def standing_in(
+    executor: Executor, graph: Graph, standing: Callable[[Stage, Mapping[str, str]], Record | None] | None = None
+) -> dict[str, Record]:
     """The records of the stages of a graph that need nothing done, nor does any stage that they need.
 
     A stage of which files were dropped is not among them if one that reads them has to run.
+
+    Args:
+        executor: of the run.
+        graph: its stages.
+        standing: the record of a stage that needs nothing done, given the keys of its parents; by default the executor's.
     """
+    standing = standing or executor.standing
     found: dict[str, Record] = {}
     for stage in graph:
         if all(parent in found for parent in stage.parents):
-            record = executor.standing(stage, {name: found[name].key for name in stage.parents})
+            record = standing(stage, {name: found[name].key for name in stage.parents})
             found |= {stage.name: record} if record is not None else {}
     there = set(found)
     for stage in reversed([stage for stage in graph if stage.name in there and stage.of.drops]):

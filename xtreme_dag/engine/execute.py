@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from collections.abc import Mapping
@@ -16,9 +17,11 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
+from xtreme_dag.engine.claims import Claims
 from xtreme_dag.engine.course import Course
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
+from xtreme_dag.engine.exchange import Exchange
 from xtreme_dag.engine.failures import disk_error, failure_reason
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
@@ -26,10 +29,10 @@ from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
-from xtreme_dag.engine.priority import urgency
+from xtreme_dag.engine.priority import expected, urgency
 from xtreme_dag.engine.provenance import described, manifest
-from xtreme_dag.engine.reads import DamagedInput, Reads
-from xtreme_dag.engine.store import Record, Store
+from xtreme_dag.engine.reads import DamagedInput
+from xtreme_dag.engine.store import Record
 
 # How often a stage's inputs are made again before the disk is to blame.
 _MENDED = 3
@@ -52,12 +55,8 @@ class Result:
     seconds: float
 
 
-class Executor:
-    """What all stages of one run share: store, keys, workers, ledger.
-
-    Attributes:
-        known: stage name -> key of those that have an artifact in this run, a negative verdict included.
-    """
+class Executor(Exchange):
+    """What all stages of one run share: store, mirror, keys, workers, ledger."""
 
     def __init__(
         self,
@@ -70,26 +69,25 @@ class Executor:
         devices: tuple[str, ...] = ("cpu",),
         keys: Keys | None = None,
         mirror: Mirror | None = None,
+        run: str = "",
     ) -> None:
-        self.home = home
-        self.store = Store(home.store)
+        super().__init__(home, mirror, forced)
         self.keys = keys or Keys.of(home.caches)
         self.sources = FileDigests(home.caches / "digests.json")
-        self.reads = Reads(self.store, home.caches)
         self.ledger = Ledger(home.ledger)
         self.study = study
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
+        self.run = run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
         self._pool = pool
-        self._forced = set(forced)
-        self._wanted: set[str] = set()  # stages whose dropped files are needed
         self._options = dict(options or {})
         self._devices = Devices(devices)
         self._last = self.ledger.last(study)
-        self.known: dict[str, str] = {}
         self._met: dict[str, Stage] = {}
         self._cached: set[str] = set()
         self._failures: dict[str, str] = {}
-        self._mirror = mirror
+        # Two processes that are told apart by nothing but their numbers are two runs.
+        own = run or f"{self.run}-{os.getpid()}"
+        self.claims = Claims(home.running, mirror, study=study, run=own)
+        self.expected: Mapping[str, float] = {}
 
     @property
     def workers(self) -> int:
@@ -101,9 +99,16 @@ class Executor:
         """How many devices the stages share; 0 if they compute on the CPU, which is not limited."""
         return self._devices.count
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was stopped: no stage starts any more."""
+        return self._pool.closed
+
     def urgency(self, graph: Graph) -> dict[str, float]:
         """Seconds of the longest chain that begins with each stage of a graph, as far as earlier runs tell."""
-        return urgency(graph, {name: last.seconds for name, last in self._last.items() if last.seconds is not None})
+        taken = {name: last.seconds for name, last in self._last.items() if last.seconds is not None}
+        self.expected = expected(graph, taken)
+        return urgency(graph, taken)
 
     def input_digests(self, stage: Stage, parents: Mapping[str, str]) -> dict[str, str]:
         """Digest of each input, given the keys of the parents that made them."""
@@ -120,7 +125,7 @@ class Executor:
         return found
 
     def _parent(self, source: Output, parents: Mapping[str, str]) -> Record:
-        record = self.store.read(parents[source.stage])
+        record = self.record(parents[source.stage])
         if record is None:
             raise UserError("its record is gone", where=source.stage, fix="run again")
         return record
@@ -129,49 +134,12 @@ class Executor:
         """The stage's key, given the keys of its parents (stage name -> key)."""
         return self.keys.key(stage, self.input_digests(stage, parents))
 
-    def lookup(self, stage: Stage, key: str) -> Record | None:
-        """The record of a key whose artifact is there, but for dropped files that nobody wants; none of a forced stage.
-
-        A verdict, which is believed here, is hashed.
-        """
-        look = self.store.intact if stage.name in self._wanted else self.store.standing
-        record = None if stage.name in self._forced else look(key)
-        return None if record is not None and stage.gates and self.reads.damaged(record) else record
-
-    def fetch(self, stage: Stage, key: str, listen: Listener) -> None:
-        """Brings the artifact of a key from the mirror, if it is there and not here."""
-        if self._mirror is None or stage.name in self._forced or self.lookup(stage, key) is not None:
-            return
-        if key not in self._mirror.known() or self._is_suspect(key):
-            return
-        with locked(self.store.lock_path(key), stage.name):
-            try:
-                if self.lookup(stage, key) is None and self._mirror.pull(
-                    key, self.store, self.home.work / key / "pulled"
-                ):
-                    listen({"event": "log", "message": f"{stage.name}: pulled from {self._mirror.url}"})
-            except OSError as error:
-                raise disk_error(error, stage) from None
-
-    def _is_suspect(self, key: str) -> bool:
-        record = self.store.read(key)
-        return record is not None and bool(record.suspect)
-
-    def push_found(self) -> None:
-        """Pushes what this run found here and the mirror lacks."""
-        if self._mirror is not None:
-            self._mirror.push_all(self.store, self.known.values())
-
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
         record = self.lookup(stage, self.key(stage, parents))
         if record is not None and stage.gates and why_closed(self.store.artifact(record.digest)):
             return None
         return record
-
-    def want(self, stage: Stage) -> None:
-        """Says that a stage that has to run reads files of an artifact that were dropped: they are made again."""
-        self._wanted.add(stage.name)
 
     def failure(self, stage: Stage) -> str:
         """Why a stage failed in this run; empty if it did not."""
@@ -227,6 +195,9 @@ class Executor:
 
         with locked(self.store.lock_path(key), stage.name, waiting):
             record = self.lookup(stage, key)
+            if record is None and stage.name not in self._forced and not self._is_suspect(key):
+                self.claims.wait(key, waiting, lambda: self._pool.closed, lambda: self._pull(stage.name, key, listen))
+                record = self.lookup(stage, key)
             if record is None:
                 record, seconds = self._run(stage, key, digests, parents, listen, urgency)
                 self._forced.discard(stage.name)
@@ -285,9 +256,30 @@ class Executor:
         self.reads.save()
         self.keys.save()
 
-    def is_forced(self, stage: Stage) -> bool:
-        """Whether the stage has to run although its artifact is there."""
-        return stage.name in self._forced
+    def told(self, stage: Stage, record: Record, *, cached: bool, seconds: float, here: bool) -> None:
+        """Takes note of a stage that another process has run or found.
+
+        Args:
+            stage: the stage.
+            record: its record.
+            cached: whether it was there.
+            seconds: what it took.
+            here: whether that process writes the ledger of this home, too.
+        """
+        self.learn(record)
+        if cached:
+            self.found(stage, record)
+            return
+        self._forced.discard(stage.name)
+        self._wanted.discard(stage.name)
+        self.known[stage.name] = record.key
+        if not here:
+            self._note(stage, record.key, log.DONE, seconds=round(seconds, 3))
+
+    def told_failed(self, stage: Stage, key: str, reason: str) -> None:
+        """Takes note of a stage that failed elsewhere."""
+        self._failures[stage.name] = reason
+        self._note(stage, key, log.FAILED, error=reason)
 
     def was_cached(self, stage: Stage) -> bool:
         """Whether a stage that this run executed turned out to be there already (another process made it)."""
@@ -315,7 +307,7 @@ class Executor:
                 [{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}]
             )
         except OSError as error:
-            raise disk_error(error, stage) from None
+            raise disk_error(error, stage.name) from None
 
     def _judge(self, stage: Stage, record: Record) -> None:
         folder = self.store.artifact(record.digest)
@@ -344,7 +336,14 @@ class Executor:
             def waiting(holder: str) -> None:
                 listen({"event": "log", "message": f"{stage.name}: waiting for a device, held by {holder}"})
 
-            with self._devices.lease(stage.devices if stage.of.device else 0, stage.name, waiting) as device:
+            read: dict[str, float] = {}
+            with (
+                self._devices.lease(stage.devices if stage.of.device else 0, stage.name, waiting) as device,
+                self.claims.held(
+                    key, stage.name, device=device, expected=self.expected.get(stage.name, 0.0)
+                ) as progress,
+                self._checkpoints(stage, key, scratch, device, listen) as saved,
+            ):
                 options = {**self._options, **stage.options, "device": device}
                 request = Request(
                     function=stage.function,
@@ -356,14 +355,17 @@ class Executor:
                     timeout=options.get("timeout"),
                 )
                 course = Course(figure.name for figure in stage.of.figures)
-                read: dict[str, float] = {}
+
+                def heard(event: Mapping[str, Any]) -> None:
+                    course.hear(event)
+                    progress(event)
+                    saved(event)
+                    listen(event)
+
                 made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
                 with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
                     answer = self._pool.call(
-                        request,
-                        course.beside(listen),
-                        urgency,
-                        lambda: read.update(self._check_inputs(stage, digests, parents)),
+                        request, heard, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
                     )
                     self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
@@ -383,7 +385,7 @@ class Executor:
             self.reads.remember(record)
         except OSError as error:
             shutil.rmtree(out, ignore_errors=True)
-            raise disk_error(error, stage) from None
+            raise disk_error(error, stage.name) from None
         if earlier is not None and earlier.digest != record.digest:
             listen({"event": "log", "message": f"{stage.name}: ran again with the same key and wrote other bytes"})
             if self._mirror is not None and earlier.suspect:

@@ -17,10 +17,8 @@ def failure_reason(error: UserError | StageFailed, stage: Stage) -> str:
     return printable(f"{place}{error.what}" + (f" ({error.fix})" if error.fix else ""))
 
 
-def disk_error(error: OSError, stage: Stage) -> UserError:
-    """What a stage's failed write means for the user: a full disk, or a file that cannot be written."""
+def disk_error(error: OSError, name: str) -> UserError:
+    """What the failed write of a stage (its name) means for the user: a full disk, or a file that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(
-            "no space left on the disk", where=stage.name, fix="free some, or move the home with --home DIR"
-        )
-    return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {stage.name}")
+        return UserError("no space left on the disk", where=name, fix="free some, or move the home with --home DIR")
+    return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {name}")

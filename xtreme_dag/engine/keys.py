@@ -42,9 +42,19 @@ class Keys:
         self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}
 
     @classmethod
-    def of(cls, caches: Path) -> Keys:
-        """With the memo in a home's folder of caches."""
-        return cls(memo=caches / "fingerprints.json")
+    def of(cls, caches: Path, package: str = "") -> Keys:
+        """With the memo in a home's folder of caches; of the code of another project's package, if one is named.
+
+        Raises:
+            UserError: there is no such package.
+        """
+        if not package:
+            return cls(memo=caches / "fingerprints.json")
+        found = util.find_spec(package)
+        if found is None or not found.submodule_search_locations:
+            raise UserError(f"there is no package {package!r}", where="stage function", fix="install it")
+        code = fingerprint.CodeBase(Path(found.submodule_search_locations[0]), package)
+        return cls(code, memo=caches / f"fingerprints-{package}.json")
 
     def save(self) -> None:
         """Writes the memo, if there is anything new to remember."""

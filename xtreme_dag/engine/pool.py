@@ -209,10 +209,15 @@ class Turns:
     """A number of places that go to the most urgent of those who wait; among equals, to who came first."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._free = self._places = places
         self._waiting: list[tuple[float, int]] = []
         self._count = 0
         self._changed = threading.Condition()
+
+    @property
+    def taken_places(self) -> int:
+        """How many are taken now."""
+        return self._places - self._free
 
     @contextmanager
     def taken(self, urgency: float) -> Iterator[None]:
@@ -308,6 +313,16 @@ class WorkerPool:
             worker = _Worker(self._logs / f"worker-{os.getpid()}-{len(self._all)}.log", self._threads)
             self._all.append(worker)
         return worker
+
+    @property
+    def busy(self) -> bool:
+        """Whether a stage runs."""
+        return self._turns.taken_places > 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether no stage starts any more."""
+        return self._closed
 
     def pause(self) -> None:
         """Starts nothing any more; stages that write checkpoints stop after one, others go on to their ends."""

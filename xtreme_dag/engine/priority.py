@@ -23,12 +23,7 @@ def urgency(graph: Graph, taken: Mapping[str, float]) -> dict[str, float]:
         taken: stage name -> seconds that it took before. Others count as the median of their kind, or what
             the kind says; so do stages that nothing waits for: their order does not matter, and stages of one model stay together.
     """
-    of_kind: dict[str, list[float]] = defaultdict(list)
-    for stage in graph:
-        if stage.name in taken:
-            of_kind[stage.kind].append(taken[stage.name])
-    usual = {stage.kind: stage.of.seconds for stage in graph}
-    usual |= {kind: statistics.median(seconds) for kind, seconds in of_kind.items()}
+    usual = _usual(graph, taken)
     after: dict[str, float] = {}
     found: dict[str, float] = {}
     for stage in reversed(list(graph)):
@@ -37,6 +32,22 @@ def urgency(graph: Graph, taken: Mapping[str, float]) -> dict[str, float]:
         for parent in stage.parents:
             after[parent] = max(after.get(parent, 0.0), found[stage.name])
     return found
+
+
+def expected(graph: Graph, taken: Mapping[str, float]) -> dict[str, float]:
+    """Seconds that each stage is expected to take; see `urgency`."""
+    usual = _usual(graph, taken)
+    return {stage.name: taken.get(stage.name, usual[stage.kind]) for stage in graph}
+
+
+def _usual(graph: Graph, taken: Mapping[str, float]) -> dict[str, float]:
+    """Kind -> the median of what its stages took, or what the kind says."""
+    of_kind: dict[str, list[float]] = defaultdict(list)
+    for stage in graph:
+        if stage.name in taken:
+            of_kind[stage.kind].append(taken[stage.name])
+    usual = {stage.kind: stage.of.seconds for stage in graph}
+    return usual | {kind: statistics.median(seconds) for kind, seconds in of_kind.items()}
 
 
 class Agenda:

@@ -113,7 +113,7 @@ def checked_record(key: str, content: bytes) -> Record:
         texts = all(isinstance(entry.get(part, ""), str) for part in ("key", "part"))
         _require(texts and _is_amount(entry.get("read", 0)), f"its input {name!r} has no origin")
     datetime.fromisoformat(manifest["started"])
-    files = _checked_files(manifest.get("files"))
+    files = checked_files(manifest.get("files"))
     _require(tree_digest(files) == manifest["digest"], "its digest is not that of its files")
     return Record(key=key, digest=manifest["digest"], files=files, manifest=manifest)
 
@@ -134,7 +134,7 @@ def checked_code(digest: str, content: bytes) -> dict[str, Any]:
     return found
 
 
-def _checked_files(value: Any) -> dict[str, tuple[str, int]]:
+def checked_files(value: Any) -> dict[str, tuple[str, int]]:
     """Relative path -> (sha256, bytes) of an artifact whose files can be written into an empty folder and no other."""
     _require(isinstance(value, dict), "its files are no mapping")
     files: dict[str, tuple[str, int]] = {}

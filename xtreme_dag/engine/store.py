@@ -229,6 +229,38 @@ class Store:
             self._write_record(record)
         return record
 
+    def commit_part(self, record: Record, out: Path) -> Record:
+        """Makes some files of a record's artifact stand for it, the others count as dropped; `out` is gone afterwards.
+
+        An artifact that is here already, in full or in part, stays as it is.
+
+        Args:
+            record: of the artifact; its digest is that of all its files.
+            out: a folder with those that are to be here, as the record describes them.
+
+        Raises:
+            OSError: the disk is full or the store cannot be written; nothing is visible then.
+        """
+        target = self.artifact(record.digest)
+        write_atomically(out / DROPPED, json.dumps([name for name in record.files if not (out / name).is_file()]))
+        for path in (path for path in out.rglob("*") if path.is_file()):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        with self.adding():
+            if target.exists():
+                shutil.rmtree(out)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    out.rename(target)
+                except OSError:
+                    if not target.exists():
+                        raise
+                    shutil.rmtree(out)
+                sync_folder(target.parent)
+            self._write_record(record)
+        return record
+
     def _restore(self, record: Record, out: Path) -> None:
         """Puts dropped files of an artifact back, out of a folder with all of it."""
         folder = self.artifact(record.digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from xtreme_dag.core.beside import shipped_studies
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import DEFAULT, VARIABLE, Home
 from xtreme_dag.core.urls import has_password
+from xtreme_dag.engine.mirror import LONG, Mirror
 from xtreme_dag.engine.mirror import VARIABLE as MIRROR
 
 if TYPE_CHECKING:
@@ -87,6 +89,27 @@ mirror_option = click.option(
     help=f"A store elsewhere to pull from and push to: s3://bucket/folder, a shared folder (default ${MIRROR}).",
 )
 
+
+def _named_mirror(context: click.Context, _option: click.Parameter, value: str | None) -> Mirror | None:
+    """The mirror to look after; that of the environment where no URL is given."""
+    if value is None:
+        return None
+    found = Mirror.find(value or None, LONG / 10)
+    if found is None:
+        raise UserError("names no URL", where="--mirror", fix=f"--mirror URL, or set {MIRROR}")
+    return found
+
+
+# `mirror: Mirror | None`, to be looked after instead of the home
+upkeep_option = click.option(
+    "--mirror",
+    metavar="[URL]",
+    is_flag=False,
+    flag_value="",
+    callback=_named_mirror,
+    help=f"Look after this mirror instead of the home (without URL: ${MIRROR}).",
+)
+
 # `force: tuple[str, ...]`
 force_option = click.option(
     "--force", metavar="STAGE", multiple=True, help="Run it although it is cached: a name, a kind, or target[*]."
@@ -97,6 +120,24 @@ device_option = click.option("--device", default="auto", show_default=True, help
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a stage."
 )
+
+
+# Engine -> the package of the extra of its name that is asked for.
+_ENGINES = {"dask": "prefect_dask", "ray": "prefect_ray"}
+
+
+def _installed(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """An engine that is installed."""
+    if value in _ENGINES and find_spec(_ENGINES[value]) is None:
+        raise UserError(f"{value} is not installed", where="--engine", fix=f"pip install 'xtreme-dag[{value}]'")
+    return value
+
+
+def _of_an_engine(context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """An address that somebody uses."""
+    if value is not None and context.params.get("engine") not in _ENGINES:
+        raise UserError("is of a cluster", where="--address", fix="name its --engine, dask or ray")
+    return value
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,10 +155,25 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds how a study is run: `workers: int` (0: one per core), `threads`, `device`, `cuda`, `timeout`, `checkpoint`,
-    `mirror`.
+    `mirror`, `engine` and `address`.
     """
     for option in (
         mirror_option,
+        click.option(
+            "--address",
+            metavar="ADDRESS",
+            callback=_of_an_engine,
+            help="Where that cluster is: tcp://host:8786, host:6379. Default: one of this machine's own.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["threads", *_ENGINES]),
+            default="threads",
+            show_default=True,
+            is_eager=True,
+            callback=_installed,
+            help="What runs the stages: this machine, or the machines of a Dask or Ray cluster.",
+        ),
         click.option(
             "--checkpoint",
             metavar="SECONDS",

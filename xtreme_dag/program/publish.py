@@ -40,9 +40,7 @@ def to_publish(executor: Executor, study: Study, graph: Graph) -> str:
     """Identity of what a run has to land and report; empty if it evaluated nothing, or the database says all of it."""
     if not any(graph[name].of is EVALUATE for name in executor.known):
         return ""
-    artifacts = {
-        name: (key, record.digest) for name, key in executor.known.items() if (record := executor.store.read(key))
-    }
+    artifacts = {name: (key, record.digest) for name, key in executor.known.items() if (record := executor.record(key))}
     identity = publication(study, artifacts, executor.keys)
     return "" if is_published(executor.home, study, identity) else identity
 

@@ -56,8 +56,8 @@ class Checkpoints:
 
     def save(
         self, step: int, weights: Mapping[str, Tensor], optimiser: Mapping[str, Tensor], state: Mapping[str, Any]
-    ) -> None:
-        """Writes the checkpoint of a step, whole or not at all, with the best model so far."""
+    ) -> Path:
+        """Writes the checkpoint of a step, whole or not at all, with the best model so far; returns its folder."""
         work = self._folder / "writing"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
@@ -76,6 +76,7 @@ class Checkpoints:
         sync_folder(self._folder)
         for old in self._found()[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+        return final
 
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint that can be read."""

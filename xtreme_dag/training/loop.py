@@ -206,7 +206,8 @@ class Trainer:
                 "micro_tokens": self.stepper.micro_tokens,
                 "halved": self.halved,
             }
-            self.checkpoints.save(done, {**weights, "losses": self.losses}, moments, state)
+            folder = self.checkpoints.save(done, {**weights, "losses": self.losses}, moments, state)
+            self.context.listen({"event": "checkpoint", "folder": f"checkpoints/{folder.name}"})
 
     def _resume(self) -> int:
         """The step to go on from; the state of the last checkpoint is put back."""

@@ -70,6 +70,7 @@ def run_study(
     mirror: str | None = None,
     prefect: bool = True,
     track: str | None = None,
+    engine: str = "threads",
     **machine: Any,
 ) -> dict[str, Any]:
     """Runs a study in a child process that drives Prefect, or in this one without it; returns what it did.
@@ -83,15 +84,20 @@ def run_study(
         mirror: URL of a mirror of the store.
         prefect: record the run on a Prefect server, started if none is configured.
         track: `mlflow:URI`, where the study is logged when it has run.
+        engine: what runs the stages.
         machine: other fields of `flows._settings.Settings`.
 
     Raises:
         UserError: the study, the home or the machine is not as it should be.
     """
+    if engine != "threads" and not prefect:
+        raise UserError(
+            "needs Prefect", where=f"engine {engine!r}", fix="run with a server, or on this machine's threads"
+        )
     uri = tracking_uri(track) if track is not None else ""
     study, built = opened(study_file, overrides)
     with noted(home, study.study):
-        outcome = _run(home, study_file, study, built, overrides, force, device, mirror, prefect, machine)
+        outcome = _run(home, study_file, study, built, overrides, force, device, mirror, engine, prefect, machine)
     if uri:
         click.echo(f"logging {study.study} to MLflow", err=True)
         if trouble := track_study(home, study.study, uri):
@@ -108,18 +114,21 @@ def _run(
     force: tuple[str, ...],
     device: str,
     mirror: str | None,
+    engine: str,
     prefect: bool,
     machine: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The run itself; see `run_study`."""
     started = time.monotonic()
     home.ensure()
-    find_devices(device)
+    if engine == "threads":
+        find_devices(device)  # those of other machines are theirs to know
     for line in troubles(home):
         click.echo(f"warning: {line}", err=True)
-    plan, current = made(home, study, built, force, remember=True)
+    elsewhere = Mirror.find(mirror)
+    # Of a study that ran on other machines, only what was landed is here.
+    plan, current = made(home, study, built, force, mirror=None if engine == "threads" else elsewhere, remember=True)
     if plan.all_cached and current:
-        elsewhere = Mirror.find(mirror)
         if elsewhere is not None:
             elsewhere.push_all(Store(home.store), (planned.key for planned in plan.stages))
             if elsewhere.trouble:
@@ -143,7 +152,14 @@ def _run(
         return outcome
     try:
         with server(home, lambda line: click.echo(line, err=True)) as api:
-            settings = {"overrides": overrides, "force": force, "device": device, "mirror": mirror, **machine}
+            settings = {
+                "overrides": overrides,
+                "force": force,
+                "device": device,
+                "mirror": mirror,
+                "engine": engine,
+                **machine,
+            }
             request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
             outcome = ask_flows("flows.study", request, home, api)
             flow_run, tasks = outcome.pop("flow_run"), outcome.pop("task_runs")
