@@ -73,9 +73,10 @@ def padded_loss(model, base, pool, batch):
         labels = pad([part.tolist() for part in np.split(batch.token_gold["labels"], cuts)], -100)
     elif kind == "mlm":
         reference = AutoModelForMaskedLM.from_config(config)
-        reference.lm_head.dense, reference.lm_head.layer_norm = head.dense, head.norm
+        own = head.lm_head
+        reference.lm_head.dense, reference.lm_head.layer_norm = own.dense, own.layer_norm
         reference.lm_head.decoder.weight = model.encoder.word_embeddings()
-        reference.lm_head.decoder.bias = head.bias
+        reference.lm_head.decoder.bias = own.bias
         labels = pad([part.tolist() for part in np.split(batch.token_gold["labels"], cuts)], -100)
     else:
         hidden = plain_encoder(base, model)(input_ids=ids, attention_mask=mask).last_hidden_state

@@ -167,7 +167,7 @@ class PackedEncoder(nn.Module):
         Returns:
             `[tokens, hidden]` or `[len(at), hidden]`.
         """
-        layers = list(self.own_layers()) if self.layered else []
+        layers = list(self.own_layers()) if self.layered and self.packs else []
         if at is not None and (not layers or layers[-1] is not self._narrowing):
             self._at = None
             return self._run(tokens, False)[-1].index_select(0, at)
@@ -186,7 +186,7 @@ class PackedEncoder(nn.Module):
             `[sequences, hidden]`.
         """
         device = tokens.input_ids.device
-        layers = list(self.own_layers()) if self.shortens else []
+        layers = list(self.own_layers()) if self.shortens and self.packs else []
         inexact = self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
         if device.type != "cpu" or inexact or not layers or not _has_its_own(layers[-1]):
             states: Tensor = self(tokens, tokens.first)
