@@ -99,7 +99,7 @@ def test_weights_stored_as_bf16_are_the_trained_ones_rounded(base, tables, tmp_p
     stored = {}
     for storage in ("fp32", "bf16"):
         run = context(tmp_path / storage)
-        params = {"seed": 1, "task": "goal", "head": "classification", "labels": LABELS, "recipe": RECIPE}
+        params = {"seed": 1, "task": "goal", "dataset": "goal", "head": "classification", "labels": LABELS}
         params["recipe"] = {**RECIPE, **({"storage": storage} if storage != "fp32" else {})}
         figures = target(params, {"model": base, "train": tables["classification", "en"]}, run)
         assert figures["storage"] == storage and training(run.out).get("storage", "fp32") == storage
@@ -216,6 +216,7 @@ def test_test_rows_reach_neither_training_nor_selection(base, tmp_path):
     params = {
         "seed": 1,
         "task": "t",
+        "dataset": "t",
         "head": "tagging",
         "labels": LABELS_OF["tagging"],
         "recipe": {**RECIPE, "select_every": 2},
