@@ -69,7 +69,7 @@ def test_a_flipped_byte_is_found_at_the_read_and_its_reader_runs_after_it(toy, p
     said = []
     outcomes = run_local(toy.graph(), toy.executor(pool), listen=said.append)
     assert outcomes["target[all]"] == "succeeded" and record_of(toy, "target[all]").digest == clean
-    warning = next(each["message"] for each in said if each["message"].startswith("warning: encode[b]: damaged"))
+    warning = next(text for each in said if (text := each.get("message", "")).startswith("warning: encode[b]: damaged"))
     assert "text.txt" in warning and "set aside" in warning and "before target[all]" in warning
     assert toy.executed().count("b") == 2 and len(list((toy.home.store / "damaged").glob("*.txt"))) == 1
     assert all("read" in entry for entry in record_of(toy, "target[all]").manifest["inputs"].values())
@@ -112,7 +112,7 @@ def test_a_file_that_no_stage_wrote_is_damage(toy, pool):
     forget(toy, "target[all]")
     said = []
     assert run_local(toy.graph(), toy.executor(pool), listen=said.append)["target[all]"] == "succeeded"
-    assert [each["message"].split(" (")[1].split(")")[0] for each in said if "damaged" in each["message"]] == [
+    assert [text.split(" (")[1].split(")")[0] for each in said if "damaged" in (text := each.get("message", ""))] == [
         "more.txt"
     ]
 
@@ -127,7 +127,7 @@ def test_damage_under_a_running_stage_is_found_before_its_artifact_counts(toy, p
     executor = toy.executor(pool)
     outcomes = run_local(graph.part({"encode[a]"}), executor, listen=said.append)
     assert outcomes == {"prepare[a]": "cached", "encode[a]": "succeeded"}
-    assert any("prepare[a]: damaged" in each["message"] for each in said) and toy.executed() == ["a", "a"]
+    assert any("prepare[a]: damaged" in each.get("message", "") for each in said) and toy.executed() == ["a", "a"]
 
 
 def test_a_raw_file_that_changes_while_its_stage_waits_is_an_error(toy, pool):

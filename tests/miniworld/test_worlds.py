@@ -83,7 +83,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int
 def test_a_relation_that_english_cannot_teach_is_a_gain_in_an_unseen_language(compared, seed):
     one = compared(seed, "marked")
     assert {e.language for e in one.languages if e.part == "unseen"} == {"qaa"}
-    assert one.overall.part == "unseen" and one.overall.verdict == "better" and one.overall.delta > 8
+    assert one.overall.part == "unseen" and one.overall.verdict == "better" and one.overall.delta > 4
     assert f"beats english's model by {one.overall.delta:.1f} points on xnli in unseen languages" in one.sentence
 
 

@@ -36,9 +36,15 @@ def named_by_xnli(tmp_path, monkeypatch):
             text = text.replace("  metric: accuracy\n", f"  metric: accuracy\n  metrics: {json.dumps(NAMES)}\n")
         (folder / path.name).write_text(text)
     monkeypatch.setattr(catalogue, "FOLDER", folder)
-    catalogue.load_catalogue.cache_clear()
+    forget()
     yield
-    catalogue.load_catalogue.cache_clear()
+    forget()
+
+
+def forget():
+    """The catalogue is read again."""
+    catalogue._shipped.cache_clear()
+    catalogue._loaded.cache_clear()
 
 
 def outcomes(right, n=200):

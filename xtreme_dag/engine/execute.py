@@ -357,10 +357,8 @@ class Executor(Exchange):
                 course = Course(figure.name for figure in stage.of.figures)
 
                 def heard(event: Mapping[str, Any]) -> None:
-                    course.hear(event)
-                    progress(event)
-                    saved(event)
-                    listen(event)
+                    for hear in (course.hear, progress, saved, listen):
+                        hear(event)
 
                 made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
                 with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):

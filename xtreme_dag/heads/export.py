@@ -111,7 +111,9 @@ def _write_class(model: TrainedModel, out: Path, name: str, declared: Export) ->
         return None
     with quiet():
         made.save_pretrained(str(out))
-        again = type(made).from_pretrained(str(out), local_files_only=True, dtype=torch.float32)
+        again = type(made).from_pretrained(
+            str(out), local_files_only=True, trust_remote_code=False, dtype=torch.float32
+        )
     difference = _difference(model, name, again.eval())
     if difference > _TOLERANCE:
         raise UserError(f"the written model's scores differ by {difference:.2g}", where=str(out))
@@ -134,7 +136,7 @@ def _of_class(model: TrainedModel, name: str, declared: Export) -> Any:
     if auto is None or type(config) not in auto._model_mapping:
         return None
     with quiet(), torch.random.fork_rng(devices=[]):
-        made: Any = auto.from_config(config)
+        made: Any = auto.from_config(config, trust_remote_code=False)
     base = made.base_model_prefix
     layers = model.head(name).state_dict()
     encoder = {f"{base}.{key}": value for key, value in model.encoder.backbone.state_dict().items()}
@@ -214,7 +216,7 @@ def _write_encoder(model: TrainedModel, out: Path, name: str, declared: Export |
         layers = {key: value.contiguous() for key, value in model.head(name).state_dict().items()}
         save_file(layers, str(out / HEAD_FILE))
     with quiet():
-        again = auto.from_pretrained(str(out), local_files_only=True, dtype=torch.float32)
+        again = auto.from_pretrained(str(out), local_files_only=True, trust_remote_code=False, dtype=torch.float32)
     # what the encoder does not use, a pooling layer, may be new
     kept = again.state_dict()
     wrong = [
