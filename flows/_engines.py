@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -24,7 +25,7 @@ GPU = "GPU"  # the name under which Dask workers and Ray nodes say how many they
 _COUNT_SECONDS = 1.0
 
 
-class Engine:
+class Engine(ABC):
     """A task runner of machines.
 
     Args:
@@ -42,10 +43,11 @@ class Engine:
             self._places, self._counted = self.count(), time.monotonic()
         return self._places
 
+    @abstractmethod
     def count(self) -> tuple[int, int]:
         """As `places`, counted anew."""
-        raise NotImplementedError
 
+    @abstractmethod
     def submit(
         self, task: Task[..., Any], order: dict[str, Any], stage: Stage, devices: int, upstream: list[UUID]
     ) -> PrefectFuture[Any]:
@@ -58,7 +60,6 @@ class Engine:
             devices: how many GPUs it takes.
             upstream: task runs that it needs, for the edges of the graph in Prefect.
         """
-        raise NotImplementedError
 
     @staticmethod
     def _parameters(order: dict[str, Any], upstream: list[UUID]) -> dict[str, Any]:
@@ -75,7 +76,8 @@ class Engine:
         return found
 
     def flush(self) -> None:
-        """Lets the machines send what they have to tell the server."""
+        """Lets the machines send what they have to tell the server; nothing, unless an engine has a way."""
+        return
 
 
 class _Dask(Engine):

@@ -5,6 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from xtreme_dag.heads.export import CARD
+
 pytestmark = pytest.mark.xdist_group("prefect")
 
 
@@ -14,7 +16,7 @@ def test_a_model_leaves_with_its_card_and_predicts_as_before(finished, tmp_path)
     name = "target[xnli | mixed | seed 1]"
     told = json.loads(finished.call("model", "export", name, str(tmp_path / "out"), "--json").stdout)
     assert told["class_name"] == "AutoModelForSequenceClassification"
-    card = (tmp_path / "out" / "README.md").read_text().replace("\\|", "|")
+    card = (tmp_path / "out" / CARD).read_text().replace("\\|", "|")
     for part in (
         name,
         "intermediate[mixed | seed 1]",

@@ -11,6 +11,7 @@ from tests.catalogue.hub_server import HubServer
 from tests.evaluation.conftest import base, make_model  # noqa: F401
 from xtreme_dag.core.home import Home
 from xtreme_dag.heads import HeadSpec
+from xtreme_dag.heads.export import CARD
 from xtreme_dag.program.commands.model import command
 from xtreme_dag.report import model_export
 from xtreme_dag.report.model_export import export_stage
@@ -25,7 +26,7 @@ def written(make_model, tmp_path_factory):  # noqa: F811
 
 
 def test_a_folder_of_ones_own_has_a_card_without_lineage(written):
-    card = (written / "README.md").read_text()
+    card = (written / CARD).read_text()
     assert "AutoModelForSequenceClassification" in card and "labels no, yes" in card
     assert "Where it comes from" not in card and "Scores" not in card
 

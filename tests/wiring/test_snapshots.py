@@ -92,7 +92,7 @@ def marian(tmp_path_factory):
 @pytest.fixture
 def hub(encoder, marian):
     safe, pickled = map(files, encoder)
-    unrelated = Repository(commit=BARE, files={"README.md": b"more words"})
+    unrelated = Repository(commit=BARE, files={"notes.md": b"more words"})
     pull = Repository(commit=PULL, files=safe)
     only_pickled = Repository(commit=PINNED, files=pickled, others={"refs/pr/1": unrelated, "refs/pr/8": pull})
     bare = {name: data for name, data in safe.items() if not name.endswith(".safetensors")}

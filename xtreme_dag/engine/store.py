@@ -216,16 +216,7 @@ class Store:
                 )
             if target.exists():
                 self._restore(record, out)
-                shutil.rmtree(out)
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    out.rename(target)
-                except OSError:
-                    if not target.exists():
-                        raise
-                    shutil.rmtree(out)
-                sync_folder(target.parent)
+            self._place(out, target)
             self._write_record(record)
         return record
 
@@ -247,19 +238,24 @@ class Store:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         with self.adding():
-            if target.exists():
-                shutil.rmtree(out)
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    out.rename(target)
-                except OSError:
-                    if not target.exists():
-                        raise
-                    shutil.rmtree(out)
-                sync_folder(target.parent)
+            self._place(out, target)
             self._write_record(record)
         return record
+
+    @staticmethod
+    def _place(out: Path, target: Path) -> None:
+        """Moves a folder to its place; one that is there already stays, and `out` is gone."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            shutil.rmtree(out)
+            return
+        try:
+            out.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            shutil.rmtree(out)
+        sync_folder(target.parent)
 
     def _restore(self, record: Record, out: Path) -> None:
         """Puts dropped files of an artifact back, out of a folder with all of it."""

@@ -24,6 +24,7 @@ from xtreme_dag.model.weights import quiet
 from xtreme_dag.tables.tokenizer import TextTokenizer, copy_tokenizer, load_tokenizer
 
 # The largest difference of scores, as a share of the largest score, that rounding can explain.
+CARD = "README.md"  # the hub shows it as the page of the model
 _TOLERANCE = 1e-4
 _PROBES = (3, 9, 16)  # tokens of the random sequences that the two models are compared on
 HEAD_FILE = "head.safetensors"
@@ -88,7 +89,7 @@ def export_model(
                 model, unfinished, name, declared
             )
         if card is not None:
-            (unfinished / "README.md").write_text(card(exported), encoding="utf-8")
+            (unfinished / CARD).write_text(card(exported), encoding="utf-8")
     return exported
 
 
