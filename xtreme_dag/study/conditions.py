@@ -120,7 +120,7 @@ class Translation(Section):
         return self
 
     def model_of(self, language: str) -> Pretrained | None:
-        """The model that translates into a language; None for the lexicon.
+        """The model that translates into a language, or tests from it; None for the lexicon.
 
         Raises:
             UserError: no model is named for the language.
@@ -129,7 +129,7 @@ class Translation(Section):
             return self.model
         if language not in self.models:
             raise UserError(
-                f"no model translates into {language!r}", where="translated.models", fix=nearest(language, self.models)
+                f"no model translates {language!r}", where="translated.models", fix=nearest(language, self.models)
             )
         return self.models[language]
 
@@ -254,12 +254,36 @@ class Step(Section):
         return self
 
 
+class Supervision(Section):
+    """What target tasks are trained on besides their data in the source language.
+
+    `examples`: language -> how many of its examples are added (few-shot). `languages`: languages in which the training
+    data are added whole, in as many examples as the source language's (translate-train): the task's own, a released
+    translation, or `translated` here.
+    """
+
+    examples: Mapping[str, Positive] = Field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    translated: Translation | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Supervision:
+        if not self.examples and not self.languages:
+            raise ValueError("names nothing to train on: give `examples` or `languages`")
+        if len({*self.examples, *self.languages}) != len(self.examples) + len(self.languages):
+            raise ValueError("a language is named twice")
+        if self.translated is not None and (not self.languages or ENGLISH in self.languages):
+            raise ValueError("`translated` makes English data in the other `languages`: name them")
+        return self
+
+
 class Condition(Step):
     """One recipe of intermediate training; no mixture means none at all.
 
     `then` is what follows the mixture, a step at a time. `keep_head` names target tasks that go on with the head of
     the last step. `source_language` is the language of target training, the study's where it is not given;
-    `source_translated` makes its data from the English ones.
+    `source_translated` makes its data from the English ones. `target` adds other languages to it. `test_translated`
+    translates the tests into the source language (translate-test).
     """
 
     description: str = ""
@@ -267,6 +291,8 @@ class Condition(Step):
     keep_head: tuple[str, ...] = ()
     source_language: str | None = None
     source_translated: Translation | None = None
+    target: Supervision | None = None
+    test_translated: Translation | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -277,6 +303,8 @@ class Condition(Step):
     def _has_steps(self) -> Condition:
         if not self.mixture and (self.then or self.keep_head):
             raise ValueError("a condition without a mixture trains nothing: nothing follows it and no head is kept")
+        if self.test_translated is not None and self.test_translated.rows is not None:
+            raise ValueError("test_translated: a test is translated whole: no `rows`")
         if not all(step.mixture for step in self.then):
             raise ValueError("then: a step needs a mixture")
         return self

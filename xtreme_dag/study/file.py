@@ -141,10 +141,14 @@ class Table(Section):
 
 
 class Target(Section):
-    """What a target task is trained and selected on, where it is not what the catalogue says."""
+    """What a target task is trained and selected on, where it is not what the catalogue says.
+
+    `examples`: where conditions' target-language examples are from; `none`: the task has none and stays zero-shot.
+    """
 
     train: Table | None = None
     select: Table | None = None
+    examples: Table | Literal["none"] | None = None
 
 
 class Study(Section):
@@ -191,6 +195,10 @@ class Study(Section):
         for name, condition in self.intermediate.items():
             if condition.source_translated is not None and self.source_of(condition) == ENGLISH:
                 raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
+            further = condition.target
+            if further is not None and self.source_of(condition) in (*further.examples, *further.languages):
+                source = self.source_of(condition)
+                raise ValueError(f"intermediate.{name}.target: {source} is the source language, trained on already")
         for key, named in (("baseline", self.compare.baseline), ("condition", self.compare.condition)):
             if named is not None and named not in self.intermediate:
                 raise ValueError(f"compare.{key}: no condition {named!r}; {nearest(named, self.intermediate)}")
