@@ -105,6 +105,19 @@ def test_a_dev_split_gives_them_where_it_is_named_and_a_test_split_never():
         named("test")
 
 
+def test_dev_examples_that_translate_what_is_selected_on_are_a_leak(bench, shared):
+    study = small(
+        {"none": None, "few": {"target": {"examples": {"de": 10}}}}, languages=["en", "de"],
+        data={"folder": str(shared / "data"), "contracts": False},
+        targets={"xnli": {"train": {"dataset": "xnli", "split": "train"}, "examples": {"dataset": "xnli", "split": "dev"}}},
+    )  # fmt: skip
+    graph = build(study).graph
+    outcomes = bench.outcomes(study, graph.part({"audit[xnli | en | train]", "audit[xnli | de | dev]"}))
+    assert outcomes["audit[xnli | en | train]"] == "succeeded" and outcomes["audit[xnli | de | dev]"] == "failed"
+    verdict = (bench.artifact("audit[xnli | de | dev]") / "verdict.json").read_text()
+    assert "1,245 of 1,245 examples of xnli/en/dev" in verdict and "allow_overlap" in verdict
+
+
 def test_a_task_without_examples_stays_zero_shot():
     graph = build(few(targets={"xnli": {}, "pawsx": {"examples": "none"}})).graph
     assert not [name for name in graph["target[pawsx | few3 | seed 1]"].inputs if name.startswith("train/")]
