@@ -49,7 +49,20 @@ def test_the_view_has_a_point_for_each_number_of_examples(bench, study):
         assert (examples, curve, seeds) == (COUNTS[condition], "zero_shot", 2)
         assert values == by_seed[language, condition] and value == pytest.approx(sum(values) / 2)
         half = stats.t.ppf(0.975, 1) * stats.sem(values)
-        assert low == pytest.approx(value - half, abs=1e-3) and high == pytest.approx(value + half, abs=1e-3)
+        if half:
+            assert low == pytest.approx(max(value - half, 0), abs=1e-3)
+            assert high == pytest.approx(min(value + half, 100), abs=1e-3)
+        else:
+            assert low == value == high
+
+
+def test_one_seed_has_no_interval(bench, study, repository):
+    one = load_study(repository / "studies" / "mini_few_shot.yaml", [*SMALL, "seeds=[1]", "study=one_seed"])
+    bench.run(one, "evaluate")
+    land_study(bench.home, one, build(one), bench.keys)
+    with reader(bench.home.root) as connection:
+        sql = "SELECT DISTINCT seeds, low, high FROM learning_curves WHERE study = 'one_seed'"
+        assert connection.execute(sql).fetchall() == [(1, None, None)]
 
 
 def test_these_languages_are_seen_and_translated_tests_are_not(bench, study):
