@@ -186,7 +186,9 @@ def learning_curves(content: Content, digits: int = 1) -> Table:
         points = found.setdefault((row["task"], row["language"], row["curve"]), {})
         # Conditions with equally many examples in a language differ in those of others: the first stands.
         points.setdefault(row["examples"], Figure(value=row["value"], low=row["low"], high=row["high"]))
-    rows = [(*of, *(points.get(count, Figure(value=None)) for count in counts)) for of, points in found.items()]
+    rows: list[tuple[Cell, ...]] = [
+        (*of, *(points.get(count, Figure(value=None)) for count in counts)) for of, points in found.items()
+    ]
     caption = (
         f"Scores on the {content.split} split (0-100) by the number of a language's own examples in target training: "
         f"means over {_seeds(content)}"
