@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CODE := xtreme_dag tasks flows tests bench
+CODE := xtreme_dag tasks flows tests bench docs
 
 .PHONY: setup demo real check quick test drills docs clean
 

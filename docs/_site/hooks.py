@@ -40,7 +40,7 @@ def _as_in_manual(link: re.Match[str], from_root: bool) -> str:
     text, target = link.groups()
     path, mark, place = target.partition("#")
     if from_root and path.startswith("docs/"):
-        return f"[{text}]({path.removeprefix('docs/') or '.'}{mark}{place})" if path.endswith(".md") else text
+        return f"[{text}]({path.removeprefix('docs/')}{mark}{place})" if (ROOT / path).is_file() else text
     outside = path if from_root else path.removeprefix("../")
     if outside in PAGES and (from_root or path.startswith("../")):
         return f"[{text}]({PAGES[outside]}{mark}{place})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -84,7 +85,12 @@ def _examples_in_code(text: str) -> str:
 
 def study() -> str:
     """Every key of a study file: its type, its default and what it means, from the types that read it."""
-    lines = ["# The study file", "", "Every key, read off the types that check it; [studies](../studies.md) explains.", ""]
+    lines = [
+        "# The study file",
+        "",
+        "Every key, read off the types that check it; [studies](../studies.md) explains.",
+        "",
+    ]
     for heading, kind in STUDY.items():
         lines += [f"## {heading}", "", _escaped(_summary(kind)), "", "| key | type | default | |", "|---|---|---|---|"]
         meanings = meanings_of(kind)
@@ -137,7 +143,7 @@ def _default(field: Any) -> str:
         return ""
     if isinstance(value, BaseModel) or is_dataclass(value):
         return ""
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{json.dumps(value) if isinstance(value, bool | dict) else value}`"
 
 
 def _type(annotation: Any) -> str:
@@ -172,7 +178,9 @@ def database_page() -> str:
         query = "SELECT table_name FROM information_schema.tables WHERE table_type = ? ORDER BY 1"
         for (name,) in connection.execute(query, [kind]).fetchall():
             lines += [f"### {name}", "", _escaped(said.get(name, "")), "", "| column | type | |", "|---|---|---|"]
-            for column, type_ in connection.execute(f'SELECT column_name, column_type FROM (DESCRIBE "{name}")').fetchall():
+            for column, type_ in connection.execute(
+                f'SELECT column_name, column_type FROM (DESCRIBE "{name}")'
+            ).fetchall():
                 lines.append(f"| `{column}` | {type_} | {_escaped(_cell(said.get(f'{name}.{column}', '')))} |")
             lines.append("")
     lines += ["## Macros", ""]
@@ -186,7 +194,8 @@ def database_page() -> str:
 def _comments() -> dict[str, str]:
     """Object or object.column -> the comment beside it in the SQL files."""
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    found = {name: text for names, text in re.findall(r"^\| (`\w.*?) \| (.*) \|$", page, re.M) for name in _names(names)}
+    rows = re.findall(r"^\| (`\w.*?) \| (.*) \|$", page, re.MULTILINE)
+    found = {name: text.replace(" | ", ": ").replace("](", "](../") for names, text in rows for name in _names(names)}
     for path in (database.ROOM / "schema.sql", *database.migrations()):
         for statement in re.split(r";[^\n]*\n", path.read_text(encoding="utf-8")):
             if made := re.search(r"^CREATE TABLE (\w+) \((.*)\)", statement, re.M | re.S):
@@ -207,16 +216,31 @@ def _names(cell: str) -> list[str]:
 def catalogue() -> str:
     """Tasks and datasets with formats, languages and licences."""
     known = load_catalogue()
-    lines = ["# The catalogue", "", "What comes with the program; [bring your own](../howto-bring-your-own.md) adds to it.", ""]
+    lines = [
+        "# The catalogue",
+        "",
+        "What comes with the program; [bring your own](../howto-bring-your-own.md) adds to it.",
+        "",
+    ]
     lines += ["## Target tasks", "", "| task | | metric | tested on | averaged over |", "|---|---|---|---|---|"]
     for name, task in sorted(known.tasks.items()):
         over = "; ".join(f"{benchmark}: {len(codes)} languages" for benchmark, codes in sorted(task.languages.items()))
         title = _cell(known.datasets[task.test.dataset].title)
-        lines.append(f"| `{name}` | {_escaped(title)} | `{task.metric}` | {task.test.dataset}, {task.test.split} | {over} |")
-    lines += ["", "## Datasets", "", "| dataset | | format | languages of its splits | licence |", "|---|---|---|---|---|"]
+        lines.append(
+            f"| `{name}` | {_escaped(title)} | `{task.metric}` | {task.test.dataset}, {task.test.split} | {over} |"
+        )
+    lines += [
+        "",
+        "## Datasets",
+        "",
+        "| dataset | | format | languages of its splits | licence |",
+        "|---|---|---|---|---|",
+    ]
     for name, entry in sorted(known.datasets.items()):
         splits = "; ".join(f"{split.name}: {' '.join(split.languages)}" for split in entry.splits.values())
-        lines.append(f"| `{name}` | {_escaped(_cell(entry.title))} | `{entry.format}` | {splits} | {_escaped(_cell(entry.licence))} |")
+        lines.append(
+            f"| `{name}` | {_escaped(_cell(entry.title))} | `{entry.format}` | {splits} | {_escaped(_cell(entry.licence))} |"
+        )
     return "\n".join([*lines, ""])
 
 
@@ -227,7 +251,8 @@ def _cell(text: str) -> str:
 def _escaped(text: str) -> str:
     """Text that HTML would swallow: angle brackets outside code."""
     return "".join(
-        part if part.startswith("`") else part.replace("<", "&lt;") for part in re.split(r"(```.*?```|`[^`]*`)", text, flags=re.S)
+        part if part.startswith("`") else part.replace("<", "&lt;")
+        for part in re.split(r"(```.*?```|`[^`]*`)", text, flags=re.S)
     )
 
 
