@@ -109,9 +109,9 @@ def fill(home: Home, path: Path) -> None:
         )
     ledger.append(entries)
     land_study(home, study, built, done)
-    write_study_report(home, study)
+    _path, short = write_study_report(home, study)
     artifacts = {name: (key, store.read(key).digest) for name, key in done.items()}
-    mark_published(home, study, publication(study, artifacts, keys))
+    mark_published(home, study, publication(study, artifacts, keys), [], short.answer)
 
 
 def write_artifact(stage, key: str, out: Path) -> None:

@@ -44,11 +44,11 @@ from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
 from xtreme_dag.program.publish import to_publish
-from xtreme_dag.results.stamp import mark_published, published_warnings, report_path
+from xtreme_dag.results.stamp import mark_published, published_lines, report_path
 from xtreme_dag.results.warnings import line, warnings_of
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
-from xtreme_dag.wiring.kinds import EVALUATE
+from xtreme_dag.wiring.kinds import EVALUATE, doings
 
 # Takes the outcome of a run whose server is gone at its end, and does not come back. By default the run waits for the
 # server, as Prefect's clients do: a scheduled run without its end would be taken for dead.
@@ -87,7 +87,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         kinds: only stages of these kinds and what they need; empty for the whole study.
 
     Returns:
-        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `warnings`, `seconds`; with a stage that failed
+        `stages` (outcome -> count), `failed` (name -> reason), `results`, `report`, `answer`, `warnings`, `seconds`; with a stage that failed
         as the data of the state `Failed`, in which the flow run then ends, or `Cancelled` if somebody cancelled it.
 
     Raises:
@@ -116,7 +116,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
     grace = _GRACE_SECONDS if current_run().deployment_id is None else _WORKER_GRACE_SECONDS
     # Warm workers are shared by all stages; Prefect's threads only wait for them.
     workers = settings.workers or len(os.sched_getaffinity(0))
-    with Display(len(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
+    with Display(doings(graph), quiet=not sys.stderr.isatty() and "PREFECT__FLOW_RUN_ID" in os.environ) as display:
         with (
             WorkerPool(workers, home.logs, threads=settings.threads, grace=grace) as pool,
             alive(home),
@@ -138,7 +138,8 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
                     display.listen({"event": "log", "stage": "", "message": told})
         executor.save()
     counts = Counter(outcomes.values())
-    warnings = published_warnings(home, study)
+    said = published_lines(home, study)
+    warnings = said["warnings"]
     outcome: dict[str, Any] = {
         "stages": {name: counts[name] for name in (DONE, CACHED, FAILED, NOT_RUN)},
         "failed": {
@@ -148,7 +149,7 @@ def drive(study_file: str, settings: Settings, kinds: frozenset[str] = frozenset
         },
         "results": str(home.results),
         "report": str(report_path(home, study)),
-        "warnings": warnings,
+        **said,
         "seconds": round(time.monotonic() - started, 2),
     }
     if dropping is not None:
@@ -233,9 +234,9 @@ def _publish(session: Session, study: Study, built: Built) -> None:
         return
     try:
         land.with_options(task_run_name=f"land {study.study}")(session.id, study, built)
-        report.with_options(task_run_name=f"report {study.study}")(session.id, study)
+        answer = report.with_options(task_run_name=f"report {study.study}")(session.id, study)
     except UserError as error:
         get_run_logger().error("%s", error)
         raise
     warnings = [line(row) for row in warnings_of(executor.home.root, study.study)]
-    mark_published(executor.home, study, identity, warnings)
+    mark_published(executor.home, study, identity, warnings, answer)

@@ -12,8 +12,8 @@ from xtreme_dag.study.file import Study
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)
-def report(session: str, study: Study) -> str:
-    """Writes the report and returns its path."""
+def report(session: str, study: Study) -> list[str]:
+    """Writes the report and returns what the study answers, in sentences."""
     path, short = write_study_report(session_of(session).executor.home, study)
     show_report(study.study, short, str(path))
-    return str(path)
+    return short.answer

@@ -184,7 +184,8 @@ class Study:
             check: raise if a stage failed; else look at `failed` in what is returned.
 
         Returns:
-            `stages` (outcome -> count), `failed` (stage -> reason), `results` and `report` (paths), `warnings`,
+            `stages` (outcome -> count), `failed` (stage -> reason), `results` and `report` (paths), `answer` and
+            `warnings` (sentences),
             `seconds`.
 
         Raises:

@@ -17,10 +17,11 @@ from xtreme_dag.engine.plan import matching
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.progress import Display
 from xtreme_dag.program.publish import land_study, to_publish, write_study_report
-from xtreme_dag.results.stamp import mark_published, published_warnings, report_path
+from xtreme_dag.results.stamp import mark_published, published_lines, report_path
 from xtreme_dag.results.warnings import line, warnings_of
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
+from xtreme_dag.wiring.kinds import doings
 
 # How long a training has for a last checkpoint when the run is interrupted.
 _GRACE_SECONDS = 150.0
@@ -64,7 +65,7 @@ def run_here(
     elsewhere = Mirror.find(mirror)
     dropping = Dropping(home, study.study, graph) if study.keep == "scores" else None
     with (
-        Display(len(graph)) as display,
+        Display(doings(graph)) as display,
         WorkerPool(side_by_side, home.logs, threads=threads, grace=_GRACE_SECONDS) as pool,
     ):
         executor = Executor(
@@ -74,8 +75,9 @@ def run_here(
         outcomes = run_local(graph, executor, side_by_side=side_by_side, listen=display.listen, dropping=dropping)
         if identity := to_publish(executor, study, graph):
             land_study(home, study, built, executor.known)
-            write_study_report(home, study)
-            mark_published(home, study, identity, [line(row) for row in warnings_of(home.root, study.study)])
+            _path, short = write_study_report(home, study)
+            warnings = [line(row) for row in warnings_of(home.root, study.study)]
+            mark_published(home, study, identity, warnings, short.answer)
         executor.push_found()
         if elsewhere is not None and elsewhere.trouble:
             display.listen({"event": "log", "message": f"warning: mirror {elsewhere.url}: {elsewhere.trouble}"})
@@ -86,7 +88,7 @@ def run_here(
         "failed": {name: executor.failure(graph[name]) for name, became in outcomes.items() if became == FAILED},
         "results": str(home.results),
         "report": str(report_path(home, study)),
-        "warnings": published_warnings(home, study),
+        **published_lines(home, study),
     }
     if dropping is not None:
         outcome["dropped_bytes"] = dropping.freed

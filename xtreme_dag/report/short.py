@@ -9,7 +9,7 @@ from xtreme_dag.report.content import Content
 from xtreme_dag.report.figures import interval, number, signed
 from xtreme_dag.results.render import markdown
 from xtreme_dag.results.warnings import line
-from xtreme_dag.results.wording import headline
+from xtreme_dag.results.wording import answer_lines, headline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +18,19 @@ class Short:
 
     Attributes:
         markdown: question, answer, conditions, contracts.
+        answer: what the study answers, in at most three sentences.
         table: one row per condition and task: languages (unseen in training by both sides, seen
             by one, or all where it is not known), score, difference, interval, p-values, verdict (JSON values).
     """
 
     markdown: str
+    answer: list[str]
     table: list[dict[str, Any]]
 
 
 def short_form(content: Content) -> Short:
     """What was read, in short."""
-    return Short(markdown=_markdown(content), table=_table(content))
+    return Short(markdown=_markdown(content), answer=answer_lines(content.comparisons), table=_table(content))
 
 
 def _markdown(content: Content) -> str:

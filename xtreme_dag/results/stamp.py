@@ -46,17 +46,19 @@ def is_published(home: Home, study: Study, identity: str) -> bool:
         return False
 
 
-def mark_published(home: Home, study: Study, identity: str, warnings: Sequence[str]) -> None:
-    """Remembers what was published and its warnings, so that a run with nothing to do touches nothing."""
-    write_atomically(_stamp(home, study.study), json.dumps({"identity": identity, "warnings": list(warnings)}))
+def mark_published(home: Home, study: Study, identity: str, warnings: Sequence[str], answer: Sequence[str]) -> None:
+    """Remembers what was published, with its warnings and answer: a run with nothing to do says both and reads nothing."""
+    said = {"identity": identity, "warnings": list(warnings), "answer": list(answer)}
+    write_atomically(_stamp(home, study.study), json.dumps(said))
 
 
-def published_warnings(home: Home, study: Study) -> list[str]:
-    """What was warned of when a study was last published."""
+def published_lines(home: Home, study: Study) -> dict[str, list[str]]:
+    """`answer` and `warnings`: what was said when a study was last published."""
     try:
-        return [str(line) for line in json.loads(_stamp(home, study.study).read_text())["warnings"]]
+        stamp = json.loads(_stamp(home, study.study).read_text())
+        return {name: list(map(str, stamp[name])) for name in ("answer", "warnings")}
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return {"answer": [], "warnings": []}
 
 
 def forget_published(home: Home, study: str) -> None:

@@ -33,9 +33,23 @@ def headline(comparison: Comparison) -> str:
     )
 
 
+def answer_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """What a study answers, in at most three sentences, from its comparisons with the baseline.
+
+    Those are the comparison that the study names, in unseen and in seen languages, and the first control; where it names
+    none, the first of all.
+    """
+    controls = [one for one in comparisons if one.control]
+    others = [one for one in comparisons if not one.control]
+    named = [one for one in others if one.named]
+    first = named or others[:2]
+    said = [line for one in first for line in (headline(one), in_seen(one) if named else "") if line]
+    return [*said, *map(headline, controls[:1])]
+
+
 def detail(comparison: Comparison) -> str:
     """The outcome in seen languages, by task and by language, in some sentences."""
-    parts = (_in_seen(comparison), _by_task(comparison.tasks), _by_language(comparison.languages))
+    parts = (in_seen(comparison), _by_task(comparison.tasks), _by_language(comparison.languages))
     return " ".join(part for part in parts if part)
 
 
@@ -72,8 +86,8 @@ def _who(name: str, seeds: int) -> str:
     return f"{name}'s model" if seeds == 1 else name
 
 
-def _in_seen(comparison: Comparison) -> str:
-    """What it is where one side was trained on the task in the language itself."""
+def in_seen(comparison: Comparison) -> str:
+    """What it is where one side was trained on the task in the language itself; empty if the headline says it."""
     if not comparison.seen or comparison.overall.part == "seen":
         return ""
     effect = comparison.seen[-1]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xtreme_dag.engine.graph import Figure, Kind
+from xtreme_dag.engine.graph import Figure, Graph, Kind
 
 _TENSORS = ("torch", "transformers", "numpy")
 _FIGURES = (
@@ -23,18 +23,21 @@ class StageKind(Kind):
     """A kind of stage of a study.
 
     Attributes:
+        doing: what a person is told that such a stage does, in a word or two.
         phase: the flow that runs such stages without the rest of the study; empty if they run only as what others need.
         trains: whether its artifact is a trained model.
     """
 
+    doing: str = ""
     phase: str = ""
     trains: bool = False
 
 
-def _training(name: str, title: str, phase: str, drops: tuple[str, ...] = ()) -> StageKind:
+def _training(name: str, doing: str, title: str, phase: str, drops: tuple[str, ...] = ()) -> StageKind:
     """A kind whose artifact is a trained model."""
     return StageKind(
         name=name,
+        doing=doing,
         title=title,
         libraries=_TENSORS,
         device=True,
@@ -48,35 +51,44 @@ def _training(name: str, title: str, phase: str, drops: tuple[str, ...] = ()) ->
 
 # Seconds are medians of `studies/real_small.yaml` on two cores.
 PREPARE = StageKind(
-    name="prepare", title="Raw files of one dataset, language and split -> a canonical table.",
+    name="prepare", doing="preparing data", title="Raw files of one dataset, language and split -> a canonical table.",
     libraries=("pyarrow",), seconds=0.1, phase="prepare_data",
 )  # fmt: skip
 CHECK = StageKind(
-    name="check", title="Holds one canonical table against its data contract.",
+    name="check", doing="checking data", title="Holds one canonical table against its data contract.",
     libraries=("great-expectations", "pyarrow"), seconds=0.1, phase="prepare_data",
 )  # fmt: skip
 AUDIT = StageKind(
-    name="audit", title="Looks for the examples of tests in one table that something is trained or selected on.",
+    name="audit", doing="looking for leaked tests", title="Looks for the examples of tests in one table that something is trained or selected on.",
     libraries=("numpy", "pyarrow"), seconds=0.2, phase="prepare_data",
 )  # fmt: skip
 ENCODE = StageKind(
-    name="encode", title="Tokenises one canonical table.",
+    name="encode", doing="tokenising", title="Tokenises one canonical table.",
     libraries=("pyarrow", "tokenizers", "transformers"), seconds=0.1, phase="prepare_data",
 )  # fmt: skip
-PRETRAIN = _training("pretrain", "Makes the pretrained encoder where a study has no ready one.", "train_intermediate")
-TRANSLATE = StageKind(
-    name="translate", title="Translates one canonical table.", libraries=("pyarrow",), device=True, seconds=10.0
+PRETRAIN = _training(
+    "pretrain", "pretraining", "Makes the pretrained encoder where a study has no ready one.", "train_intermediate"
 )
-INTERMEDIATE = _training("intermediate", "Intermediate training of one condition and seed.", "train_intermediate")
+TRANSLATE = StageKind(
+    name="translate", doing="translating", title="Translates one canonical table.", libraries=("pyarrow",), device=True,
+    seconds=10.0,
+)  # fmt: skip
+INTERMEDIATE = _training(
+    "intermediate", "intermediate training", "Intermediate training of one condition and seed.", "train_intermediate"
+)
 TARGET = _training(
-    "target", "Target training of one task, condition and seed, in English.", "train_target", drops=("*.safetensors",)
+    "target",
+    "target training",
+    "Target training of one task, condition and seed, in English.",
+    "train_target",
+    drops=("*.safetensors",),
 )
 SEARCH = StageKind(
-    name="search", title="One search of a multilingual pool for the queries of all languages.",
+    name="search", doing="searching pools", title="One search of a multilingual pool for the queries of all languages.",
     libraries=_TENSORS, device=True, seconds=10.0,
 )  # fmt: skip
 EVALUATE = StageKind(
-    name="evaluate", title="Zero-shot evaluation of one model, task and language.",
+    name="evaluate", doing="evaluating", title="Zero-shot evaluation of one model, task and language.",
     libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
 )  # fmt: skip
 
@@ -87,6 +99,11 @@ KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
 def kinds_of(phase: str) -> frozenset[str]:
     """Names of the kinds that a phase is for."""
     return frozenset(name for name, kind in KINDS.items() if kind.phase == phase)
+
+
+def doings(graph: Graph) -> dict[str, str]:
+    """Name of a stage -> what a person is told that it does."""
+    return {stage.name: KINDS[stage.kind].doing or stage.kind for stage in graph}
 
 
 def devices_of(params: Mapping[str, Any]) -> int:

@@ -306,7 +306,7 @@ def test_garbage_collection_keeps_the_import(ran, exported):
 def test_an_import_makes_the_report_due_again(ran, exported):
     ran.home.reports.mkdir()
     report_path(ran.home, ran.study).write_text("as it was before")
-    mark_published(ran.home, ran.study, "same", [])
+    mark_published(ran.home, ran.study, "same", [], [])
     assert is_published(ran.home, ran.study, "same")
     ran.take(exported / "submission")
     assert not is_published(ran.home, ran.study, "same")

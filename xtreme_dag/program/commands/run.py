@@ -30,7 +30,7 @@ from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
 from xtreme_dag.program.under_way import noted
-from xtreme_dag.results.stamp import published_warnings, report_path
+from xtreme_dag.results.stamp import published_lines, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
 
@@ -187,7 +187,7 @@ def _nothing_to_do(home: Home, study: Study, stages: int, seconds: float) -> dic
         "failed": {},
         "results": str(home.results),
         "report": str(report_path(home, study)),
-        "warnings": published_warnings(home, study),
+        **published_lines(home, study),
         "seconds": round(seconds, 2),
     }
 
@@ -208,6 +208,7 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
             if outcome.get("dropped_bytes")
             else []
         ),
+        *outcome["answer"],
         f"results: {outcome['results']}",
         f"report:  {outcome['report']}",
     ]
