@@ -163,6 +163,18 @@ def find_chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, which looks for what keeps people from reading a page; CI fails without it."""
+    named = os.environ.get("AXE_CORE")
+    if not named:
+        message = "no axe-core: install it with npm, and name its axe.min.js in $AXE_CORE"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return Path(named).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory):
     """A headless Chromium; CI fails without one, others skip and are told how to get it."""
     program = find_chromium()

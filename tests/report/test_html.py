@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.beside import STUDIES
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.figures import interval, signed
 from xtreme_dag.report.html import inline_script, templates, write_page, write_report
-from xtreme_dag.report.view import described
+from xtreme_dag.report.words import described
 from xtreme_dag.results.landing import land, rebuild
+from xtreme_dag.study.file import load_study
 
 NASTY = "<script>window.hacked = true</script>"
 
@@ -122,7 +124,7 @@ def test_it_says_what_was_found_and_what_was_run(page):
 
 def test_charts_are_described_and_carry_their_data(page):
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
-    assert set(data["specs"]) == {"forest", "heat", "gap", "cost"}
+    assert set(data["specs"]) == {"forest", "heat", "by_language", "gap", "cost"}
     assert all(spec["description"] and "config" not in spec for spec in data["specs"].values())
     rows = {row["task"]: [r for r in data["heat"]["rows"] if r["task"] == row["task"]] for row in data["heat"]["rows"]}
     assert {task: len(found) for task, found in rows.items()} == {
@@ -133,6 +135,8 @@ def test_charts_are_described_and_carry_their_data(page):
     }
     de = [row for row in data["heat"]["rows"] if row["label"] == "German (de)" and row["condition"] == "mixed"]
     mean = next(row for row in de if row["task"] == "mean of the tasks")
+    assert mean["low"] < mean["delta"] < mean["high"] and len(mean["seeds"]) == 2 and mean["verdict"] == "better"
+    assert sum(mean["seeds"]) / 2 == pytest.approx(mean["delta"], abs=0.02)
     assert mean["value"] == pytest.approx(sum(r["value"] for r in de if r is not mean) / 3, abs=0.01)
 
 
@@ -266,4 +270,20 @@ def test_a_condition_without_words_is_told_in_those_of_a_reader():
     assert described({**step, **unusual}) == (
         "xnli (en de, 50%), 40 examples, the same items in every language, labels shuffled, then xnli (en de, 50%), 40 examples"
     )
-    assert described({"mixture": [], "source_language": "de"}) == "no intermediate training, source language: de"
+    assert described({**step, "recipe": {"batch_size": 8, "epochs": 3}}).endswith(", with batch size 8 and epochs 3")
+    assert described({"mixture": [], "source_language": "de"}) == "no intermediate training, target tasks trained in de"
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_conditions_of_shipped_studies_are_told_without_the_words_of_a_study_file(path):
+    study = load_study(path).model_dump(mode="json")
+    names = {
+        name
+        for steps in study["intermediate"].values()
+        for name in re.findall(r'"dataset": "(.*?)"', json.dumps(steps))
+    }
+    for condition in study["intermediate"].values():
+        said = described({**condition, "description": ""})
+        for name in names:
+            said = said.replace(name, "")
+        assert said and not re.search(r"[_:{}\[\]]|None|True|False", said), said

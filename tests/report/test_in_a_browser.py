@@ -1,5 +1,6 @@
 """The report in a headless Chromium, from a file, without a network."""
 
+import itertools
 import struct
 import time
 import zlib
@@ -9,10 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.results.synthetic_study import make_study
-from xtreme_dag.report.html import write_report
+from xtreme_dag.report.content import read_content
+from xtreme_dag.report.html import write_page
 from xtreme_dag.results.landing import land
 
-CHARTS = ("forest", "heat", "gap", "cost")
+CHARTS = ("forest", "heat", "by_language", "gap", "learning", "cost", "loss", "dev")
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,29 @@ def report(tmp_path_factory):
 
     nasty_predictions(made, "<script>window.hacked = true</script><img src=x onerror='window.hacked = true'>")
     made.study = replace(made.study, question="Does mixed-language training <i>really</i> win?")
+    made.evaluations = [
+        replace(row, supervision="source" if row.language == "en" else "same task" if row.language == "de" else "none")
+        if row.condition.startswith("mixed")
+        else replace(row, supervision="source" if row.language == "en" else "none")
+        for row in made.evaluations
+    ]
     land(home, *made.arguments)
-    return write_report(home, "demo")
+    return write_page(with_curves(read_content(home, "demo")), home / "reports" / "demo.html")
+
+
+def with_curves(content):
+    """What was read, with learning curves of one language and the course of some trainings."""
+    learning = [
+        {"curve": curve, "condition": f"{curve}_{count}", "task": "xnli", "language": "sw", "metric": "accuracy",
+         "examples": count, "value": 50 + start + count / 10, "seeds": 2, "by_seed": [49 + start + count / 10, 51 + start + count / 10],
+         "low": 45 + start, "high": 56 + start + count / 10}
+        for curve, start in (("none", 0), ("english", 9)) for count in (0, 10, 50, 250)
+    ]  # fmt: skip
+    curves = [
+        {"condition": condition, "target": target, "step": 1, "measure": measure, "optimizer_step": step, "value": 1 / (step + 1)}
+        for condition in ("none", "english") for target in ("", "xnli") for measure in ("loss", "dev") for step in range(0, 9800, 700)
+    ]  # fmt: skip
+    return replace(content, learning=tuple(learning), curves=tuple(curves))
 
 
 @pytest.fixture
@@ -86,7 +109,7 @@ def test_charts_are_drawn(browser, report, dark):
 
 def test_charts_are_saved_as_files(page, tmp_path):
     page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-    for name in ("forest", "heat"):
+    for name in CHARTS:
         for form in ("svg", "png"):
             page.click(f"button[data-chart={name}][data-form={form}]")
             for _ in range(100):
@@ -95,7 +118,10 @@ def test_charts_are_saved_as_files(page, tmp_path):
                 time.sleep(0.1)
         drawing = (tmp_path / f"{name}.svg").read_text()
         assert ElementTree.fromstring(drawing).tag.endswith("svg") and "var(--" not in drawing
-        assert len(pixels((tmp_path / f"{name}.png").read_bytes())) > 20
+        assert "url(#hatch)" not in drawing or 'id="hatch"' in drawing
+        assert len((tmp_path / f"{name}.png").read_bytes()) > 5000
+    assert "url(#hatch)" in (tmp_path / "heat.svg").read_text()
+    assert len(pixels((tmp_path / "heat.png").read_bytes())) > 20
     assert page.errors == []
 
 
@@ -128,7 +154,7 @@ def test_the_heat_map_is_filtered_by_family_and_script(page):
     page.choose("#heat-family", "Indo-European: Germanic")
     page.wait("document.querySelectorAll('#heat-body tr').length === 2")
     page.wait("document.getElementById('heat-count').textContent === '2 of 5 languages'")
-    page.wait("document.querySelectorAll('#chart-heat .mark-rect path').length === 8")
+    page.wait("document.querySelectorAll('#chart-heat .layer_0_marks path').length === 8")
     assert labels(page) == ["English (en)", "German (de)"] and table(page, 0) == labels(page)
     page.choose("#heat-family", "")
     page.choose("#heat-script", "Thai")
@@ -143,7 +169,7 @@ def test_a_click_on_a_head_sorts_table_and_map(page):
     page.wait(
         "document.querySelector(\"#heat-table th[data-sort='c:english']\").getAttribute('aria-sort') === 'descending'"
     )
-    values = [float(text.replace("−", "-").replace("+", "")) for text in table(page, 4)]
+    values = [float(text.strip(" *°").replace("−", "-").replace("+", "")) for text in table(page, 4)]
     assert values == sorted(values, reverse=True) and len(values) == 5
     order = table(page, 0)
     page.wait(
@@ -159,7 +185,7 @@ def test_scores_instead_of_differences_and_one_task(page):
     page.choose("#heat-show", "value")
     page.choose("#heat-task", "xnli")
     page.wait("!/[+*−]/.test(document.getElementById('heat-body').textContent.replace(/\\(.*?\\)/g, ''))")
-    shown = [float(text) for text in table(page, 3)]
+    shown = [float(text.strip(" °")) for text in table(page, 3)]
     assert len(shown) == 5 and all(0 <= value <= 100 for value in shown)
     assert page.errors == []
 
@@ -196,3 +222,56 @@ def test_it_prints(page):
 
     pdf = b64decode(page.call("Page.printToPDF", printBackground=True)["data"])
     assert pdf.startswith(b"%PDF") and len(pdf) > 50_000
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (500, False)])
+def test_axe_finds_no_violation(browser, report, axe, width, dark):
+    browser.open(report, width=width, dark=dark)
+    browser.js("document.querySelectorAll('details').forEach(d => d.open = true)")
+    browser.js(f"{axe}; typeof axe.run")
+    found = browser.js(
+        "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map("
+        "v => [v.id, v.help, ...v.nodes.slice(0, 3).map(n => n.target.join(' '))]))"
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [1280, 800, 500])
+def test_labels_of_an_axis_do_not_overlap_and_the_page_is_not_wider_than_the_window(browser, report, width):
+    browser.open(report, width=width)
+    axes = browser.js(
+        "[...document.querySelectorAll('.chart .role-axis-label')].map(a => [...a.querySelectorAll('text')]"
+        ".filter(t => t.textContent && t.getAttribute('opacity') !== '0' && !/rotate\\((?!0)/.test(t.getAttribute('transform')))"
+        ".map(t => { const b = t.getBoundingClientRect(); return [t.textContent, b.left, b.right, b.top, b.bottom]; }))"
+    )
+    assert sum(map(len, axes)) > 60
+    for axis in axes:
+        for one, other in itertools.combinations(axis, 2):
+            apart = max(one[1], other[1]) - min(one[2], other[2]), max(one[3], other[3]) - min(one[4], other[4])
+            assert max(apart) > -1, (one, other)
+    assert browser.js("document.documentElement.scrollWidth") <= width
+
+
+def test_seeds_are_dots_and_seen_languages_are_hatched(page):
+    hatched = "[...document.querySelectorAll('#chart-{} path')].filter(p => getComputedStyle(p).fill.includes('#hatch')).length"
+    assert page.js(hatched.format("forest")) > 0
+    page.choose("#heat-task", "xnli")
+    # English for three conditions and the baseline, German for one
+    page.wait(hatched.format("heat") + " === 5")
+    page.wait(hatched.format("by_language") + " === 4")
+    # 5 languages, 3 conditions, 2 seeds
+    assert page.js("document.querySelectorAll('#chart-by_language .child_layer_3_marks path').length") == 30
+    page.choose("#heat-condition", "english")
+    page.wait(hatched.format("by_language") + " === 1")
+    assert page.errors == []
+
+
+def test_on_paper_all_tables_are_open_and_no_chart_is_cut(page):
+    page.js("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.js("document.querySelectorAll('details:not([open])').length") == 0
+    page.js("window.dispatchEvent(new Event('afterprint'))")
+    assert page.js("document.querySelectorAll('details[open]').length") == 0
+    page.call("Emulation.setEmulatedMedia", media="print")
+    page.resize(700, 900)
+    assert page.js("[...document.querySelectorAll('.chart svg')].every(s => s.getBoundingClientRect().right <= 701)")
+    page.call("Emulation.setEmulatedMedia", media="")

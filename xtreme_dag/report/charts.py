@@ -1,8 +1,4 @@
-"""The charts, as Vega-Lite specifications made with Altair.
-
-Colours are the page's CSS variables, which an SVG takes from the page that it stands in: one drawing serves light,
-dark and paper.
-"""
+"""The charts of conditions and tasks, as Vega-Lite specifications; those of languages are in `language_charts`."""
 
 from __future__ import annotations
 
@@ -12,17 +8,21 @@ from typing import Any
 import altair as alt
 
 from xtreme_dag.report.content import Content
+from xtreme_dag.report.drawing import (
+    COLOURS,
+    HEADER,
+    LEGEND,
+    VERDICTS,
+    WORDS,
+    Spec,
+    described,
+    figures_tooltip,
+    intervals,
+    values,
+)
+from xtreme_dag.report.language_charts import by_language, heat
 from xtreme_dag.results.effects import Effect
 
-Spec = dict[str, Any]
-_VERDICTS = ["better", "worse", "not decided"]
-_COLOURS = ["var(--better)", "var(--worse)", "var(--open)"]
-_SHAPES = ["triangle-up", "triangle-down", "circle"]
-_WORDS = {"better": "better", "worse": "worse", "open": "not decided"}
-_HUES = ["up", "down", "plain"]
-_HUE_COLOURS = ["var(--better)", "var(--worse)", "var(--accent)"]
-_LEGEND = alt.Legend(orient="top")
-_HEADER = alt.Header(labelFontSize=13, labelFontWeight="bold", labelAnchor="start", labelPadding=6)
 ALL_TASKS = "all tasks"
 _LINES = 8  # colours of lines that the page has
 _SEEN_ROW = "{}, seen"
@@ -39,6 +39,7 @@ def charts(content: Content) -> dict[str, Spec]:
     wanted = {
         forest: content.comparisons,
         heat: content.cells,
+        by_language: content.comparisons,
         gap: content.gaps,
         learning: content.learning,
         cost: content.comparisons and content.costs[1:],
@@ -49,82 +50,35 @@ def charts(content: Content) -> dict[str, Spec]:
 
 
 def forest(content: Content) -> Spec:
-    """Differences to the baseline with their intervals: one panel per condition, one line per task."""
-    rows = [
-        {
-            "condition": comparison.title,
-            "task": row_name(effect),
-            "languages": effect.part,
-            "delta": round(effect.delta, 3),
-            "low": round(effect.low, 3),
-            "high": round(effect.high, 3),
-            "p": round(effect.p_corrected, 4),
-            "verdict": _WORDS[effect.verdict],
-            "size": 160 if effect.task is None else 90,
-        }
-        for comparison in content.comparisons
-        for effect in comparison.rows
-    ]
+    """Differences to the baseline with their intervals and seeds: one panel per condition, one line per task."""
+    rows: list[dict[str, Any]] = []
+    for comparison in content.comparisons:
+        for effect in comparison.rows:
+            of = {"condition": comparison.title, "task": row_name(effect)}
+            figures = {name: round(getattr(effect, name), 3) for name in ("delta", "low", "high")}
+            mean = {"languages": effect.part, "seen": effect.part == "seen", "p": round(effect.p_corrected, 4)}
+            size = 160 if effect.task is None else 90
+            rows.append({**of, **figures, **mean, "verdict": WORDS[effect.verdict], "size": size, "what": "mean"})
+            rows += [
+                {**of, "delta": round(one, 3), "what": "seed"} for one in effect.by_seed if len(effect.by_seed) > 1
+            ]
     names = [*(row["task"] for row in content.tasks), ALL_TASKS]
     order = [*names, *map(_SEEN_ROW.format, names)]
     y = alt.Y("task:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
     tooltip = [
-        alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("languages:N"),
-        alt.Tooltip("delta:Q", format="+.2f", title="points"), alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
+        *figures_tooltip(alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("languages:N")),
         alt.Tooltip("p:Q", format=".4f", title="p, corrected"), alt.Tooltip("verdict:N"),
     ]  # fmt: skip
-    colour = alt.Color("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_COLOURS), legend=_LEGEND)
-    base = alt.Chart().encode(y=y, color=colour, tooltip=tooltip)
-    zero = alt.Chart().mark_rule(color="var(--muted)", strokeDash=[3, 3]).encode(x=alt.datum(0))
-    lines = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low:Q", title=f"points over {content.study['baseline']}"), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, opacity=1).encode(
-        x="delta:Q",
-        size=alt.Size("size:Q", scale=None),
-        shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=_VERDICTS, range=_SHAPES), legend=_LEGEND),
-    )
-    return _spec(
-        alt.layer(zero, lines, points, data=_values(rows))
-        .properties(width=260, height=alt.Step(26))
+    return described(
+        intervals(y, f"points over {content.study['baseline']}", tooltip)
+        .properties(data=values(rows), width=260, height=alt.Step(26))
         .facet(
-            facet=alt.Facet("condition:N", sort=[c.title for c in content.comparisons], title=None, header=_HEADER),
+            facet=alt.Facet("condition:N", sort=[c.title for c in content.comparisons], title=None, header=HEADER),
             columns=3,
             spacing=28,
         ),
-        "Differences to the baseline in points, with intervals, per task and condition",
+        "Differences to the baseline in points, with intervals and seeds, per task and condition",
         panels=len(content.comparisons),
-    )
-
-
-def heat(content: Content) -> Spec:
-    """Language x condition; the page's script fills in the rows that the filters leave, and their order."""
-    order = [row["condition"] for row in content.conditions]
-    x = alt.X(
-        "condition:N",
-        sort=order,
-        title=None,
-        axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=160, ticks=False, domain=False),
-    )
-    y = alt.Y("label:N", sort=[], title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
-    tooltip = [
-        alt.Tooltip("label:N", title="language"), alt.Tooltip("family:N"), alt.Tooltip("script:N"),
-        alt.Tooltip("condition:N"), alt.Tooltip("task:N"), alt.Tooltip("value:Q", format=".2f", title="score"),
-        alt.Tooltip("delta:Q", format="+.2f", title="points over baseline"), alt.Tooltip("interval:N"),
-        alt.Tooltip("supervision:N", title="trained on"),
-    ]  # fmt: skip
-    base = alt.Chart(_values([])).encode(x=x, y=y, tooltip=tooltip)
-    cells = base.mark_rect(cornerRadius=2).encode(
-        fill=alt.Fill("hue:N", scale=alt.Scale(domain=_HUES, range=_HUE_COLOURS), legend=None),
-        fillOpacity=alt.FillOpacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 0.92]), legend=None),
-    )
-    text = base.mark_text(fontSize=11).encode(
-        text="text:N",
-        color=alt.condition("datum.strength > 0.62", alt.value("var(--on-strong)"), alt.value("var(--ink)")),
-    )
-    return _spec(
-        alt.layer(cells, text).properties(width=alt.Step(74), height=alt.Step(21)),
-        "Heat map: one line per language, one column per condition",
     )
 
 
@@ -162,10 +116,10 @@ def gap(content: Content) -> Spec:
     text = base.mark_text(dx=0, dy=-9, fontSize=10, color="var(--muted)").encode(
         x=alt.X("middle:Q", scale=scale), text=alt.Text("gap:Q", format="+.1f")
     )
-    return _spec(
-        alt.layer(line, others, english, text, data=_values(rows))
+    return described(
+        alt.layer(line, others, english, text, data=values(rows))
         .properties(width=260, height=alt.Step(30))
-        .facet(facet=alt.Facet("task:N", title=None, header=_HEADER), columns=3, spacing=28)
+        .facet(facet=alt.Facet("task:N", title=None, header=HEADER), columns=3, spacing=28)
         .resolve_scale(x="independent"),
         "Transfer gap: the source language (ring) against the mean of the other languages (dot)",
         panels=len({row["task"] for row in rows}),
@@ -188,7 +142,7 @@ def learning(content: Content) -> Spec:
     names = list(dict.fromkeys(row["curve"] for row in rows))
     counts = sorted({row["examples"] for row in rows})
     hues = [f"var(--line-{number % _LINES + 1})" for number in range(len(names))]
-    colour = alt.Color("curve:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=_LEGEND)
+    colour = alt.Color("curve:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=LEGEND)
     x = alt.X("examples:Q", title="examples in the language", scale=alt.Scale(type="symlog", constant=5),
               axis=alt.Axis(values=counts, labelOverlap=True))  # fmt: skip
     y = alt.Y("value:Q", title="score", scale=alt.Scale(zero=False, nice=True))
@@ -202,15 +156,15 @@ def learning(content: Content) -> Spec:
         y=alt.Y("low:Q", title="score", scale=alt.Scale(zero=False, nice=True)), y2="high:Q"
     )  # fmt: skip
     line = means.mark_line(strokeWidth=1.8).encode(
-        y=y, strokeDash=alt.StrokeDash("curve:N", title=None, scale=alt.Scale(domain=names), legend=_LEGEND)
+        y=y, strokeDash=alt.StrokeDash("curve:N", title=None, scale=alt.Scale(domain=names), legend=LEGEND)
     )
     dots = means.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=tooltip)
     seeds = base.transform_filter("datum.what == 'seed'").mark_point(filled=False, size=22, strokeWidth=1).encode(y=y)
     panels = list(dict.fromkeys(row["panel"] for row in rows))
-    return _spec(
-        alt.layer(bars, line, seeds, dots, data=_values(rows))
+    return described(
+        alt.layer(bars, line, seeds, dots, data=values(rows))
         .properties(width=260, height=180)
-        .facet(facet=alt.Facet("panel:N", title=None, header=_HEADER), columns=3, spacing=28)
+        .facet(facet=alt.Facet("panel:N", title=None, header=HEADER), columns=3, spacing=28)
         .resolve_scale(y="independent"),
         "Learning curves: score against the number of examples in the language, with intervals over seeds",
         panels=len(panels),
@@ -220,7 +174,7 @@ def learning(content: Content) -> Spec:
 def cost(content: Content) -> Spec:
     """What a condition needs against what it gains."""
     unit, field = cost_unit(content.costs)
-    verdicts = {one.condition: _WORDS[one.overall.verdict] for one in content.comparisons}
+    verdicts = {one.condition: WORDS[one.overall.verdict] for one in content.comparisons}
     rows = [
         {
             "condition": row["condition"],
@@ -238,13 +192,13 @@ def cost(content: Content) -> Spec:
         alt.Tooltip("condition:N"), alt.Tooltip("cost:Q", format=".3~g", title=unit[0]),
         alt.Tooltip("gain:Q", format="+.2f", title="points"), alt.Tooltip("low:Q", format="+.2f"), alt.Tooltip("high:Q", format="+.2f"),
     ]  # fmt: skip
-    base = alt.Chart(_values(rows)).encode(
+    base = alt.Chart(values(rows)).encode(
         x=alt.X("cost:Q", title=unit[0], scale=alt.Scale(zero=True, nice=True)), tooltip=tooltip
     )
     colour = alt.Color(
-        "verdict:N", scale=alt.Scale(domain=[*_VERDICTS, "baseline"], range=[*_COLOURS, "var(--muted)"]), legend=None
+        "verdict:N", scale=alt.Scale(domain=[*VERDICTS, "baseline"], range=[*COLOURS, "var(--muted)"]), legend=None
     )
-    zero = alt.Chart(_values([{}])).mark_rule(color="var(--muted)", strokeDash=[3, 3]).encode(y=alt.datum(0))
+    zero = alt.Chart(values([{}])).mark_rule(color="var(--muted)", strokeDash=[3, 3], aria=False).encode(y=alt.datum(0))
     bars = base.mark_rule(strokeWidth=2).encode(
         y=alt.Y("low:Q", title=f"points over {content.study['baseline']}"), y2="high:Q", color=colour
     )
@@ -259,7 +213,7 @@ def cost(content: Content) -> Spec:
     names = [
         one.encode(y="gain:Q", text="condition:N") for name, one in (("right", right), ("left", left)) if name in sides
     ]
-    return _spec(
+    return described(
         alt.layer(zero, bars, points, *names).properties(width=620, height=280),
         "Cost of each condition against its gain over the baseline, with intervals",
     )
@@ -291,13 +245,13 @@ def _curves(content: Content, measure: str, title: str) -> Spec:
     names = [name for name in order if any(row["condition"] == name for row in rows)]
     hues = [f"var(--line-{number % _LINES + 1})" for number in range(len(names))]
     chart = (
-        alt.Chart(_values(rows))
+        alt.Chart(values(rows))
         .mark_line(strokeWidth=1.8, point=alt.OverlayMarkDef(size=18))
         .encode(
             x=alt.X("step:Q", title="optimizer step", scale=alt.Scale(zero=True, nice=True)),
             y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, nice=True)),
-            color=alt.Color("condition:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=_LEGEND),
-            strokeDash=alt.StrokeDash("condition:N", title=None, scale=alt.Scale(domain=names), legend=_LEGEND),
+            color=alt.Color("condition:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=LEGEND),
+            strokeDash=alt.StrokeDash("condition:N", title=None, scale=alt.Scale(domain=names), legend=LEGEND),
             tooltip=[
                 alt.Tooltip("panel:N", title="training"),
                 alt.Tooltip("condition:N"),
@@ -306,10 +260,10 @@ def _curves(content: Content, measure: str, title: str) -> Spec:
             ],
         )
         .properties(width=260, height=180)
-        .facet(facet=alt.Facet("panel:N", title=None, header=_HEADER), columns=3, spacing=28)
+        .facet(facet=alt.Facet("panel:N", title=None, header=HEADER), columns=3, spacing=28)
         .resolve_scale(x="independent", y="independent")
     )
-    return _spec(chart, f"{title} over the optimizer steps", panels=len({row["panel"] for row in rows}))
+    return described(chart, f"{title} over the optimizer steps", panels=len({row["panel"] for row in rows}))
 
 
 def panel_name(row: Mapping[str, Any]) -> str:
@@ -354,15 +308,3 @@ def cost_unit(costs: Sequence[dict[str, Any]]) -> tuple[tuple[str, float], str]:
         if largest >= 2 * seconds:
             return (f"{kind} {name}", seconds), field
     return (f"{kind} seconds", 1.0), field
-
-
-def _values(rows: Sequence[Mapping[str, Any]]) -> Any:
-    return alt.InlineData(values=[dict(row) for row in rows])
-
-
-def _spec(chart: alt.TopLevelMixin, description: str, *, panels: int = 1) -> Spec:
-    """The chart as JSON values, with what it shows for who cannot see it, and its number of panels."""
-    with alt.data_transformers.enable(consolidate_datasets=False):
-        spec: Spec = chart.to_dict(validate=True)
-    spec.pop("config", None)
-    return spec | {"description": description, "background": None, "usermeta": {"panels": panels}}

@@ -12,7 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.report.samples import Sample, samples
 from xtreme_dag.results.cells import SEEN
 from xtreme_dag.results.compare import compare_conditions
-from xtreme_dag.results.effects import Comparison
+from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.facts import TableFacts
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.reading import Trained, data_lines, read_trained
@@ -37,7 +37,7 @@ class Content:
         tasks: the tasks that were scored, with titles and metrics.
         comparisons: each condition against the baseline: the one that the study names, the others in its order, controls
             last.
-        cells: one row per condition, task and language: value, delta with interval, language facts, supervision, and
+        cells: one row per condition, task and language: value, delta with interval and seeds, language facts, supervision, and
             whether it was seen: by the condition or the baseline, for the task.
         gaps: transfer gap per condition and task.
         costs: what each condition depends on, with its gain.
@@ -112,9 +112,8 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
     effects = {(c.condition, e.task, e.language): e for c in comparisons for e in c.languages}
     for row in chosen["cells"]:
         effect = effects.get((row["condition"], row["task"], row["language"]))
-        row["verdict"] = effect.verdict if effect else "baseline"
+        row |= difference(effect, "baseline")
         row["seen"] = row["supervision"] in SEEN or (effect is not None and effect.part == "seen")
-        row |= {name: getattr(effect, name, None) for name in ("delta", "low", "high")}
     overall = {one.condition: one.overall for one in comparisons}
     for row in chosen["costs"]:
         gain = overall.get(row["condition"])
@@ -141,6 +140,13 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         stages=tuple(tables["stages"]),
         provenance=_provenance(tables),
     )
+
+
+def difference(effect: Effect | None, otherwise: str) -> Row:
+    """`delta`, `low`, `high`, `by_seed` and `verdict` of an effect; nothing, and the verdict `otherwise`, where there is none."""
+    if effect is None:
+        return {**dict.fromkeys(("delta", "low", "high")), "by_seed": (), "verdict": otherwise}
+    return {name: getattr(effect, name) for name in ("delta", "low", "high", "by_seed", "verdict")}
 
 
 _QUERIES: Mapping[str, str] = {

@@ -20,7 +20,8 @@ from xtreme_dag.report.charts import charts, row_name
 from xtreme_dag.report.content import Content, read_content
 from xtreme_dag.report.figures import interval, number, signed, size
 from xtreme_dag.report.heat import heat_data
-from xtreme_dag.report.view import described, kept_together, view, violation
+from xtreme_dag.report.view import kept_together, view, violation
+from xtreme_dag.report.words import described
 from xtreme_dag.results.wording import detail
 
 _ROOM = Path(__file__).parent

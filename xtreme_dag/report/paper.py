@@ -17,10 +17,12 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
-from xtreme_dag.report.charts import Spec, charts
+from xtreme_dag.report.charts import charts
 from xtreme_dag.report.content import Content, Row
+from xtreme_dag.report.drawing import Spec
 from xtreme_dag.report.figures import signed
 from xtreme_dag.report.heat import heat_data
+from xtreme_dag.report.language_charts import SCRIPTED
 from xtreme_dag.results.query import reader
 
 FORMATS = ("svg", "pdf", "png")
@@ -34,6 +36,7 @@ _COLOURS = {
     "muted": "#555555",
     "line": "#D9D9D9",
     "on-strong": "#FFFFFF",
+    "hatch": "#ECECEC",
     **{f"line-{number}": colour for number, colour in enumerate(_PALETTE, start=1)},
 }
 _DASHES = [[1, 0], [4, 2], [1, 2], [6, 2, 1, 2], [2, 1], [8, 2], [3, 3], [1, 1]]
@@ -95,7 +98,7 @@ def drawn(spec: Spec, form: str) -> bytes:
 
 def figures(home: Path, content: Content) -> dict[str, Spec]:
     """Name of a figure -> specification; only those that there is something to show for."""
-    found = {name: _printed(spec) for name, spec in charts(content).items() if name != "heat"}
+    found = {name: _printed(spec) for name, spec in charts(content).items() if name not in SCRIPTED}
     for task in dict.fromkeys(row["task"] for row in heat_data(content)["rows"]):
         found[f"heat_{_plain(task)}"] = _heat(content, task)
     for comparison in content.comparisons:

@@ -9,6 +9,7 @@
       labelColor: "var(--ink)", titleColor: "var(--muted)", gridColor: "var(--line)", domainColor: "var(--line)",
       tickColor: "var(--line)", labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", titlePadding: 8,
     },
+    axisQuantitative: { labelOverlap: "greedy", labelSeparation: 8, tickCount: 6 },
     legend: { labelColor: "var(--ink)", titleColor: "var(--muted)", labelFontSize: 12 },
     header: { labelColor: "var(--ink)", titleColor: "var(--muted)" },
     text: { color: "var(--ink)" },
@@ -41,7 +42,7 @@
 
   // The heat map and its table.
   const heat = data.heat;
-  const control = { task: find("heat-task"), show: find("heat-show"), family: find("heat-family"), script: find("heat-script"), sort: find("heat-sort") };
+  const control = { task: find("heat-task"), show: find("heat-show"), family: find("heat-family"), script: find("heat-script"), sort: find("heat-sort"), condition: find("heat-condition") };
   const signed = (x) => { const t = Math.abs(x).toFixed(1); return (t === "0.0" ? "" : x > 0 ? "+" : "\u2212") + t; };
   const FAINT = 3; // points: smaller differences never get the full colour
 
@@ -89,7 +90,24 @@
     for (const layer of spec.layer) { delete layer.data; layer.encoding.y.sort = order; layer.encoding.x.axis.labelAngle = longest * 7 < step ? 0 : -30; }
     find("heat-count").textContent = `${order.length} of ${heat.languages} languages`;
     table(values, order);
-    return draw("heat", spec);
+    return Promise.all([draw("heat", spec), paintIntervals(rows, order)]);
+  }
+
+  // The same languages with their intervals and seeds, for one condition or for each.
+  function paintIntervals(rows, order) {
+    if (!data.specs.by_language) return null;
+    const only = control.condition && control.condition.value;
+    const shown = heat.compared.filter((name) => !only || name === only), values = [];
+    for (const row of rows.filter((r) => r.delta !== null && shown.includes(r.condition))) {
+      const words = { better: "better", worse: "worse" };
+      values.push(Object.assign({}, row, { what: "mean", size: 70, verdict: words[row.verdict] || "not decided" }));
+      if (row.seeds.length > 1) for (const delta of row.seeds) values.push({ what: "seed", delta, label: row.label, condition: row.condition });
+    }
+    const spec = copy(data.specs.by_language);
+    spec.data = { values };
+    spec.usermeta.panels = shown.length;
+    for (const layer of spec.spec.layer) if (layer.encoding.y) layer.encoding.y.sort = order;
+    return draw("by_language", spec);
   }
 
   function table(values, order) {
@@ -115,9 +133,10 @@
     const style = getComputedStyle(document.documentElement), copied = drawing.cloneNode(true);
     const box = drawing.viewBox.baseVal, paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
     for (const [key, value] of Object.entries({ width: "100%", height: "100%", fill: getComputedStyle(document.body).backgroundColor })) paper.setAttribute(key, value);
-    copied.prepend(paper);
+    copied.prepend(paper, find("patterns").querySelector("defs").cloneNode(true));
+    copied.querySelector("pattern line").setAttribute("style", "stroke: var(--hatch-line); stroke-width: 2");
     copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    const text = new XMLSerializer().serializeToString(copied).replace(/var\((--[\w-]+)\)/g, (_, key) => style.getPropertyValue(key).trim());
+    const text = new XMLSerializer().serializeToString(copied).replace(/var\((--[\w-]+)\)/g, (_, key) => style.getPropertyValue(key).trim().replaceAll('"', ""));
     const address = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
     const put = (href) => { const link = document.createElement("a"); link.download = `${name}.${form}`; link.href = href; document.body.append(link); link.click(); link.remove(); };
     if (form === "svg") { put(address); return; }
@@ -133,11 +152,11 @@
   for (const button of document.querySelectorAll("button[data-form]")) button.addEventListener("click", () => save(button.dataset.chart, button.dataset.form));
 
   function drawAll() {
-    return Promise.all(Object.keys(data.specs).map((name) => (name === "heat" ? paint() : draw(name, copy(data.specs[name])))));
+    return Promise.all(Object.keys(data.specs).map((name) => (name === "heat" ? paint() : name === "by_language" ? null : draw(name, copy(data.specs[name])))));
   }
 
   if (heat) {
-    for (const one of Object.values(control)) one.addEventListener("change", paint);
+    for (const one of Object.values(control)) if (one) one.addEventListener("change", paint);
     for (const head of document.querySelectorAll("#heat-table thead th[data-sort] button")) {
       head.addEventListener("click", () => { control.sort.value = head.parentElement.dataset.sort; paint(); });
     }
@@ -147,6 +166,10 @@
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
   });
+  // On paper nothing can be opened: all tables are shown there.
+  let closed = [];
+  window.addEventListener("beforeprint", () => { closed = [...document.querySelectorAll("details:not([open])")]; for (const one of closed) one.open = true; });
+  window.addEventListener("afterprint", () => { for (const one of closed) one.open = false; });
   let width = window.innerWidth, waiting;
   window.addEventListener("resize", () => {
     if (window.innerWidth === width) return;

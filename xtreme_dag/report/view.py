@@ -15,17 +15,7 @@ from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.wording import headline
 
-# Setting -> its value -> how a reader is told of it; nothing where it is the usual one.
-_SETTINGS: Mapping[str, Mapping[str, str]] = {
-    "items": {
-        "disjoint": "",
-        "parallel": "the same items in every language",
-        "independent": "items drawn for each language by itself",
-    },
-    "control": {"shuffled_labels": "labels shuffled"},
-    "repeat": {"True": "examples may repeat"},
-    "keep_heads": {"True": "heads kept from the step before"},
-}
+_BESIDE = 6  # conditions whose languages are shown beside one another
 
 
 def view(content: Content) -> dict[str, Any]:
@@ -39,7 +29,7 @@ def view(content: Content) -> dict[str, Any]:
         "study": content.study,
         "comparisons": comparisons,
         "commit": commits[0]["git_commit"] if len(commits) == 1 else None,
-        "notes": list(dict.fromkeys(note for one in comparisons for note in one.notes)),
+        "notes": list(dict.fromkeys(note for one in comparisons for note in one.notes if not note.startswith("warning: "))),
         "facts": _facts(content),
         "tasks": tasks,
         "controls": {one.condition for one in comparisons if one.control},
@@ -57,30 +47,6 @@ def kept_together(comparison: Comparison) -> str:
     """The answer in a sentence, with no line break inside `p = 0.01` or an interval."""
     parts = r"\bp [=<] [\d.]+|\d+% interval|\S+ to [+\u2212]?[\d.]+"
     return re.sub(parts, lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), headline(comparison))
-
-
-def described(condition: Mapping[str, Any]) -> str:
-    """What a condition is: its own words if it has some, else its mixture, budget and other settings in one line.
-
-    Settings that say nothing out of the ordinary are left out.
-    """
-    if condition.get("description"):
-        return str(condition["description"])
-    parts = []
-    if "mixture" in condition:
-        parts.append(" + ".join(map(_component, condition["mixture"])) or "no intermediate training")
-    parts += [
-        "all examples" if unit == "everything" else f"{_flat(amount)} {unit}"
-        for unit, amount in (condition.get("budget") or {}).items()
-        if amount is not None
-    ]
-    for key, value in condition.items():
-        if key in ("description", "mixture", "budget", "then") or value in (None, False, "", [], {}):
-            continue
-        said = _SETTINGS.get(key, {}).get(str(value))
-        parts.append(f"{key.replace('_', ' ')}: {_flat(value)}" if said is None else said)
-    parts += [f"then {described(step)}" for step in condition.get("then") or ()]
-    return ", ".join(part for part in parts if part)
 
 
 def violation(rule: Mapping[str, Any]) -> tuple[str, str]:
@@ -138,6 +104,7 @@ def _trainings(content: Content) -> list[dict[str, Any]]:
 def _controls(content: Content, tasks: list[str]) -> dict[str, list[tuple[str, str]]]:
     """The choices of each control of the heat map: value and text."""
     names = [row["condition"] for row in content.conditions]
+    compared = [one.condition for one in content.comparisons]
     orders = [("name", "language"), ("family", "family"), *((f"c:{name}", f"{name}, largest first") for name in names)]
     if any(row["kinship"] is not None for row in content.cells):
         orders.insert(2, ("kinship", "kinship to the source"))
@@ -148,22 +115,5 @@ def _controls(content: Content, tasks: list[str]) -> dict[str, list[tuple[str, s
         "families": [("", "all families"), *((name, name) for name in sorted({r["family"] for r in content.cells}))],
         "scripts": [("", "all scripts"), *((name, name) for name in sorted({r["script"] for r in content.cells}))],
         "orders": orders,
+        "compared": ([("", "all")] if len(compared) <= _BESIDE else []) + [(name, name) for name in compared],
     }
-
-
-def _component(part: Mapping[str, Any]) -> str:
-    """One dataset of a mixture: name, languages, share if it is not all."""
-    name = str(part.get("dataset", _flat(dict(part))))
-    share = f", {part['share']:.0%}" if part.get("share", 1) != 1 else ""
-    languages = " ".join(part.get("languages") or [])
-    return f"{name} ({languages}{share})" if languages else name
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_flat(item)}" for key, item in value.items() if item not in (None, "", [], {}))
-    if isinstance(value, list):
-        return " + ".join(f"({_flat(item)})" if isinstance(item, dict) else _flat(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -176,6 +176,7 @@ def _comparison(
         tasks=tuple(map(shown, view.tasks)),
         seen=tuple(map(shown, view.seen)),
         languages=tuple(effects[key] for key in view.languages),
+        language_means=tuple(map(shown, view.language_means)),
         notes=tuple(notes),
         named=(pair.condition, pair.baseline) == (landed.told.get("condition"), landed.baseline),
         control=pair.condition in landed.controls,

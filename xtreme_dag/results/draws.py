@@ -58,9 +58,20 @@ class Draws:
     @property
     def spread(self) -> Spread:
         """The difference and where its variance comes from."""
+        return spread(self.observed, self.resampled, self.smallest, self.floor, self._pairs())
+
+    @property
+    def by_seed(self) -> tuple[float, ...]:
+        """The difference of each seed that both sides have; of each of the condition's from a mean, if there is none."""
+        one, other = self.observed
+        if pairs := self._pairs():
+            return tuple(float(one[here] - other[there]) for here, there in pairs)
+        return tuple(float(value - other.mean()) for value in one)
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Places of the seeds that both sides have."""
         one, other = self.seeds
-        pairs = [(one.index(seed), other.index(seed)) for seed in one if seed in other]
-        return spread(self.observed, self.resampled, self.smallest, self.floor, pairs)
+        return [(one.index(seed), other.index(seed)) for seed in one if seed in other]
 
 
 def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, task: str) -> dict[str, Draws]:

@@ -47,6 +47,8 @@ class Effect:
         part: over which languages: those `unseen` in training for the task by both conditions, those `seen` by one, or
             `all` where it is not known.
         supervision, baseline_supervision: what each side was trained on in the language; None for means and if unknown.
+        by_seed: the difference of each seed that both sides have; where they share none, of each of the condition's from
+            the baseline's mean.
         degenerate: a side (`condition`, `baseline`) and why it is degenerate, for each of both that there is: then a
             difference that is not found is no null result.
         spread: where the difference's variance comes from.
@@ -72,6 +74,7 @@ class Effect:
     part: Part = "all"
     supervision: str | None = None
     baseline_supervision: str | None = None
+    by_seed: tuple[float, ...] = ()
     degenerate: tuple[tuple[str, str], ...] = ()
     spread: Spread = field(repr=False)
 
@@ -102,6 +105,7 @@ class Comparison:
         tasks: one effect per task that has such languages.
         seen: the same over the languages that one of the two was trained on for the task, their mean over tasks last.
         languages: one effect per task and language.
+        language_means: one effect per language, its mean over the tasks that are shown; none where that is one task.
         notes: what a reader must know: dropped examples, missing cells, one seed only.
         sentence: what can and cannot be said, in plain words.
         named: whether it is the comparison that the study names.
@@ -119,6 +123,7 @@ class Comparison:
     tasks: tuple[Effect, ...]
     seen: tuple[Effect, ...]
     languages: tuple[Effect, ...]
+    language_means: tuple[Effect, ...]
     notes: tuple[str, ...]
     sentence: str = ""
     named: bool = False
@@ -139,7 +144,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """JSON values, rounded to six decimals."""
         value = asdict(self)
-        for key in ("tasks", "seen", "languages"):
+        for key in ("tasks", "seen", "languages", "language_means"):
             value[key] = [_rounded(row, e) for row, e in zip(value[key], getattr(self, key), strict=True)]
         value["overall"] = _rounded(value["overall"], self.overall)
         return value
@@ -183,6 +188,7 @@ def effect_of(
         baseline_seeds=len(draws.seeds[1]),
         mcnemar=draws.mcnemar,
         dropped=draws.dropped,
+        by_seed=draws.by_seed,
         part=part,
         supervision=supervision[0],
         baseline_supervision=supervision[1],
@@ -216,4 +222,4 @@ def _detectable(effect: Effect, level: float) -> float | None:
 def _rounded(row: dict[str, Any], effect: Effect) -> dict[str, Any]:
     del row["spread"]
     rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()}
-    return rounded | {"verdict": effect.verdict}
+    return rounded | {"by_seed": [round(value, 6) for value in effect.by_seed], "verdict": effect.verdict}

@@ -55,6 +55,7 @@ class View:
     Attributes:
         tasks, seen, overall: one effect for each task, the same over seen languages, and the mean over tasks.
         languages: the languages that are shown.
+        language_means: one effect for each language, its mean over the tasks that are shown, where they are several.
         notes: what a reader must know.
     """
 
@@ -62,6 +63,7 @@ class View:
     seen: Sequence[Shown]
     overall: Shown
     languages: Sequence[Key]
+    language_means: Sequence[Shown]
     notes: Sequence[str]
 
 
@@ -164,6 +166,7 @@ def _view(tasks: Sequence[_Task], label: str, against: str, settings: Settings, 
         seen=[one for one, _ in parts[True]] + ([means[True]] if len(parts[True]) > 1 else []),
         overall=means[False] if False in means else means[True],
         languages=[Key(task.name, task.is_seen(code), code) for task, codes in chosen for code in codes],
+        language_means=_language_means(chosen, level) if len(chosen) > 1 else [],
         notes=[
             *notes,
             *_trained_notes([task for task, _ in chosen], label, against),
@@ -271,6 +274,20 @@ def _over_tasks(found: Sequence[tuple[Shown, Draws]], seen: bool, tasks: int, co
     mean = mean_of([draws for _, draws in found])
     effect = effect_of(mean, task=None, language=None, metric="mean", confidence=confidence, part=part)
     return Shown(effect=effect, members=members)
+
+
+def _language_means(chosen: Sequence[tuple[_Task, list[str]]], confidence: float) -> list[Shown]:
+    """The mean over the tasks of each language."""
+    found = []
+    for code in dict.fromkeys(code for _, codes in chosen for code in codes):
+        tasks = [task for task, codes in chosen if code in codes]
+        part: Part = (
+            "seen" if any(task.is_seen(code) for task in tasks) else _common_part([task.part(False) for task in tasks])
+        )
+        mean = mean_of([task.draws[code] for task in tasks])
+        effect = effect_of(mean, task=None, language=code, metric="mean", confidence=confidence, part=part)
+        found.append(Shown(effect=effect, members=[Key(task.name, task.is_seen(code), code) for task in tasks]))
+    return found
 
 
 def _common_part(parts: Sequence[Part]) -> Part:

@@ -79,7 +79,7 @@ def _reasons(comparison: Comparison, effect: Effect) -> str:
     sides: dict[str, list[str]] = {}
     for side, why in effect.degenerate:
         sides.setdefault(why, []).append(getattr(comparison, side))
-    return ", and ".join(_WHY[why].format(_listed(sides[why])) for why in DEGENERATE if why in sides)
+    return ", and ".join(_WHY[why].format(listed(sides[why])) for why in DEGENERATE if why in sides)
 
 
 def _who(name: str, seeds: int) -> str:
@@ -103,11 +103,11 @@ def _by_task(tasks: Sequence[Effect]) -> str:
     }
     said = []
     if groups["better"]:
-        said.append("better on " + _listed([f"{e.task} ({_signed(e.delta)})" for e in groups["better"]]))
+        said.append("better on " + listed([f"{e.task} ({_signed(e.delta)})" for e in groups["better"]]))
     if groups["worse"]:
-        said.append("worse on " + _listed([f"{e.task} ({_signed(e.delta)})" for e in groups["worse"]]))
+        said.append("worse on " + listed([f"{e.task} ({_signed(e.delta)})" for e in groups["worse"]]))
     if groups["open"]:
-        said.append("not decided on " + _listed([_open(effect) for effect in groups["open"]]))
+        said.append("not decided on " + listed([_open(effect) for effect in groups["open"]]))
     return f"By task, after Holm's correction over the study's conditions and tasks: {'; '.join(said)}."
 
 
@@ -133,7 +133,8 @@ def _by_language(languages: Sequence[Effect]) -> str:
     )
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str]) -> str:
+    """`a, b and c`."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 
