@@ -32,6 +32,7 @@ from xtreme_dag.engine.gates import write_verdict
 from xtreme_dag.engine.graph import Output
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import CACHED, Ledger
+from xtreme_dag.engine.provenance import described
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.publish import land_study, write_study_report
 from xtreme_dag.program.server import server, wait_recorded
@@ -78,7 +79,6 @@ def fill(home: Home, path: Path) -> None:
         write_artifact(stage, key, out)
         code, names = keys.code(*stage.roots)
         store.keep_code(code, names)
-        described = {name: {"digest": digest} for name, digest in inputs.items()}
         figures = {
             "started": "2026-01-01T00:00:00+00:00",
             "seconds": 1.0,
@@ -90,7 +90,7 @@ def fill(home: Home, path: Path) -> None:
             "kind": stage.kind,
             "name": stage.name,
             **keys.identity(stage, inputs),
-            "inputs": described,
+            "inputs": described(stage, inputs, done),
             "options": {},
             "figures": {},
         }
@@ -120,6 +120,17 @@ def write_artifact(stage, key: str, out: Path) -> None:
     if stage.kind == "pretrain":
         (out / "tokenizer").mkdir()
         (out / "tokenizer" / "tokenizer.json").write_text(key)
+    if stage.kind == "prepare":
+        pq.write_table(
+            pa.table({"id": list("abcd"), "language": [stage.labels["language"]] * 4}), out / "table.parquet"
+        )
+        (out / "counts.json").write_text(json.dumps({"rows": 4, "read": 4}))
+    if stage.kind in ("pretrain", "intermediate", "target"):
+        course = {"composition": [], "loss_curve": [1.0, 0.5], "steps_done": 2, "steps": 2, "selection": []}
+        (out / "training.json").write_text(json.dumps(course))
+    if stage.kind == "audit":
+        (out / "overlap.json").write_text(json.dumps({"seen": stage.name, "use": "train", "findings": []}))
+        write_verdict(out)
     if stage.kind == "check":
         facts = {name: stage.params[name] for name in ("dataset", "language", "split")}
         (out / "outcome.json").write_text(json.dumps({"ok": True, **facts, "rules": []}))

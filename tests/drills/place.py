@@ -116,8 +116,7 @@ def call(arguments: Sequence[str], folder: Path, seconds: float = 120.0) -> Said
 
 def _main(arguments: Sequence[str]) -> int:
     from xtreme_dag.core.home import Home
-    from xtreme_dag.program import cli
-    from xtreme_dag.program.commands import run
+    from xtreme_dag.program import cli, running
 
     def in_this_process(module: str, request: Mapping[str, Any], home: Home, api: str) -> dict[str, Any]:
         """`ask_flows` without the start of a process, which would be most of the time of a drill."""
@@ -133,7 +132,7 @@ def _main(arguments: Sequence[str]) -> int:
             raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
         return {**outcome, "flow_run": "", "task_runs": 0} if "flow_run" in outcome else outcome
 
-    run.ask_flows = in_this_process
+    running.ask_flows = in_this_process
     try:
         cli.main(list(arguments))
     except SystemExit as end:

@@ -156,7 +156,7 @@ class Planner:
         if len(known) < len(digests):
             return self._unknown(stage, known, digests, earlier, planned, expected)
         key = self.keys.key(stage, known)
-        record = self.store.read(key)
+        record = earlier if last.key == key else self.store.read(key)
         if record is not None and stage.name not in self._forced and self._is_there(record):
             records[stage.name] = record
             return Planned(stage=stage, status=CACHED, key=key, digest=record.digest)

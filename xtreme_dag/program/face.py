@@ -136,8 +136,8 @@ class Study:
         """
         import pyarrow as pa
 
-        from xtreme_dag.program.commands.plan import made
         from xtreme_dag.program.options import opened
+        from xtreme_dag.program.planning import made
 
         _study, built = opened(self.file, self._overrides)
         plan, _current = made(self._home, self._study, built, tuple(force))
@@ -196,7 +196,7 @@ class Study:
             >>> study.run()["stages"]["failed"]
             0
         """
-        from xtreme_dag.program.commands.run import run_study
+        from xtreme_dag.program.running import run_study
 
         outcome = run_study(
             self._home, self.file, self._overrides, tuple(force), prefect=server, device=device, workers=workers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -77,21 +78,47 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collect
         rows: the cells.
         right: places of the columns that are aligned to the right.
     """
+    cells, terminal = [list(row) for row in rows], sys.stdout.isatty()
+    plain = _aligned(heads, cells, right)
+    from rich.cells import cell_len
+
+    if not terminal or max(map(cell_len, plain.splitlines())) <= shutil.get_terminal_size().columns:
+        return plain
+    return _folded(heads, cells, right)
+
+
+def _aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
+    """Columns as wide as their cells; no rule below a head that says nothing."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    rules = ["-" * width if head else "" for head, width in zip(heads, widths, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
+        placed = (
+            gap + cell if place in right else cell + gap
+            for place, (cell, gap) in enumerate(zip(cells, gaps, strict=True))
+        )
+        return "  ".join(placed).rstrip()
+
+    return "\n".join(map(line, [list(heads), rules, *rows]))
+
+
+def _folded(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
+    """Columns that fit into the terminal, with long cells in several lines."""
     from rich.console import Console
     from rich.rule import Rule
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="none")
     for place, head in enumerate(heads):
-        grid.add_column(
-            Text(head), justify="right" if place in right else "left", overflow="fold", no_wrap=not terminal
-        )
+        grid.add_column(Text(head), justify="right" if place in right else "left", overflow="fold")
     grid.add_row(*(Rule(characters="-", style="none") if head else "" for head in heads))
     for row in rows:
         grid.add_row(*map(Text, row))
-    console = Console(force_terminal=terminal, width=None if terminal else 1_000_000, highlight=False)
+    console = Console(force_terminal=True, highlight=False)
     with console.capture() as printed:
         console.print(grid)
     return "\n".join(line.rstrip() for line in printed.get().splitlines())

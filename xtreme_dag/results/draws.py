@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.results.inference import Spread, mcnemar, smallest_error, spread
-from xtreme_dag.results.pairs import Leaf, as_mean
+from xtreme_dag.results.pairs import Leaf, as_mean, numbers
 from xtreme_dag.results.resample import generator, resampled_sums, sums_of_kinds
 from xtreme_dag.results.signals import CONSTANT
 from xtreme_dag.scoring.columns import Metric
@@ -192,7 +192,7 @@ def _codes(ids: Sequence[pa.Array]) -> tuple[list[NDArray[np.int64]], int]:
     import pyarrow as pa
 
     encoded = pa.concat_arrays(list(ids)).dictionary_encode()
-    codes = encoded.indices.to_numpy().astype(np.int64)
+    codes = numbers(encoded.indices).astype(np.int64)
     return np.split(codes, np.cumsum([len(array) for array in ids])[:-1]), len(encoded.dictionary)
 
 

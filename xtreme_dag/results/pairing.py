@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.cells import SEEN, Cell, Cells, OfTask, Side, common_files
 from xtreme_dag.results.claims import Effects, Key
@@ -183,9 +182,8 @@ def measure_task(
     if not paths:
         return None
     metric = settings.metric or next(iter(next(iter(one.values())).values())).metric
-    listed = load_catalogue().tasks.get(name)
     columns = predictions.columns(next(iter(next(iter(paths.values())).values())))
-    measure = find_metric(metric, columns, name, listed.metrics if listed else ())
+    measure = find_metric(metric, columns, name, _added(name))
     leaves = read_leaves(paths, measure, predictions)
     if len(leaves) < len(paths):
         notes.append(f"{name}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")
@@ -200,6 +198,14 @@ def measure_task(
     }
     words = {code: (_word(one[code]), _word(other[code])) for code in draws}
     return _Task(name=name, metric=metric, draws=draws, words=words, supervised=settings.supervised)
+
+
+def _added(task: str) -> Iterator[str]:
+    """Dotted names of the metrics that a task adds; the catalogue is read when they are asked for."""
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+
+    listed = load_catalogue().tasks.get(task)
+    yield from listed.metrics if listed else ()
 
 
 def _degenerate(sides: Iterable[tuple[Mapping[int, Cell], str]]) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,14 +57,14 @@ def find_metric(name: str, available: Sequence[str], task: str = "", added: Iter
         name: its name in `scores`.
         available: the columns.
         task: for the error.
-        added: dotted names of the metrics that the task adds to those of its family.
+        added: dotted names of the metrics that the task adds to those of its family; asked for where those have none.
 
     Raises:
         UserError: no metric has this name and only columns that are there.
     """
     families = (family for family in FAMILIES.values() if set(family.columns) <= set(available))
-    metrics = [metric for family in families for metric in family.metrics] + list(map(metric_at, added))
-    for metric in metrics:
+    own = (metric for family in families for metric in family.metrics)
+    for metric in chain(own, map(metric_at, added)):
         if metric.name == name and set(metric.columns) <= set(available):
             return metric
     statistics = sorted(column for column in available if column.startswith("s_"))
@@ -117,10 +118,18 @@ def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf
         ids, dropped = _common(tables)
         tables = {run: table.take(_positions(ids, table)) for run, table in tables.items()}
     stacked = {
-        run: np.stack([table[name].to_numpy() for name in metric.columns], axis=1).astype(np.float32)
+        run: np.stack([numbers(table[name].combine_chunks()) for name in metric.columns], axis=1).astype(np.float32)
         for run, table in tables.items()
     }
     return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped)
+
+
+def numbers(array: pa.Array) -> NDArray[Any]:
+    """An array of numbers without gaps, as it lies in memory; pyarrow's own `to_numpy` imports pandas first."""
+    if array.null_count or not len(array):
+        return np.asarray(array.to_pylist(), dtype=np.float64)
+    kind = np.dtype(array.type.to_pandas_dtype())
+    return np.frombuffer(array.buffers()[1], kind, count=len(array), offset=array.offset * kind.itemsize)
 
 
 def _common(tables: Mapping[Run, pa.Table]) -> tuple[pa.Array, int]:

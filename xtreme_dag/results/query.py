@@ -13,7 +13,6 @@ import duckdb
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
-from xtreme_dag.results.landing import rebuild, upgrade
 from xtreme_dag.results.predictions import check_predictions, remembered_digests
 
 if TYPE_CHECKING:
@@ -40,8 +39,12 @@ def current_database(home: Path) -> Path:
         raise UserError("has no results yet", where=f"home {home}", fix="run a study first: `xtreme-dag demo`")
     if path.exists() and not _is_sound(home, path):
         print(f"warning: {path} is damaged: made again from the landings", file=sys.stderr)
+        from xtreme_dag.results.landing import rebuild  # not for each query: it imports what writes
+
         rebuild(home)
     elif not files.is_current(path):
+        from xtreme_dag.results.landing import upgrade
+
         upgrade(home)
     return path
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xtreme_dag.results.facts import TableFacts
-from xtreme_dag.study.factors import UNEVEN
+from xtreme_dag.study.uneven import uneven
 
 if TYPE_CHECKING:
     import duckdb
+
+    from xtreme_dag.results.facts import TableFacts
 
 _SHOWN = 8
 HEADS = ("condition", "trained on", "languages", "examples", "tokens")
@@ -116,5 +117,5 @@ def uneven_lines(trained: Mapping[str, Trained], baseline: str, condition: str) 
         f"{other.tokens:,} tokens"
         for other in others
         if row.tokens and other.tokens and row.budgets == other.budgets
-        if max(row.tokens, other.tokens) > UNEVEN * min(row.tokens, other.tokens)
+        if uneven(row.tokens, other.tokens)
     ]

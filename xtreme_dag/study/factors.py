@@ -17,10 +17,6 @@ _COMPARED = frozenset({
 })  # fmt: skip
 
 
-UNEVEN = 1.1
-"""Conditions of equal budget whose tokens differ by more than this factor are warned about."""
-
-
 def differences(study: Study, condition: Condition, other: Condition) -> tuple[str, ...]:
     """The factors in which two conditions differ.
 

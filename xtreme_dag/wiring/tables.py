@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,17 @@ def open_data(study: Study) -> DataSource:
     return open_source("hub", dict(data.hub or {}))
 
 
+def _declared(name: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Facts of a format, as parameters of a stage."""
+    return dict(json.loads(_written(name, fields)))
+
+
+@cache
+def _written(name: str, fields: tuple[str, ...]) -> str:
+    """The same as JSON, made once for all tables of a study: it takes a format apart."""
+    return json.dumps(formats.get(name).facts(*fields))
+
+
 def prepare_stage(dataset: Dataset, language: str, split: Split, located: Located, *, limit: int | None) -> Stage:
     """The stage that makes a canonical table of raw files.
 
@@ -72,7 +85,7 @@ def prepare_stage(dataset: Dataset, language: str, split: Split, located: Locate
     """
     facts = {"dataset": dataset.name, "language": language, "split": split.name}
     content = {"format": dataset.format, "labels": list(dataset.labels), "limit": limit, "limit_seed": _LIMIT_SEED}
-    declared = formats.get(dataset.format).facts(*_PREPARED)
+    declared = _declared(dataset.format, _PREPARED)
     return Stage(
         of=PREPARE,
         name=f"prepare[{dataset.name} | {language} | {split.name}]",
@@ -96,7 +109,7 @@ def check_stage(prepare: Stage, dataset: Dataset, *, source: str) -> Stage:
     contract: dict[str, Any] = {} if path else {"contract": usual(dataset)}
     source = "folder" if dataset.folder else source
     facts = {name: prepare.params[name] for name in ("dataset", "language", "split")}
-    declared = formats.get(prepare.params["format"]).facts(*_CHECKED)
+    declared = _declared(prepare.params["format"], _CHECKED)
     return Stage(
         of=CHECK,
         name=f"check[{' | '.join(facts.values())}]",
@@ -250,7 +263,7 @@ class Tables:
             code=(*declared.encode_code, *formats.get(raw.format).encode_code),
             params={
                 "format": raw.format,
-                "declared": formats.get(raw.format).facts(*_ENCODED),
+                "declared": _declared(raw.format, _ENCODED),
                 "head": head,
                 "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),

@@ -8,9 +8,7 @@ import click
 
 from xtreme_dag.core.beside import STUDIES
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.commands import run
 from xtreme_dag.program.options import home_option
-from xtreme_dag.study.file import load_study
 
 _STUDY = STUDIES / "demo.yaml"
 
@@ -23,10 +21,12 @@ def command(home: Home) -> None:
     \b
     Example: xtreme-dag demo
     """
-    outcome = run.run_study(home, _STUDY, device="cpu")
+    from xtreme_dag.program.running import run_study
     from xtreme_dag.program.screen import screen
     from xtreme_dag.results.compare import compare_conditions
+    from xtreme_dag.study.file import load_study
 
+    outcome = run_study(home, _STUDY, device="cpu")
     study = load_study(_STUDY)
     click.echo()
     for line in screen(study.question, compare_conditions(home.root, study=study.study)):

@@ -10,7 +10,6 @@ import click
 from xtreme_dag.core.beside import shipped_studies
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.program.output import Answer, answers
-from xtreme_dag.study.conditions import NAME
 
 
 @click.command()
@@ -27,6 +26,8 @@ def command(name: str, origin: str) -> Answer:
     shipped = shipped_studies()
     if origin not in shipped:
         raise UserError(f"no study {origin!r} comes with the program", where="--from", fix=nearest(origin, shipped))
+    from xtreme_dag.study.conditions import NAME
+
     if not re.fullmatch(NAME, name):
         raise UserError(f"{name!r} is not lower-case letters, digits, _ + -", where="NAME")
     if name in shipped:

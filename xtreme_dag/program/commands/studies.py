@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.beside import shipped_studies
 from xtreme_dag.program.output import Answer, answers, table
-from xtreme_dag.study.file import Study, load_study
+
+if TYPE_CHECKING:
+    from xtreme_dag.study.file import Study
 
 
 @click.command()
@@ -22,12 +23,16 @@ def command() -> Answer:
              xtreme-dag plan real_small
              xtreme-dag new mine --from real_small
     """
+    from xtreme_dag.study.file import load_study
+
     found = [_facts(name, load_study(path)) for name, path in shipped_studies().items()]
     rows = [(one["study"], one["size"], one["needs"], one["question"]) for one in found]
     return Answer(value=found, text=[table(("study", "size", "needs", "question"), rows)])
 
 
 def _facts(name: str, study: Study) -> dict[str, Any]:
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+
     benchmarks = load_catalogue().benchmarks
     targets = {task for name in study.targets for task in benchmarks.get(name, (name,))}
     counts = {"condition": study.intermediate, "target": targets, "seed": study.seeds}

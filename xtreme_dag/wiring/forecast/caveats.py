@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 
 from xtreme_dag.engine.graph import Graph, Output
-from xtreme_dag.study.factors import UNEVEN, differences
+from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
+from xtreme_dag.study.uneven import uneven
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import TARGET, TRANSLATE
@@ -74,7 +75,7 @@ def _uneven(study: Study, rows: tuple[Row, ...]) -> list[str]:
         mine, theirs = (sum(part.tokens or 0 for part in each.parts) for each in (row, other))
         if not (row.counted and other.counted and budgets[0] == budgets[1] and mine and theirs):
             continue
-        if max(mine, theirs) > UNEVEN * min(mine, theirs):
+        if uneven(mine, theirs):
             against = f"{other.name} (the baseline)" if other is base else other.name
             found.append(f"{row.name} and {against} have the same budget and {mine:,} against {theirs:,} tokens")
     return found
