@@ -31,10 +31,10 @@ def drill_homes(root: Path, given: argparse.Namespace) -> list[Tally]:
         if begun.code:
             raise SystemExit(begun.out + begun.err)
         drills: dict[str, Callable[[], Tally]] = {
-            "damage": lambda: damage.drill(home, study, folder, given.seed, given.most, given.number),
+            "damage": lambda: damage.drill(home, study, folder, given.seed, given.most, given.first, given.number),
             "kills": lambda: ends.kills(home, study, folder, given.seed, given.kills),
             "signals": lambda: ends.signals(home, study, folder, given.seed),
-            "disks": lambda: ends.disks(home, study, folder, given.seed, given.disks),
+            "disks": lambda: ends.disks(home, study, folder, given.first, given.disks),
         }
         return [drill() for name, drill in drills.items() if given.only in ("", name)]
 
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="one drill")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="of the fuzz drill")
     parser.add_argument("--most", type=int, help="damages at most")
+    parser.add_argument("--first", type=int, default=0, help="damages or sizes of disks before this one are left out")
     parser.add_argument("--number", type=int, help="one damage")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--disks", type=int, default=20, help="sizes of disks")

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.drills.place import Said, call, copied, digests
+from tests.drills.place import Said, call, copied, digests, own
 from tests.drills.tally import Tally
 from xtreme_dag.engine.digests import list_files
 from xtreme_dag.engine.store import Store
@@ -116,7 +116,9 @@ def cells(home: Path, rng: random.Random) -> Iterator[tuple[str, str, str, str, 
         yield kind, change, command, chosen, others
 
 
-def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = None, only: int | None = None) -> Tally:
+def drill(
+    home: Path, study: Path, folder: Path, seed: int, most: int | None = None, first: int = 0, only: int | None = None
+) -> Tally:
     """Damages copies of a finished home.
 
     Args:
@@ -125,24 +127,26 @@ def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = N
         folder: for the copies.
         seed: of what is drawn.
         most: how many damages; None for all.
+        first: the number of the first.
         only: one damage, by its number.
     """
     tally = Tally("damage")
     with tally.timed():
-        whole = copied(home, folder / "whole")
+        whole = copied(home, folder / "whole", linked=True)
         wanted = digests(whole)
         expected = {
             name: _told(name, _command(name, whole, study, folder), folder) for name in COMMANDS if name in FIGURES
         }
         for number, (kind, change, command, name, others) in enumerate(cells(home, random.Random(f"damage/{seed}"))):
-            if number == most:
+            if tally.attempts == most:
                 break
-            if only not in (None, number):
+            if number < first or only not in (None, number):
                 continue
             tally.attempts += 1
             words = f"{kind} x {change} x {command} (seed {seed}, number {number}, {name})"
             rng = random.Random(f"damage/{seed}/{number}")
-            place = copied(home, folder / "damaged")
+            place = copied(home, folder / "damaged", linked=True)
+            own(place / name)
             CHANGES[change](place / name, rng, [place / other for other in others if other != name])
             said = _command(command, place, study, folder)
             tally.faults += said.tells

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from tests.drills import forked
-from tests.drills.place import KINDS, call, copied, digests, ended, repeatedly
+from tests.drills.place import KINDS, STUDY, Said, call, copied, digests, ended, repeatedly, started, write_study
 from tests.drills.tally import Tally
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.store import Store
@@ -26,6 +26,7 @@ _LIMIT = 400.0  # seconds that a run may take on a busy machine
 # Kinds of which there are many stages, so that one being done does not end its turn.
 _MANY = ("prepare", "check", "encode", "evaluate")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+_SMALL_HOME = 20 << 20
 PROCESSES = ("program", "flow", "worker", "keeper", "server")
 
 
@@ -211,38 +212,53 @@ def _find(program: psutil.Process, who: str) -> list[psutil.Process]:
     return found
 
 
-def disks(reference: Path, study: Path, folder: Path, seed: int, count: int) -> Tally:
-    """Runs on disks of `count` sizes, none of which takes all of it; then where there is room. Needs root, for tmpfs."""
+def disks(reference: Path, study: Path, folder: Path, first: int, count: int) -> Tally:
+    """Runs on disks of `count` sizes, none of which takes all of it; then where there is room. Needs root, for tmpfs.
+
+    Args:
+        reference: a finished home.
+        study: its study's file.
+        folder: for the disks and the copies.
+        first: number of the first size; 0 is the whole program, its server's database too, on a disk of 20 MB.
+        count: how many sizes there are.
+    """
     tally = Tally("full disks")
     wanted = digests(reference)
     whole = sum(path.stat().st_size for path in (reference / "store").rglob("*") if path.is_file())
-    disk, kept = folder / "disk", folder / "kept"
+    large = write_study(folder, model={"pretrain": {**STUDY["model"]["pretrain"], "hidden_size": 256}})
     with tally.timed():
-        for number in range(count):
-            size = int(whole * (0.03 + 1.1 * number / count)) >> 12 << 12
-            disk.mkdir(exist_ok=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+        for number in range(first, count):
+            size = int(whole * (0.03 + 1.1 * number / count)) if number else _SMALL_HOME
+            asked, run = (study, call) if number else (large, started)
+            kept = _on_a_disk(size >> 12 << 12, asked, folder, run, tally)
+            said = call(["run", str(asked), "--device", "cpu", "--home", str(kept)], folder, _LIMIT)
             words = f"a disk of {size >> 10} KB"
-            try:
-                said = call(["run", str(study), "--device", "cpu", "--home", str(disk)], folder, _LIMIT)
-                tally.attempts += 1
-                tally.faults += said.code != 0
-                if said.disorderly:
-                    tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-500:]}")
-                elif said.code and "no space" not in (said.err + said.out).replace("\n", " "):
-                    tally.fail("wrong", f"{words}: what it ended of is not said: {(said.err or said.out)[-300:]}")
-                if trouble := Ledger(disk / "ledger.jsonl").trouble():
-                    tally.fail("lost", f"{words}: {trouble}")
-                for command in ("status", "verify", "gc"):
-                    told = call([command, "--home", str(disk)], folder)
-                    if told.disorderly:
-                        tally.fail(told.disorderly, f"{words}: {command}: {told.err[-400:]}")
-                copied(disk, kept)
-            finally:
-                subprocess.run(["umount", "-l", str(disk)], check=True)
-            said = call(["run", str(study), "--device", "cpu", "--home", str(kept)], folder, _LIMIT)
             if said.code:
                 tally.fail("lost", f"{words}, then one with room: {said.code} {(said.err or said.out)[-300:]}")
-            _same(tally, words, kept, wanted)
+            _same(tally, words, kept, wanted if number else {})
             print(f"full disks: {words}: {tally.faults} of {tally.attempts} were full", flush=True)
     return tally
+
+
+def _on_a_disk(size: int, study: Path, folder: Path, run: Callable[..., Said], tally: Tally) -> Path:
+    """Runs a study on a disk of so many bytes, and looks at what it left; a copy of that, elsewhere."""
+    disk, words = folder / "disk", f"a disk of {size >> 10} KB"
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        said = run(["run", str(study), "--device", "cpu", "--home", str(disk)], folder, _LIMIT)
+        tally.attempts += 1
+        tally.faults += said.code != 0
+        if said.disorderly:
+            tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-500:]}")
+        elif said.code and "no space" not in (said.err + said.out).replace("\n", " "):
+            tally.fail("wrong", f"{words}: what it ended of is not said: {(said.err or said.out)[-300:]}")
+        if trouble := Ledger(disk / "ledger.jsonl").trouble():
+            tally.fail("lost", f"{words}: {trouble}")
+        for command in ("status", "verify", "gc"):
+            told = call([command, "--home", str(disk)], folder)
+            if told.disorderly:
+                tally.fail(told.disorderly, f"{words}: {command}: {told.err[-400:]}")
+        return copied(disk, folder / "kept")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -17,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from tests.drills import forked
 from xtreme_dag.engine.store import Store
 
 # Every kind of stage, in seconds: pooled retrieval for `search`, a lexicon's translation for `translate`.
@@ -78,11 +80,13 @@ def warm() -> None:
     import pyarrow.parquet
 
     import flows.study
+    import xtreme_dag.report.html
     from xtreme_dag.program import cli
 
     for name in cli.COMMANDS.values():
         __import__(f"xtreme_dag.program.commands.{name[0]}")
-    assert duckdb and pyarrow.parquet and flows.study
+    assert duckdb and pyarrow.parquet and flows.study and xtreme_dag
+    forked.warm()
 
 
 def call(arguments: Sequence[str], folder: Path, seconds: float = 120.0) -> Said:
@@ -114,6 +118,22 @@ def call(arguments: Sequence[str], folder: Path, seconds: float = 120.0) -> Said
     return Said(code=code, out=out.read_text(errors="replace"), err=err.read_text(errors="replace"), hung=hung)
 
 
+def started(arguments: Sequence[str], folder: Path, seconds: float = 120.0) -> Said:
+    """Runs a command as a user does: the program in a process of its own, with its own server and workers."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
+    environment["PREFECT_HOME"] = str(folder / "no-profile")
+    command = [sys.executable, "-m", "xtreme_dag", *arguments]
+    done = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
+    try:
+        out, err = done.communicate(timeout=seconds)
+        return Said(code=done.returncode, out=out, err=err)
+    except subprocess.TimeoutExpired:
+        os.killpg(done.pid, signal.SIGKILL)
+        out, err = done.communicate()
+        return Said(code=done.returncode, out=out, err=err, hung=True)
+
+
 def _main(arguments: Sequence[str]) -> int:
     from xtreme_dag.core.home import Home
     from xtreme_dag.program import cli
@@ -131,9 +151,13 @@ def _main(arguments: Sequence[str]) -> int:
         answer.unlink()
         if "error" in outcome:
             raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
-        return {**outcome, "flow_run": "", "task_runs": 0} if "flow_run" in outcome else outcome
+        return outcome
 
-    run.ask_flows = in_this_process
+    def not_waited(api: str, flow_run: str, tasks: int) -> None:
+        """What the server keeps of a run is its own; a drill looks at the home."""
+
+    run.ask_flows, run.wait_recorded = in_this_process, not_waited
+    forked.fork_workers()
     try:
         cli.main(list(arguments))
     except SystemExit as end:
@@ -158,11 +182,32 @@ def write_study(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def copied(home: Path, to: Path) -> Path:
-    """A copy of a home, times and all, in place of what is there."""
+def copied(home: Path, to: Path, *, linked: bool = False) -> Path:
+    """A copy of a home, times and all, in place of what is there.
+
+    Args:
+        home: the home.
+        to: where the copy goes.
+        linked: share the files of the store, which the program puts in place and never writes to: `own` parts one.
+    """
     shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(home, to, symlinks=True, ignore=shutil.ignore_patterns("said.*", "*.sock"))
+    store = str(home / "store" / "")
+
+    def copy(source: str, target: str) -> None:
+        if linked and source.startswith(store):
+            os.link(source, target)
+        else:
+            shutil.copy2(source, target)
+
+    shutil.copytree(home, to, symlinks=True, ignore=shutil.ignore_patterns("said.*", "*.sock"), copy_function=copy)
     return to
+
+
+def own(path: Path) -> None:
+    """Makes a file that copies share this copy's own, so that writing to it changes no other."""
+    aside = path.with_name("aside")
+    shutil.copy2(path, aside)
+    aside.replace(path)
 
 
 def digests(home: Path) -> dict[str, str]:
