@@ -21,6 +21,7 @@ from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
+from xtreme_dag.engine.under_way import noted
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.model_check import findings_of, refuse_faults
@@ -29,7 +30,6 @@ from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.program.under_way import noted
 from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
