@@ -173,7 +173,7 @@ def signals(
                 for process in alive:
                     with suppress(psutil.NoSuchProcess):
                         process.kill()
-            said = call(["run", str(study), "--device", "cpu", "--home", str(home)], folder, _LIMIT)
+            said = call(["run", str(study), "--device", "cpu", "--home", str(home)], folder, _LIMIT, prefect=False)
             if said.code:
                 tally.fail("lost", f"{words}: the next run: {said.code} {said.err[-300:]}")
             _same(tally, words, home, wanted)

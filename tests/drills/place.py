@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -153,10 +154,10 @@ def _main(arguments: Sequence[str], prefect: bool) -> int:
 
         from xtreme_dag.core.errors import UserError
 
-        answer = home.root / "answer.json"
-        importlib.import_module(module)._main({**request, "answer": str(answer)})
-        outcome: dict[str, Any] = json.loads(answer.read_text())
-        answer.unlink()
+        with tempfile.TemporaryDirectory() as elsewhere:  # the home may be full
+            answer = Path(elsewhere) / "answer.json"
+            importlib.import_module(module)._main({**request, "answer": str(answer)})
+            outcome: dict[str, Any] = json.loads(answer.read_text())
         if "error" in outcome:
             raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
         return outcome

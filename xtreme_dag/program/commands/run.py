@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.disk import full_disk
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
@@ -173,9 +174,7 @@ def _run(
     except UserError:
         # Whatever could not be written first (a log, the server's database) is only the messenger.
         if shutil.disk_usage(home.root).free < _FULL_BYTES:
-            raise UserError(
-                "no space left on the disk", where=str(home.root), fix="free some, or move the home with --home DIR"
-            ) from None
+            raise full_disk(str(home.root)) from None
         raise
     outcome["seconds"] = round(time.monotonic() - started, 2)
     return outcome
