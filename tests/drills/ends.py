@@ -24,8 +24,7 @@ from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.store import Store
 
 _LIMIT = 400.0  # seconds that a run may take on a busy machine
-# Kinds of which there are many stages, so that one being done does not end its turn.
-_MANY = ("prepare", "check", "encode", "evaluate")
+_KILLS = 3  # in a home, before a run in it comes to its end
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 _SMALL_HOME = 20 << 20
 PROCESSES = ("program", "flow", "worker", "keeper", "server")
@@ -33,6 +32,8 @@ PROCESSES = ("program", "flow", "worker", "keeper", "server")
 
 def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> Tally:
     """Kills runners and workers at random moments, the kinds of stage in turn, until `count`; each run is gone on with.
+
+    Every tenth home is empty; the others lack a few stages, so that the one in question is soon under way.
 
     Args:
         reference: a finished home.
@@ -46,12 +47,18 @@ def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> 
     kinds = {record.key: str(record.manifest["kind"]) for record in Store(reference / "store").records()}
     forked.warm()
     home, hit = folder / "killed", Counter(dict.fromkeys(KINDS, 0))
-    shutil.rmtree(home, ignore_errors=True)
+    homes, left, whole = 0, 0, True
     with tally.timed():
-        while tally.attempts < count:
-            runner = forked.start(study, home, folder / "said.err")
-            before = _records(home)
-            killed = _kill_one(runner, home, kinds, hit, rng)
+        while tally.attempts < count or not whole:
+            if whole:
+                left = _KILLS if homes % 10 else len(KINDS)
+                shutil.rmtree(home, ignore_errors=True)
+                if homes % 10:
+                    _lacking(reference, home, kinds, hit, rng)
+                homes += 1
+            before, runner = _records(home), forked.start(study, home, folder / "said.err")
+            killed = _kill_one(runner, home, kinds, hit, rng) if left > 0 and tally.attempts < count else ""
+            left -= 1
             if not ended(runner, _LIMIT):
                 os.killpg(runner, signal.SIGKILL)
                 tally.fail("hangs", f"a runner did not end (seed {seed}, kill {tally.attempts})")
@@ -68,13 +75,25 @@ def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> 
                 tally.fail("lost", f"{words}: {trouble}")
             if killed and tally.attempts % 10 == 0:
                 print(f"kills: {tally.attempts}", dict(hit), flush=True)
-            if code == 0:
+            whole = not killed or code == 0
+            if whole and code:
+                tally.fail("lost", f"{words}: a run that nobody killed ended with {code}: {said[-300:]}")
+            elif whole:
                 _same(tally, words, home, wanted)
-                shutil.rmtree(home)
         shutil.rmtree(home, ignore_errors=True)
     print("kills by kind of stage under way:", dict(hit), flush=True)
     tally.notes.update(hit)
     return tally
+
+
+def _lacking(reference: Path, home: Path, kinds: Mapping[str, str], hit: Counter[str], rng: random.Random) -> None:
+    """A copy of a finished home without a few records of the kind that was hit least, and of another kind."""
+    copied(reference, home, linked=True)
+    store = Store(home / "store")
+    for kind in dict.fromkeys((min(KINDS, key=lambda each: (hit[each], rng.random())), rng.choice(KINDS))):
+        keys = sorted(key for key, its in kinds.items() if its == kind)
+        for key in rng.sample(keys, min(len(keys), 2)):
+            store.record_path(key).unlink()
 
 
 def _records(home: Path) -> set[str]:
@@ -83,8 +102,9 @@ def _records(home: Path) -> set[str]:
 
 def _kill_one(runner: int, home: Path, kinds: Mapping[str, str], hit: Counter[str], rng: random.Random) -> str:
     """Kills the runner or a worker of it while a stage of the kind that was hit least is under way; says whom, and in what."""
-    done = {str(record.manifest["kind"]) for record in Store(home / "store").records()}
-    aim = min((kind for kind in KINDS if kind not in done or kind in _MANY), key=lambda kind: (hit[kind], rng.random()))
+    there = _records(home)
+    lacking = sorted({kind for key, kind in kinds.items() if key not in there and kind in KINDS})
+    aim = min(lacking or KINDS, key=lambda kind: (hit[kind], rng.random()))
 
     def under_way() -> list[str]:
         with suppress(OSError):

@@ -42,7 +42,7 @@ STUDY: Mapping[str, Any] = {
     },
     "compare": {"baseline": "none", "resamples": 100},
 }  # fmt: skip
-KINDS = ("prepare", "check", "encode", "translate", "pretrain", "intermediate", "target", "search", "evaluate")
+KINDS = ("prepare", "check", "audit", "encode", "translate", "pretrain", "intermediate", "target", "search", "evaluate")
 
 
 _WORDS = ("warning", "damaged", "again", "gone")
