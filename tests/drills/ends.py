@@ -233,7 +233,7 @@ def _find(program: psutil.Process, who: str) -> list[psutil.Process]:
     return found
 
 
-def disks(reference: Path, study: Path, folder: Path, first: int, count: int) -> Tally:
+def disks(reference: Path, study: Path, folder: Path, first: int, count: int, *, prefect: bool) -> Tally:
     """Runs on disks of `count` sizes, none of which takes all of it; then where there is room. Needs root, for tmpfs.
 
     Args:
@@ -242,6 +242,7 @@ def disks(reference: Path, study: Path, folder: Path, first: int, count: int) ->
         folder: for the disks and the copies.
         first: number of the first size; 0 is the whole program, its server's database too, on a disk of 20 MB.
         count: how many sizes there are.
+        prefect: whether there is a server for a flow in every fifth run.
     """
     tally = Tally("full disks")
     wanted = digests(reference)
@@ -251,7 +252,7 @@ def disks(reference: Path, study: Path, folder: Path, first: int, count: int) ->
         for number in range(first, count):
             size = int(whole * (0.03 + 1.1 * number / count)) if number else _SMALL_HOME
             # The flow is in every fifth run: it writes the least, and takes the most time.
-            run = partial(call, prefect=number % 5 == 0) if number else started
+            run = partial(call, prefect=prefect and number % 5 == 0) if number else started
             asked = study if number else large
             kept = _on_a_disk(size >> 12 << 12, asked, folder, run, tally)
             said = call(["run", str(asked), "--device", "cpu", "--home", str(kept)], folder, _LIMIT, prefect=False)
