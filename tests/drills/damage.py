@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import random
 import re
@@ -147,6 +148,8 @@ def drill(
             place = copied(home, folder / "damaged", linked=True)
             own(place / name)
             CHANGES[change](place / name, rng, [place / other for other in others if other != name])
+            found = kind.startswith("artifact ") or (kind.startswith("store/records/") and change != "delete")
+            found = found and not ((place / name).is_file() and filecmp.cmp(place / name, home / name, shallow=False))
             said = _command(command, place, study, folder, prefect=kind.startswith("prefect/"))
             told = said.tells(usual[command])
             tally.faults += told
@@ -156,6 +159,8 @@ def drill(
                 tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-400:]}")
             elif command in FIGURES and not told and _told(command, said, folder) != expected[command]:
                 tally.fail("wrong", f"{words}: other figures, and nothing said: {said.err[-200:]}")
+            elif command == "verify" and found and not told:
+                tally.fail("wrong", f"{words}: it says nothing")
             elif command == "run":
                 _judge_run(tally, words, told, said.code, place, study, folder, wanted, expected["sql"])
             elif command == "gc":
