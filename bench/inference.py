@@ -93,7 +93,7 @@ class Matrices(Predictions):
         """Accuracy alone."""
         return ["id", "s_correct"]
 
-    def read(self, path: str, metric: Metric, *, keep: bool) -> pa.Table:
+    def read(self, path: str, metric: Metric, *, keep: bool, cluster: str = "") -> pa.Table:
         """Ids that all languages share, and what is right."""
         right = self._right[path]
         return pa.table({"id": _ids(len(right)), "s_correct": right.astype(np.float64)})

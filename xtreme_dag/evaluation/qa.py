@@ -23,10 +23,11 @@ from xtreme_dag.evaluation.span import (
     write_n_best,
 )
 from xtreme_dag.evaluation.spans import Answer
+from xtreme_dag.formats.span_qa import FORMAT
 from xtreme_dag.scoring import mlqa, squad, squad_v2
 from xtreme_dag.scoring.columns import FloatArray, figures
 from xtreme_dag.scoring.overlap import FAMILY as ANSWERS
-from xtreme_dag.tables.predictions import spread, write_evaluation
+from xtreme_dag.tables.predictions import cluster_columns, spread, write_evaluation
 
 # The codes that ISO 639-2 reserves for private use: the miniworld's languages.
 _INVENTED = re.compile("q[a-t][a-z]")
@@ -122,6 +123,6 @@ def _finish(
         statistics=statistics,
         metrics=metrics,
         primary=ANSWERS.primary,
-        more=answer_columns(answers, given),
+        more={**answer_columns(answers, given), **cluster_columns(FORMAT, answers.rows)},
     )
     return {"examples": len(answers.best), "tokens": int(answers.table.lengths.sum())}

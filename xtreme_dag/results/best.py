@@ -62,6 +62,7 @@ def best_conditions(
     resamples: int | None = None,
     confidence: float | None = None,
     seed: int = 0,
+    clusters: bool | None = None,
 ) -> tuple[Landed, list[Best]]:
     """The best condition of each task, and what it was chosen from.
 
@@ -74,6 +75,7 @@ def best_conditions(
         study: the study; may be left out if there is one only.
         resamples, confidence: by default what the study file says under `compare`, or 2,000 and 0.95.
         seed: the seed of the resampling.
+        clusters: as for `compare_conditions`.
 
     Raises:
         UserError: unknown names, no scores on dev, or predictions that are gone.
@@ -94,7 +96,9 @@ def best_conditions(
     picks: dict[str, dict[int, str]] = {}
     for task, run, condition in chosen:
         picks.setdefault(task, {})[run] = condition
-    gains = gains_of(landed, Predictions(root), picks, resamples=resamples, confidence=confidence, seed=seed)
+    gains = gains_of(
+        landed, Predictions(root), picks, resamples=resamples, confidence=confidence, seed=seed, clusters=clusters
+    )
     return landed, [
         Best(
             task=task, condition=condition, seeds=seeds, dev_value=dev, test_value=test, baseline_test_value=other,
@@ -112,12 +116,14 @@ def gains_of(
     resamples: int | None = None,
     confidence: float | None = None,
     seed: int = 0,
+    clusters: bool | None = None,
 ) -> dict[str, Effect]:
     """For each task the gain on test of the runs that were picked, over the baseline's of the same seeds."""
     confidence = confidence or float(landed.told.get("confidence", CONFIDENCE))
     settings = Settings(
         study=landed.study, split=landed.split, metric=None, resamples=resamples or int(landed.told.get("resamples", RESAMPLES)),
         confidence=confidence, seed=seed, supervised=(), tasks=None, languages=None,
+        clusters=bool(landed.told.get("clusters")) if clusters is None else clusters,
     )  # fmt: skip
     cells = {condition: tasks for (study, condition), tasks in landed.cells().items() if study == landed.study}
     against = cells.get(landed.baseline, {})

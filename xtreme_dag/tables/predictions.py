@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.formats.declaration import Format
 from xtreme_dag.scoring.columns import added
 
 # Scores come from single-precision sums whose last bits depend on the batch (relative differences around 1e-7). Rounded
 # to four decimals, all but about one in a thousand come out equal whatever the batch.
 SCORE_DECIMALS = 4
+CLUSTER, CLUSTER_IF_ASKED = "cluster", "cluster_if_asked"
+"""The columns that say which examples hang together: always resampled as a whole, or where that is asked for."""
 
 
 def write_evaluation(
@@ -110,6 +113,26 @@ def spread(known: NDArray[np.bool_], statistics: Mapping[str, NDArray[np.float64
         columns[name] = np.full(len(known), np.nan)
         columns[name][known] = column
     return columns
+
+
+def cluster_columns(format: Format, rows: pa.Table) -> dict[str, pa.Array]:
+    """The column that says which examples hang together, if the format has one: the id of the first of each group.
+
+    Ids are the same in every language of a parallel dataset, so groups are too.
+
+    Args:
+        format: of the canonical table.
+        rows: its rows that are examples.
+
+    Returns:
+        `cluster`, or `cluster_if_asked` where the format says so; nothing for a format without groups.
+    """
+    if not format.cluster:
+        return {}
+    first: dict[str, str] = {}
+    pairs = zip(rows[format.cluster].to_pylist(), rows["id"].to_pylist(), strict=True)
+    names = [first.setdefault(value, name) for value, name in pairs]
+    return {CLUSTER_IF_ASKED if format.cluster_if_asked else CLUSTER: pa.array(names, pa.string())}
 
 
 def rows_in_order(table: pa.Table, ids: Sequence[str], where: str) -> pa.Table:

@@ -32,8 +32,10 @@ def train_target(
     recipe = TrainRecipe.from_params(params["recipe"])
     seed = int(params["seed"])
     name = str(params["task"])
-    spec = HeadSpec(kind=str(params["head"]), labels=tuple(params.get("labels") or ()))
-    source = training_table(inputs["train"], spec.kind)
+    source = training_table(inputs["train"], str(params["head"]))
+    # Of an open label set (CCG, MultiWOZ) the labels are those that the training data have.
+    labels = params.get("labels") or source.table.info["labels"]
+    spec = HeadSpec(kind=str(params["head"]), labels=tuple(labels))
     languages = "+".join(source.table.info["languages"])
     part = Part(source=source, dataset=str(params["dataset"]), language=languages, rows=np.arange(len(source.table)))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=(part,)))

@@ -54,7 +54,10 @@ class Targets(Adding):
         inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
         if last and task.select is not None and recipe.get("select_every"):
             select = self._select(task.select, language)
-            inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
+            # A label set that is open is that of the training data: dev has its numbers.
+            labels_of = raw if head_of(task.head).open_set and not raw.labels else None
+            dev = self._tables.encode(select, task.head, head_name, self._tokenizer, labels_of=labels_of)
+            inputs["select"] = Output(stage=dev.name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
         params: dict[str, Any] = {
             "seed": seed, "task": head_name, "dataset": raw.dataset, "head": task.head, "labels": labels, "recipe": recipe,

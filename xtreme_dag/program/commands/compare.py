@@ -42,6 +42,12 @@ Examples:
     type=click.FloatRange(0.5, 0.999),
     help="Default: compare.confidence of the study file, 0.95 if not given.",
 )
+@click.option(
+    "--clusters",
+    is_flag=True,
+    default=None,
+    help="Resample paragraphs with all their questions (default: compare.clusters of the study file); dialogues always are.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @answers
 @home_option
@@ -71,7 +77,7 @@ def _best(home: Home, question: dict[str, Any]) -> Answer:
     """The best condition of each task, chosen on dev."""
     from xtreme_dag.results.best import best_conditions
 
-    taken = ("study", "resamples", "confidence", "seed")
+    taken = ("study", "resamples", "confidence", "seed", "clusters")
     others = [name for name, value in question.items() if name not in taken and value not in ((), None, "test")]
     if others:
         raise click.UsageError(f"--best is over the whole study: leave out --{others[0].rstrip('s')}")
