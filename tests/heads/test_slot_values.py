@@ -21,7 +21,8 @@ from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.training.pools import labelled
 
 LABELS = ("food=apple", "food=onion", "food=pear", "area=field", "area=barn", "request=boat", "request=hat")
-FACTS = {"task": "slots", "dataset": "d", "language": "en", "split": "test", "labels": LABELS, "recipe": {}}
+FACTS = {"task": "slots", "dataset": "d", "language": "en", "split": "test", "labels": LABELS, "recipe": {},
+         "declared": FORMAT.facts("cluster", "cluster_if_asked")}  # fmt: skip
 
 
 def rows(*turns):

@@ -12,7 +12,6 @@ from torch import Tensor
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.dialogue import NONE, REQUEST, Ontology, accumulated, as_text, informed, ontology
 from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
-from xtreme_dag.formats.dialogue_state import FORMAT
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.scoring.columns import figures
 from xtreme_dag.scoring.dialogue import FAMILY, statistics
@@ -29,7 +28,7 @@ def evaluate_dialogues(
     Gold and prediction are the labels of the turn and the state after it, see `core.dialogue.as_text`.
 
     Args:
-        params: `task`, `language`, `split`, `labels`, `recipe` (`precision`).
+        params: `task`, `language`, `split`, `labels`, `recipe` (`precision`), `declared` (what the format says).
         inputs: `model`, `encoded`, `table`.
         context: see `settings_of` for the options.
     """
@@ -67,7 +66,7 @@ def evaluate_dialogues(
         statistics=spread(there, right),
         metrics=figures(FAMILY.metrics, right) if at else {},
         primary=FAMILY.primary,
-        more=cluster_columns(FORMAT, turns),
+        more=cluster_columns(params, turns),
     )
     return {"examples": len(table), "tokens": int(table.lengths.sum())}
 

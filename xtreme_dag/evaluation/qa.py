@@ -23,7 +23,6 @@ from xtreme_dag.evaluation.span import (
     write_n_best,
 )
 from xtreme_dag.evaluation.spans import Answer
-from xtreme_dag.formats.span_qa import FORMAT
 from xtreme_dag.scoring import mlqa, squad, squad_v2
 from xtreme_dag.scoring.columns import FloatArray, figures
 from xtreme_dag.scoring.overlap import FAMILY as ANSWERS
@@ -123,6 +122,6 @@ def _finish(
         statistics=statistics,
         metrics=metrics,
         primary=ANSWERS.primary,
-        more={**answer_columns(answers, given), **cluster_columns(FORMAT, answers.rows)},
+        more={**answer_columns(answers, given), **cluster_columns(params, answers.rows)},
     )
     return {"examples": len(answers.best), "tokens": int(answers.table.lengths.sum())}

@@ -247,6 +247,7 @@ class Study:
         languages: bool = False,
         split: str = "test",
         metric: str | None = None,
+        clusters: bool | None = None,
     ) -> Any:
         """Conditions against a baseline, as `xtreme-dag compare` does: differences in points, with intervals.
 
@@ -257,6 +258,7 @@ class Study:
             languages: a row for each task and language, instead of the means over languages.
             split: the split.
             metric: a metric instead of each task's primary one.
+            clusters: resample paragraphs with all their questions; by default what the study file says.
 
         Returns:
             A frame of `condition`, `baseline`, `task` and `language` (missing for a mean over them), `part` (over
@@ -277,25 +279,14 @@ class Study:
 
         compared = compare_conditions(
             self.home, study=self.name, baseline=baseline, conditions=_list(condition), tasks=_list(task),
-            languages=_list(language), split=split, metric=metric,
+            languages=_list(language), split=split, metric=metric, clusters=clusters,
         )  # fmt: skip
-        own = (
-            "task",
-            "language",
-            "part",
-            "metric",
-            "baseline_value",
-            "value",
-            "delta",
-            "low",
-            "high",
-            "p",
-            "p_corrected",
-        )
-        more = ("verdict", "detectable", "n", "seeds")
+        fields = (
+            "task", "language", "part", "metric", "baseline_value", "value", "delta", "low", "high", "p", "p_corrected",
+            "verdict", "detectable", "n", "seeds",
+        )  # fmt: skip
         rows = [
-            {"condition": one.condition, "baseline": one.baseline}
-            | {name: getattr(effect, name) for name in (*own, *more)}
+            {"condition": one.condition, "baseline": one.baseline} | {name: getattr(effect, name) for name in fields}
             for one in compared
             for effect in (one.languages if languages else one.rows)
         ]
