@@ -20,7 +20,9 @@ Examples:
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("name", metavar="TABLE", type=click.Choice(["leaderboard", "compare", "per-language"]))
+@click.argument(
+    "name", metavar="TABLE", type=click.Choice(["leaderboard", "compare", "per-language", "learning-curves"])
+)
 @click.option(
     "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
 )
@@ -29,7 +31,7 @@ Examples:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of stdout.")
 @home_option
 def command(name: str, form: str, study: str | None, digits: int, output: Path | None, home: Home) -> None:
-    """Write a TABLE for a paper: leaderboard, compare or per-language.
+    """Write a TABLE for a paper: leaderboard, compare, per-language or learning-curves.
 
     LaTeX uses booktabs. The best of a column (of a line, by language) is bold; the caption says what the marks mean.
     Intervals and verdicts are those of `compare`. In CSV they are columns of their own.
@@ -41,7 +43,9 @@ def command(name: str, form: str, study: str | None, digits: int, output: Path |
     content = read_content(home.root, one_study(home.root, study))
     table = TABLES[name](content, digits)
     if not table.rows:
-        raise UserError("there is nothing to compare", where=f"study {content.study['study']}", fix="it needs two conditions with scores, its baseline one of them")  # fmt: skip
+        fixes = {"learning-curves": "it needs a condition with `target: {examples: {LANGUAGE: NUMBER}}`"}
+        fix = fixes.get(name, "it needs two conditions with scores, its baseline one of them")
+        raise UserError("there is nothing to compare", where=f"study {content.study['study']}", fix=fix)
     text = written(table, form, digits)
     if output is None:
         click.echo(text, nl=False)
