@@ -20,8 +20,10 @@ def parquet(rows, **features):
     return made.getvalue()
 
 
-def nli(count, text=Value("string")):
-    rows = [{"premise": f"un texto {n}", "hypothesis": f"otro {n}", "label": n % 3} for n in range(count)]
+def nli(count, first=0, text=Value("string")):
+    rows = [
+        {"premise": f"un texto {n}", "hypothesis": f"otro {n}", "label": n % 3} for n in range(first, first + count)
+    ]
     return parquet(
         rows, premise=text, hypothesis=text, label=ClassLabel(names=["entailment", "neutral", "contradiction"])
     )
@@ -38,8 +40,8 @@ def hub():
     tags = Features(tokens=List(Value("string")), ner_tags=List(ClassLabel(names=["O", "B-PER"])))
     repositories = {
         "someone/nli": Repository("a" * 40, {
-            "README.md": card.encode(), "es/train-00000-of-00002.parquet": nli(4), "es/train-00001-of-00002.parquet": nli(2),
-            "es/test.parquet": nli(3), "qu/train.parquet": nli(3),
+            "README.md": card.encode(), "es/train-00000-of-00002.parquet": nli(4), "es/train-00001-of-00002.parquet": nli(2, 4),
+            "es/test.parquet": nli(3, 9), "qu/train.parquet": nli(3),
         }),
         "someone/ner": Repository("b" * 40, {"es/test.parquet": parquet(TAGGED, **tags)}),
         "someone/qa": Repository("c" * 40, {"qa.py": b"code"}, others={
@@ -108,8 +110,6 @@ def test_pairs_of_one_configuration(told):
         sys.executable,
         "-m",
         "xtreme_dag",
-        "--catalogue",
-        str(root / "mine"),
         "data",
         "check",
         "--dataset",
