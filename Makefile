@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CODE := xtreme_dag tasks flows tests bench
+CODE := xtreme_dag tasks flows tests bench docs
 
-.PHONY: setup demo real check quick test drills clean
+.PHONY: setup demo real check quick test drills docs clean
 
 # The program alone; what only the real study needs; what only tests and checks need.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -19,8 +19,12 @@ $(VENV)/.installed-real: $(VENV)/.installed
 	$(PIP) -e ".[real]"
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e ".[docs]"
+	touch $@
+
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(PIP) -e ".[dev,real,s3,faiss,sentencepiece,dask,mlflow,tensorboard]"
+	$(PIP) -e ".[dev,docs,real,s3,faiss,sentencepiece,dask,mlflow,tensorboard]"
 	touch $@
 
 setup: $(VENV)/.installed
@@ -48,5 +52,9 @@ SEED ?= 1
 drills: $(VENV)/.installed-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.drills --seed $(SEED)
 
+# The manual, into site/: strict, so a link that leads nowhere is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .xtreme-dag build *.egg-info
+	rm -rf $(VENV) .xtreme-dag build site *.egg-info

@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import locked
 from xtreme_dag.program.server import server
 
 for name, value in {
@@ -73,6 +75,20 @@ def shared() -> Path:
 def shared_data(shared: Path) -> Path:
     """Real benchmark data."""
     return shared / "data"
+
+
+@pytest.fixture(scope="session")
+def multilingual_encoder(shared: Path) -> Path:
+    """A real multilingual encoder (multilingual-e5-small), made once per machine, outside the checkout."""
+    folder = Path(tempfile.gettempdir()) / "xtreme-dag-tests" / "multilingual-e5-small"
+    folder.parent.mkdir(exist_ok=True)
+    with locked(folder.with_suffix(".lock"), "a test"):
+        if not folder.is_dir():
+            made = Path(tempfile.mkdtemp(dir=folder.parent))
+            script = shared / "models" / "multilingual_e5_small.py"
+            subprocess.run([sys.executable, script, made], check=True, capture_output=True)
+            made.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ class Content:
         contracts: outcomes of the data contracts.
         warnings: what is to be doubted: condition, task, warning, in how many languages, message.
         overlaps: what tables that are trained or selected on have of those that are tested.
+        learning: points of the learning curves: score against a language's own examples in target training.
         curves: points of the loss and of the looks at dev of each training.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
@@ -69,6 +70,7 @@ class Content:
     contracts: tuple[Row, ...]
     warnings: tuple[Row, ...]
     overlaps: tuple[Row, ...]
+    learning: tuple[Row, ...]
     curves: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
@@ -134,6 +136,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
         warnings=tuple(chosen["warnings"]),
         overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
+        learning=tuple(chosen["learning"]),
         curves=tuple(chosen["curves"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
@@ -177,6 +180,10 @@ _QUERIES: Mapping[str, str] = {
     "warnings": (
         "SELECT condition, task, warning, languages, of_languages, message FROM warnings"
         " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY position, task, warning"
+    ),
+    "learning": (
+        "SELECT curve, condition, task, language, metric, examples, value, seeds, by_seed, low, high FROM learning_curves"
+        " WHERE study = $study AND split = $split ORDER BY task, language, curve, examples, condition"
     ),
     "curves": (  # seeds together: their mean
         "SELECT condition, target, step, measure, optimizer_step, avg(value) AS value FROM training_curves"

@@ -186,11 +186,32 @@ def _deviation(rows: Sequence[Sequence[Cell]]) -> str:
     return ", $\\pm$ standard deviation over seeds" if has else ""
 
 
+def learning_curves(content: Content, digits: int = 1) -> Table:
+    """Tasks, languages and curves by the number of examples in the language: means over seeds with intervals."""
+    counts = sorted({row["examples"] for row in content.learning})
+    found: dict[tuple[str, str, str], dict[int, Figure]] = {}
+    for row in content.learning:
+        points = found.setdefault((row["task"], row["language"], row["curve"]), {})
+        # Conditions with equally many examples in a language differ in those of others: the first stands.
+        points.setdefault(row["examples"], Figure(value=row["value"], low=row["low"], high=row["high"]))
+    rows: list[tuple[Cell, ...]] = [
+        (*of, *(points.get(count, Figure(value=None)) for count in counts)) for of, points in found.items()
+    ]
+    caption = (
+        f"Scores on the {content.split} split (0-100) by the number of a language's own examples in target training: "
+        f"means over {_seeds(content)}"
+        + (", with 95% intervals by Student's t over the seeds" if any(row["low"] is not None for row in content.learning) else "")
+    )  # fmt: skip
+    heads = ("task", "language", "curve", *(f"{count:,}" for count in counts))
+    return Table(name="learning-curves", caption=f"{caption}.", heads=heads, rows=tuple(rows))
+
+
 # name -> (what was read, decimals by which the best are told apart) -> the table
 TABLES: Mapping[str, Callable[[Content, int], Table]] = {
     "leaderboard": leaderboard,
     "compare": comparison,
     "per-language": per_language,
+    "learning-curves": learning_curves,
 }
 
 

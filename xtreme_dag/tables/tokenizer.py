@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -79,7 +79,7 @@ class TextTokenizer:
     """A fast tokenizer without padding, and the ids of its special tokens.
 
     Args:
-        backend: a `tokenizers.Tokenizer` that nothing else uses: its truncation and padding are set here.
+        backend: a `tokenizers.Tokenizer` of its own: padding and truncation are set on it.
         specials: role (`pad`, `unk`, `mask`, `cls`, `sep`) -> token, for the roles that exist.
         type_ids: whether the model wants token type ids.
     """
@@ -202,7 +202,9 @@ class TextTokenizer:
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:
-    """Loads the tokenizer of a model folder (`tokenizer/` inside it), a base model or a tokenizer folder.
+    """The tokenizer of a model folder (`tokenizer/` inside it), a base model or a tokenizer folder.
+
+    The last one is kept: reading XLM-R's takes a second, and the tables of a study are encoded one after the other.
 
     Args:
         folder: a folder with `tokenizer.json`, directly or in `tokenizer/`; other fast-convertible tokenizers are
@@ -211,6 +213,14 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     Raises:
         UserError: there is no tokenizer in the folder, or one without a vocabulary.
     """
+    states = {path.name: path.stat() for where in {folder, tokenizer_folder(folder)} for path in where.glob("*.*")}
+    marks = tuple(sorted((name, state.st_size, state.st_mtime_ns, state.st_ino) for name, state in states.items()))
+    return _loaded(folder.resolve(), marks)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, marks: tuple[tuple[str, int, int, int], ...]) -> TextTokenizer:
+    """The tokenizer of a folder whose files are in the state that `marks` says: name, bytes, time, inode."""
     from tokenizers import Tokenizer
 
     files = tokenizer_folder(folder)

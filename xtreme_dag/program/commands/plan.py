@@ -20,7 +20,7 @@ from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
-from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
+from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, too_few_lines, warnings
 from xtreme_dag.wiring.forecast.claims import claims
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
@@ -108,6 +108,7 @@ def command(
     cautions = [
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
+        *too_few_lines(built.graph, sizes),
         *lost_lines(built.graph, sizes),
         *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),

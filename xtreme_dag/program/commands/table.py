@@ -21,7 +21,9 @@ Examples:
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("name", metavar="TABLE", type=click.Choice(["leaderboard", "compare", "per-language"]))
+@click.argument(
+    "name", metavar="TABLE", type=click.Choice(["leaderboard", "compare", "per-language", "learning-curves"])
+)
 @click.option(
     "--format", "form", type=click.Choice(["latex", "markdown", "csv"]), default="markdown", show_default=True
 )
@@ -33,7 +35,7 @@ Examples:
 def command(
     name: str, form: str, study: str | None, digits: int, spread: bool, output: Path | None, home: Home
 ) -> None:
-    """Write a TABLE for a paper: leaderboard, compare or per-language.
+    """Write a TABLE for a paper: leaderboard, compare, per-language or learning-curves.
 
     LaTeX uses booktabs. The best of a column (of a line, by language) is bold; the caption says what the marks mean.
     Intervals and verdicts are those of `compare`. In CSV they are columns of their own.
@@ -49,7 +51,9 @@ def command(
         raise UserError("a spread over seeds needs two seeds", where=f"study {content.study['study']}", fix="leave out --spread")  # fmt: skip
     table = leaderboard(content, digits, spread) if spread else TABLES[name](content, digits)
     if not table.rows:
-        raise UserError("there is nothing to compare", where=f"study {content.study['study']}", fix="it needs two conditions with scores, its baseline one of them")  # fmt: skip
+        fixes = {"learning-curves": "it needs a condition with `target: {examples: {LANGUAGE: NUMBER}}`"}
+        fix = fixes.get(name, "it needs two conditions with scores, its baseline one of them")
+        raise UserError("there is nothing to compare", where=f"study {content.study['study']}", fix=fix)
     text = written(table, form, digits)
     if output is None:
         click.echo(text, nl=False)

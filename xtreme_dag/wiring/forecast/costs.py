@@ -169,10 +169,11 @@ def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
 
 def _passes(stage: Stage, sizes: Sizes) -> int | None:
     """Tokens of one target training, all epochs."""
-    train = stage.inputs["train"]
-    size = sizes.of(train.stage) if isinstance(train, Output) else None
-    if size is None or size.tokens is None or not size.examples:
+    tables = [sizes.of(table.stage) for name, table in stage.inputs.items()
+              if name.partition("/")[0] == "train" and isinstance(table, Output)]  # fmt: skip
+    tokens, examples = total(size.tokens for size in tables), total(size.examples for size in tables)
+    if tokens is None or not examples:
         return None
     recipe = TrainRecipe.from_params(stage.params["recipe"])
-    passes = recipe.steps * recipe.batch_size / size.examples if recipe.steps else recipe.epochs
-    return round(size.tokens * passes)
+    passes = recipe.steps * recipe.batch_size / examples if recipe.steps else recipe.epochs
+    return round(tokens * passes)
