@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -148,21 +148,16 @@ class TextTokenizer:
                 words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
                 yield np.array(encoding.ids, dtype=np.int32), words
 
-    @property
-    def largest_id(self) -> int:
-        """The largest id of the vocabulary; ids may have gaps."""
-        return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """All words and special tokens with their ids."""
+        return dict(self._backend.get_vocab(with_added_tokens=True))
 
     @property
     def lower_cases(self) -> bool:
         """Whether capitals are lost."""
         normaliser = self._backend.normalizer
         return normaliser is not None and "ABC" not in str(normaliser.normalize_str("ABC"))
-
-    def id_of(self, token: str) -> int | None:
-        """The id of a token; None for one that is not in the vocabulary."""
-        found: int | None = self._backend.token_to_id(token)
-        return found
 
     def _needs_space(self) -> bool:
         """Whether a word on its own is tokenised otherwise than inside a text, and with a blank before it as there.
@@ -310,7 +305,8 @@ def _refuse_without_words(backend: Any, folder: Path) -> None:
     """Raises if a vocabulary has special tokens only: with such a one, made up, every word is unknown."""
     special = {token.content for token in backend.get_added_tokens_decoder().values()}
     special.update("▁", *_SPELLINGS.values())
-    if special.issuperset(backend.get_vocab(with_added_tokens=False)):
+    few = backend.get_vocab_size(with_added_tokens=False) <= len(special)  # a look at all words takes a while
+    if few and special.issuperset(backend.get_vocab(with_added_tokens=False)):
         raise UserError(
             "the tokenizer's vocabulary has special tokens only, so every word would be unknown",
             where=str(folder),
