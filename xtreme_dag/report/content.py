@@ -52,7 +52,7 @@ class Content:
         curves: points of the loss and of the looks at dev of each training.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
-        provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
+        provenance: commits, libraries, hosts with their processors, devices, raw data digests, start of the first and last stage.
     """
 
     study: Row
@@ -207,7 +207,7 @@ _QUERIES: Mapping[str, str] = {
         "SELECT git_commit, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
     ),
     "machines": (
-        "SELECT host, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
+        "SELECT host, processor, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
     ),
     "libraries": "SELECT DISTINCT libraries FROM stages WHERE study = $study AND current ORDER BY ALL",
     "data": (

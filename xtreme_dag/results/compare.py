@@ -13,7 +13,7 @@ from xtreme_dag.results.claims import Key, judged, of_choice
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.pairing import Pair, Settings, Shown, View, measure
 from xtreme_dag.results.predictions import Predictions
-from xtreme_dag.results.reading import uneven_lines
+from xtreme_dag.results.reading import processor_lines, uneven_lines
 from xtreme_dag.results.wording import sentence_of
 
 RESAMPLES = 2000
@@ -170,6 +170,7 @@ def _comparison(
         notes.append(f"the languages of supervision are left out: {' '.join(landed.supervised)}")
     notes += uneven_lines(landed.trained, pair.baseline, pair.condition)
     notes += _seed_notes(overall, pair.condition, pair.baseline)
+    notes += processor_lines(landed.processors)
     comparison = Comparison(
         study=settings.study,
         condition=pair.condition,
