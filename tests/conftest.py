@@ -31,6 +31,12 @@ settings.load_profile("patient")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with slow tests come first, so that the processes that share the tests end together."""
+    first = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")}
+    items.sort(key=lambda item: item.path not in first)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""
