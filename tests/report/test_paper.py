@@ -100,7 +100,9 @@ def test_outlines_are_where_the_text_was():
         at, scale = re.search(r"translate\(5,9\) translate\(([-\d.]+),0\) scale\(([\d.]+),", path).groups()
         drawn = [float(x) for x in re.findall(r"M([\d.]+)[ ,]", path)]
         ends[anchor] = (float(at), float(at) + max(drawn) * float(scale))
-    assert ends["start"][0] == 0 and -14.3 < ends["end"][0] < -14.2 and abs(ends["middle"][0] - ends["end"][0] / 2) < 0.01
+    assert (
+        ends["start"][0] == 0 and -14.3 < ends["end"][0] < -14.2 and abs(ends["middle"][0] - ends["end"][0] / 2) < 0.01
+    )
     assert ends["end"][1] < 0 < ends["middle"][1] < ends["start"][1]
     assert outlined(text.format("start", "a \u2192 b")) == text.format("start", "a \u2192 b")
 
