@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CODE := xtreme_dag tasks flows tests bench docs
 
-.PHONY: setup demo real check quick test drills docs clean
+.PHONY: setup demo real lint check quick test drills docs clean
 
 # The program alone; what only the real study needs; what only tests and checks need.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -35,16 +35,19 @@ demo: setup
 real: $(VENV)/.installed-real
 	$(BIN)/xtreme-dag run studies/real_small.yaml
 
-check: $(VENV)/.installed-tests
+lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+
+check: lint
 	$(BIN)/mypy
 
 # What a change most likely breaks, within 90 s: tests/quick.py chooses. BASE=COMMIT compares with that commit.
 quick: $(VENV)/.installed-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.quick $(BASE)
 
-test: check
+# mypy is one of the tests: the other process goes on meanwhile.
+test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20
 
 # Faults by the hundred and a million spoilt inputs: an hour or more, and root for the full disks. SEED repeats a failure.

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -14,10 +15,12 @@ from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.program.commands import cite, report, table
 from xtreme_dag.report.content import read_content
+from xtreme_dag.report.outlines import outlined
 from xtreme_dag.report.paper import figures, write_figures
-from xtreme_dag.report.paper_tables import FORMATS, TABLES, Figure, Table, written
+from xtreme_dag.report.paper_tables import FORMATS, TABLES, Figure, Table, leaderboard, written
 from xtreme_dag.report.references import _of_datasets, bibtex, references
 from xtreme_dag.results.landing import land
+from xtreme_dag.results.query import reader
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,7 @@ def test_they_are_drawn_in_the_width_of_a_page(home, content, form, tmp_path):
     for file in files:
         data = file.read_bytes()
         if form == "svg":
+            assert b"<text" not in data and b"aria-label=" in data, f"{file} needs a font"
             width = float(re.search(rb'width="([\d.]+)"', data)[1])
         elif form == "pdf":
             assert b"/FontFile" in data or b"/FontFile2" in data or b"/FontFile3" in data, f"{file} has no fonts in it"
@@ -82,6 +86,25 @@ def test_they_are_drawn_in_the_width_of_a_page(home, content, form, tmp_path):
             width = int.from_bytes(data[16:20], "big") * 72 / 300
         assert 100 < width < 420, (file, width)
     assert form != "png" or len(pixels(min((file.read_bytes() for file in files), key=len))) > 10
+
+
+def test_outlines_are_where_the_text_was():
+    """As wide as the font says, at the place and in the colour of the text; what the font lacks stays text."""
+    text = (
+        '<text text-anchor="{}" transform="translate(5,9)" font-family="Roboto" font-size="10px" fill="#123">{}</text>'
+    )
+    ends = {}
+    for anchor in ("start", "middle", "end"):
+        path = outlined(text.format(anchor, "HH"))
+        assert 'fill="#123"' in path and 'aria-label="HH"' in path and path.startswith("<path")
+        at, scale = re.search(r"translate\(5,9\) translate\(([-\d.]+),0\) scale\(([\d.]+),", path).groups()
+        drawn = [float(x) for x in re.findall(r"M([\d.]+)[ ,]", path)]
+        ends[anchor] = (float(at), float(at) + max(drawn) * float(scale))
+    assert (
+        ends["start"][0] == 0 and -14.3 < ends["end"][0] < -14.2 and abs(ends["middle"][0] - ends["end"][0] / 2) < 0.01
+    )
+    assert ends["end"][1] < 0 < ends["middle"][1] < ends["start"][1]
+    assert outlined(text.format("start", "a \u2192 b")) == text.format("start", "a \u2192 b")
 
 
 def test_equal_results_give_equal_figures(home, content, tmp_path):
@@ -115,6 +138,28 @@ def test_the_best_and_the_decided_are_marked_and_explained(content):
     assert r"$^{\uparrow}$ better" in text and r"5\% level after Holm's correction" in text
     one_condition = replace(content, comparisons=())
     assert "Holm" not in written(TABLES["leaderboard"](one_condition, 1), "latex")
+
+
+def test_the_spread_over_seeds_stands_beside_the_means(home, content):
+    made = leaderboard(content, 2, spread=True)
+    with reader(home, predictions=False) as connection:
+        rows = connection.execute(
+            "SELECT condition, task, seed, avg(value) FROM scores WHERE is_primary GROUP BY ALL"
+        ).fetchall()
+    for name, *cells in made.rows:
+        by_seed = {}
+        for condition, task, seed, value in rows:
+            if condition == name:
+                by_seed.setdefault(seed, {})[task] = value
+        for task, cell in zip(made.heads[1:-1], cells[:-1], strict=True):
+            assert cell.spread == pytest.approx(statistics.stdev(found[task] for found in by_seed.values()))
+        means = [statistics.mean(found.values()) for found in by_seed.values()]
+        assert cells[-1].spread == pytest.approx(statistics.stdev(means))
+    assert r"$\pm$ standard deviation over seeds" in written(made, "latex", 2)
+    assert "standard deviation" not in written(TABLES["leaderboard"](content, 2), "latex", 2)
+    done = CliRunner().invoke(table.command, ["leaderboard", "--spread", "--format", "csv", "--home", str(home)])
+    assert done.stdout.splitlines()[0].startswith("condition,udpos,udpos sd")
+    assert CliRunner().invoke(table.command, ["compare", "--spread", "--home", str(home)]).exit_code == 2
 
 
 def test_numbers_are_rounded_as_asked_and_zero_has_no_sign():

@@ -19,6 +19,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from xtreme_dag import __version__
+from xtreme_dag.core.disk import told_of
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.processes import quick_start
 
@@ -128,6 +129,8 @@ def main(arguments: list[str] | None = None) -> None:
             print("stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        if told := told_of(error):
+            _fail(str(told), error)
         _fail(
             f"{type(error).__name__}: {error}".splitlines()[0]
             + "\n  this is a defect; xtreme-dag --debug ... shows the traceback",

@@ -13,6 +13,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
+from xtreme_dag.program.makers import maker_lines
 from xtreme_dag.program.model_check import findings_of
 from xtreme_dag.program.output import Answer, table
 from xtreme_dag.program.troubles import troubles
@@ -58,6 +59,7 @@ def planned(
     built = build(study, absent=True)
     elsewhere = Mirror.find(mirror)
     plan, current = made(home, study, built, force, mirror=elsewhere)
+    makers = list(maker_lines(plan, elsewhere))
     if elsewhere is not None and elsewhere.trouble:
         click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
     found = [] if plan.all_cached or built.model is None else findings_of(home, built.model)
@@ -85,6 +87,7 @@ def planned(
             "stages": [_entry(planned) for planned in plan.stages],
             "summary": plan.summary(),
             "outputs_current": current,
+            "made_elsewhere": makers,
             "missing": dict(built.absent),
             "conditions": [row.to_json() for row in rows],
             "supervision": supervision,
@@ -96,6 +99,7 @@ def planned(
         },
         text=[
             *_lines(plan, built, current, everything),
+            *(f"note: {line}" for line in makers),
             "",
             table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
@@ -152,6 +156,7 @@ def _entry(planned: Planned) -> dict[str, object]:
         "status": planned.status,
         "reasons": list(planned.reasons),
         "expected_seconds": planned.expected_seconds,
+        "maker": planned.maker,
     }
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.disk import full_disk
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
+from xtreme_dag.engine.under_way import noted
 from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.model_check import findings_of, refuse_faults
 from xtreme_dag.program.options import opened
@@ -26,7 +28,6 @@ from xtreme_dag.program.planning import made
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.program.under_way import noted
 from xtreme_dag.results.stamp import published_lines, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -147,9 +148,7 @@ def _run(
     except UserError:
         # Whatever could not be written first (a log, the server's database) is only the messenger.
         if shutil.disk_usage(home.root).free < _FULL_BYTES:
-            raise UserError(
-                "no space left on the disk", where=str(home.root), fix="free some, or move the home with --home DIR"
-            ) from None
+            raise full_disk(str(home.root)) from None
         raise
     outcome["seconds"] = round(time.monotonic() - started, 2)
     return outcome

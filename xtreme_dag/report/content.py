@@ -32,7 +32,8 @@ class Content:
     Attributes:
         study: name, question, baseline, targets, seeds, recipe, source_language.
         split: the split that everything is reported on.
-        conditions: name, description, average, figure per task, in the study's order.
+        conditions: name, description, average, figure per task, standard deviation over seeds per task and of the
+            average, in the study's order.
         left_out: conditions that are not shown because there are too many.
         tasks: the tasks that were scored, with titles and metrics.
         comparisons: each condition against the baseline: the one that the study names, the others in its order, controls
@@ -51,7 +52,7 @@ class Content:
         curves: points of the loss and of the looks at dev of each training.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
-        provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
+        provenance: commits, libraries, hosts with their processors, devices, raw data digests, start of the first and last stage.
     """
 
     study: Row
@@ -121,7 +122,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
     return Content(
         study=about,
         split=split,
-        conditions=tuple(_conditions(chosen["conditions"], chosen["task_scores"], ranked)),
+        conditions=tuple(_conditions(chosen["conditions"], chosen["task_scores"], chosen["averages"], ranked)),
         left_out=len(ranked) - len(shown),
         tasks=tuple(tables["tasks"]),
         comparisons=tuple(comparisons),
@@ -151,7 +152,15 @@ def difference(effect: Effect | None, otherwise: str) -> Row:
 
 _QUERIES: Mapping[str, str] = {
     "conditions": "SELECT condition, description FROM conditions WHERE study = $study ORDER BY position",
-    "task_scores": "SELECT condition, task, value, languages FROM task_scores WHERE study = $study AND split = $split",
+    "task_scores": "SELECT condition, task, value, seed_sd, languages FROM task_scores WHERE study = $study AND split = $split",
+    "averages": (
+        "SELECT condition, stddev_samp(value) AS seed_sd FROM ("
+        " SELECT condition, seed, avg(value) AS value FROM ("
+        "  SELECT condition, task, seed, avg(value) AS value FROM scores"
+        "  WHERE study = $study AND split = $split AND is_primary GROUP BY ALL)"
+        " GROUP BY ALL HAVING count(*) = (SELECT count(DISTINCT task) FROM scores"
+        "  WHERE study = $study AND split = $split AND is_primary)) GROUP BY ALL"
+    ),
     "tasks": (
         "SELECT s.task, any_value(s.metric) AS metric, coalesce(any_value(t.title), s.task) AS title,"
         ' any_value(t."group") AS "group", max(s.languages) AS languages, max(s.seeds) AS seeds'
@@ -204,7 +213,7 @@ _QUERIES: Mapping[str, str] = {
         "SELECT git_commit, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
     ),
     "machines": (
-        "SELECT host, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
+        "SELECT host, processor, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
     ),
     "libraries": "SELECT DISTINCT libraries FROM stages WHERE study = $study AND current ORDER BY ALL",
     "data": (
@@ -240,17 +249,23 @@ def _split(connection: duckdb.DuckDBPyConnection, study: str) -> str:
     return "test" if "test" in splits else min(splits)
 
 
-def _conditions(described: Sequence[Row], scores: Sequence[Row], ranked: Sequence[Row]) -> list[Row]:
+def _conditions(
+    described: Sequence[Row], scores: Sequence[Row], averages: Sequence[Row], ranked: Sequence[Row]
+) -> list[Row]:
     average = {row["condition"]: row["average"] for row in ranked}
     by_task: dict[str, dict[str, float]] = {}
     for row in scores:
         by_task.setdefault(row["condition"], {})[row["task"]] = row["value"]
+    deviation: dict[str, dict[str, float | None]] = {}
+    for row in (*scores, *({**row, "task": "average"} for row in averages)):
+        deviation.setdefault(row["condition"], {})[row["task"]] = row["seed_sd"]
     return [
         {
             "condition": row["condition"],
             "description": json.loads(row["description"]),
             "average": average.get(row["condition"]),
             "tasks": by_task.get(row["condition"], {}),
+            "seed_sd": deviation.get(row["condition"], {}),
         }
         for row in described
     ]

@@ -154,6 +154,7 @@ def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
         digest=record.digest,
         fingerprint=manifest["code"],
         device=manifest["options"].get("device", "cpu"),
+        processor=str(manifest.get("processor", "")),
         **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
         warnings=signals_of(Store(home.store).artifact(record.digest)),

@@ -111,24 +111,31 @@ CREATE OR REPLACE VIEW best_per_target AS
 -- For each task the condition that is best on dev: the selection behind "best intermediate task per target task". `gain`
 -- has no luck of the choice in it: what a seed gains on test counts for the condition that the other seeds choose on dev.
 -- With one seed it is NULL: test_value - baseline_test_value then speaks of two models, the luck of their seeds included.
+-- `gain_unseen` is over the languages that neither the baseline nor any of those conditions was trained on for the task.
 WITH by_seed AS (
     SELECT study, condition, task, split, seed, avg(value) AS value FROM scores WHERE is_primary GROUP BY ALL),
 dev AS (
     SELECT study, task, condition, avg(value) AS value, count(*) AS seeds FROM by_seed WHERE split = 'dev' GROUP BY ALL),
-gains AS (
-    SELECT p.study, p.task, avg(t.value - b.value) AS gain
+pairs AS (
+    SELECT p.study, p.task, p.seed, t.language, t.value - b.value AS gain,
+           bool_or(coalesce(t.supervision IN ('source', 'same task'), false)
+                   OR coalesce(b.supervision IN ('source', 'same task'), false))
+               OVER (PARTITION BY p.study, p.task, t.language) AS seen
     FROM best_by_seed p
-    JOIN by_seed t ON t.study = p.study AND t.task = p.task AND t.seed = p.seed AND t.split = 'test'
-                  AND t.condition = p.condition
-    JOIN by_seed b ON b.study = p.study AND b.task = p.task AND b.seed = p.seed AND b.split = 'test'
-                  AND b.condition = p.baseline
+    JOIN scores t ON t.study = p.study AND t.task = p.task AND t.seed = p.seed AND t.condition = p.condition
+    JOIN scores b ON b.study = p.study AND b.task = p.task AND b.seed = p.seed AND b.condition = p.baseline
+                 AND b.language = t.language
+    WHERE t.split = 'test' AND b.split = 'test' AND t.is_primary AND b.is_primary),
+gains AS (
+    SELECT study, task, avg(gain) AS gain, avg(gain_unseen) AS gain_unseen
+    FROM (SELECT study, task, seed, avg(gain) AS gain, avg(gain) FILTER (NOT seen) AS gain_unseen FROM pairs GROUP BY ALL)
     GROUP BY ALL),
 best AS (
     SELECT d.*, s.baseline, row_number() OVER (
         PARTITION BY d.study, d.task ORDER BY d.value DESC, d.condition <> s.baseline, d.condition) AS place
     FROM dev d JOIN studies s USING (study))
 SELECT d.study, d.task, d.condition, d.seeds, d.value AS dev_value, t.value AS test_value,
-       b.value AS baseline_test_value, g.gain
+       b.value AS baseline_test_value, g.gain, g.gain_unseen
 FROM best d
 LEFT JOIN task_scores t ON t.study = d.study AND t.task = d.task AND t.condition = d.condition AND t.split = 'test'
 LEFT JOIN task_scores b ON b.study = d.study AND b.task = d.task AND b.condition = d.baseline AND b.split = 'test'

@@ -170,6 +170,8 @@ class Compare(Section):
     condition: str | None = None
     resamples: Annotated[int, Field(ge=100)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    clusters: bool = False
+    """Whether groups of examples that can stand alone (questions on one paragraph) are resampled as wholes too."""
 
 
 class Table(Section):

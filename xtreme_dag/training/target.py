@@ -32,9 +32,11 @@ def train_target(
     recipe = TrainRecipe.from_params(params["recipe"])
     seed = int(params["seed"])
     name = str(params["task"])
-    spec = HeadSpec(kind=str(params["head"]), labels=tuple(params.get("labels") or ()))
+    kind = str(params["head"])
     tables: dict[str, Mapping[str, Any]] = {"train": {"dataset": params["dataset"]}, **params.get("further", {})}
-    parts = tuple(_whole(training_table(inputs[called], spec.kind), **told) for called, told in tables.items())
+    parts = tuple(_whole(training_table(inputs[called], kind), **told) for called, told in tables.items())
+    # Of an open label set (CCG, MultiWOZ) the labels are those that the training data have.
+    spec = HeadSpec(kind=kind, labels=tuple(params.get("labels") or parts[0].table.info["labels"]))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=parts))
     model = load_model(inputs["model"], log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))

@@ -15,6 +15,9 @@ from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.entry import RANK_POOL, entry
 from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
 
+# The fields of a format that an evaluation uses, of those whose examples hang together.
+_GROUPED = ("cluster", "cluster_if_asked")
+
 
 class Evaluations(Adding):
     """Adds the stages of evaluation."""
@@ -54,7 +57,7 @@ class Evaluations(Adding):
         dataset = self._catalogue.dataset(ref.dataset)
         facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
         where = language if ref == task.test else f"{language} {ref.split}"
-        head = head_of(task.head)
+        head, format = head_of(task.head), formats.get(dataset.format)
         encoded = self._encoded(task, ref, language, translated)
         inputs: dict[str, Input] = {
             "model": model, "encoded": Output(stage=encoded.name), "table": encoded.inputs["table"],
@@ -74,6 +77,7 @@ class Evaluations(Adding):
                     "metric": task.metric,
                     **({"metrics": list(task.metrics)} if task.metrics else {}),
                     "recipe": self._params(task),
+                    **({"declared": format.facts(*_GROUPED)} if format.cluster else {}),
                 },
                 inputs=inputs,
                 more_libraries=head.libraries,

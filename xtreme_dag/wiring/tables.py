@@ -25,7 +25,7 @@ from xtreme_dag.wiring.absent import NoSource, absent
 from xtreme_dag.wiring.kinds import CHECK, ENCODE, PREPARE
 
 # The fields of a format that a stage uses; it looks the format up by name, so these are among its parameters.
-_PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
+_PREPARED = ("columns", "label", "choices", "counted", "cluster", "cluster_if_asked", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
 _ENCODED = ("sides",)
 _LIMIT_SEED = 0

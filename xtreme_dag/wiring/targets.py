@@ -65,12 +65,13 @@ class Targets(Adding):
         raw = self._source(ref, language, condition.source_translated, f"{task.name}: source_language")
         train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples, draw=draw)
         inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
-        if last and task.select is not None and recipe.get("select_every"):
-            select = self._select(task.select, language)
-            inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
         # An open label set is that of the data in the source language.
         labels_of = raw if head_of(task.head).open_set and not labels else None
+        if last and task.select is not None and recipe.get("select_every"):
+            select = self._select(task.select, language)
+            dev = self._tables.encode(select, task.head, head_name, self._tokenizer, labels_of=labels_of)
+            inputs["select"] = Output(stage=dev.name)
         parts: dict[str, dict[str, Any]] = {}
         for further, count in self._further(task, ref, condition):
             few = count is not None
