@@ -20,7 +20,7 @@ $(VENV)/.installed-real: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(PIP) -e ".[dev,real,s3,faiss,sentencepiece,dask,mlflow,tensorboard]"
+	$(PIP) -e ".[dev,real,s3,faiss,lora,sentencepiece,dask,mlflow,tensorboard]"
 	touch $@
 
 setup: $(VENV)/.installed

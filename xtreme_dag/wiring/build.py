@@ -72,7 +72,8 @@ class _Builder:
         self.base = base_model(study, self.graph, self.tables, self.catalogue, self.models)
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
         parts = (self.graph, self.catalogue, self.recipe, self.tables, derived, tokenizer_of(self.base))
-        self.mixing, self.targets, self.evaluations = Mixing(*parts), Targets(*parts), Evaluations(*parts)
+        self.mixing, self.evaluations = Mixing(*parts), Evaluations(*parts)
+        self.targets = Targets(*parts, first=study.seeds[0])
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:

@@ -68,6 +68,13 @@ TRANSLATE = StageKind(
     name="translate", title="Translates one canonical table.", libraries=("pyarrow",), device=True, seconds=10.0
 )
 INTERMEDIATE = _training("intermediate", "Intermediate training of one condition and seed.", "train_intermediate")
+TRIAL = _training(
+    "trial", "Target training of one task, condition and seed with one combination of a grid.", "train_target",
+    drops=("*.safetensors",),
+)  # fmt: skip
+CHOOSE = StageKind(
+    name="choose", title="Chooses among the trials of a grid on English dev.", seconds=0.1, phase="train_target"
+)
 TARGET = _training(
     "target", "Target training of one task, condition and seed, in English.", "train_target", drops=("*.safetensors",)
 )
@@ -80,7 +87,7 @@ EVALUATE = StageKind(
     libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
 )  # fmt: skip
 
-_ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
+_ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TRIAL, CHOOSE, TARGET, SEARCH, EVALUATE)
 KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
 
 

@@ -10,8 +10,11 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
 from xtreme_dag.study.conditions import Condition, Translation
+from xtreme_dag.study.recipe_settings import trials_of
 from xtreme_dag.wiring.adding import Adding, Input
+from xtreme_dag.wiring.grids import add_trials, choice_name, with_choice
 from xtreme_dag.wiring.kinds import TARGET, devices_of
+from xtreme_dag.wiring.lineage import adapter_libraries, model_inputs
 from xtreme_dag.wiring.tables import Raw
 
 # English datasets -> where their machine translations were released (translate-train), in order of preference.
@@ -23,7 +26,16 @@ RELEASED = {
 
 
 class Targets(Adding):
-    """Adds the stages of target training."""
+    """Adds the stages of target training.
+
+    Args:
+        parts: as for `Adding`.
+        first: the seed whose trials choose for all, where a grid does not say otherwise.
+    """
+
+    def __init__(self, *parts: Any, first: int) -> None:
+        super().__init__(*parts)
+        self._first = first
 
     def train(self, task: Task, name: str, condition: Condition, seed: int, start: Input, language: str) -> Input:
         """Adds target training in a language; for a task without training data the model stays as it is.
@@ -46,13 +58,18 @@ class Targets(Adding):
         head_name = task.name if last else ref.dataset
         label = task.name if last else f"{task.name} < {ref.dataset}"
         recipe = self._recipe.settings("target", task.head, head_name)
+        grid, grid_seeds = recipe.pop("grid", None), recipe.pop("grid_seeds", "first")
+        trials = trials_of(grid) if grid and last else []  # what comes before has no dev data to choose on
         examples = recipe.pop("examples", None)
         # Few examples are luck: drawn per seed, it is in what seeds differ by, and so in the interval.
         draw = None if recipe.pop("same_examples", False) else seed
         raw = self._source(ref, language, condition.source_translated, f"{task.name}: source_language")
         train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples, draw=draw)
-        inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
-        if last and task.select is not None and recipe.get("select_every"):
+        inputs: dict[str, Input] = {**model_inputs(self._graph, start), "train": Output(stage=train.name)}
+        chooses = trials and (grid_seeds == "all" or seed == self._first)
+        if chooses and task.select is None:
+            raise UserError("has no dev data to choose on", where=f"recipe.target: grid of {task.name}")
+        if last and task.select is not None and (chooses or recipe.get("select_every")):
             select = self._select(task.select, language)
             inputs["select"] = Output(stage=self._tables.encode(select, task.head, head_name, self._tokenizer).name)
         labels = list(self._catalogue.dataset(ref.dataset).labels)
@@ -67,10 +84,20 @@ class Targets(Adding):
             code=head_of(task.head).train_code(),
             params=params,
             inputs=inputs,
-            more_libraries=head_of(task.head).libraries,
+            more_libraries=(
+                *head_of(task.head).libraries,
+                *adapter_libraries(inputs, f"recipe.target: lora of {task.name}", recipe),
+            ),
             devices=devices_of(params),
             labels={"condition": name, "seed": seed, "task": task.name},
         )
+        if trials:
+            where = f"recipe.target: grid of {task.name}"
+            stage = (
+                add_trials(self._graph, stage, trials, where)
+                if chooses
+                else with_choice(stage, choice_name(stage, self._first), trials, where)
+            )
         return Output(stage=self._graph.add(stage).name)
 
     def _source(self, ref: TableRef, language: str, translation: Translation | None, where: str) -> Raw:

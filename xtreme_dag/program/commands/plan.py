@@ -29,6 +29,7 @@ from xtreme_dag.wiring.forecast.overlapping import overlap_lines
 from xtreme_dag.wiring.forecast.overview import (
     CONDITION_HEADS,
     condition_cells,
+    grid_lines,
     missing_lines,
     seen_lines,
     stand_in_lines,
@@ -112,6 +113,7 @@ def command(
         *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
+    grids = list(grid_lines(built.graph))
     foreseen = None
     if with_power:
         from xtreme_dag.program.power import foresee
@@ -126,6 +128,7 @@ def command(
             "missing": dict(built.absent),
             "conditions": [row.to_json() for row in rows],
             "supervision": supervision,
+            "grids": grids,
             "warnings": cautions,
             "model": [vars(finding) for finding in found],
             "cost": vars(estimate),
@@ -137,6 +140,7 @@ def command(
             "",
             table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
+            *grids,
             *(f"warning: {line}" for line in cautions),
             *(f"{'error' if finding.fatal else 'warning'}: model: {finding}" for finding in found),
             *([] if plan.all_cached else [estimate.in_words()]),
