@@ -41,7 +41,7 @@ WRONG = {
         "same_examples": ("yes", 1),
         "grid": ("learning_rate", 3, [1]),
         "grid_seeds": ("one", 1),
-    },  # fmt: skip
+    },
 }
 TRAINING = {
     "learning_rate": (0, -1e-5, "fast"),

@@ -105,7 +105,7 @@ def grid_lines(graph: Graph) -> Iterator[str]:
         ]
         conditions = len({stage.labels["condition"] for stage in stages})
         yield (
-            f"grid: {task}: {words}: {len(stages[0].params['trials'])} trials in {conditions} conditions, "
+            f"grid: {task}: {words}: {len(stages[0].params['trials'])} trials in {conditions} condition{'s' if conditions > 1 else ''}, "
             f"seed {' '.join(map(str, seeds))}: {len(set(trials))} trainings, chosen on dev"
         )
 
