@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CODE := xtreme_dag tasks flows tests bench
+CODE := xtreme_dag tasks flows tests bench docs
 
-.PHONY: setup demo real check quick test drills clean
+.PHONY: setup demo real lint check quick test drills docs clean
 
 # The program alone; what only the real study needs; what only tests and checks need.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -19,8 +19,12 @@ $(VENV)/.installed-real: $(VENV)/.installed
 	$(PIP) -e ".[real]"
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e ".[docs]"
+	touch $@
+
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(PIP) -e ".[dev,real,s3,faiss,lora,sentencepiece,dask,mlflow,tensorboard]"
+	$(PIP) -e ".[dev,docs,real,s3,faiss,lora,sentencepiece,dask,mlflow,tensorboard]"
 	touch $@
 
 setup: $(VENV)/.installed
@@ -31,16 +35,19 @@ demo: setup
 real: $(VENV)/.installed-real
 	$(BIN)/xtreme-dag run studies/real_small.yaml
 
-check: $(VENV)/.installed-tests
+lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+
+check: lint
 	$(BIN)/mypy
 
 # What a change most likely breaks, within 90 s: tests/quick.py chooses. BASE=COMMIT compares with that commit.
 quick: $(VENV)/.installed-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.quick $(BASE)
 
-test: check
+# mypy is one of the tests: the other process goes on meanwhile.
+test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20
 
 # Faults by the hundred and a million spoilt inputs: an hour or more, and root for the full disks. SEED repeats a failure.
@@ -48,5 +55,9 @@ SEED ?= 1
 drills: $(VENV)/.installed-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.drills --seed $(SEED)
 
+# The manual, into site/: strict, so a link that leads nowhere is an error.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .xtreme-dag build *.egg-info
+	rm -rf $(VENV) .xtreme-dag build site *.egg-info

@@ -2,18 +2,24 @@
 
 Prints a table of what was found first: a fault stops a run, a warning does not; and the counts of damages that nothing
 was said of, of tracebacks, and of looks that took longer than ten seconds. Exits 1 unless these are 0.
+
+With `--loads` every folder, spoilt or not, is loaded in two processes instead, in opposite orders: those that load at all
+must give the same bits in both.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +27,8 @@ from transformers.utils import logging
 
 from tests.model import zoo
 from tests.model.damages import DAMAGES
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.heads.trained import load_model
 from xtreme_dag.model.trial import trial
 from xtreme_dag.wiring.preflight import preflight
 
@@ -57,13 +65,54 @@ def outcome(folder: Path, beside: set[str]) -> tuple[str, str]:
     return "fault" if new[0].fatal else "warning", str(new[0])
 
 
+def digest(folder: Path) -> str:
+    """Of all weights of a loaded folder, and their names; empty for one that is refused."""
+    try:
+        state = load_model(folder, log=lambda _line: None).state_dict()
+    except UserError:
+        return ""
+    parts = (part for name, value in sorted(state.items()) for part in (name.encode(), value.numpy().tobytes()))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def loads(root: Path, names: Sequence[str], damages: Sequence[str]) -> int:
+    """Makes all folders, loads them in two fresh processes, and prints how many loaded; returns how many differed."""
+    for name in names:
+        zoo.make(root / name / "whole", name)
+        for damage in damages:
+            shutil.copytree(root / name / "whole", root / name / damage)
+            DAMAGES[damage](root / name / damage)
+    command = [sys.executable, "-m", "bench.zoo", "--digests", str(root)]
+    one, other = (
+        json.loads(subprocess.run([*command, *more], check=True, capture_output=True, text=True).stdout)
+        for more in ((), ("--backwards",))
+    )
+    differ = sorted(folder for folder in one if one[folder] != other[folder])
+    loaded = sum(bool(found) for found in one.values())
+    print(
+        f"{len(one)} folders, {loaded} load, {len(one) - loaded} are refused; {len(differ)} differ between two processes"
+    )
+    print(*differ, sep="\n", end="")
+    return len(differ)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=list(zoo.ENCODERS), help="architectures")
     parser.add_argument("--damages", nargs="*", default=list(DAMAGES), help="damages")
     parser.add_argument("--lines", action="store_true", help="print what was said, too")
+    parser.add_argument("--loads", action="store_true", help="load every folder twice instead")
+    parser.add_argument("--digests", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--backwards", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.disable_progress_bar()
+    if options.digests:
+        folders = sorted(options.digests.glob("*/*"), reverse=options.backwards)
+        print(json.dumps({str(folder.relative_to(options.digests)): digest(folder) for folder in folders}))
+        return
+    if options.loads:
+        with tempfile.TemporaryDirectory() as place:
+            sys.exit(loads(Path(place), options.only, options.damages) > 0)
     counts: Counter[str] = Counter()
     seconds: list[float] = []
     print("| damage |", " | ".join(options.only), "|\n|---|" + "---|" * len(options.only))

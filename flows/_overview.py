@@ -6,15 +6,16 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
+from types import TracebackType
 from typing import Any
 
 from tasks._artifacts import show_table
 from tasks._stage import Session
-from xtreme_dag.engine.claims import Claim, local_claims, mirrored_claims
+from xtreme_dag.engine.claims import Claim, local_claims, mirrored_claims, running_rows
 from xtreme_dag.engine.mirror import Mirror
-from xtreme_dag.engine.overview import Progress, running_rows, write_progress
+from xtreme_dag.engine.under_way import Progress, is_under_way, noted, say_progress
 
 _LOOK_SECONDS, _SHOW_SECONDS = 5.0, 30.0
 
@@ -34,20 +35,26 @@ class Overview:
         self._over: set[str] = set()
         self._failed = 0
         self._running: set[str] = set()
-        self._ended = threading.Event()
+        self._ended, self._noted = threading.Event(), ExitStack()
         self._thread = threading.Thread(target=copy_context().run, args=(self._follow,), daemon=True)
 
     def __enter__(self) -> Overview:
+        executor = self._session.executor
+        if not is_under_way(
+            executor.home, executor.study
+        ):  # `xtreme-dag run` has noted it; a deployment's flow has not
+            self._noted.enter_context(noted(executor.home, executor.study))
         self._session.listen = self._hear
         self._thread.start()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._thread.join(_LOOK_SECONDS)
         self._session.listen = self._listen
-        with suppress(OSError):
-            write_progress(self._session.executor.home, self._progress(ended=True))
+        self._noted.__exit__(kind, error, trace)
 
     def _hear(self, event: Any) -> None:
         if event["event"] in ("finished", "failed", "not run"):
@@ -60,7 +67,7 @@ class Overview:
         while not self._ended.wait(_LOOK_SECONDS):
             claims = self._claims()
             with suppress(OSError):
-                write_progress(self._session.executor.home, self._progress())
+                say_progress(self._session.executor.home, self._session.executor.study, self._progress())
             if self._mirror is not None:
                 self._tell(claims)
             if claims and time.monotonic() - shown > _SHOW_SECONDS:
@@ -87,7 +94,7 @@ class Overview:
             done = {"done": round(100 * claim.done), "total": 100, "on": claim.host}
             self._listen({"event": "progress", "stage": claim.stage, **done})
 
-    def _progress(self, *, ended: bool = False) -> Progress:
+    def _progress(self) -> Progress:
         """How far the run is."""
         graph, executor = self._session.graph, self._session.executor
         waiting = [stage.name for stage in graph if stage.name not in self._over]
@@ -95,14 +102,10 @@ class Overview:
         longest = max((self._session.urgency[name] for name in waiting), default=0.0)
         places = max(1, self._places())
         return Progress(
-            study=executor.study,
-            run=executor.claims.run,
             host=platform.node(),
             stages=len(graph),
             over=len(self._over),
             failed=self._failed,
             places=places,
             left=max(work / places, longest),
-            time=time.time(),
-            ended=ended,
         )

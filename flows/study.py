@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 
 from flows import _drive
 from flows._flow import flow_of
+from xtreme_dag.core.disk import full_disk, is_full
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
@@ -50,13 +51,25 @@ def _main(request: dict[str, Any]) -> None:
         }
     except KeyboardInterrupt:
         sys.exit(130)  # whoever interrupted knows why
-    except UserError as error:
-        answer = {"error": {"what": error.what, "where": error.where, "fix": error.fix}}
     except Exception as error:
-        log = Home.find(request["settings"]["home"]).logs / "run-error.log"
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        answer = {"error": {"what": f"{type(error).__name__}: {error}", "where": "run", "fix": f"traceback: {log}"}}
+        told = _told(error, Home.find(request["settings"]["home"]))
+        answer = {"error": {"what": told.what, "where": told.where, "fix": told.fix}}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _told(error: Exception, home: Home) -> UserError:
+    """What to tell of an error: the user's mistake, a full disk, or a defect, whose traceback goes to a log."""
+    if isinstance(error, UserError):
+        return error
+    if is_full(error):
+        return full_disk(str(home.root))
+    log = home.logs / "run-error.log"
+    fix = f"traceback: {log}"
+    try:
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError as unwritten:
+        fix = f"{log} cannot be written: {unwritten.strerror}"
+    return UserError(f"{type(error).__name__}: {error}", where="run", fix=fix)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import locked
 from xtreme_dag.program.server import server
 
 for name, value in {
@@ -27,6 +29,12 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with slow tests come first, so that the processes that share the tests end together."""
+    first = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")}
+    items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +81,20 @@ def shared() -> Path:
 def shared_data(shared: Path) -> Path:
     """Real benchmark data."""
     return shared / "data"
+
+
+@pytest.fixture(scope="session")
+def multilingual_encoder(shared: Path) -> Path:
+    """A real multilingual encoder (multilingual-e5-small), made once per machine, outside the checkout."""
+    folder = Path(tempfile.gettempdir()) / "xtreme-dag-tests" / "multilingual-e5-small"
+    folder.parent.mkdir(exist_ok=True)
+    with locked(folder.with_suffix(".lock"), "a test"):
+        if not folder.is_dir():
+            made = Path(tempfile.mkdtemp(dir=folder.parent))
+            script = shared / "models" / "multilingual_e5_small.py"
+            subprocess.run([sys.executable, script, made], check=True, capture_output=True)
+            made.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

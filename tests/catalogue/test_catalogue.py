@@ -17,6 +17,7 @@ from xtreme_dag.core.errors import UserError
 LANGUAGES = {
     "xnli": (15, 15), "pawsx": (7, 0), "udpos": (33, 38), "panx": (40, 48), "xquad": (11, 12), "mlqa": (7, 7),
     "tydiqa": (9, 9), "bucc2018": (4, 0), "tatoeba": (36, 41), "xcopa": (0, 11), "lareqa": (0, 11), "mewslix": (0, 11),
+    "mwoz": (0, 0), "multiwoz": (0, 0),
 }  # fmt: skip
 INTERMEDIATE = {
     "anli_plus", "snli", "mnli", "anli", "qqp", "squad_v2", "squad_v1", "hellaswag", "ccg", "cosmosqa",

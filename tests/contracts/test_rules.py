@@ -41,6 +41,8 @@ BAD = {
     "gold_in_pool": ("lareqa", lambda t: changed(t, 2, gold=["i9", "gone"]), {}, ["i2"]),
     "gold_given": ("lareqa", lambda t: changed(t, 2, gold=[]), {}, ["i2"]),
     "distractors_present": ("bucc2018", lambda t: t.slice(0, 8), {"language": "de"}, ["i0", "i1", "i2", "i3", "i4"]),
+    "turns_in_order": ("mwoz", lambda t: changed(t, 8, turn=4), {}, ["i6", "i7", "i8", "i9", "i10"]),
+    "state_adds_up": ("mwoz", lambda t: changed(t, 8, state=["food=welsh"]), {}, ["i8"]),
     "sentence_in_context": ("lareqa", lambda t: changed(t, 3, context="another paragraph"), {}, ["i3"]),
 }  # fmt: skip
 
@@ -97,6 +99,8 @@ def test_the_rules_that_need_no_measure():
     )  # fmt: skip
     found, _ = verdicts(changed(table, 4, label="neutrl"), "xnli")
     assert found["label_in_set"]["first_ids"] == ["i4"]
+    found, _ = verdicts(changed(good("mwoz"), 4, labels=["food=thai", "food=corsican"]), "mwoz")
+    assert found["labels_in_ontology"]["first_ids"] == ["i4"] and found["state_in_ontology"]["ok"]
     found, _ = verdicts(changed(good("bucc2018", "de"), 20, side="left"), "bucc2018", "de")
     assert found["side_known"]["first_ids"] == ["i20"]
 

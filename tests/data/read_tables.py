@@ -115,6 +115,7 @@ def good(dataset: str, language: str = "en", rows: int = 24) -> pa.Table:
         "bitext_mining": lambda n: {"side": ("foreign", "english")[n % 2], "text": release.text((language, "en")[n % 2], str(n)), "gold": [f"i{n ^ 1}"] if n < 8 else []},
         "qa_retrieval": lambda n: {"side": ("question", "candidate")[n % 2], "text": text("s", n), "context": text("s", n) if n % 2 else None, "gold": [] if n % 2 else [f"i{n + 1}"]},
         "entity_linking": lambda n: {"side": ("mention", "entity")[n % 2], "text": text("s", n), "context": text("s", n), "gold": [] if n % 2 else [f"i{n + 1}"]},
+        "dialogue_state": lambda n: {"dialogue": f"d{n // 6}", "turn": n % 6, "system": "", "acts": [], "text": text("t", n), "labels": [] if n % 6 else ["food=thai"], "state": ["food=thai"]},
     }[entry.format]  # fmt: skip
     return pa.Table.from_pylist([{**row, **made(n)} for n, row in enumerate(base)], schema=SCHEMAS[entry.format])
 

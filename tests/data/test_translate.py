@@ -11,6 +11,7 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.derive.translate import Losses, plain_rows, translate_by_lexicon, translate_by_model
 from xtreme_dag.data.derive.translate_lexicon import Lexicon
+from xtreme_dag.data.derive.translate_model import set_language
 from xtreme_dag.data.derive.translate_spans import answered_rows, nearest_occurrence
 from xtreme_dag.miniworld.grammar import inflect
 from xtreme_dag.miniworld.source import table as generated
@@ -190,3 +191,20 @@ def test_questions_through_a_model_keep_their_answers_in_place_or_are_counted(tm
 def test_a_folder_without_a_model_says_so(tmp_path):
     with pytest.raises(UserError, match="no sequence-to-sequence model"):
         run(tmp_path / "run", text_table(["a"]), "plain_text", translate_by_model, tmp_path)
+
+
+def test_a_multilingual_tokenizer_is_told_what_it_reads(tmp_path):
+    from transformers import NllbTokenizerFast, PreTrainedTokenizerFast
+
+    tokenizer = NllbTokenizerFast(vocab={"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}, merges=[])
+    first = {}
+    for code in ("eng_Latn", "deu_Latn"):
+        set_language(tokenizer, code, tmp_path)
+        first[code] = tokenizer("a")["input_ids"][0]
+        assert first[code] == tokenizer.convert_tokens_to_ids(code)
+    assert first["eng_Latn"] != first["deu_Latn"]
+    with pytest.raises(UserError, match="no token 'xxx_Latn'"):
+        set_language(tokenizer, "xxx_Latn", tmp_path)
+    alone = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer)
+    set_language(alone, "deu_Latn", tmp_path)
+    assert not hasattr(alone, "src_lang")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import random
 import re
@@ -9,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.drills.place import Said, call, copied, digests
+from tests.drills.place import Said, call, copied, digests, own
 from tests.drills.tally import Tally
 from xtreme_dag.engine.digests import list_files
 from xtreme_dag.engine.store import Store
@@ -116,7 +117,9 @@ def cells(home: Path, rng: random.Random) -> Iterator[tuple[str, str, str, str, 
         yield kind, change, command, chosen, others
 
 
-def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = None, only: int | None = None) -> Tally:
+def drill(
+    home: Path, study: Path, folder: Path, seed: int, most: int | None = None, first: int = 0, only: int | None = None
+) -> Tally:
     """Damages copies of a finished home.
 
     Args:
@@ -125,45 +128,51 @@ def drill(home: Path, study: Path, folder: Path, seed: int, most: int | None = N
         folder: for the copies.
         seed: of what is drawn.
         most: how many damages; None for all.
+        first: the number of the first.
         only: one damage, by its number.
     """
     tally = Tally("damage")
     with tally.timed():
-        whole = copied(home, folder / "whole")
-        wanted = digests(whole)
-        expected = {
-            name: _told(name, _command(name, whole, study, folder), folder) for name in COMMANDS if name in FIGURES
-        }
+        wanted, usual, expected = digests(home), {}, {}
+        for name in COMMANDS:
+            usual[name] = _command(name, copied(home, folder / "damaged", linked=True), study, folder)
+            expected[name] = _told(name, usual[name], folder)
         for number, (kind, change, command, name, others) in enumerate(cells(home, random.Random(f"damage/{seed}"))):
-            if number == most:
+            if tally.attempts == most:
                 break
-            if only not in (None, number):
+            if number < first or only not in (None, number):
                 continue
             tally.attempts += 1
             words = f"{kind} x {change} x {command} (seed {seed}, number {number}, {name})"
             rng = random.Random(f"damage/{seed}/{number}")
-            place = copied(home, folder / "damaged")
+            place = copied(home, folder / "damaged", linked=True)
+            own(place / name)
             CHANGES[change](place / name, rng, [place / other for other in others if other != name])
-            said = _command(command, place, study, folder)
-            tally.faults += said.tells
+            found = kind.startswith("artifact ") or (kind.startswith("store/records/") and change != "delete")
+            found = found and not ((place / name).is_file() and filecmp.cmp(place / name, home / name, shallow=False))
+            said = _command(command, place, study, folder, prefect=kind.startswith("prefect/"))
+            told = said.tells(usual[command])
+            tally.faults += told
             if tally.attempts % 50 == 0:
                 print(f"damage: {tally.attempts}", flush=True)
             if said.disorderly:
                 tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-400:]}")
-            elif command in FIGURES and not said.tells and _told(command, said, folder) != expected[command]:
+            elif command in FIGURES and not told and _told(command, said, folder) != expected[command]:
                 tally.fail("wrong", f"{words}: other figures, and nothing said: {said.err[-200:]}")
+            elif command == "verify" and found and not told:
+                tally.fail("wrong", f"{words}: it says nothing")
             elif command == "run":
-                _judge_run(tally, words, said, place, study, folder, wanted, expected["sql"])
+                _judge_run(tally, words, told, said.code, place, study, folder, wanted, expected["sql"])
             elif command == "gc":
                 _judge_gc(tally, words, place, home, name)
     return tally
 
 
-def _command(name: str, home: Path, study: Path, folder: Path) -> Said:
+def _command(name: str, home: Path, study: Path, folder: Path, *, prefect: bool = False) -> Said:
     out = folder / "exported"
     shutil.rmtree(out, ignore_errors=True)
     given = [str(study) if word == "STUDY" else str(out) if word == "OUT" else word for word in COMMANDS[name]]
-    return call([*given, "--home", str(home)], folder)
+    return call([*given, "--home", str(home)], folder, prefect=prefect)
 
 
 def _told(command: str, said: Said, folder: Path) -> str:
@@ -176,15 +185,23 @@ def _told(command: str, said: Said, folder: Path) -> str:
 
 
 def _judge_run(
-    tally: Tally, words: str, said: Said, home: Path, study: Path, folder: Path, wanted: Mapping[str, str], scores: str
+    tally: Tally,
+    words: str,
+    told: bool,
+    code: int,
+    home: Path,
+    study: Path,
+    folder: Path,
+    wanted: Mapping[str, str],
+    scores: str,
 ) -> None:
     """A run that says it is done must have made what a clean one makes, and left it so."""
-    if said.code:
+    if code:
         return
     made = digests(home)
     other = [name for name in wanted if made.get(name) != wanted[name]]
     # A file that no later stage reads is only hashed by `verify`.
-    if other and not said.tells:
+    if other and not told:
         tally.fail("wrong", f"{words}: {len(other)} artifacts differ, as {other[0]}")
     asked = _command("sql", home, study, folder)
     if asked.code == 0 and asked.out != scores:

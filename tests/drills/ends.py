@@ -10,27 +10,30 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from tests.drills import forked
-from tests.drills.place import KINDS, call, copied, digests, ended, repeatedly
+from tests.drills.place import KINDS, STUDY, Said, call, copied, digests, ended, repeatedly, started, write_study
 from tests.drills.tally import Tally
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.store import Store
 
 _LIMIT = 400.0  # seconds that a run may take on a busy machine
-# Kinds of which there are many stages, so that one being done does not end its turn.
-_MANY = ("prepare", "check", "encode", "evaluate")
+_KILLS = 3  # in a home, before a run in it comes to its end
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+_SMALL_HOME = 20 << 20
 PROCESSES = ("program", "flow", "worker", "keeper", "server")
 
 
 def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> Tally:
     """Kills runners and workers at random moments, the kinds of stage in turn, until `count`; each run is gone on with.
+
+    Every tenth home is empty; the others lack a few stages, so that the one in question is soon under way.
 
     Args:
         reference: a finished home.
@@ -44,12 +47,18 @@ def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> 
     kinds = {record.key: str(record.manifest["kind"]) for record in Store(reference / "store").records()}
     forked.warm()
     home, hit = folder / "killed", Counter(dict.fromkeys(KINDS, 0))
-    shutil.rmtree(home, ignore_errors=True)
+    homes, left, whole = 0, 0, True
     with tally.timed():
-        while tally.attempts < count:
-            runner = forked.start(study, home, folder / "said.err")
-            before = _records(home)
-            killed = _kill_one(runner, home, kinds, hit, rng)
+        while tally.attempts < count or not whole:
+            if whole:
+                left = _KILLS if homes % 10 else len(KINDS)
+                shutil.rmtree(home, ignore_errors=True)
+                if homes % 10:
+                    _lacking(reference, home, kinds, hit, rng)
+                homes += 1
+            before, runner = _records(home), forked.start(study, home, folder / "said.err")
+            killed = _kill_one(runner, home, kinds, hit, rng) if left > 0 and tally.attempts < count else ""
+            left -= 1
             if not ended(runner, _LIMIT):
                 os.killpg(runner, signal.SIGKILL)
                 tally.fail("hangs", f"a runner did not end (seed {seed}, kill {tally.attempts})")
@@ -66,13 +75,25 @@ def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> 
                 tally.fail("lost", f"{words}: {trouble}")
             if killed and tally.attempts % 10 == 0:
                 print(f"kills: {tally.attempts}", dict(hit), flush=True)
-            if code == 0:
+            whole = not killed or code == 0
+            if whole and code:
+                tally.fail("lost", f"{words}: a run that nobody killed ended with {code}: {said[-300:]}")
+            elif whole:
                 _same(tally, words, home, wanted)
-                shutil.rmtree(home)
         shutil.rmtree(home, ignore_errors=True)
     print("kills by kind of stage under way:", dict(hit), flush=True)
     tally.notes.update(hit)
     return tally
+
+
+def _lacking(reference: Path, home: Path, kinds: Mapping[str, str], hit: Counter[str], rng: random.Random) -> None:
+    """A copy of a finished home without a few records of the kind that was hit least, and of another kind."""
+    copied(reference, home, linked=True)
+    store = Store(home / "store")
+    for kind in dict.fromkeys((min(KINDS, key=lambda each: (hit[each], rng.random())), rng.choice(KINDS))):
+        keys = sorted(key for key, its in kinds.items() if its == kind)
+        for key in rng.sample(keys, min(len(keys), 2)):
+            store.record_path(key).unlink()
 
 
 def _records(home: Path) -> set[str]:
@@ -81,8 +102,9 @@ def _records(home: Path) -> set[str]:
 
 def _kill_one(runner: int, home: Path, kinds: Mapping[str, str], hit: Counter[str], rng: random.Random) -> str:
     """Kills the runner or a worker of it while a stage of the kind that was hit least is under way; says whom, and in what."""
-    done = {str(record.manifest["kind"]) for record in Store(home / "store").records()}
-    aim = min((kind for kind in KINDS if kind not in done or kind in _MANY), key=lambda kind: (hit[kind], rng.random()))
+    there = _records(home)
+    lacking = sorted({kind for key, kind in kinds.items() if key not in there and kind in KINDS})
+    aim = min(lacking or KINDS, key=lambda kind: (hit[kind], rng.random()))
 
     def under_way() -> list[str]:
         with suppress(OSError):
@@ -171,7 +193,7 @@ def signals(
                 for process in alive:
                     with suppress(psutil.NoSuchProcess):
                         process.kill()
-            said = call(["run", str(study), "--device", "cpu", "--home", str(home)], folder, _LIMIT)
+            said = call(["run", str(study), "--device", "cpu", "--home", str(home)], folder, _LIMIT, prefect=False)
             if said.code:
                 tally.fail("lost", f"{words}: the next run: {said.code} {said.err[-300:]}")
             _same(tally, words, home, wanted)
@@ -211,38 +233,56 @@ def _find(program: psutil.Process, who: str) -> list[psutil.Process]:
     return found
 
 
-def disks(reference: Path, study: Path, folder: Path, seed: int, count: int) -> Tally:
-    """Runs on disks of `count` sizes, none of which takes all of it; then where there is room. Needs root, for tmpfs."""
+def disks(reference: Path, study: Path, folder: Path, first: int, count: int, *, prefect: bool) -> Tally:
+    """Runs on disks of `count` sizes, none of which takes all of it; then where there is room. Needs root, for tmpfs.
+
+    Args:
+        reference: a finished home.
+        study: its study's file.
+        folder: for the disks and the copies.
+        first: number of the first size; 0 is the whole program, its server's database too, on a disk of 20 MB.
+        count: how many sizes there are.
+        prefect: whether there is a server for a flow in every fifth run.
+    """
     tally = Tally("full disks")
     wanted = digests(reference)
     whole = sum(path.stat().st_size for path in (reference / "store").rglob("*") if path.is_file())
-    disk, kept = folder / "disk", folder / "kept"
+    large = write_study(folder, model={"pretrain": {**STUDY["model"]["pretrain"], "hidden_size": 256}})
     with tally.timed():
-        for number in range(count):
-            size = int(whole * (0.03 + 1.1 * number / count)) >> 12 << 12
-            disk.mkdir(exist_ok=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+        for number in range(first, count):
+            size = int(whole * (0.03 + 1.1 * number / count)) if number else _SMALL_HOME
+            # The flow is in every fifth run: it writes the least, and takes the most time.
+            run = partial(call, prefect=prefect and number % 5 == 0) if number else started
+            asked = study if number else large
+            kept = _on_a_disk(size >> 12 << 12, asked, folder, run, tally)
+            said = call(["run", str(asked), "--device", "cpu", "--home", str(kept)], folder, _LIMIT, prefect=False)
             words = f"a disk of {size >> 10} KB"
-            try:
-                said = call(["run", str(study), "--device", "cpu", "--home", str(disk)], folder, _LIMIT)
-                tally.attempts += 1
-                tally.faults += said.code != 0
-                if said.disorderly:
-                    tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-500:]}")
-                elif said.code and "no space" not in (said.err + said.out).replace("\n", " "):
-                    tally.fail("wrong", f"{words}: what it ended of is not said: {(said.err or said.out)[-300:]}")
-                if trouble := Ledger(disk / "ledger.jsonl").trouble():
-                    tally.fail("lost", f"{words}: {trouble}")
-                for command in ("status", "verify", "gc"):
-                    told = call([command, "--home", str(disk)], folder)
-                    if told.disorderly:
-                        tally.fail(told.disorderly, f"{words}: {command}: {told.err[-400:]}")
-                copied(disk, kept)
-            finally:
-                subprocess.run(["umount", "-l", str(disk)], check=True)
-            said = call(["run", str(study), "--device", "cpu", "--home", str(kept)], folder, _LIMIT)
             if said.code:
                 tally.fail("lost", f"{words}, then one with room: {said.code} {(said.err or said.out)[-300:]}")
-            _same(tally, words, kept, wanted)
+            _same(tally, words, kept, wanted if number else {})
             print(f"full disks: {words}: {tally.faults} of {tally.attempts} were full", flush=True)
     return tally
+
+
+def _on_a_disk(size: int, study: Path, folder: Path, run: Callable[..., Said], tally: Tally) -> Path:
+    """Runs a study on a disk of so many bytes, and looks at what it left; a copy of that, elsewhere."""
+    disk, words = folder / "disk", f"a disk of {size >> 10} KB"
+    disk.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        said = run(["run", str(study), "--device", "cpu", "--home", str(disk)], folder, _LIMIT)
+        tally.attempts += 1
+        tally.faults += said.code != 0
+        if said.disorderly:
+            tally.fail(said.disorderly, f"{words}: {said.code} {(said.err or said.out)[-500:]}")
+        elif said.code and "no space" not in (said.err + said.out).replace("\n", " "):
+            tally.fail("wrong", f"{words}: what it ended of is not said: {(said.err or said.out)[-300:]}")
+        if trouble := Ledger(disk / "ledger.jsonl").trouble():
+            tally.fail("lost", f"{words}: {trouble}")
+        for command in ("status", "verify", "gc"):
+            told = call([command, "--home", str(disk)], folder)
+            if told.disorderly:
+                tally.fail(told.disorderly, f"{words}: {command}: {told.err[-400:]}")
+        return copied(disk, folder / "kept")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

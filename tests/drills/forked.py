@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from types import SimpleNamespace
+from typing import IO, TextIO
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import pool, worker
@@ -34,20 +37,16 @@ def warm() -> None:
 
 
 class _Process:
-    """A forked worker, as `subprocess.Popen` would have it."""
+    """A forked worker in place of `subprocess.Popen`; what it would be started with but its log does not matter here."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, _command: object, *, stderr: IO[bytes], **_started_with: object) -> None:
         (asked, ask), (answer, answered) = os.pipe(), os.pipe()
         self.returncode: int | None = None
         self.pid = os.fork()
         if not self.pid:
             with suppress(BaseException):
                 os.setsid()
-                for number, end in (
-                    (0, asked),
-                    (1, answered),
-                    (2, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)),
-                ):
+                for number, end in enumerate((asked, answered, stderr.fileno())):
                     os.dup2(end, number)
                 os.closerange(3, 4096)  # the pipes of other workers, which must close with the runner
                 sys.stdin = os.fdopen(0)
@@ -62,7 +61,12 @@ class _Process:
     def poll(self) -> int | None:
         return self._wait(os.WNOHANG)
 
-    def wait(self) -> int:
+    def wait(self, timeout: float | None = None) -> int:
+        end = time.monotonic() + (timeout or 0.0)
+        while timeout is not None and self.poll() is None:
+            if time.monotonic() >= end:
+                raise subprocess.TimeoutExpired("a worker", timeout)
+            time.sleep(0.01)
         code = self._wait(0)
         return 0 if code is None else code
 
@@ -75,9 +79,10 @@ class _Process:
         return self.returncode
 
 
-def _forked(self: Any, log: Path, threads: int) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    self.log, self.process = log, _Process(log)
+def fork_workers() -> None:
+    """Lets this process fork its workers instead of starting them."""
+    names = {"Popen": _Process, "PIPE": subprocess.PIPE, "TimeoutExpired": subprocess.TimeoutExpired}
+    pool.subprocess = SimpleNamespace(**names)  # type: ignore[assignment]
 
 
 def start(study: Path, home: Path, errors: Path) -> int:
@@ -90,7 +95,7 @@ def start(study: Path, home: Path, errors: Path) -> int:
         os.setsid()
         os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-        pool._Worker.__init__ = _forked  # type: ignore[method-assign]
+        fork_workers()
         settings, place = load_study(study), Home(home).ensure()
         with pool.WorkerPool(2, place.logs) as workers:
             executor = Executor(place, settings.study, workers, options={"threads": 1})

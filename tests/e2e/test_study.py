@@ -417,9 +417,10 @@ def test_an_interrupted_run_ends_with_its_workers_and_blames_no_stage(finished, 
 
 
 @pytest.mark.slow
-def test_killed_at_ten_moments_it_ends_with_the_same_artifacts(finished, prefect_api, tmp_path):
+def test_killed_at_four_moments_it_ends_with_the_same_artifacts(finished, prefect_api, tmp_path):
+    """While it starts, plans, prepares and trains; `make drills` has 200 kills of all processes."""
     checkout = Checkout(tmp_path / "killed", finished.folder, prefect_api)
-    for moment in (0.4, 2.5, 4.0, 5.5, 6.5, 7.5, 8.5, 10.0, 5.0, 7.0):
+    for moment in (0.4, 3.0, 5.5, 8.0):
         process = subprocess.Popen(
             checkout.command("run", "study.yaml"),
             cwd=checkout.folder,

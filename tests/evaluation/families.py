@@ -9,4 +9,5 @@ FAMILY = {
     "bitext_mining": "mining",
     "qa_retrieval": "ranking_full",
     "entity_linking": "ranking",
+    "dialogue_state": "dialogue",
 }

@@ -20,6 +20,7 @@ METRICS = {
     "xtreme_dag.evaluation.bucc:evaluate_bucc": {"mining"},
     "xtreme_dag.evaluation.ranking:evaluate_lareqa": {"ranking"},
     "xtreme_dag.evaluation.ranking:evaluate_mewslix": {"ranking"},
+    "xtreme_dag.evaluation.dialogue:evaluate_dialogues": {"dialogue"},
     "xtreme_dag.evaluation.qa:evaluate_span_squad": {"squad", "overlap"},
     "xtreme_dag.evaluation.qa:evaluate_span_mlqa": {"mlqa", "overlap"},
     "xtreme_dag.evaluation.qa:evaluate_span_squad_v2": {"squad_v2", "squad", "overlap"},

@@ -17,6 +17,8 @@ def start(place, repository):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         environment |= {"PYTHONPATH": str(repository), "PREFECT_HOME": str(place / "none")}
         environment |= {"PREFECT_API_URL": api} if api else {}
+        # Prefect's workers ask for runs every 10 s: the tests would wait for that alone.
+        environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS": "1"}
         process = psutil.Popen(
             [sys.executable, "-m", *arguments], cwd=place, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -41,6 +41,7 @@ def test_formats_and_defaults_exist():
     assert usual == {
         "pair_classification": "classification", "multiple_choice": "multiple_choice", "tagging": "tagging",
         "span_qa": "span", "plain_text": "mlm", "parallel_text": "mlm",
+        "dialogue_state": "slot_values",
     }  # fmt: skip
     with pytest.raises(UserError, match="cannot be trained"):
         training_of("embedding")

@@ -140,6 +140,15 @@ def test_two_loads_in_fresh_processes_are_bit_equal(whole, tmp_path):
         assert made[0].stdout == made[1].stdout and len(made[0].stdout) == 65
 
 
+def test_two_loads_of_spoilt_folders_are_bit_equal_too(tmp_path, capsys):
+    """A sample of the zoo; `python -m bench.zoo --loads` has all of it."""
+    from bench.zoo import loads
+
+    kinds, damages = ["bert", "mpnet", "deberta-v2", "t5"], ["foreign_weights", "missing_weight", "slow_unlike"]
+    assert loads(tmp_path, kinds, damages) == 0
+    assert "16 folders, 12 load, 4 are refused" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kind", ["own-architecture", "xlm-roberta"])
 def test_code_of_a_folder_is_neither_run_nor_asked_about(whole, tmp_path, kind):
     """`y` on stdin would let transformers run it; the folder of a known architecture loads without it."""

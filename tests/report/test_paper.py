@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -15,9 +16,10 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.program.commands import cite, report, table
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.paper import figures, write_figures
-from xtreme_dag.report.paper_tables import FORMATS, TABLES, Figure, Table, written
+from xtreme_dag.report.paper_tables import FORMATS, TABLES, Figure, Table, leaderboard, written
 from xtreme_dag.report.references import _of_datasets, bibtex, references
 from xtreme_dag.results.landing import land
+from xtreme_dag.results.query import reader
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,28 @@ def test_the_best_and_the_decided_are_marked_and_explained(content):
     assert r"$^{\uparrow}$ better" in text and r"5\% level after Holm's correction" in text
     one_condition = replace(content, comparisons=())
     assert "Holm" not in written(TABLES["leaderboard"](one_condition, 1), "latex")
+
+
+def test_the_spread_over_seeds_stands_beside_the_means(home, content):
+    made = leaderboard(content, 2, spread=True)
+    with reader(home, predictions=False) as connection:
+        rows = connection.execute(
+            "SELECT condition, task, seed, avg(value) FROM scores WHERE is_primary GROUP BY ALL"
+        ).fetchall()
+    for name, *cells in made.rows:
+        by_seed = {}
+        for condition, task, seed, value in rows:
+            if condition == name:
+                by_seed.setdefault(seed, {})[task] = value
+        for task, cell in zip(made.heads[1:-1], cells[:-1], strict=True):
+            assert cell.spread == pytest.approx(statistics.stdev(found[task] for found in by_seed.values()))
+        means = [statistics.mean(found.values()) for found in by_seed.values()]
+        assert cells[-1].spread == pytest.approx(statistics.stdev(means))
+    assert r"$\pm$ standard deviation over seeds" in written(made, "latex", 2)
+    assert "standard deviation" not in written(TABLES["leaderboard"](content, 2), "latex", 2)
+    done = CliRunner().invoke(table.command, ["leaderboard", "--spread", "--format", "csv", "--home", str(home)])
+    assert done.stdout.splitlines()[0].startswith("condition,udpos,udpos sd")
+    assert CliRunner().invoke(table.command, ["compare", "--spread", "--home", str(home)]).exit_code == 2
 
 
 def test_numbers_are_rounded_as_asked_and_zero_has_no_sign():

@@ -1,11 +1,16 @@
 """The best condition of each task: the interval of what the choice gains."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from bench.inference import World, best_gain
+from bench.inference import best_gain
+from bench.simulated import World
 from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.program.commands.compare import command
 from xtreme_dag.results.best import best_conditions
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.landing import land
@@ -44,6 +49,26 @@ def test_where_all_seeds_choose_one_condition_it_is_the_comparison_with_it(home)
     for best in best_conditions(home, resamples=200)[1]:
         assert set(best.picks.values()) == {"mixed"} and best.picks.keys() == {1, 2, 3}
         assert (best.gain.delta, best.gain.low) == pytest.approx((effects[best.task].delta, effects[best.task].low))
+
+
+def test_the_gain_beyond_the_languages_of_the_mix_is_told_apart(tmp_path):
+    """`mixed` was trained on the task in one of the languages and gains there alone."""
+    made = make_study(
+        tmp_path, conditions={"none": 0.5, "mixed": 0.9}, tasks={"xnli": "accuracy"}, seeds=(1, 2, 3), n=200
+    )
+    rows = made.evaluations
+    for place, row in enumerate(rows):
+        known = "same task" if (row.condition, row.language) == ("mixed", "en") else "none"
+        rows[place] = replace(row, supervision=known)
+    land(tmp_path, *made.arguments)
+    (one,) = best_conditions(tmp_path, resamples=200)[1]
+    with reader(tmp_path, predictions=False) as connection:
+        query = "SELECT gain, gain_unseen FROM best_per_target"
+        assert connection.execute(query).fetchone() == pytest.approx((one.gain.delta, one.unseen.delta))
+        each = dict(connection.execute("SELECT language, delta FROM deltas WHERE split = 'test'").fetchall())
+    assert one.unseen.delta == pytest.approx((each["de"] + each["sw"]) / 2) != pytest.approx(one.gain.delta)
+    said = CliRunner().invoke(command, ["--best", "--home", str(tmp_path)]).stdout
+    assert f"{one.unseen.delta:+.2f}" in said and f"{one.gain.delta:+.2f}" in said
 
 
 def test_one_seed_says_nothing_of_the_choice(tmp_path):

@@ -101,8 +101,10 @@ def test_95_percent_intervals_cover_the_truth_95_times_in_100(case, runs, seed_s
     for number in range(PAIRS):
         found = effect([leaf(simulate(rng, 200, runs, seed_sd))], metric, number)
         covered += found.low <= true <= found.high
-    # Three seeds that hardly differ: what each makes of each example is left in their part, so intervals are a bit wide.
-    assert 0.93 <= covered / PAIRS <= (0.97 if runs == 1 or seed_sd > 0.1 else 0.98), covered / PAIRS
+    # Chunk F1 of three seeds that hardly differ: what each makes of each example is left in their part, so intervals are
+    # a bit wide: 97.4 %, with a binomial error of 1.0 of 1,000 studies (docs/results.md).
+    wide = (case, runs, seed_sd) == ("chunk F1", 3, 0.1)
+    assert 0.93 <= covered / PAIRS <= (0.98 if wide else 0.97), covered / PAIRS
 
 
 def parallel_languages(rng, count, n, true):

@@ -22,16 +22,14 @@ def as_version_one(home):
         home,
         "DROP VIEW IF EXISTS cost; DROP VIEW IF EXISTS stage_cost; DROP TABLE device_power; DROP TABLE data_tables; DROP TABLE trained_on;"
         " DROP VIEW warnings; DROP TABLE stage_warnings; DROP TABLE evaluation_warnings;"
-        " DROP TABLE training_curves; DROP TABLE grid_trials; ALTER TABLE evaluations DROP COLUMN texts; ALTER TABLE scores DROP COLUMN supervision; DROP TABLE shared_examples;"
+        " DROP TABLE training_curves; DROP TABLE grid_trials; ALTER TABLE evaluations DROP COLUMN texts; ALTER TABLE stages DROP COLUMN processor; ALTER TABLE scores DROP COLUMN supervision; DROP TABLE shared_examples;"
         " DELETE FROM schema_version WHERE version > 1",
     )
 
 
-def test_no_two_migrations_have_one_number():
-    """They are applied in the order of their numbers; a number that was never used is no version."""
+def test_every_migration_is_numbered_in_turn():
     names = [file.name for file in database.migrations()]
-    numbers = [int(name.split("_")[0]) for name in names]
-    assert numbers[0] == 2 and numbers == sorted(set(numbers)) and all(name[:3].isdigit() for name in names)
+    assert [name.split("_")[0] for name in names] == [f"{number:03d}" for number in range(2, 2 + len(names))]
     assert database.current_version() == 1 + len(names)
 
 

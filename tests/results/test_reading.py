@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from xtreme_dag.results.compare import compare_conditions
-from xtreme_dag.results.facts import Condition, TableFacts, TrainingFacts
+from xtreme_dag.results.facts import Condition, CurveFacts, TableFacts, TrainingFacts
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.reading import data_lines
@@ -52,6 +54,29 @@ def test_tokens_that_differ_by_more_than_a_tenth_are_warned_about(make, home):
     assert found["mixed"].trained.tokens == 1120 and found["mixed"].baseline_trained.tokens == 0
     found = landed(make, home, {"english": 1000, "mixed": 1080})
     assert not any("tokens" in note for note in found["mixed"].notes)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (["EPYC, avx2"], "trained on EPYC, avx2: on another processor the figures differ a little"),
+        (["EPYC, avx2", "Xeon, avx512f"], "the trainings ran on unlike processors, which alone makes figures differ a little: "
+                                           "2 on EPYC, avx2; 1 on Xeon, avx512f"),
+        ([""], None),
+    ],
+)  # fmt: skip
+def test_the_processor_is_named_beside_the_figures(make, home, where, said):
+    made = make(seeds=(1,), n=20, tasks={"xnli": "accuracy"})
+    trained = [stage for stage in made.stages if stage.kind == "target"]
+    places = {stage.key: where[number % len(where)] for number, stage in enumerate(trained)}
+    curves = tuple(
+        CurveFacts(stage_key=key, kind="target", condition="", seed=1, target="xnli", step=1, measure="loss", at=(1,), values=(0.5,))
+        for key in places
+    )  # fmt: skip
+    stages = [replace(stage, processor=places.get(stage.key, "another, of no training")) for stage in made.stages]
+    land(home, replace(made.study, curves=curves), made.evaluations, made.contracts, stages)
+    for comparison in compare_conditions(home, resamples=100):
+        assert [note for note in comparison.notes if "processor" in note] == ([said] if said else [])
 
 
 def test_the_database_says_what_stood_in_beside_published_figures(make, home):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.inference import World, needed_found, needed_said, seeds_covered, shift_of, winner_covered
+from bench.inference import needed_found, needed_said, seeds_covered, winner_covered
+from bench.simulated import World, shift_of
 
 
 def allowed(share: float, studies: int) -> float:

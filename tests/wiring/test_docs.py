@@ -9,7 +9,7 @@ import yaml
 from tests.wiring.small_studies import small
 from xtreme_dag.study.conditions import ObjectiveName
 
-EXAMPLES = 7
+EXAMPLES = 8
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from tests.model.damages import DAMAGES
 from xtreme_dag.model.trial import trial
 from xtreme_dag.wiring import preflight as room
 from xtreme_dag.wiring.preflight import preflight
+from xtreme_dag.wiring.slow_vocabulary import pieces_of
 
 KINDS = ("xlm-roberta", "distilbert")
 # These are said and stop nothing: the right values may be the ones that are used.
@@ -58,3 +59,34 @@ def test_the_tokenizers_that_need_a_package_name_it(good, tmp_path, monkeypatch)
     (tmp_path / "xlm" / "tokenizer.json").unlink()
     (tmp_path / "xlm" / "vocab.json").write_text(json.dumps({"a": 0}))
     assert "needs sacremoses, which is not installed" in str(preflight(tmp_path / "xlm", trial)[0])
+
+
+def test_a_sentencepiece_model_is_held_against_the_tokenizer(tmp_path):
+    """A real one, its fast form as transformers converts it for XLM-R (ids one higher), and another one."""
+    import io
+
+    import sentencepiece
+    from transformers import XLMRobertaTokenizer
+
+    def trained(words):
+        made = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(words * 3), model_writer=made, vocab_size=60, hard_vocab_limit=False, minloglevel=2
+        )
+        return made.getvalue()
+
+    words = ["".join(chr(97 + (number * step) % 26) for step in (3, 5, 7, 11, 2)) for number in range(1, 200)]
+    zoo.make(tmp_path, "xlm-roberta")
+    (tmp_path / "tokenizer.json").unlink()
+    path = tmp_path / "sentencepiece.bpe.model"
+    path.write_bytes(trained(words))
+    real = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    pieces = {real.id_to_piece(number): number for number in range(len(real)) if not real.is_control(number)}
+    assert pieces_of(path) == {piece: number for piece, number in pieces.items() if piece != "<unk>"}
+    XLMRobertaTokenizer.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    assert not any("slow tokenizer" in finding.what for finding in preflight(tmp_path, trial))
+    path.write_bytes(trained([word.upper() for word in words]))
+    (said,) = [finding for finding in preflight(tmp_path, trial) if "slow tokenizer" in finding.what]
+    assert "words of sentencepiece.bpe.model" in said.what and not said.fatal
+    path.write_bytes(path.read_bytes()[:300])
+    assert pieces_of(path) == {}

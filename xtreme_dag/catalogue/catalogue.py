@@ -27,7 +27,7 @@ __all__ = ["Catalogue", "Dataset", "Hub", "Layout", "Split", "TableRef", "Task",
 
 FOLDER = Path(__file__).with_name("shipped")
 
-GROUPS = ("classification", "tagging", "qa", "retrieval")
+GROUPS = ("classification", "tagging", "qa", "retrieval", "dialogue")
 USES = ("train", "select", "test")
 BENCHMARKS = ("xtreme", "xtreme-r")
 REQUIRED = ("title", "format", "languages", "splits", "licence", "citation")  # keys of a dataset

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xtreme_dag.contracts.columns import Facts, Rows, batches, flat, values_at
+from xtreme_dag.contracts.columns import Facts, Rows, batches, flat, rows_without, values_at
 from xtreme_dag.contracts.measures import MEASURES
 from xtreme_dag.contracts.odcs import Rule
 from xtreme_dag.contracts.whole import Test, Whole
@@ -158,7 +158,13 @@ def _broken(rule: Rule, values: pa.Array) -> pa.Array:
         case "expect_column_values_to_not_be_null":
             return pc.is_null(values)
         case "expect_column_values_to_be_in_set":
-            inside = pc.is_in(values, pa.array(rule.kwargs["value_set"], values.type))
+            if pa.types.is_list(values.type):  # every one of the list
+                inside = rows_without(
+                    pc.invert(pc.is_in(values.flatten(), pa.array(rule.kwargs["value_set"], values.type.value_type))),
+                    values,
+                )
+            else:
+                inside = pc.is_in(values, pa.array(rule.kwargs["value_set"], values.type))
             return pc.if_else(pc.is_valid(values), pc.invert(inside), pa.scalar(None, pa.bool_()))
         case "expect_column_value_lengths_to_be_between":
             return _outside(pc.utf8_length(values), rule.kwargs)

@@ -22,6 +22,8 @@ from xtreme_dag.contracts.whole import (
     labels_vary,
     rows_as_published,
     script_fits,
+    state_adds_up,
+    turns_in_order,
     words_unprefixed,
 )
 
@@ -152,5 +154,7 @@ MEASURES: Mapping[str, Callable[[Whole, Facts], Test]] = {
     "gold_in_pool": lambda table, _facts: gold_in_pool(table),
     "gold_given": gold_given,
     "distractors_present": lambda table, _facts: distractors_present(table),
+    "turns_in_order": lambda table, _facts: turns_in_order(table),
+    "state_adds_up": lambda table, _facts: state_adds_up(table),
     "sentence_in_context": lambda _table, _facts: sentence_in_context,
 }

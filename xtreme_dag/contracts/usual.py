@@ -28,6 +28,7 @@ _MEASURES: Mapping[str, tuple[str, str]] = {
     "answers_given": ("An answerable question has an answer, another has none.", "span_qa"),
     "answers_at_offset": ("Every answer stands where it says.", "span_qa"),
     "gold_in_pool": ("What is to be found is in the pool.", "bitext_mining qa_retrieval entity_linking"),
+    "turns_in_order": ("The turns of a dialogue are numbered from 0.", "dialogue_state"),
     "script_fits": ("The text is in the script of the language.", ""),
     "rows_as_published": ("The files have as many examples as the catalogue says.", ""),
 }

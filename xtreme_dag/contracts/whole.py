@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from xtreme_dag import formats
 from xtreme_dag.contracts.columns import Facts, batches, flat, rows_without, same, shown
 from xtreme_dag.contracts.scripts import in_script
+from xtreme_dag.core.dialogue import informed
 from xtreme_dag.tables.canonical import StoredTable
 
 Whole: TypeAlias = pa.Table | StoredTable
@@ -137,6 +138,35 @@ def distractors_present(table: Whole) -> Test:
     """A mining pool holds sentences without a translation: gold pairs alone are no mining task (the hub's bucc18)."""
     alone = all(pc.all(_has_gold(batch)).as_py() is not False for batch in batches(table, ["gold"]))
     return lambda rows: same(not alone, rows)
+
+
+def turns_in_order(table: Whole) -> Test:
+    """The turns of a dialogue stand together and are numbered from 0."""
+    bad: set[str] = set()
+    ended: set[str] = set()
+    at, turn = "", -1
+    for batch in batches(table, ["dialogue", "turn"]):
+        for dialogue, number in zip(batch["dialogue"].to_pylist(), batch["turn"].to_pylist(), strict=True):
+            if dialogue != at:
+                ended.add(at)
+                at, turn = dialogue, -1
+            if number != turn + 1 or dialogue in ended:
+                bad.add(dialogue)
+            turn = number
+    return lambda rows: pc.invert(pc.is_in(flat(rows, "dialogue"), pa.array(sorted(bad), pa.string())))
+
+
+def state_adds_up(table: Whole) -> Test:
+    """The state after a turn is what the labels of the turns up to it add up to: else no right labels reach it."""
+    bad: list[str] = []
+    reached: dict[str, dict[str, str]] = {}
+    for batch in batches(table, ["id", "dialogue", "labels", "state"]):
+        for row in batch.to_pylist():
+            state = reached.setdefault(row["dialogue"], {})
+            state.update(informed(row["labels"] or ()))
+            if state != informed(row["state"] or ()):
+                bad.append(row["id"])
+    return lambda rows: pc.invert(pc.is_in(flat(rows, "id"), pa.array(bad, pa.string())))
 
 
 def _labelled(labels: pa.Array) -> pa.Array:

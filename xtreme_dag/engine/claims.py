@@ -11,12 +11,13 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.durations import duration
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.records import is_hash
@@ -223,3 +224,22 @@ class _Held(threading.Thread):
 
 def _path(key: str) -> str:
     return f"claims/{key}.json"
+
+
+def running_rows(claims: Iterable[Claim]) -> list[dict[str, str]]:
+    """What runs where, as the rows of a table, machine by machine."""
+    now = time.time()
+    found = []
+    for claim in sorted(claims, key=lambda each: (each.host, each.started)):
+        left = claim.left(now)
+        found.append(
+            {
+                "machine": claim.host,
+                "device": claim.device,
+                "stage": claim.stage,
+                "for": duration(now - claim.started),
+                "done": f"{100 * claim.done:.0f} %" if claim.done else "",
+                "left": "" if left is None else f"about {duration(left)}",
+            }
+        )
+    return found

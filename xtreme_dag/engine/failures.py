@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-
+from xtreme_dag.core.disk import full_disk, is_full
 from xtreme_dag.core.errors import UserError, printable
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.pool import StageFailed
@@ -19,6 +18,6 @@ def failure_reason(error: UserError | StageFailed, stage: Stage) -> str:
 
 def disk_error(error: OSError, name: str) -> UserError:
     """What the failed write of a stage (its name) means for the user: a full disk, or a file that cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError("no space left on the disk", where=name, fix="free some, or move the home with --home DIR")
+    if is_full(error):
+        return full_disk(name)
     return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {name}")

@@ -15,10 +15,12 @@ from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.engine.keys import Keys, changes
 from xtreme_dag.engine.ledger import Last, Ledger
 from xtreme_dag.engine.mirror import Mirror
+from xtreme_dag.engine.provenance import maker
 from xtreme_dag.engine.store import Record, Store
 
 CACHED, STALE, NEW, WAITING, FAILED = "cached", "stale", "new", "waiting", "failed"
 STATUSES = (CACHED, STALE, NEW, WAITING, FAILED)
+ON_THE_MIRROR = "on the mirror"  # the reason for which a stage is cached that this home does not have
 _SHOWN = 60
 
 
@@ -34,6 +36,7 @@ class Planned:
         digest: digest of the artifact where it is cached.
         reasons: why it is not cached.
         expected_seconds: from earlier runs; None if nothing is known.
+        maker: machine and processor that made the artifact, where it is cached.
     """
 
     stage: Stage
@@ -42,6 +45,7 @@ class Planned:
     digest: str = ""
     reasons: tuple[str, ...] = ()
     expected_seconds: float | None = None
+    maker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,12 +163,12 @@ class Planner:
         record = self.store.read(key)
         if record is not None and stage.name not in self._forced and self._is_there(record):
             records[stage.name] = record
-            return Planned(stage=stage, status=CACHED, key=key, digest=record.digest)
+            return _cached(stage, record)
         suspect = record.suspect if record is not None else ""
         wanted = self._mirror is not None and stage.name not in self._forced and not suspect
         if wanted and self._mirror is not None and (there := self._mirror.read(key)):
             records[stage.name] = there
-            return Planned(stage=stage, status=CACHED, key=key, digest=there.digest, reasons=("on the mirror",))
+            return _cached(stage, there, ON_THE_MIRROR)
         if stage.name in self._forced and record is not None:
             status, reasons = STALE, ["forced"]
         elif record is not None:
@@ -240,6 +244,11 @@ class Planner:
         what = name if source is None else source.stage if isinstance(source, Output) else source.path.name
         verb = "added" if old is None else "removed" if new is None else "content changed"
         return f"input {what} {verb}"
+
+
+def _cached(stage: Stage, record: Record, *reasons: str) -> Planned:
+    made = maker(record.manifest)
+    return Planned(stage=stage, status=CACHED, key=record.key, digest=record.digest, reasons=reasons, maker=made)
 
 
 def _short(value: Any) -> str:

@@ -77,6 +77,11 @@ def processor() -> str:
     return " ".join(f"{model}, {widest}".split())
 
 
+def maker(manifest: Mapping[str, Any]) -> str:
+    """Who made an artifact, by its manifest: the machine, and its processor if that is known."""
+    return f"{manifest['host']} ({manifest['processor']})" if manifest.get("processor") else str(manifest["host"])
+
+
 def described(stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Each input of a stage: its digest, and the stage, key and part or the file that it came from.
 

@@ -10,7 +10,6 @@ checkpoint; any other stage ends with it.
 from __future__ import annotations
 
 import ctypes
-import errno
 import gc
 import importlib
 import json
@@ -29,6 +28,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from xtreme_dag.core.context import StageContext, Stopped
+from xtreme_dag.core.disk import full_disk, is_full
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.locks import locked
 from xtreme_dag.core.processes import quick_start
@@ -167,23 +167,14 @@ def _serve(request: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], Non
         )
     except Stopped as stopped:
         answer({"event": "stopped", "message": str(stopped)})
-    except UserError as error:
-        answer({"event": "error", "what": error.what, "where": error.where, "fix": error.fix})
     except Exception as error:
-        answer({"event": "error", **(_disk_full(request) if _is_disk_full(error) else _crash(error))})
+        told = full_disk(str(request["out"])) if is_full(error) else error
+        if isinstance(told, UserError):
+            answer({"event": "error", "what": told.what, "where": told.where, "fix": told.fix})
+        else:
+            answer({"event": "error", **_crash(error)})
     finally:
         orders.forget()
-
-
-def _is_disk_full(error: Exception) -> bool:
-    """Whether the disk was full; libraries in other languages say so in their own kinds of exception."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or os.strerror(errno.ENOSPC) in str(error)
-
-
-def _disk_full(request: Mapping[str, Any]) -> dict[str, str]:
-    fix = "free some, or move the home with --home DIR"
-    return {"what": "no space left on the disk", "where": str(request["out"]), "fix": fix}
 
 
 def _call(

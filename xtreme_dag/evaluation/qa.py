@@ -26,7 +26,7 @@ from xtreme_dag.evaluation.spans import Answer
 from xtreme_dag.scoring import mlqa, squad, squad_v2
 from xtreme_dag.scoring.columns import FloatArray, figures
 from xtreme_dag.scoring.overlap import FAMILY as ANSWERS
-from xtreme_dag.tables.predictions import spread, write_evaluation
+from xtreme_dag.tables.predictions import cluster_columns, spread, write_evaluation
 
 # The codes that ISO 639-2 reserves for private use: the miniworld's languages.
 _INVENTED = re.compile("q[a-t][a-z]")
@@ -122,6 +122,6 @@ def _finish(
         statistics=statistics,
         metrics=metrics,
         primary=ANSWERS.primary,
-        more=answer_columns(answers, given),
+        more={**answer_columns(answers, given), **cluster_columns(params, answers.rows)},
     )
     return {"examples": len(answers.best), "tokens": int(answers.table.lengths.sum())}

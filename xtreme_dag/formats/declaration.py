@@ -113,6 +113,8 @@ class Format:
         choices: the list column of which `label` is a position, from 0.
         shared: columns that are equal in every translation of an item, which contracts compare.
         counted: entry of `counts.json` -> the column whose values (for `words`: whose number of words) it counts.
+        cluster: the column of what rows hang together in (a dialogue, a paragraph): `compare` resamples it as a whole.
+        cluster_if_asked: only where the study or the user asks for it; and a limit on rows takes rows, not wholes.
         sides: of a retrieval table.
         side_text: (side, text, context) of a row -> what is encoded of it; None where that is its `text`.
         against_english: the table pairs a language with English, so that there is no English table.
@@ -133,6 +135,8 @@ class Format:
     choices: str = ""
     shared: tuple[str, ...] = ()
     counted: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = ""
+    cluster_if_asked: bool = False
     sides: Sides | None = None
     side_text: Callable[[str, str, str | None], str] | None = None
     against_english: bool = False

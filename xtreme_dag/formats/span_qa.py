@@ -128,6 +128,8 @@ FORMAT = Format(
     },
     texts=("context", "question"),
     shown="context",
+    cluster="context",
+    cluster_if_asked=True,
     translation=Translation(texts=("title", "context", "question"), follows="answers"),
     generator="questions",
     # evaluate.py chooses the rules by the task's name; of the QA tasks MLQA alone has its own.

@@ -55,7 +55,7 @@ class Training:
         build: (spec, encoder's configuration, its input embeddings `[vocabulary, size]`) -> the head's layers, a
             `model.layers.HeadModule`, not initialised.
         columns: gold columns of the encoded table by what they have one value of, `example`, `sequence` or `token`; of
-            these, those that the table has. An example whose own gold is negative (a number) or NaN has none.
+            these, those that the table has. An example whose own gold is negative (a number, or one of a row of them) or NaN has none.
         gold: (batch) -> arrays that the loss needs; `at` are the positions of the tokens that are scored.
         units: (batch) -> number of terms of the loss.
         loss: (layers, scores, gold) -> sum of the loss over its units, a scalar.

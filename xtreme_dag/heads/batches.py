@@ -22,7 +22,7 @@ class HostBatch:
         types: int8 `[tokens]` or None.
         lengths: int64 `[sequences]`.
         per_example: sequences of each example, int64 `[examples]`.
-        example_gold: name -> one value per example.
+        example_gold: name -> one value, or one row of values, per example.
         sequence_gold: name -> one value per sequence.
         token_gold: name -> one value per token.
     """

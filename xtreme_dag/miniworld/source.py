@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from xtreme_dag import formats
 from xtreme_dag.catalogue.miniworld_languages import language_of
+from xtreme_dag.core.dialogue import as_labels
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.miniworld import pairs, questions, retrieval, tagging, texts
+from xtreme_dag.miniworld import dialogues, pairs, questions, retrieval, tagging, texts
 from xtreme_dag.miniworld.grammar import question, sentence, text
 from xtreme_dag.miniworld.meanings import part, randomness
 from xtreme_dag.miniworld.world import Event
@@ -63,7 +64,8 @@ def table(
         rows: how many rows; in pools both sides count, half and half.
         seed: of the whole miniworld's data.
         labels: the label set: contradiction, entailment, neutral for inference or two labels for paraphrase;
-            universal parts of speech, IOB2 entities or combinatory categories for tagging. None: the first of each.
+            universal parts of speech, IOB2 entities or combinatory categories for tagging; slots and values for
+                dialogue_state. None: the first of each.
         unanswerable: the share of questions without an answer (span_qa).
         choices: how many choices a question has (multiple_choice).
 
@@ -206,6 +208,18 @@ def _dialogue_rows(rng: random.Random, split: str, rows: int, code: str, _: Sett
     ]  # fmt: skip
 
 
+def _state_rows(rng: random.Random, split: str, rows: int, code: str, settings: Settings) -> Rows:
+    known = dialogues.labels_known(settings.labels)
+    made = []
+    for said in islice(dialogues.turns(rng, split, known), rows):
+        asked = text(dialogues.system_words(said, known, code), code)
+        made.append({"id": f"{split}-{said.dialogue:06d}-{said.turn}", "dialogue": f"{split}-{said.dialogue:06d}",
+                     "turn": said.turn, "system": text(dialogues.system_words(said, known, ENGLISH), ENGLISH),
+                     "acts": [asked] if asked else [], "text": text(dialogues.user_words(said, known, code), code),
+                     "labels": said.labels, "state": as_labels(said.state)})  # fmt: skip
+    return made
+
+
 GENERATORS: dict[str, Generator] = {
     "pairs": _pair_rows,
     "choices": _choice_rows,
@@ -217,5 +231,6 @@ GENERATORS: dict[str, Generator] = {
     "entities": _entity_rows,
     "lines": _plain_rows,
     "dialogues": _dialogue_rows,
+    "dialogue_states": _state_rows,
 }
 """Name of a generator, as formats give it -> its rows, without language and split."""

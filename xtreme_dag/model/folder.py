@@ -66,7 +66,7 @@ def load_encoder(
         raise UserError("an encoder without layers", where=where)
     if masked is None:
         kind = encoder_class(config, where)
-        model, _ = load_complete(kind, folder, config, log=log, device=device, **_construction(config))
+        model, _ = load_complete(kind, folder, config, log=log, device=device, **construction(config))
         return _measured(PackedEncoder(_with_table(model, where)), where, device), None
     if any("lm_predictions." in key for key in Checkpoint(folder).keys):
         config.legacy = False  # DeBERTa's own head, which transformers has beside an older one of its own
@@ -79,7 +79,7 @@ def load_encoder(
         log=log,
         optional=lambda name: not name.startswith(base),
         device=device,
-        **_construction(config, pooled=True),
+        **construction(config, pooled=True),
     )
     encoder: Any = _with_table(model.base_model, where)
     layers = {name: value for name, value in model.named_parameters() if not name.startswith(base)}
@@ -107,7 +107,7 @@ def new_encoder(config: Any, seed: int) -> PackedEncoder:
     build: Any = encoder_class(config, config.model_type)._from_config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PackedEncoder(build(deepcopy(config), **_construction(config)))
+        return PackedEncoder(build(deepcopy(config), **construction(config)))
 
 
 def encoder_class(config: Any, where: str) -> Any:
@@ -161,7 +161,7 @@ def _with_table(model: Any, where: str) -> Any:
     return model
 
 
-def _construction(config: Any, *, pooled: bool = False) -> dict[str, Any]:
+def construction(config: Any, *, pooled: bool = False) -> dict[str, Any]:
     """How a model is built: packed attention and no pooling layer, where it has such.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -61,6 +61,40 @@ class Classifier(HeadModule):
         """As `forward`, without an axis of one class."""
         found = super().scores(states, embeddings)
         return found.squeeze(-1) if found.shape[-1] == 1 else found
+
+
+class GroupedClassifier(Classifier):
+    """Scores of choices from the first token, as `Classifier`: several groups of classes, then choices of yes and no.
+
+    Args:
+        hidden: width of a hidden state.
+        sizes: number of classes of each group.
+        flags: number of choices of yes and no, of which the yes has a score and the no has 0.
+        dropout: as for `Classifier`.
+    """
+
+    place: Tensor
+    ends: Tensor
+
+    def __init__(self, hidden: int, sizes: Sequence[int], flags: int, dropout: float) -> None:
+        classes = sum(sizes) + flags
+        super().__init__(hidden, classes, dropout)
+        zero, nothing = classes, classes + 1
+        place = torch.full((len(sizes) + flags, max([2, *sizes])), nothing)
+        low = 0
+        for row, size in enumerate(sizes):
+            place[row, :size] = torch.arange(low, low + size)
+            low += size
+        for row in range(flags):
+            place[len(sizes) + row, 0], place[len(sizes) + row, 1] = zero, low + row
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("ends", torch.tensor([0.0, float("-inf")]), persistent=False)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """`[sequences, hidden]` states of the first tokens to `[sequences, groups and flags, classes]` scores."""
+        flat = super().forward(first)
+        ends = self.ends.to(flat.dtype).expand(len(flat), 2)
+        return torch.cat([flat, ends], dim=1)[:, self.place]
 
 
 class Projection(HeadModule):

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.home import Home
+from xtreme_dag.engine.store import Store
 from xtreme_dag.results.query import aim, attached_results
 
 if TYPE_CHECKING:
@@ -59,6 +61,30 @@ def examples(
         table = connection.sql(ordered, params=given).to_arrow_table()
     texts = table.column_names[table.column_names.index("texts") + 1 :]
     return table.drop_columns([name for name in texts if table[name].null_count == table.num_rows])
+
+
+def model_of(home: Path, study: str, task: str, condition: str, seed: int) -> str:
+    """The key of the stage whose model was evaluated on a task.
+
+    Raises:
+        UserError: nothing such was evaluated, or the model is the base model itself.
+    """
+    with attached_results(home) as connection:
+        _landed(connection, home, study)
+        row = connection.execute(
+            "SELECT stage_key FROM evaluations WHERE study = ? AND task = ? AND condition = ? AND seed = ? LIMIT 1",
+            [study, task, condition, seed],
+        ).fetchone()
+        if row is None:
+            raise _nothing(connection, home, study, {"task": [task], "condition": [condition]}, seed)
+    record = Store(Home(home).store).read(row[0])
+    model = record.manifest["inputs"].get("model", {}) if record is not None else {}
+    if not model.get("key"):
+        what = f"{condition} was not trained for {task}" if "source" in model else "its model is not known here"
+        raise UserError(
+            what, where=study, fix=f"it is {model['source']}" if "source" in model else "run it here: .run()"
+        )
+    return str(model["key"])
 
 
 def _landed(connection: duckdb.DuckDBPyConnection, home: Path, study: str) -> None:

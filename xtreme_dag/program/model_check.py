@@ -13,7 +13,8 @@ from xtreme_dag.core.files import sha256_of, write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.digests import list_files, read_cache
 from xtreme_dag.engine.keys import library_version
-from xtreme_dag.wiring.preflight import Finding, preflight
+from xtreme_dag.wiring.model_files import Finding
+from xtreme_dag.wiring.preflight import preflight
 
 _MEMORY = "models.json"
 _LIBRARIES = ("transformers", "tokenizers", "safetensors", "sentencepiece", "sacremoses")

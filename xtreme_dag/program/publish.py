@@ -76,7 +76,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             contracts.append(contract_outcome(stage, record, home))
         elif stage.kind == "audit":
             found += overlaps(stage, record, home)
-        elif stage.kind == "prepare":
+        elif stage.kind == "prepare" and "reader" in stage.params:  # not the texts that are made of a table
             tables.append(table_facts(stage, record, home, built.stand_ins))
         elif stage.kind == "choose":
             trials += trial_facts(stage, record, home)

@@ -148,7 +148,7 @@ def _ask(url: str, body: str | None = None) -> str:
 
 
 def keep(home: Home) -> None:
-    """The keeper: starts the server, and stops it once no run holds the users' lock for a while."""
+    """The keeper: starts the server, and stops it once no run holds the users' lock for a while, or when told to end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -160,12 +160,15 @@ def keep(home: Home) -> None:
             [sys.executable, "-m", "xtreme_dag.program.server", "--serve", str(port)],
             stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
+    told: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _frame: told.append(which))
     write_atomically(
         home.prefect / "server.json", json.dumps({"api": f"http://127.0.0.1:{port}/api", "pid": process.pid})
     )
     free_since = None
     with _users_lock(home).open("a") as users:
-        while process.poll() is None:
+        while process.poll() is None and not told:
             time.sleep(1.0)
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)

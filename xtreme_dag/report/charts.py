@@ -40,6 +40,7 @@ def charts(content: Content) -> dict[str, Spec]:
         forest: content.comparisons,
         heat: content.cells,
         gap: content.gaps,
+        learning: content.learning,
         cost: content.comparisons and content.costs[1:],
         loss: [row for row in content.curves if row["measure"] == "loss"],
         dev: [row for row in content.curves if row["measure"] == "dev"],
@@ -168,6 +169,51 @@ def gap(content: Content) -> Spec:
         .resolve_scale(x="independent"),
         "Transfer gap: the source language (ring) against the mean of the other languages (dot)",
         panels=len({row["task"] for row in rows}),
+    )
+
+
+def learning(content: Content) -> Spec:
+    """Score against the number of a language's own examples: a panel for each task and language.
+
+    A line through the means, bars for their intervals over seeds, rings for the seeds. The axis is logarithmic but for
+    its beginning, so that none has a place.
+    """
+    rows: list[dict[str, Any]] = []
+    for point in content.learning:
+        of = {"curve": point["curve"], "panel": f"{point['task']}, {point['language']}", "examples": point["examples"]}
+        mean = {"value": round(point["value"], 3), "condition": point["condition"]}
+        ends = {} if point["low"] is None else {"low": round(point["low"], 3), "high": round(point["high"], 3)}
+        rows.append({**of, **mean, **ends, "what": "mean"})
+        rows += [{**of, "value": round(value, 3), "what": "seed"} for value in point["by_seed"] if point["seeds"] > 1]
+    names = list(dict.fromkeys(row["curve"] for row in rows))
+    counts = sorted({row["examples"] for row in rows})
+    hues = [f"var(--line-{number % _LINES + 1})" for number in range(len(names))]
+    colour = alt.Color("curve:N", title=None, scale=alt.Scale(domain=names, range=hues), legend=_LEGEND)
+    x = alt.X("examples:Q", title="examples in the language", scale=alt.Scale(type="symlog", constant=5),
+              axis=alt.Axis(values=counts, labelOverlap=True))  # fmt: skip
+    y = alt.Y("value:Q", title="score", scale=alt.Scale(zero=False, nice=True))
+    tooltip = [
+        alt.Tooltip("condition:N"), alt.Tooltip("examples:Q"), alt.Tooltip("value:Q", format=".1f", title="score"),
+        alt.Tooltip("low:Q", format=".1f"), alt.Tooltip("high:Q", format=".1f"),
+    ]  # fmt: skip
+    base = alt.Chart().encode(x=x, color=colour)
+    means = base.transform_filter("datum.what == 'mean'")
+    bars = means.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, opacity=0.5).encode(
+        y=alt.Y("low:Q", title="score", scale=alt.Scale(zero=False, nice=True)), y2="high:Q"
+    )  # fmt: skip
+    line = means.mark_line(strokeWidth=1.8).encode(
+        y=y, strokeDash=alt.StrokeDash("curve:N", title=None, scale=alt.Scale(domain=names), legend=_LEGEND)
+    )
+    dots = means.mark_point(filled=True, size=45, opacity=1).encode(y=y, tooltip=tooltip)
+    seeds = base.transform_filter("datum.what == 'seed'").mark_point(filled=False, size=22, strokeWidth=1).encode(y=y)
+    panels = list(dict.fromkeys(row["panel"] for row in rows))
+    return _spec(
+        alt.layer(bars, line, seeds, dots, data=_values(rows))
+        .properties(width=260, height=180)
+        .facet(facet=alt.Facet("panel:N", title=None, header=_HEADER), columns=3, spacing=28)
+        .resolve_scale(y="independent"),
+        "Learning curves: score against the number of examples in the language, with intervals over seeds",
+        panels=len(panels),
     )
 
 

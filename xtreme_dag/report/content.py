@@ -32,7 +32,8 @@ class Content:
     Attributes:
         study: name, question, baseline, targets, seeds, recipe, source_language.
         split: the split that everything is reported on.
-        conditions: name, description, average, figure per task, in the study's order.
+        conditions: name, description, average, figure per task, standard deviation over seeds per task and of the
+            average, in the study's order.
         left_out: conditions that are not shown because there are too many.
         tasks: the tasks that were scored, with titles and metrics.
         comparisons: each condition against the baseline: the one that the study names, the others in its order, controls
@@ -47,11 +48,12 @@ class Content:
         contracts: outcomes of the data contracts.
         warnings: what is to be doubted: condition, task, warning, in how many languages, message.
         overlaps: what tables that are trained or selected on have of those that are tested.
+        learning: points of the learning curves: score against a language's own examples in target training.
         curves: points of the loss and of the looks at dev of each training.
         trials: of grids: settings, figure on dev, whether it was chosen.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
-        provenance: commits, libraries, hosts, devices, raw data digests, start of the first and last stage.
+        provenance: commits, libraries, hosts with their processors, devices, raw data digests, start of the first and last stage.
     """
 
     study: Row
@@ -69,6 +71,7 @@ class Content:
     contracts: tuple[Row, ...]
     warnings: tuple[Row, ...]
     overlaps: tuple[Row, ...]
+    learning: tuple[Row, ...]
     curves: tuple[Row, ...]
     trials: tuple[Row, ...]
     samples: tuple[Sample, ...]
@@ -122,7 +125,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
     return Content(
         study=about,
         split=split,
-        conditions=tuple(_conditions(chosen["conditions"], chosen["task_scores"], ranked)),
+        conditions=tuple(_conditions(chosen["conditions"], chosen["task_scores"], chosen["averages"], ranked)),
         left_out=len(ranked) - len(shown),
         tasks=tuple(tables["tasks"]),
         comparisons=tuple(comparisons),
@@ -135,6 +138,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         contracts=tuple({**row, "violations": json.loads(row["violations"])} for row in tables["contracts"]),
         warnings=tuple(chosen["warnings"]),
         overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
+        learning=tuple(chosen["learning"]),
         curves=tuple(chosen["curves"]),
         trials=tuple({**row, "settings": json.loads(row["settings"])} for row in chosen["trials"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
@@ -145,7 +149,15 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
 
 _QUERIES: Mapping[str, str] = {
     "conditions": "SELECT condition, description FROM conditions WHERE study = $study ORDER BY position",
-    "task_scores": "SELECT condition, task, value, languages FROM task_scores WHERE study = $study AND split = $split",
+    "task_scores": "SELECT condition, task, value, seed_sd, languages FROM task_scores WHERE study = $study AND split = $split",
+    "averages": (
+        "SELECT condition, stddev_samp(value) AS seed_sd FROM ("
+        " SELECT condition, seed, avg(value) AS value FROM ("
+        "  SELECT condition, task, seed, avg(value) AS value FROM scores"
+        "  WHERE study = $study AND split = $split AND is_primary GROUP BY ALL)"
+        " GROUP BY ALL HAVING count(*) = (SELECT count(DISTINCT task) FROM scores"
+        "  WHERE study = $study AND split = $split AND is_primary)) GROUP BY ALL"
+    ),
     "tasks": (
         "SELECT s.task, any_value(s.metric) AS metric, coalesce(any_value(t.title), s.task) AS title,"
         ' any_value(t."group") AS "group", max(s.languages) AS languages, max(s.seeds) AS seeds'
@@ -171,6 +183,10 @@ _QUERIES: Mapping[str, str] = {
     "warnings": (
         "SELECT condition, task, warning, languages, of_languages, message FROM warnings"
         " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY position, task, warning"
+    ),
+    "learning": (
+        "SELECT curve, condition, task, language, metric, examples, value, seeds, by_seed, low, high FROM learning_curves"
+        " WHERE study = $study AND split = $split ORDER BY task, language, curve, examples, condition"
     ),
     "curves": (  # seeds together: their mean
         "SELECT condition, target, step, measure, optimizer_step, avg(value) AS value FROM training_curves"
@@ -198,7 +214,7 @@ _QUERIES: Mapping[str, str] = {
         "SELECT git_commit, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
     ),
     "machines": (
-        "SELECT host, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
+        "SELECT host, processor, device, count(*) AS stages FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL"
     ),
     "libraries": "SELECT DISTINCT libraries FROM stages WHERE study = $study AND current ORDER BY ALL",
     "data": (
@@ -234,17 +250,23 @@ def _split(connection: duckdb.DuckDBPyConnection, study: str) -> str:
     return "test" if "test" in splits else min(splits)
 
 
-def _conditions(described: Sequence[Row], scores: Sequence[Row], ranked: Sequence[Row]) -> list[Row]:
+def _conditions(
+    described: Sequence[Row], scores: Sequence[Row], averages: Sequence[Row], ranked: Sequence[Row]
+) -> list[Row]:
     average = {row["condition"]: row["average"] for row in ranked}
     by_task: dict[str, dict[str, float]] = {}
     for row in scores:
         by_task.setdefault(row["condition"], {})[row["task"]] = row["value"]
+    deviation: dict[str, dict[str, float | None]] = {}
+    for row in (*scores, *({**row, "task": "average"} for row in averages)):
+        deviation.setdefault(row["condition"], {})[row["task"]] = row["seed_sd"]
     return [
         {
             "condition": row["condition"],
             "description": json.loads(row["description"]),
             "average": average.get(row["condition"]),
             "tasks": by_task.get(row["condition"], {}),
+            "seed_sd": deviation.get(row["condition"], {}),
         }
         for row in described
     ]

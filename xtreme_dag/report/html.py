@@ -30,6 +30,7 @@ _SECTIONS = {
     "differences": "Differences",
     "languages": "Languages",
     "transfer": "Transfer gap",
+    "learning": "Learning curves",
     "cost": "Cost",
     "training": "Training",
     "published": "Published",

@@ -19,10 +19,12 @@ from xtreme_dag.engine.records import Record
 from xtreme_dag.engine.store import Store
 from xtreme_dag.heads.export import Exported, export_model
 from xtreme_dag.model.adapters import ADAPTER
-from xtreme_dag.results.pairs import find_metric
+from xtreme_dag.results.draws import SIDES, draw
+from xtreme_dag.results.pairs import find_metric, leaf_of
+from xtreme_dag.results.predictions import read_rows
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.render import markdown
-from xtreme_dag.results.resample import generator, resampled_sums
+from xtreme_dag.tables.predictions import CLUSTER
 
 _CONFIDENCE, _RESAMPLES = 0.95, 2000
 _GENERATED = "miniworld"  # the reader of generated data
@@ -181,12 +183,10 @@ def scores_of(store: Store, record: Record) -> list[Score]:
         names = pq.read_schema(folder / "predictions.parquet").names
         added = catalogue.tasks[told["task"]].metrics if told["task"] in catalogue.tasks else ()
         metric = find_metric(told["primary"], names, told["task"], added)
-        table = pq.read_table(folder / "predictions.parquet", columns=list(metric.columns))
-        columns = np.stack([column.to_numpy() for column in table.columns], axis=1).astype(np.float32)
-        columns = columns[np.isfinite(columns).all(axis=1)]
-        sums = resampled_sums(columns, _RESAMPLES, generator(0, told["task"], told["language"]))
-        counted = {name: sums[:, place] for place, name in enumerate(metric.columns)}
-        drawn = metric.combine({**counted, "n": np.full(_RESAMPLES, float(len(columns)))})
+        cluster = CLUSTER if CLUSTER in names else ""
+        rows = read_rows(folder / "predictions.parquet", metric, cluster)
+        leaf = leaf_of(told["language"], {(SIDES[0], 0): rows}, metric, cluster)
+        drawn = draw([leaf], metric, resamples=_RESAMPLES, seed=0, task=told["task"])[leaf.language].resampled[0][:, 0]
         low, high = np.quantile(drawn, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
         found.append(
             Score(
@@ -197,7 +197,7 @@ def scores_of(store: Store, record: Record) -> list[Score]:
                 value=told["metrics"][told["primary"]],
                 low=float(low),
                 high=float(high),
-                examples=len(columns),
+                examples=leaf.examples,
             )
         )
     return sorted(set(found), key=lambda score: (score.task, score.split, score.language))

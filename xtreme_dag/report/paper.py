@@ -24,6 +24,7 @@ from xtreme_dag.report.heat import heat_data
 from xtreme_dag.results.query import reader
 
 FORMATS = ("svg", "pdf", "png")
+_PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"]
 _COLOURS = {
     "better": "#0072B2",
     "worse": "#D55E00",
@@ -33,8 +34,8 @@ _COLOURS = {
     "muted": "#555555",
     "line": "#D9D9D9",
     "on-strong": "#FFFFFF",
+    **{f"line-{number}": colour for number, colour in enumerate(_PALETTE, start=1)},
 }
-_PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"]
 _DASHES = [[1, 0], [4, 2], [1, 2], [6, 2, 1, 2], [2, 1], [8, 2], [3, 3], [1, 1]]
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 _WIDTH = 396  # points: the text width of the usual styles (5.5 inches)
@@ -126,7 +127,9 @@ def _printed(spec: Spec) -> Spec:
         columns = min(3, panels)
         made |= {"columns": columns, "spacing": 14}
         step = 20 if "resolve" in made else 14
-        made["spec"] |= {"width": (_WIDTH - _NAMES - (columns - 1) * 14) // columns, "height": {"step": step}}
+        # Lines of names have a height each, curves one in all.
+        height = 90 if isinstance(made["spec"].get("height"), (int, float)) else {"step": step}
+        made["spec"] |= {"width": (_WIDTH - _NAMES - (columns - 1) * 14) // columns, "height": height}
     elif isinstance(made.get("width"), (int, float)):
         made |= {"width": _WIDTH - 40, "height": 180}
     return dict(_smaller(made))

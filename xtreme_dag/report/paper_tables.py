@@ -69,8 +69,14 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def leaderboard(content: Content, digits: int = 1) -> Table:
-    """Conditions by tasks: the mean over languages and seeds, the baseline first; best in bold."""
+def leaderboard(content: Content, digits: int = 1, spread: bool = False) -> Table:
+    """Conditions by tasks: the mean over languages and seeds, the baseline first; best in bold.
+
+    Args:
+        content: what was read of the study.
+        digits: decimals by which the best are told apart.
+        spread: whether the standard deviation over seeds stands beside each mean.
+    """
     tasks = [str(row["task"]) for row in content.tasks]
     decided = {(one.condition, effect.task): effect for one in content.comparisons for effect in one.tasks}
     overall = {one.condition: one.overall for one in content.comparisons}
@@ -81,17 +87,19 @@ def leaderboard(content: Content, digits: int = 1) -> Table:
     for row in shown:
         name = row["condition"]
         cells: list[Cell] = [name]
-        for task in tasks:
-            value = row["tasks"].get(task)
+        figures = {
+            **{task: (row["tasks"].get(task), columns[task], decided.get((name, task))) for task in tasks},
+            "average": (row["average"], averages, overall.get(name)),
+        }
+        for task, (value, column, effect) in figures.items():
+            deviation = row["seed_sd"].get(task) if spread else None
             cells.append(
-                Figure(value=value, best=_is_best(value, columns[task], digits), mark=_mark(decided.get((name, task))))
+                Figure(value=value, spread=deviation, best=_is_best(value, column, digits), mark=_mark(effect))
             )
-        cells.append(
-            Figure(value=row["average"], best=_is_best(row["average"], averages, digits), mark=_mark(overall.get(name)))
-        )
         rows.append(tuple(cells))
     said = (
-        f"Scores on the {content.split} split (0-100), means over languages and {_seeds(content)}; best in bold"
+        f"Scores on the {content.split} split (0-100), means over languages and {_seeds(content)}{_deviation(rows)}"
+        "; best in bold"
         + (
             ", several where they are equal"
             if any(_ties(values, digits) for values in (*columns.values(), averages))
@@ -167,15 +175,35 @@ def per_language(content: Content, digits: int = 1) -> Table:
         rows.append((task, language, *figures))
     caption = (
         f"Scores on the {content.split} split (0-100) by language: means over {_seeds(content)}"
-        + (
-            ", $\\pm$ standard deviation over seeds"
-            if any(cell["seed_sd"] is not None for cell in content.cells)
-            else ""
-        )
-        + "; best in bold"
-        + _meaning(content, rows, "")
+        f"{_deviation(rows)}; best in bold" + _meaning(content, rows, "")
     )
     return Table(name="per-language", caption=f"{caption}.", heads=("task", "language", *names), rows=tuple(rows))
+
+
+def _deviation(rows: Sequence[Sequence[Cell]]) -> str:
+    """What stands behind the +- of a table, if it has any."""
+    has = any(isinstance(cell, Figure) and cell.spread is not None for row in rows for cell in row)
+    return ", $\\pm$ standard deviation over seeds" if has else ""
+
+
+def learning_curves(content: Content, digits: int = 1) -> Table:
+    """Tasks, languages and curves by the number of examples in the language: means over seeds with intervals."""
+    counts = sorted({row["examples"] for row in content.learning})
+    found: dict[tuple[str, str, str], dict[int, Figure]] = {}
+    for row in content.learning:
+        points = found.setdefault((row["task"], row["language"], row["curve"]), {})
+        # Conditions with equally many examples in a language differ in those of others: the first stands.
+        points.setdefault(row["examples"], Figure(value=row["value"], low=row["low"], high=row["high"]))
+    rows: list[tuple[Cell, ...]] = [
+        (*of, *(points.get(count, Figure(value=None)) for count in counts)) for of, points in found.items()
+    ]
+    caption = (
+        f"Scores on the {content.split} split (0-100) by the number of a language's own examples in target training: "
+        f"means over {_seeds(content)}"
+        + (", with 95% intervals by Student's t over the seeds" if any(row["low"] is not None for row in content.learning) else "")
+    )  # fmt: skip
+    heads = ("task", "language", "curve", *(f"{count:,}" for count in counts))
+    return Table(name="learning-curves", caption=f"{caption}.", heads=heads, rows=tuple(rows))
 
 
 # name -> (what was read, decimals by which the best are told apart) -> the table
@@ -183,6 +211,7 @@ TABLES: Mapping[str, Callable[[Content, int], Table]] = {
     "leaderboard": leaderboard,
     "compare": comparison,
     "per-language": per_language,
+    "learning-curves": learning_curves,
 }
 
 

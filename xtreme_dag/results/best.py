@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.results.cells import Cell, Landed, read_landed
+from xtreme_dag.results.cells import SEEN, Cell, Landed, read_landed
 from xtreme_dag.results.compare import CONFIDENCE, RESAMPLES
 from xtreme_dag.results.draws import mean_of
 from xtreme_dag.results.effects import Effect, effect_of
@@ -18,6 +18,13 @@ from xtreme_dag.results.query import reader
 
 Picks = Mapping[str, Mapping[int, str]]
 """Task -> seed -> the condition that the other seeds choose on dev."""
+
+
+class Gains(NamedTuple):
+    """What the choice gains on a task over all languages, and over those that are unseen on both sides."""
+
+    all: Effect | None
+    unseen: Effect | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +37,8 @@ class Best:
         dev_value, test_value, baseline_test_value: its figures, and the baseline's, in points.
         picks: what the other seeds choose, seed by seed.
         gain: of each seed's pick over the baseline on test, over all languages; None with one seed.
+        unseen: the same over the languages that neither the baseline nor any pick was trained on for the task; None
+            with one seed, or where there are none.
     """
 
     task: str
@@ -40,11 +49,16 @@ class Best:
     baseline_test_value: float | None
     picks: Mapping[int, str]
     gain: Effect | None
+    unseen: Effect | None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, rounded to six decimals."""
-        gain = self.gain
-        figures = {"gain": gain.delta, "low": gain.low, "high": gain.high} if gain else {}
+        figures = {
+            f"{part}{name}": value
+            for part, one in (("", self.gain), ("unseen_", self.unseen))
+            if one is not None
+            for name, value in (("gain", one.delta), ("low", one.low), ("high", one.high))
+        }
         values = {
             **{name: getattr(self, name) for name in ("dev_value", "test_value", "baseline_test_value")},
             **figures,
@@ -62,18 +76,21 @@ def best_conditions(
     resamples: int | None = None,
     confidence: float | None = None,
     seed: int = 0,
+    clusters: bool | None = None,
 ) -> tuple[Landed, list[Best]]:
     """The best condition of each task, and what it was chosen from.
 
     A gain on test of the condition that dev has chosen would be too large: dev and test share the luck of the runs. So
     each seed counts for the condition that the *other* seeds choose. The interval is that of a comparison of these runs
-    with the baseline's. It belongs to no family of claims and has no verdict.
+    with the baseline's. It belongs to no family of claims and has no verdict. The choice is over all languages that have
+    dev scores; the gain is told over all languages of test, and over the unseen ones, which alone are zero-shot.
 
     Args:
         home: the folder in which all state lives.
         study: the study; may be left out if there is one only.
         resamples, confidence: by default what the study file says under `compare`, or 2,000 and 0.95.
         seed: the seed of the resampling.
+        clusters: as for `compare_conditions`.
 
     Raises:
         UserError: unknown names, no scores on dev, or predictions that are gone.
@@ -94,13 +111,16 @@ def best_conditions(
     picks: dict[str, dict[int, str]] = {}
     for task, run, condition in chosen:
         picks.setdefault(task, {})[run] = condition
-    gains = gains_of(landed, Predictions(root), picks, resamples=resamples, confidence=confidence, seed=seed)
+    gains = gains_of(
+        landed, Predictions(root), picks, resamples=resamples, confidence=confidence, seed=seed, clusters=clusters
+    )
     return landed, [
         Best(
             task=task, condition=condition, seeds=seeds, dev_value=dev, test_value=test, baseline_test_value=other,
-            picks=picks.get(task, {}), gain=gains.get(task),
+            picks=picks.get(task, {}), gain=of_task.all, unseen=of_task.unseen,
         )
         for task, condition, seeds, dev, test, other in rows
+        for of_task in (gains.get(task, Gains(None, None)),)
     ]  # fmt: skip
 
 
@@ -112,12 +132,14 @@ def gains_of(
     resamples: int | None = None,
     confidence: float | None = None,
     seed: int = 0,
-) -> dict[str, Effect]:
+    clusters: bool | None = None,
+) -> dict[str, Gains]:
     """For each task the gain on test of the runs that were picked, over the baseline's of the same seeds."""
     confidence = confidence or float(landed.told.get("confidence", CONFIDENCE))
     settings = Settings(
         study=landed.study, split=landed.split, metric=None, resamples=resamples or int(landed.told.get("resamples", RESAMPLES)),
         confidence=confidence, seed=seed, supervised=(), tasks=None, languages=None,
+        clusters=bool(landed.told.get("clusters")) if clusters is None else clusters,
     )  # fmt: skip
     cells = {condition: tasks for (study, condition), tasks in landed.cells().items() if study == landed.study}
     against = cells.get(landed.baseline, {})
@@ -134,9 +156,23 @@ def gains_of(
         both = (picked, other)
         predictions.check(cell.predictions for side in both for runs in side.values() for cell in runs.values())
         measured = measure_task(predictions, task, picked, other, settings, [])
-        if measured is not None:
-            found[task] = effect_of(
-                mean_of(list(measured.draws.values())),
-                task=task, language=None, metric=measured.metric, confidence=confidence,
-            )  # fmt: skip
+        if measured is None:
+            continue
+        seen = {
+            language
+            for side in both
+            for language, runs in side.items()
+            if language in landed.supervised or any(cell.supervision in SEEN for cell in runs.values())
+        }
+        found[task] = Gains(
+            *(
+                effect_of(mean_of(draws), task=task, language=None, metric=measured.metric, confidence=confidence)
+                if draws
+                else None
+                for draws in (
+                    list(measured.draws.values()),
+                    [one for language, one in measured.draws.items() if language not in seen],
+                )
+            )
+        )
     return found

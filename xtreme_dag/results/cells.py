@@ -12,7 +12,7 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.results.draws import SIDES
 from xtreme_dag.results.pairs import Run
 from xtreme_dag.results.query import reader
-from xtreme_dag.results.reading import Trained, read_trained
+from xtreme_dag.results.reading import Trained, read_processors, read_trained
 
 SEEN = ("source", "same task")
 """The supervision that makes a language no longer zero-shot for a task."""
@@ -57,6 +57,7 @@ class Landed:
         supervised: languages that are no zero-shot ones for any condition, where the study has several source languages.
         rows: study, condition, task, language, seed, metric, predictions, supervision and warnings of each evaluation.
         trained: what the intermediate training of each condition drew; empty if it is not known.
+        processors: processor -> number of trainings that ran on it, and on no other device.
     """
 
     study: str
@@ -68,6 +69,7 @@ class Landed:
     supervised: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
     trained: Mapping[str, Trained] = field(default_factory=dict)
+    processors: Mapping[str, int] = field(default_factory=dict)
 
     def cells(self, tasks: Sequence[str] | None = None, languages: Sequence[str] | None = None) -> Cells:
         """The evaluations, those of some tasks and languages alone if they are given."""
@@ -106,7 +108,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
                 "SELECT DISTINCT source_language FROM source_languages WHERE study = ? ORDER BY ALL", [name]
             ).fetchall()
         ]
-        trained = read_trained(connection, name)
+        trained, processors = read_trained(connection, name), read_processors(connection, name)
     told = json.loads(recipe).get("compare", {})
     controls = frozenset(condition for condition, text in described if _is_control(json.loads(text)))
     order = sorted(
@@ -123,6 +125,7 @@ def read_landed(home: Path, study: str | None, split: str) -> Landed:
         supervised=tuple(sources) if len(sources) > 1 and others else (),
         rows=rows,
         trained=trained,
+        processors=processors,
     )
 
 

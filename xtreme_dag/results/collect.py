@@ -174,6 +174,7 @@ def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
         digest=record.digest,
         fingerprint=manifest["code"],
         device=manifest["options"].get("device", "cpu"),
+        processor=str(manifest.get("processor", "")),
         **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
         # That a trial learnt nothing is no reason to doubt the model that another trial made.

@@ -13,7 +13,7 @@ from xtreme_dag.results.claims import Key, judged, of_choice
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.pairing import Pair, Settings, Shown, View, measure
 from xtreme_dag.results.predictions import Predictions
-from xtreme_dag.results.reading import uneven_lines
+from xtreme_dag.results.reading import processor_lines, uneven_lines
 from xtreme_dag.results.wording import sentence_of
 
 RESAMPLES = 2000
@@ -33,6 +33,7 @@ def compare_conditions(
     resamples: int | None = None,
     confidence: float | None = None,
     seed: int = 0,
+    clusters: bool | None = None,
 ) -> list[Comparison]:
     """Compares conditions with a baseline, over the tasks, languages and examples that both have.
 
@@ -59,6 +60,8 @@ def compare_conditions(
         resamples: number of resamples; by default what the study file says under `compare`, or 2,000.
         confidence: level of the intervals; by default what the study file says, or 0.95.
         seed: the seed of the resampling; the same seed gives the same figures.
+        clusters: whether groups of examples that hang together (questions on one paragraph) are drawn as wholes, also
+            where examples can stand alone; by default what the study file says, or not. Dialogues always are.
 
     Raises:
         UserError: unknown names, nothing in common, or predictions that are gone.
@@ -66,7 +69,7 @@ def compare_conditions(
     root = Path(home)
     return compare_landed(
         read_landed(root, study, split), Predictions(root), baseline=baseline, conditions=conditions, tasks=tasks,
-        languages=languages, metric=metric, resamples=resamples, confidence=confidence, seed=seed,
+        languages=languages, metric=metric, resamples=resamples, confidence=confidence, seed=seed, clusters=clusters,
     )  # fmt: skip
 
 
@@ -82,6 +85,7 @@ def compare_landed(
     resamples: int | None = None,
     confidence: float | None = None,
     seed: int = 0,
+    clusters: bool | None = None,
 ) -> list[Comparison]:
     """What `compare_conditions` does, of a study that is read already; see there."""
     split = landed.split
@@ -100,6 +104,7 @@ def compare_landed(
     settings = Settings(
         study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed,
         supervised=landed.supervised, tasks=tasks, languages=languages,
+        clusters=bool(landed.told.get("clusters")) if clusters is None else clusters,
     )  # fmt: skip
     pairs = {
         side: measure(predictions, cells, side, against, settings, shown=side in chosen)
@@ -165,6 +170,7 @@ def _comparison(
         notes.append(f"the languages of supervision are left out: {' '.join(landed.supervised)}")
     notes += uneven_lines(landed.trained, pair.baseline, pair.condition)
     notes += _seed_notes(overall, pair.condition, pair.baseline)
+    notes += processor_lines(landed.processors)
     comparison = Comparison(
         study=settings.study,
         condition=pair.condition,

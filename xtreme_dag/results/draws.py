@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtreme_dag.results.inference import Spread, mcnemar, smallest_error, spread
-from xtreme_dag.results.pairs import Leaf, as_mean
+from xtreme_dag.results.pairs import Leaf, as_mean, folded
 from xtreme_dag.results.resample import generator, resampled_sums, sums_of_kinds
 from xtreme_dag.results.signals import CONSTANT
 from xtreme_dag.scoring.columns import Metric
@@ -38,7 +38,8 @@ class Draws:
         observed: on the data, each (seeds,).
         resampled: on resampled examples, each (resamples, seeds).
         n: number of examples, of all languages and tasks that are in it.
-        smallest: number of examples of its smallest part: the degrees of freedom are counted from it.
+        smallest: number of examples of its smallest part, of groups where those are drawn: the degrees of freedom are
+            counted from it.
         floor: smallest credible standard error of the difference.
         dropped: examples that not every run has.
         mcnemar: exact p of an accuracy in one language, where both sides have one seed; None otherwise.
@@ -71,6 +72,8 @@ def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, t
     than it is. Where nothing is shared and drawing is costly, large languages of equal size use the same draws: rows
     that have nothing to do with each other stay uncorrelated but for chance of the order of 1/sqrt(n).
 
+    Where examples hang together (turns of a dialogue) their groups are drawn, and each brings all of its examples.
+
     Args:
         leaves: the paired predictions, one leaf per language.
         metric: what is computed.
@@ -81,6 +84,7 @@ def draw(leaves: Sequence[Leaf], metric: Metric, *, resamples: int, seed: int, t
     if metric.is_mean:
         pairs = [as_mean(metric, leaf) for leaf in leaves]
         metric, leaves = pairs[0][0], [leaf for _, leaf in pairs]
+    leaves = [folded(leaf) for leaf in leaves]
     rows = _shared_rows([leaf.ids for leaf in leaves])
     if rows is None:
         sums = _sums_apart(leaves, resamples, seed, task)
@@ -186,11 +190,16 @@ def _codes(ids: Sequence[pa.Array]) -> tuple[list[NDArray[np.int64]], int]:
 
 
 def _placed(leaf: Leaf, rows: NDArray[np.int64] | None, total: int) -> NDArray[np.float32]:
-    """A leaf's statistics on the rows that are drawn; where it lacks some, zeros there and a column that counts."""
+    """A leaf's statistics on the rows that are drawn; where it lacks some, zeros there, and a column that counts examples
+    where their number can differ.
+    """
     blocks = list(leaf.columns.values())
-    if rows is None:
+    if rows is None and leaf.sizes is None:
         return np.concatenate(blocks, axis=1)
-    block = np.concatenate([*blocks, np.ones((leaf.n, 1), np.float32)], axis=1)
+    sizes = np.ones(leaf.n, np.float32) if leaf.sizes is None else leaf.sizes
+    block = np.concatenate([*blocks, sizes[:, None]], axis=1)
+    if rows is None:
+        return block
     placed = np.zeros((total, block.shape[1]), dtype=np.float32)
     placed[rows] = block
     return placed
@@ -200,26 +209,30 @@ def _figures(leaf: Leaf, metric: Metric, sums: Floats) -> Draws:
     """The metric of each side and seed, from sums of its columns (resamples, runs x columns, and a count if needed)."""
     runs, width = len(leaf.columns), len(metric.columns)
     parts = sums[:, : runs * width].reshape(-1, runs, width)
-    counted = sums[:, -1] if sums.shape[1] > runs * width else np.full(len(sums), float(leaf.n))
+    counted = sums[:, -1] if sums.shape[1] > runs * width else np.full(len(sums), float(leaf.examples))
     once = np.stack([block.sum(axis=0, dtype=np.float64) for block in leaf.columns.values()])
 
     def combine(values: Floats, n: Floats) -> Floats:
         named = {name: values[..., place] for place, name in enumerate(metric.columns)}
         return np.asarray(metric.combine({**named, "n": np.broadcast_to(n, values.shape[:-1])}), dtype=np.float64)
 
-    observed, resampled = combine(once, np.array(float(leaf.n))), combine(parts, np.maximum(counted, 1.0)[:, None])
+    observed, resampled = (
+        combine(once, np.array(float(leaf.examples))),
+        combine(parts, np.maximum(counted, 1.0)[:, None]),
+    )
     of = [[place for place, (name, _) in enumerate(leaf.columns) if name == side] for side in SIDES]
     seeds = [tuple(seed for name, seed in leaf.columns if name == side) for side in SIDES]
     return Draws(
         seeds=(seeds[0], seeds[1]),
         observed=(observed[of[0]], observed[of[1]]),
         resampled=(resampled[:, of[0]], resampled[:, of[1]]),
-        n=leaf.n,
+        n=leaf.examples,
         smallest=leaf.n,
-        floor=smallest_error(leaf.n),
+        floor=smallest_error(leaf.examples),
         dropped=leaf.dropped,
-        # The test takes the models as given: of several seeds it would not say what other seeds give.
-        mcnemar=_exact(leaf) if metric.name == "accuracy" and runs == 2 and all(of) else None,
+        # The test takes the models as given: of several seeds it would not say what other seeds give; and the examples
+        # as independent.
+        mcnemar=_exact(leaf) if metric.name == "accuracy" and runs == 2 and all(of) and leaf.sizes is None else None,
     )
 
 

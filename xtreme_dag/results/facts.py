@@ -274,6 +274,7 @@ class StageFacts:
         git_commit: commit of the working tree, with `+` and the like if it was dirty; empty if unknown.
         libraries: library -> version.
         host: machine that ran it.
+        processor: its processor and widest vector instructions.
         device: device that ran it (`cpu`, `NVIDIA H100 80GB HBM3`, ...).
         started: start in UTC, ISO 8601.
         seconds: wall-clock seconds.
@@ -291,6 +292,7 @@ class StageFacts:
     git_commit: str = ""
     libraries: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
+    processor: str = ""
     device: str = ""
     started: str | None = None
     seconds: float = 0.0

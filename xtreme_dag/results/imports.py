@@ -16,6 +16,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import Condition, Evaluation, Landing, StageFacts, StudyFacts
+from xtreme_dag.results.signals import signals_of
 
 KIND = "import"
 MARK = "imported"
@@ -76,7 +77,8 @@ def with_imports(
     """What a study lands, and what was imported into it.
 
     A condition of the study has precedence over an import of the same name. An evaluation whose artifact is damaged or
-    gone is left out until it is imported again.
+    gone is left out until it is imported again. What is to be doubted in them is looked for at each landing, so that
+    imports that were kept by an earlier version have it too.
     """
     store = Store(home.store)
     conditions, rows = list(study.conditions), list(evaluations)
@@ -87,11 +89,16 @@ def with_imports(
         condition = imported.study.conditions[0]
         if condition.name in own:
             continue
-        whole = [row for row in imported.evaluations if store.intact(row.stage_key) is not None]
-        keys = {row.stage_key for row in whole}
+        there = {row.stage_key: store.intact(row.stage_key) for row in imported.evaluations}
+        signals = {
+            key: signals_of(store.artifact(record.digest)) for key, record in there.items() if record is not None
+        }
+        whole = [row for row in imported.evaluations if row.stage_key in signals]
         conditions.append(condition)
         rows += [replace(row, texts=texts.get((row.task, row.language, row.split))) for row in whole]
-        known |= {stage.key: stage for stage in imported.stages if stage.key in keys}
+        known |= {
+            stage.key: replace(stage, warnings=signals[stage.key]) for stage in imported.stages if stage.key in signals
+        }
     return replace(study, conditions=tuple(conditions)), rows, list(known.values())
 
 

@@ -13,9 +13,10 @@ from xtreme_dag.results.cells import SEEN, Cell, Cells, OfTask, Side, common_fil
 from xtreme_dag.results.claims import Effects, Key
 from xtreme_dag.results.draws import Draws, degenerate, draw, mean_of
 from xtreme_dag.results.effects import Effect, Part, effect_of
-from xtreme_dag.results.pairs import find_metric, read_leaves
+from xtreme_dag.results.pairs import Run, find_metric, read_leaves
 from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.results.signals import DEGENERATE
+from xtreme_dag.tables.predictions import CLUSTER, CLUSTER_IF_ASKED
 
 _OTHER_SEEDS = "the tasks have different seeds; their mean is over those that all have"
 
@@ -27,6 +28,7 @@ class Settings:
     Attributes:
         supervised: languages that count as seen whatever the condition.
         tasks, languages: those that are shown; None for all.
+        clusters: whether groups of examples are drawn as wholes too that are not always (questions on a paragraph).
     """
 
     study: str
@@ -38,6 +40,7 @@ class Settings:
     supervised: Collection[str]
     tasks: Collection[str] | None
     languages: Collection[str] | None
+    clusters: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +186,8 @@ def measure_task(
     listed = load_catalogue().tasks.get(name)
     columns = predictions.columns(next(iter(next(iter(paths.values())).values())))
     measure = find_metric(metric, columns, name, listed.metrics if listed else ())
-    leaves = read_leaves(paths, measure, predictions)
+    cluster = _cluster(predictions, paths, settings)
+    leaves = read_leaves(paths, measure, predictions, cluster)
     if len(leaves) < len(paths):
         notes.append(f"{name}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")
     if not leaves:
@@ -191,12 +195,22 @@ def measure_task(
     draws = draw(leaves, measure, resamples=settings.resamples, seed=settings.seed, task=name)
     if dropped := sum(each.dropped for each in draws.values()):
         notes.append(f"{name}: {dropped:,} examples that not every run has are left out")
+    if cluster:
+        groups = sum(each.smallest for each in draws.values())
+        notes.append(f"{name}: {groups:,} groups of examples that hang together are drawn as wholes")
     draws = {
         code: replace(figures, degenerate=_degenerate(((one[code], "condition"), (other[code], "baseline"))))
         for code, figures in draws.items()
     }
     words = {code: (_word(one[code]), _word(other[code])) for code in draws}
     return _Task(name=name, metric=metric, draws=draws, words=words, supervised=settings.supervised)
+
+
+def _cluster(predictions: Predictions, paths: Mapping[str, Mapping[Run, str]], settings: Settings) -> str:
+    """The column of groups that are drawn as wholes; empty where examples are drawn one by one."""
+    there = {name for runs in paths.values() for path in runs.values() for name in predictions.columns(path)}
+    asked = (CLUSTER, *([CLUSTER_IF_ASKED] if settings.clusters else []))
+    return next((name for name in asked if name in there), "")
 
 
 def _degenerate(sides: Iterable[tuple[Mapping[int, Cell], str]]) -> tuple[tuple[str, str], ...]:

@@ -31,17 +31,46 @@ class Leaf:
         ids: ids of the examples that all runs have, in one order.
         columns: for each run its statistics (n, columns of the metric).
         dropped: examples that some run lacks, which are left out.
+        cluster: the group that each example is drawn with, as a whole; None where examples are drawn one by one.
+        sizes: of a leaf whose rows are groups (`folded`), the number of examples in each.
     """
 
     language: str
     ids: pa.Array
     columns: Mapping[Run, NDArray[np.float32]]
     dropped: int
+    cluster: pa.Array | None = None
+    sizes: NDArray[np.float32] | None = None
 
     @property
     def n(self) -> int:
-        """Number of examples."""
+        """Number of rows: what is drawn."""
         return len(self.ids)
+
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return self.n if self.sizes is None else int(self.sizes.sum())
+
+
+def folded(leaf: Leaf) -> Leaf:
+    """A leaf whose rows are its groups of examples, with the sums of their statistics; a leaf without groups as it is."""
+    if leaf.cluster is None:
+        return leaf
+    groups = leaf.cluster.dictionary_encode()
+    of, count = groups.indices.to_numpy(), len(groups.dictionary)
+
+    def summed(block: NDArray[np.float32]) -> NDArray[np.float32]:
+        sums = np.stack([np.bincount(of, column, count) for column in block.T], axis=1)
+        return sums.astype(np.float32)
+
+    return replace(
+        leaf,
+        ids=groups.dictionary,
+        columns={run: summed(block) for run, block in leaf.columns.items()},
+        cluster=None,
+        sizes=np.bincount(of, minlength=count).astype(np.float32),
+    )
 
 
 def _share(sums: Sums) -> NDArray[np.float64]:
@@ -85,7 +114,9 @@ def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:
     return Metric(name=metric.name, columns=("share",), combine=_share, is_mean=True), replace(leaf, columns=columns)
 
 
-def read_leaves(files: Mapping[str, Mapping[Run, str]], metric: Metric, predictions: Predictions) -> list[Leaf]:
+def read_leaves(
+    files: Mapping[str, Mapping[Run, str]], metric: Metric, predictions: Predictions, cluster: str = ""
+) -> list[Leaf]:
     """Reads the predictions of a task from files that were checked.
 
     Returns one leaf per language that has examples with a known outcome.
@@ -94,6 +125,7 @@ def read_leaves(files: Mapping[str, Mapping[Run, str]], metric: Metric, predicti
         files: language -> run -> predictions file; each language has the same runs.
         metric: whose statistics are read.
         predictions: reads the files; those of the baseline are kept for the next condition.
+        cluster: the column of groups that are drawn as wholes, if there is one; an imported file may lack it.
 
     Raises:
         UserError: a file has the same id twice.
@@ -101,15 +133,20 @@ def read_leaves(files: Mapping[str, Mapping[Run, str]], metric: Metric, predicti
     jobs = [(language, run) for language in files for run in files[language]]
 
     def read(job: tuple[str, Run]) -> pa.Table:
-        return predictions.read(files[job[0]][job[1]], metric, keep=job[1][0] == "baseline")
+        path = files[job[0]][job[1]]
+        named = cluster if cluster and cluster in predictions.columns(path) else ""
+        return predictions.read(path, metric, keep=job[1][0] == "baseline", cluster=named)
 
     with ThreadPoolExecutor() as pool:
         found = dict(zip(jobs, pool.map(read, jobs), strict=True))
-    leaves = [_leaf(language, {run: found[language, run] for run in files[language]}, metric) for language in files]
+    leaves = [
+        leaf_of(language, {run: found[language, run] for run in files[language]}, metric, cluster) for language in files
+    ]
     return [leaf for leaf in leaves if leaf.n]
 
 
-def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf:
+def leaf_of(language: str, tables: Mapping[Run, pa.Table], metric: Metric, cluster: str) -> Leaf:
+    """The paired predictions of one language, from a table for each run; see `read_leaves`."""
     first = next(iter(tables.values()))["id"]
     if all(table["id"].equals(first) for table in tables.values()):
         ids, dropped = first.combine_chunks(), 0
@@ -120,7 +157,8 @@ def _leaf(language: str, tables: Mapping[Run, pa.Table], metric: Metric) -> Leaf
         run: np.stack([table[name].to_numpy() for name in metric.columns], axis=1).astype(np.float32)
         for run, table in tables.items()
     }
-    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped)
+    groups = next((table[cluster].combine_chunks() for table in tables.values() if cluster in table.column_names), None)
+    return Leaf(language=language, ids=ids, columns=stacked, dropped=dropped, cluster=groups)
 
 
 def _common(tables: Mapping[Run, pa.Table]) -> tuple[pa.Array, int]:

@@ -28,7 +28,7 @@ class Predictions:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._kept: dict[tuple[str, str], pa.Table] = {}
+        self._kept: dict[tuple[str, str, str], pa.Table] = {}
 
     def check(self, paths: Iterable[str]) -> None:
         """See `check_predictions`."""
@@ -40,11 +40,19 @@ class Predictions:
 
         return list(pq.read_schema(self._home / path).names)
 
-    def read(self, path: str, metric: Metric, *, keep: bool) -> pa.Table:
-        """A file that was checked, or what was kept of it; keep: it will be asked for again."""
-        found = self._kept.get((path, metric.name)) or _read(self._home / path, metric)
+    def read(self, path: str, metric: Metric, *, keep: bool, cluster: str = "") -> pa.Table:
+        """The ids and a metric's statistics in a file that was checked, or what was kept of it.
+
+        Args:
+            path: the file.
+            metric: the metric.
+            keep: it will be asked for again.
+            cluster: a column that says which examples hang together, read too.
+        """
+        key = (path, metric.name, cluster)
+        found = self._kept.get(key) or read_rows(self._home / path, metric, cluster)
         if keep:
-            self._kept[path, metric.name] = found
+            self._kept[key] = found
         return found
 
 
@@ -95,11 +103,12 @@ def _is_parquet(path: Path) -> bool:
     return True
 
 
-def _read(path: Path, metric: Metric) -> pa.Table:
+def read_rows(path: Path, metric: Metric, cluster: str) -> pa.Table:
+    """The ids and a metric's statistics in a file, and the column of groups if one is named; see `Predictions.read`."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=["id", *metric.columns], use_threads=False)
+        table = file.read(columns=["id", *metric.columns, *([cluster] if cluster else [])], use_threads=False)
     if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
         table = table.drop_null()
     return table

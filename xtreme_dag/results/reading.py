@@ -99,6 +99,24 @@ def read_trained(connection: duckdb.DuckDBPyConnection, study: str) -> dict[str,
     return found
 
 
+def read_processors(connection: duckdb.DuckDBPyConnection, study: str) -> dict[str, int]:
+    """Processor -> number of the study's trainings that ran on it, and on no other device; those that are known."""
+    asked = (
+        "SELECT processor, count(*) FROM stages WHERE study = $study AND current AND device = 'cpu' AND processor <> ''"
+        " AND stage_key IN (SELECT stage_key FROM training_curves WHERE study = $study)"
+        " GROUP BY processor ORDER BY count(*) DESC, processor"
+    )
+    return dict(connection.execute(asked, {"study": study}).fetchall())
+
+
+def processor_lines(processors: Mapping[str, int]) -> list[str]:
+    """Where a study was trained: sums of floating-point numbers come out otherwise on another processor."""
+    if len(processors) > 1:
+        each = "; ".join(f"{count:,} on {name}" for name, count in processors.items())
+        return [f"the trainings ran on unlike processors, which alone makes figures differ a little: {each}"]
+    return [f"trained on {name}: on another processor the figures differ a little" for name in processors]
+
+
 def uneven_lines(trained: Mapping[str, Trained], baseline: str, condition: str) -> list[str]:
     """The conditions of equal budget that were trained on other numbers of tokens than this one.
 

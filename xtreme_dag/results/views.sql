@@ -111,24 +111,31 @@ CREATE OR REPLACE VIEW best_per_target AS
 -- For each task the condition that is best on dev: the selection behind "best intermediate task per target task". `gain`
 -- has no luck of the choice in it: what a seed gains on test counts for the condition that the other seeds choose on dev.
 -- With one seed it is NULL: test_value - baseline_test_value then speaks of two models, the luck of their seeds included.
+-- `gain_unseen` is over the languages that neither the baseline nor any of those conditions was trained on for the task.
 WITH by_seed AS (
     SELECT study, condition, task, split, seed, avg(value) AS value FROM scores WHERE is_primary GROUP BY ALL),
 dev AS (
     SELECT study, task, condition, avg(value) AS value, count(*) AS seeds FROM by_seed WHERE split = 'dev' GROUP BY ALL),
-gains AS (
-    SELECT p.study, p.task, avg(t.value - b.value) AS gain
+pairs AS (
+    SELECT p.study, p.task, p.seed, t.language, t.value - b.value AS gain,
+           bool_or(coalesce(t.supervision IN ('source', 'same task'), false)
+                   OR coalesce(b.supervision IN ('source', 'same task'), false))
+               OVER (PARTITION BY p.study, p.task, t.language) AS seen
     FROM best_by_seed p
-    JOIN by_seed t ON t.study = p.study AND t.task = p.task AND t.seed = p.seed AND t.split = 'test'
-                  AND t.condition = p.condition
-    JOIN by_seed b ON b.study = p.study AND b.task = p.task AND b.seed = p.seed AND b.split = 'test'
-                  AND b.condition = p.baseline
+    JOIN scores t ON t.study = p.study AND t.task = p.task AND t.seed = p.seed AND t.condition = p.condition
+    JOIN scores b ON b.study = p.study AND b.task = p.task AND b.seed = p.seed AND b.condition = p.baseline
+                 AND b.language = t.language
+    WHERE t.split = 'test' AND b.split = 'test' AND t.is_primary AND b.is_primary),
+gains AS (
+    SELECT study, task, avg(gain) AS gain, avg(gain_unseen) AS gain_unseen
+    FROM (SELECT study, task, seed, avg(gain) AS gain, avg(gain) FILTER (NOT seen) AS gain_unseen FROM pairs GROUP BY ALL)
     GROUP BY ALL),
 best AS (
     SELECT d.*, s.baseline, row_number() OVER (
         PARTITION BY d.study, d.task ORDER BY d.value DESC, d.condition <> s.baseline, d.condition) AS place
     FROM dev d JOIN studies s USING (study))
 SELECT d.study, d.task, d.condition, d.seeds, d.value AS dev_value, t.value AS test_value,
-       b.value AS baseline_test_value, g.gain
+       b.value AS baseline_test_value, g.gain, g.gain_unseen
 FROM best d
 LEFT JOIN task_scores t ON t.study = d.study AND t.task = d.task AND t.condition = d.condition AND t.split = 'test'
 LEFT JOIN task_scores b ON b.study = d.study AND b.task = d.task AND b.condition = d.baseline AND b.split = 'test'
@@ -291,3 +298,37 @@ WHERE x.condition = a AND y.condition = b ORDER BY x.study, x.task, x.language;
 
 CREATE OR REPLACE MACRO delta(task_name) AS TABLE
 SELECT * FROM deltas WHERE task = task_name ORDER BY study, condition, delta DESC;
+
+CREATE OR REPLACE VIEW learning_curves AS
+-- Score against the number of a language's own examples in target training, besides those in the source language: a
+-- point for each condition that adds some, and for the one that is otherwise equal (0 examples). Conditions that differ
+-- in anything else are curves of their own; a curve has the name of its condition without examples, else of its first.
+-- `low` and `high`: 95 % by Student's t over the seeds, within 0-100; from 22 seeds on its quantile is approximated.
+WITH told AS (
+    SELECT study, condition, position, coalesce(json_keys(json_extract(description, '$.target.examples')), []) AS codes,
+           json_merge_patch(description, '{"description": null, "target": null}')::VARCHAR
+           || coalesce(nullif(description ->> '$.target.languages', '[]'), '')
+           || coalesce(description ->> '$.target.translated', '') AS rest
+    FROM conditions),
+named AS (
+    SELECT study, condition, codes,
+           first_value(condition) OVER (PARTITION BY study, rest ORDER BY len(codes) > 0, position) AS curve
+    FROM told),
+drawn AS (
+    SELECT t.study, n.curve, t.condition, t.target AS task, t.language, t.seed, sum(t.examples) AS examples
+    FROM trained_on t JOIN named n USING (study, condition)
+    WHERE t.target <> '' AND list_contains(n.codes, t.language) GROUP BY ALL),
+points AS (
+    SELECT s.study, n.curve, s.condition, s.task, s.language, s.split, s.metric,
+           coalesce(max(d.examples), 0)::BIGINT AS examples, avg(s.value) AS value, stddev_samp(s.value) AS seed_sd,
+           count(*) AS seeds, list(s.value ORDER BY s.seed) AS by_seed
+    FROM scores s JOIN named n USING (study, condition) LEFT JOIN drawn d USING (study, condition, task, language, seed)
+    WHERE s.is_primary AND (d.examples > 0 OR (len(n.codes) = 0 AND n.condition = n.curve)) GROUP BY ALL)
+SELECT p.* EXCLUDE (half), CASE WHEN seeds > 1 THEN greatest(value - half, 0) END AS low,
+       CASE WHEN seeds > 1 THEN least(value + half, 100) END AS high
+FROM (SELECT *, seed_sd / sqrt(seeds) * coalesce(
+          [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281,
+           2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860][seeds - 1],
+          1.9600 + 2.3723 / (seeds - 1) + 2.8225 / (seeds - 1) ** 2) AS half
+      FROM points) p
+WHERE (study, curve, task, language) IN (SELECT (study, curve, task, language) FROM drawn);

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xtreme_dag.scoring import accuracy, mining, overlap, ranking, squad_v2, tagging
+from xtreme_dag.scoring import accuracy, dialogue, mining, overlap, ranking, squad_v2, tagging
 from xtreme_dag.scoring.columns import Family, FloatArray, Sums
 
 FAMILIES: Mapping[str, Family] = {
@@ -16,6 +16,7 @@ FAMILIES: Mapping[str, Family] = {
     "mining": mining.FAMILY,
     "answers": overlap.FAMILY,
     "answers_v2": squad_v2.FAMILY,
+    "dialogue": dialogue.FAMILY,
     "ranking": ranking.FAMILY,
     "ranking_full": ranking.FAMILY_UNCUT,
 }

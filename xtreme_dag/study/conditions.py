@@ -27,6 +27,12 @@ class Budget(Section):
     """How much intermediate training a condition gets: the control that the research question needs.
 
     `budget: all` takes all there is: right for the replication of a paper, no control for a comparison.
+
+    Attributes:
+        examples: that are drawn, once each, and seen `epochs` times.
+        tokens: likewise.
+        steps: of the optimizer.
+        everything: what `budget: all` stands for.
     """
 
     examples: Positive | None = None
@@ -67,7 +73,13 @@ SizeSampling = Annotated[Sampling, AfterValidator(_of_sizes)]
 
 
 class Origin(Section):
-    """Where a model is from: a folder, or a hub id at a commit."""
+    """Where a model is from: a folder, or a hub id at a commit.
+
+    Attributes:
+        folder: a folder in the layout of the hub.
+        hub: `owner/name` on the hub.
+        revision: the full commit id.
+    """
 
     folder: str | None = None
     hub: str | None = None
@@ -94,8 +106,14 @@ class Pretrained(Origin):
 class Translation(Section):
     """English data, machine-translated: by the miniworld's `lexicon`, or by a sequence-to-sequence `model`.
 
-    `models` gives a model to each language (Marian has one for each pair); `model` serves them all, with the first
-    token of each language's translations in `codes` (NLLB, M2M100).
+    Attributes:
+        by: the miniworld's word list, or a model.
+        model: one model for all languages.
+        models: language -> its model (Marian has one for each pair).
+        codes: language -> the first token of its translations (NLLB, M2M100), with `model`.
+        beams: width of the beam search; 1 is greedy.
+        max_length: tokens of a translation at most.
+        rows: rows that are translated at most, the first ones.
     """
 
     by: Literal["lexicon", "model"]
@@ -120,7 +138,7 @@ class Translation(Section):
         return self
 
     def model_of(self, language: str) -> Pretrained | None:
-        """The model that translates into a language; None for the lexicon.
+        """The model that translates into a language, or tests from it; None for the lexicon.
 
         Raises:
             UserError: no model is named for the language.
@@ -129,7 +147,7 @@ class Translation(Section):
             return self.model
         if language not in self.models:
             raise UserError(
-                f"no model translates into {language!r}", where="translated.models", fix=nearest(language, self.models)
+                f"no model translates {language!r}", where="translated.models", fix=nearest(language, self.models)
             )
         return self.models[language]
 
@@ -142,7 +160,10 @@ PARALLEL_OBJECTIVES = ("tlm", "tlm_chat", "monodm", "xdm", "response")
 class Objective(Section):
     """Training without labels; see `xtreme_dag.data.derive.objectives` for what each name means.
 
-    `chunks` bounds the number of dialogue chunks per language; passes over the text repeat until there are so many.
+    Attributes:
+        name: the objective.
+        chunks: dialogue chunks per language; passes over the text repeat until there are so many.
+        seed: of the chunks.
     """
 
     name: ObjectiveName
@@ -164,9 +185,17 @@ class Objective(Section):
 class Component(Section):
     """One dataset in a mixture, in one language or several.
 
-    `languages` is a list (equal shares) or a mapping language -> share of this component; with `sampling`, a list
-    whose shares follow from the sizes. Components of one `task` share a head. `items_of` names the dataset whose ids
-    this one has (a translation of it), so that its items are drawn as those are.
+    Attributes:
+        dataset: its name in the catalogue.
+        languages: a list (equal shares) or a mapping language -> share of this component; with `sampling`, a list whose
+            shares follow from the sizes.
+        split: the split that is trained on.
+        share: of the mixture; the shares of a mixture sum to 1.
+        task: components of one task share a head; the dataset's name where it is not given.
+        objective: training without labels, in place of the dataset's task.
+        translated: the data are made from the English ones.
+        items_of: the dataset whose ids this one has (a translation of it), so that its items are drawn as those are.
+        sampling: divides the share among the languages by their sizes.
     """
 
     dataset: str
@@ -218,8 +247,15 @@ class Component(Section):
 class Step(Section):
     """One run of training on a mixture.
 
-    `sampling` divides the budget among the tasks by their sizes, in place of stated shares. `repeat` allows a budget
-    beyond the data. `keep_heads` goes on with heads of the same kind and labels. `recipe` overrides the study's.
+    Attributes:
+        mixture: the datasets.
+        budget: how much is trained.
+        control: `shuffled_labels` permutes the labels within each table and changes nothing else.
+        items: whether an item may come in several languages: in none but one, in each, or as it falls.
+        sampling: divides the budget among the tasks by their sizes, in place of stated shares.
+        repeat: allows a budget beyond the data.
+        keep_heads: goes on with heads of the same kind and labels.
+        recipe: overrides the study's `recipe.intermediate`.
     """
 
     mixture: tuple[Component, ...] = ()
@@ -254,12 +290,42 @@ class Step(Section):
         return self
 
 
+class Supervision(Section):
+    """What target tasks are trained on besides their data in the source language.
+
+    Attributes:
+        examples: language -> how many of its examples are added (few-shot).
+        languages: languages in which the training data are added whole, in as many examples as the source language's
+            (translate-train): the task's own, or a released translation.
+        translated: makes the data of `languages` from the English ones.
+    """
+
+    examples: Mapping[str, Positive] = Field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    translated: Translation | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Supervision:
+        if not self.examples and not self.languages:
+            raise ValueError("names nothing to train on: give `examples` or `languages`")
+        if len({*self.examples, *self.languages}) != len(self.examples) + len(self.languages):
+            raise ValueError("a language is named twice")
+        if self.translated is not None and (not self.languages or ENGLISH in self.languages):
+            raise ValueError("`translated` makes English data in the other `languages`: name them")
+        return self
+
+
 class Condition(Step):
     """One recipe of intermediate training; no mixture means none at all.
 
-    `then` is what follows the mixture, a step at a time. `keep_head` names target tasks that go on with the head of
-    the last step. `source_language` is the language of target training, the study's where it is not given;
-    `source_translated` makes its data from the English ones.
+    Attributes:
+        description: in a few words, for the report.
+        then: what follows the mixture, a step at a time; a step has the keys of a condition's first step.
+        keep_head: target tasks that go on with the head of the last step.
+        source_language: the language of target training, the study's where it is not given.
+        source_translated: makes its data from the English ones.
+        target: few examples, or all data, of further languages in target training.
+        test_translated: translates the tests into the source language (translate-test).
     """
 
     description: str = ""
@@ -267,6 +333,8 @@ class Condition(Step):
     keep_head: tuple[str, ...] = ()
     source_language: str | None = None
     source_translated: Translation | None = None
+    target: Supervision | None = None
+    test_translated: Translation | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -277,6 +345,8 @@ class Condition(Step):
     def _has_steps(self) -> Condition:
         if not self.mixture and (self.then or self.keep_head):
             raise ValueError("a condition without a mixture trains nothing: nothing follows it and no head is kept")
+        if self.test_translated is not None and self.test_translated.rows is not None:
+            raise ValueError("test_translated: a test is translated whole: no `rows`")
         if not all(step.mixture for step in self.then):
             raise ValueError("then: a step needs a mixture")
         return self

@@ -12,7 +12,7 @@ from xtreme_dag.study.file import Study
 # too, is a factor under its own name.
 _COMPARED = frozenset({
     "mixture", "budget", "repeat", "control", "items", "sampling", "recipe", "keep_heads", "then", "keep_head",
-    "source_language", "source_translated", "description",
+    "source_language", "source_translated", "target", "test_translated", "description",
     "dataset", "languages", "split", "share", "task", "objective", "translated", "items_of",
 })  # fmt: skip
 
@@ -28,9 +28,7 @@ def differences(study: Study, condition: Condition, other: Condition) -> tuple[s
     part of the factor `tasks`. Where they have no task in common, the languages of all tasks are compared. Whether
     items are disjoint matters where both have more than one language.
     """
-    source: tuple[str, ...] = ()
-    if study.source_of(condition) != study.source_of(other) or condition.source_translated != other.source_translated:
-        source = ("source language of the target task",)
+    source = _of_target(study, condition, other)
     if not condition.steps or not other.steps:
         return (*source, *(("intermediate training",) if bool(condition.steps) != bool(other.steps) else ()))
     found: dict[str, None] = dict.fromkeys(source)
@@ -41,6 +39,20 @@ def differences(study: Study, condition: Condition, other: Condition) -> tuple[s
     for one, two in zip(condition.steps, other.steps, strict=False):
         found |= dict.fromkeys(_step_differences(one, two))
     return tuple(found)
+
+
+def _of_target(study: Study, condition: Condition, other: Condition) -> tuple[str, ...]:
+    """The factors of target training, and of what is tested."""
+    one, two = ((each.target.examples, each.target.languages, each.target.translated) if each.target else ({}, (), None)
+                for each in (condition, other))  # fmt: skip
+    checks = {
+        "source language of the target task": study.source_of(condition) != study.source_of(other)
+        or condition.source_translated != other.source_translated,
+        "target-language examples": one[0] != two[0],
+        "further languages of target training": one[1:] != two[1:],
+        "translated tests": condition.test_translated != other.test_translated,
+    }
+    return tuple(factor for factor, differs in checks.items() if differs)
 
 
 def _step_differences(one: Step, two: Step) -> list[str]:

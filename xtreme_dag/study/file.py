@@ -26,7 +26,15 @@ _LARGEST = 4 << 20  # bytes of a study file
 
 
 class Miniworld(Section):
-    """The embedded source: generated languages with known truth."""
+    """The embedded source: generated languages with known truth.
+
+    Attributes:
+        seed: of the generator.
+        languages: the codes that are made; all of them where it is empty.
+        train: rows of a training table.
+        select: rows of a table for selection.
+        test: rows of a test table.
+    """
 
     seed: int = 7
     languages: tuple[str, ...] = ()
@@ -36,7 +44,14 @@ class Miniworld(Section):
 
 
 class Limits(Section):
-    """Caps on rows per language, so that a study fits its machine; a limited table is a fixed sample."""
+    """Caps on rows per language, so that a study fits its machine; a limited table is a fixed sample.
+
+    Attributes:
+        train: rows of a training table at most.
+        select: rows of a table for selection at most.
+        test: rows of a test table at most.
+        datasets: dataset -> its own caps, by split or by `train`, `select`, `test`.
+    """
 
     train: Positive | None = None
     select: Positive | None = None
@@ -53,7 +68,10 @@ class Limits(Section):
 class Overlap(Section):
     """Tables that may have examples in common: `dataset/language/split`, each part a name or a pattern with `*`.
 
-    `seen` is trained or selected on, `tested` is tested on, or selected on and must be new to what is trained.
+    Attributes:
+        seen: what is trained or selected on.
+        tested: what is tested on, or selected on and must be new to what is trained.
+        reason: why the overlap is no leak, in ten characters or more; it is in the report.
     """
 
     seen: Annotated[str, Field(pattern=_TABLE)]
@@ -68,8 +86,16 @@ class Overlap(Section):
 class Data(Section):
     """Where raw data come from: exactly one of folders (`folder`, `folders`), `hub`, `miniworld`, `own`.
 
-    `folders` is a list, searched in order after `folder`, or dataset -> folder. `own`: nothing but datasets of the
-    user's own catalogue, whose entries say where their files lie; those are read there whatever the source is.
+    Attributes:
+        folder: release files, or what XTREME's script downloads.
+        folders: a list, searched in order after `folder`, or dataset -> folder.
+        own: nothing but datasets of the user's own catalogue, whose entries say where their files lie; those are read
+            there whatever the source is.
+        hub: the Hugging Face hub; dataset -> `id`, `revision`, `config`, columns in place of the catalogue's.
+        miniworld: generated languages, no data needed.
+        limit: caps on rows per language.
+        contracts: whether tables are checked against their contracts before anything trains on them.
+        allow_overlap: what training and test data may have in common, with a reason.
     """
 
     folder: str | None = None
@@ -110,7 +136,13 @@ class Data(Section):
 
 
 class Model(Origin):
-    """The pretrained encoder: a hub id with revision, a folder, an installed package, or a `pretrain` recipe."""
+    """The pretrained encoder: a hub id with revision, a folder, an installed package, or a `pretrain` recipe.
+
+    Attributes:
+        package: an installed Python package that carries a model.
+        path: where in the package it lies.
+        pretrain: settings of a small encoder that is trained first, from random weights; `kind` is `text` or `planted`.
+    """
 
     package: str | None = None
     path: str = ""
@@ -125,30 +157,68 @@ class Model(Origin):
 
 
 class Compare(Section):
-    """What the report compares with, and the condition that the study's question is about, if it is about one."""
+    """What the report compares with, and the condition that the study's question is about, if it is about one.
+
+    Attributes:
+        baseline: the condition that all others are compared with.
+        condition: the one that the question is about; it is answered first.
+        resamples: bootstrap resamples of the report's intervals.
+        confidence: level of intervals and verdicts.
+    """
 
     baseline: str
     condition: str | None = None
     resamples: Annotated[int, Field(ge=100)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    clusters: bool = False
+    """Whether groups of examples that can stand alone (questions on one paragraph) are resampled as wholes too."""
 
 
 class Table(Section):
-    """A split of a dataset."""
+    """A split of a dataset.
+
+    Attributes:
+        dataset: its name in the catalogue.
+        split: its name there.
+    """
 
     dataset: str
     split: str
 
 
 class Target(Section):
-    """What a target task is trained and selected on, where it is not what the catalogue says."""
+    """What a target task is trained and selected on, where it is not what the catalogue says.
+
+    Attributes:
+        train: the table to train on.
+        select: the table to select a checkpoint on.
+        examples: where conditions' target-language examples are from; `none`: the task has none and stays zero-shot.
+    """
 
     train: Table | None = None
     select: Table | None = None
+    examples: Table | Literal["none"] | None = None
 
 
 class Study(Section):
-    """A whole study, as in one YAML file."""
+    """A whole study, as in one YAML file.
+
+    Attributes:
+        study: its name: lower-case letters, digits, `_`, `+`, `-`.
+        question: in a sentence; the report starts with it.
+        benchmark: which benchmark's official languages averages are taken over.
+        data: where the data come from.
+        model: the pretrained encoder.
+        seeds: each condition and target is trained once with each.
+        intermediate: the conditions: name -> recipe of intermediate training.
+        targets: target tasks, or `xtreme`, `xtreme-r` for all of a benchmark.
+        catalogue: a folder with a catalogue of your own.
+        languages: evaluate in these only; all that the tasks have where it is empty.
+        source_language: the language of target training.
+        recipe: `name` of a recipe (`quick`, `xtreme`, `phang2020`), and what differs from it.
+        compare: what is compared with what.
+        keep: `scores` drops the weights of target models once all their evaluations stand.
+    """
 
     study: Annotated[str, Field(pattern=NAME)]
     question: str = ""
@@ -191,6 +261,10 @@ class Study(Section):
         for name, condition in self.intermediate.items():
             if condition.source_translated is not None and self.source_of(condition) == ENGLISH:
                 raise ValueError(f"intermediate.{name}: source_translated without a source_language but English")
+            further = condition.target
+            if further is not None and self.source_of(condition) in (*further.examples, *further.languages):
+                source = self.source_of(condition)
+                raise ValueError(f"intermediate.{name}.target: {source} is the source language, trained on already")
         for key, named in (("baseline", self.compare.baseline), ("condition", self.compare.condition)):
             if named is not None and named not in self.intermediate:
                 raise ValueError(f"compare.{key}: no condition {named!r}; {nearest(named, self.intermediate)}")

@@ -53,6 +53,8 @@ class TrainRecipe:
 
     Attributes:
         learning_rate: peak of the schedule.
+        head_learning_rate: the heads' own, None for the same; new layers may want a hundred times the encoder's, as in
+            the reference for Multilingual WoZ (1e-3 beside 1e-5).
         batch_size: examples per optimizer step, over all devices and micro-batches.
         micro_batch_tokens: tokens that one forward pass takes at most (at least one example), None for the whole batch.
         epochs: passes over the drawn examples.
@@ -83,6 +85,7 @@ class TrainRecipe:
     """
 
     learning_rate: Positive = 1e-5
+    head_learning_rate: Positive | None = None
     batch_size: Whole = 32
     micro_batch_tokens: Whole | None = None
     epochs: Positive = 3.0

@@ -88,8 +88,11 @@ class EncodedTable:
         return np.asarray(self.sequences[column].to_numpy())
 
     def per_example(self, column: str) -> Array:
-        """A scalar column of `examples.arrow`."""
-        return np.asarray(self.examples[column].to_numpy(zero_copy_only=False))
+        """A column of `examples.arrow`: `[examples]`, or `[examples, size]` of lists of one size."""
+        values = _single(self.examples[column])
+        if pa.types.is_fixed_size_list(values.type):
+            return np.asarray(values.flatten().to_numpy(zero_copy_only=False)).reshape(len(self), values.type.list_size)
+        return np.asarray(values.to_numpy(zero_copy_only=False))
 
     @property
     def has_type_ids(self) -> bool:

@@ -18,6 +18,8 @@ from xtreme_dag.scoring.columns import added
 # Scores come from single-precision sums whose last bits depend on the batch (relative differences around 1e-7). Rounded
 # to four decimals, all but about one in a thousand come out equal whatever the batch.
 SCORE_DECIMALS = 4
+CLUSTER, CLUSTER_IF_ASKED = "cluster", "cluster_if_asked"
+"""The columns that say which examples hang together: always resampled as a whole, or where that is asked for."""
 
 
 def write_evaluation(
@@ -110,6 +112,27 @@ def spread(known: NDArray[np.bool_], statistics: Mapping[str, NDArray[np.float64
         columns[name] = np.full(len(known), np.nan)
         columns[name][known] = column
     return columns
+
+
+def cluster_columns(params: Mapping[str, Any], rows: pa.Table) -> dict[str, pa.Array]:
+    """The column that says which examples hang together, if the format has one: the id of the first of each group.
+
+    Ids are the same in every language of a parallel dataset, so groups are too.
+
+    Args:
+        params: of the stage; `declared`: the fields `cluster` and `cluster_if_asked` of the table's format, if it has groups.
+        rows: its rows that are examples.
+
+    Returns:
+        `cluster`, or `cluster_if_asked` where the format says so; nothing for a format without groups.
+    """
+    declared = params.get("declared")
+    if not declared:
+        return {}
+    first: dict[str, str] = {}
+    pairs = zip(rows[declared["cluster"]].to_pylist(), rows["id"].to_pylist(), strict=True)
+    names = [first.setdefault(value, name) for value, name in pairs]
+    return {CLUSTER_IF_ASKED if declared["cluster_if_asked"] else CLUSTER: pa.array(names, pa.string())}
 
 
 def rows_in_order(table: pa.Table, ids: Sequence[str], where: str) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -78,15 +79,13 @@ class TextTokenizer:
     """A fast tokenizer without padding, and the ids of its special tokens.
 
     Args:
-        backend: a `tokenizers.Tokenizer`; a private copy is made, so its truncation state is never shared.
+        backend: a `tokenizers.Tokenizer` of its own: padding and truncation are set on it.
         specials: role (`pad`, `unk`, `mask`, `cls`, `sep`) -> token, for the roles that exist.
         type_ids: whether the model wants token type ids.
     """
 
     def __init__(self, backend: Any, *, specials: dict[str, str], type_ids: bool) -> None:
-        from tokenizers import Tokenizer
-
-        self._backend = Tokenizer.from_str(backend.to_str())
+        self._backend = backend
         self._backend.no_padding()
         self._backend.no_truncation()
         self.type_ids = type_ids
@@ -149,21 +148,16 @@ class TextTokenizer:
                 words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int32)
                 yield np.array(encoding.ids, dtype=np.int32), words
 
-    @property
-    def largest_id(self) -> int:
-        """The largest id of the vocabulary; ids may have gaps."""
-        return int(max(self._backend.get_vocab(with_added_tokens=True).values()))
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """All words and special tokens with their ids."""
+        return dict(self._backend.get_vocab(with_added_tokens=True))
 
     @property
     def lower_cases(self) -> bool:
         """Whether capitals are lost."""
         normaliser = self._backend.normalizer
         return normaliser is not None and "ABC" not in str(normaliser.normalize_str("ABC"))
-
-    def id_of(self, token: str) -> int | None:
-        """The id of a token; None for one that is not in the vocabulary."""
-        found: int | None = self._backend.token_to_id(token)
-        return found
 
     def _needs_space(self) -> bool:
         """Whether a word on its own is tokenised otherwise than inside a text, and with a blank before it as there.
@@ -208,7 +202,9 @@ class TextTokenizer:
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:
-    """Loads the tokenizer of a model folder (`tokenizer/` inside it), a base model or a tokenizer folder.
+    """The tokenizer of a model folder (`tokenizer/` inside it), a base model or a tokenizer folder.
+
+    The last one is kept: reading XLM-R's takes a second, and the tables of a study are encoded one after the other.
 
     Args:
         folder: a folder with `tokenizer.json`, directly or in `tokenizer/`; other fast-convertible tokenizers are
@@ -217,6 +213,14 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     Raises:
         UserError: there is no tokenizer in the folder, or one without a vocabulary.
     """
+    states = {path.name: path.stat() for where in {folder, tokenizer_folder(folder)} for path in where.glob("*.*")}
+    marks = tuple(sorted((name, state.st_size, state.st_mtime_ns, state.st_ino) for name, state in states.items()))
+    return _loaded(folder.resolve(), marks)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, marks: tuple[tuple[str, int, int, int], ...]) -> TextTokenizer:
+    """The tokenizer of a folder whose files are in the state that `marks` says: name, bytes, time, inode."""
     from tokenizers import Tokenizer
 
     files = tokenizer_folder(folder)
@@ -301,7 +305,8 @@ def _refuse_without_words(backend: Any, folder: Path) -> None:
     """Raises if a vocabulary has special tokens only: with such a one, made up, every word is unknown."""
     special = {token.content for token in backend.get_added_tokens_decoder().values()}
     special.update("▁", *_SPELLINGS.values())
-    if special.issuperset(backend.get_vocab(with_added_tokens=False)):
+    few = backend.get_vocab_size(with_added_tokens=False) <= len(special)  # a look at all words takes a while
+    if few and special.issuperset(backend.get_vocab(with_added_tokens=False)):
         raise UserError(
             "the tokenizer's vocabulary has special tokens only, so every word would be unknown",
             where=str(folder),

@@ -131,7 +131,8 @@ def labelled(table: EncodedTable, kind: str) -> npt.NDArray[np.bool_]:
     known = np.ones(len(table), dtype=bool)
     for name in training_of(kind).columns.get("example", ()):
         column = table.per_example(name)
-        known &= ~np.isnan(column) if column.dtype.kind == "f" else column >= 0
+        there = ~np.isnan(column) if column.dtype.kind == "f" else column >= 0
+        known &= there.reshape(len(table), -1).all(axis=1)
     return known
 
 

@@ -20,10 +20,11 @@ def target(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
     Args:
         params: `seed`; `task` (its name is the head's); `dataset` that `train` is of; `head`, a name in
             `xtreme_dag.heads.HEADS`; `labels` where it takes labels; `recipe`, fields of `TrainRecipe`; `keep_head`, true to go on with a head of
-            the same kind and labels instead of a fresh one.
-        inputs: `model`, a model folder; `base/1`, ... what it stands on where it is an adapter; `train`, an encoded table;
-            `select`, an encoded English dev table (optional); `choice`, a file of settings that go over those of
-            `recipe` (optional; see `xtreme_dag.training.grid`).
+            the same kind and labels instead of a fresh one; `further`, name of an input ->
+            its `dataset`, and `examples`, how many it must have, for what is trained on besides `train`.
+        inputs: `model`, a model folder; `base/1`, ... what it stands on where it is an adapter; `train`, an encoded table,
+            and those of `further`; `select`, an encoded English dev table (optional); `choice`, a file of settings that
+            go over those of `recipe` (optional; see `xtreme_dag.training.grid`).
         context: `out` receives a model folder, `training.json` and `drawn.parquet`; `scratch` holds checkpoints.
 
     Returns:

@@ -20,7 +20,7 @@ from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
 from xtreme_dag.training.run import Run
 from xtreme_dag.training.selection import selection_pool
-from xtreme_dag.training.tables import selection_table, training_table
+from xtreme_dag.training.tables import TrainingTable, selection_table, training_table
 
 # Standard deviation of a fresh target head's weights (that of BERT's and RoBERTa's layers).
 TARGET_HEAD_STD = 0.02
@@ -33,11 +33,12 @@ def train_target(
     recipe = TrainRecipe.from_params({**params["recipe"], **chosen_settings(inputs)})
     seed = int(params["seed"])
     name = str(params["task"])
-    spec = HeadSpec(kind=str(params["head"]), labels=tuple(params.get("labels") or ()))
-    source = training_table(inputs["train"], spec.kind)
-    languages = "+".join(source.table.info["languages"])
-    part = Part(source=source, dataset=str(params["dataset"]), language=languages, rows=np.arange(len(source.table)))
-    pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=(part,)))
+    kind = str(params["head"])
+    tables: dict[str, Mapping[str, Any]] = {"train": {"dataset": params["dataset"]}, **params.get("further", {})}
+    parts = tuple(_whole(training_table(inputs[called], kind), **told) for called, told in tables.items())
+    # Of an open label set (CCG, MultiWOZ) the labels are those that the training data have.
+    spec = HeadSpec(kind=kind, labels=tuple(params.get("labels") or parts[0].table.info["labels"]))
+    pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=parts))
     model = load_model(inputs["model"], bases=bases_of(inputs), log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))
     selection: tuple[Pool, ...] = ()
@@ -51,6 +52,22 @@ def train_target(
     return write_artifact(
         model, outcome, (pool,), out=context.out, tokenizer_from=inputs["model"], facts=facts, storage=recipe.storage
     )
+
+
+def _whole(source: TrainingTable, dataset: str, examples: int = 0) -> Part:
+    """All rows of a table.
+
+    Raises:
+        UserError: there are fewer than the examples that were asked for.
+    """
+    languages = "+".join(source.table.info["languages"])
+    if len(source.table) < examples:
+        raise UserError(
+            f"{examples:,} examples were asked for and there are {len(source.table):,}",
+            where=f"{dataset}/{languages}",
+            fix="lower `target.examples` of the condition, or the limit of the data",
+        )
+    return Part(source=source, dataset=dataset, language=languages, rows=np.arange(len(source.table)))
 
 
 def target_head(model: TrainedModel, name: str, spec: HeadSpec, *, seed: int, keep: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from xtreme_dag.catalogue.catalogue import Dataset, TableRef, Task, load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
@@ -66,6 +67,7 @@ class _Builder:
         self.graph = Graph()
         self.catalogue = load_catalogue()
         self.recipe = load_recipe(study.recipe)
+        self.examples: dict[str, TableRef | None] = {}
         self.tasks = self._tasks()
         self.tables = Tables(study, self.graph, self.catalogue, self.recipe, absent=absent)
         self.models = Models(self.graph, absent=absent)
@@ -73,7 +75,7 @@ class _Builder:
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
         parts = (self.graph, self.catalogue, self.recipe, self.tables, derived, tokenizer_of(self.base))
         self.mixing, self.evaluations = Mixing(*parts), Evaluations(*parts)
-        self.targets = Targets(*parts, first=study.seeds[0])
+        self.targets = Targets(*parts, examples=self.examples, first=study.seeds[0])
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:
@@ -87,11 +89,12 @@ class _Builder:
             for name, condition in self.study.intermediate.items():
                 start = self.mixing.train(name, condition, seed, self.base)
                 source = self.study.source_of(condition)
+                translated = (condition.test_translated, source) if condition.test_translated else None
                 for task in self.tasks:
                     trained = self.evaluations.trained_for(task)
                     model = self.targets.train(trained, name, condition, seed, start, source)
                     for language in languages[task.name]:
-                        self.evaluations.add(task, task.test, language, name, seed, model)
+                        self.evaluations.add(task, task.test, language, name, seed, model, translated)
                     if (chosen_on := dev[task.name]) is not None:
                         self.evaluations.add(task, *chosen_on, name, seed, model)
         self._check_tests(languages)
@@ -103,7 +106,7 @@ class _Builder:
             missing=self.missing,
             stand_ins=self.tables.stand_ins,
             absent={**self.tables.absent, **self.models.absent},
-            notes=tuple(self.mixing.notes),
+            notes=(*self.mixing.notes, *self.targets.notes),
             model=Path(self.base.path) if isinstance(self.base, Source) else None,
         )
 
@@ -171,9 +174,11 @@ class _Builder:
             UserError: no such split, one for something else, or of another format or other labels than the test.
         """
         test = self.catalogue.dataset(task.test.dataset)
-        for name, use in (("train", "train"), ("select", "select")):
-            table: Table | None = getattr(given, name)
-            if table is None:
+        for name, uses in (("train", ("train",)), ("select", ("select",)), ("examples", ("train", "select"))):
+            table: Table | Literal["none"] | None = getattr(given, name)
+            if table == "none":
+                self.examples[task.name] = None
+            if not isinstance(table, Table):
                 continue
             where = f"targets.{task.name}.{name}"
             try:
@@ -181,13 +186,17 @@ class _Builder:
                 split = dataset.split(table.split)
             except UserError as error:
                 raise UserError(error.what, where=error.where or where, fix=error.fix) from None
-            if split.use != use:
-                raise UserError(f"{dataset.name} {split.name} is for {split.use}, not for {use}", where=where)
+            if split.use not in uses:
+                what = f"{dataset.name} {split.name} is for {split.use}, not for {' or '.join(uses)}"
+                raise UserError(what, where=where)
             if (dataset.format, dataset.labels) != (test.format, test.labels):
                 what = f"{dataset.name} ({dataset.format}) and {test.name} ({test.format}) differ in format or labels"
                 raise UserError(what, where=where)
             ref = TableRef(dataset=table.dataset, split=table.split)
-            task = replace(task, train=ref, before=()) if name == "train" else replace(task, select=ref)
+            if name == "examples":
+                self.examples[task.name] = ref
+            else:
+                task = replace(task, train=ref, before=()) if name == "train" else replace(task, select=ref)
         return task
 
     def _languages(self, task: Task) -> list[str]:

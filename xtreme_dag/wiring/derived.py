@@ -41,38 +41,79 @@ class Derived:
         """
         dataset = self._catalogue.dataset(ref.dataset)
         format = formats.get(dataset.format)
-        if format.translation is None:
-            raise UserError(f"{dataset.name} ({dataset.format}) cannot be translated", where=where)
-        if format.translation.follows == "words" and translation.by == "model":
+        if format.translation is not None and format.translation.follows == "words" and translation.by == "model":
             raise UserError(
                 f"{dataset.name}: tags cannot follow the words through a sequence-to-sequence model", where=where,
                 fix="translated: lexicon keeps words and tags together (miniworld)",
             )  # fmt: skip
+        return self._translated(ref, ENGLISH, language, translation, where)
+
+    def test(self, ref: TableRef, language: str, into: str, translation: Translation, where: str) -> Raw:
+        """Adds `translate`: a test in a language, translated into the language that the task is trained in.
+
+        Its rows stay those of the test's language, and its gold stays: of a table whose gold is a place in the text
+        nothing could be scored against it.
+
+        Raises:
+            UserError: the format's gold belongs to the text, or no model is named for the language.
+        """
+        dataset = self._catalogue.dataset(ref.dataset)
+        translation_of = formats.get(dataset.format).translation
+        reasons = {
+            "words": "its gold tags belong to the words of the original, a translation has others",
+            "answers": "its gold answers are pieces of the original text, of which a translation has none",
+        }
+        if translation_of is None or translation_of.follows:
+            reason = reasons[translation_of.follows] if translation_of else "it tests representations of its language"
+            able = [
+                name
+                for name, each in formats.FORMATS.items()
+                if each.label and each.translation and not each.translation.follows
+            ]
+            raise UserError(
+                f"the test of {dataset.name} ({dataset.format}) cannot be translated: {reason}", where=where,
+                fix=f"leave it out of the targets of this study; translate-test is for {', '.join(able)}",
+            )  # fmt: skip
+        return self._translated(ref, language, into, translation, where, tested=True)
+
+    def _translated(
+        self, ref: TableRef, source: str, target: str, translation: Translation, where: str, *, tested: bool = False
+    ) -> Raw:
+        """Adds `translate` of a table from a language into another; `tested`: its rows stay those of the former."""
+        dataset, language = self._catalogue.dataset(ref.dataset), source if tested else target
+        format = formats.get(dataset.format)
+        if format.translation is None:
+            raise UserError(f"{dataset.name} ({dataset.format}) cannot be translated", where=where)
         if translation.by == "lexicon" and self._tables.source.kind != "miniworld":
             raise UserError(
                 "the lexicon translates the miniworld's words alone", where=where, fix="translated: {by: model, ...}"
             )
-        english = self._tables.canonical(ref, ENGLISH)
-        inputs: dict[str, Source | Output] = {"table": Output(stage=english.stage)}
-        settings: dict[str, object] = {"by": translation.by, "rows": translation.rows}
+        original = self._tables.canonical(ref, source)
+        inputs: dict[str, Source | Output] = {"table": Output(stage=original.stage)}
+        settings: dict[str, object] = {
+            "by": translation.by,
+            "rows": translation.rows,
+            **({"into": target} if tested else {}),
+        }
         libraries: tuple[str, ...] = ()
         pretrained = translation.model_of(language)
         if pretrained is not None:
             inputs["model"] = self._model_of(pretrained)
             settings |= {"beams": translation.beams, "max_length": translation.max_length}
-            settings |= {"code": translation.codes.get(language)}
+            settings |= {"code": translation.codes.get(target)}
+            settings |= {"reads": translation.codes[source]} if source in translation.codes else {}
             # Marian's tokenizer reads with the one, and normalises with the other where it is installed.
             libraries = ("torch", "transformers", "tokenizers", "sentencepiece", "sacremoses")
-        made = f"translated by {translation.by}"
+        made = f"translated by {translation.by}" + (f" into {target}" if tested else "")
         facts = {"dataset": dataset.name, "language": language, "split": ref.split}
-        name = f"translate[{dataset.name} | {language} | {ref.split} | {translation.by}]"
+        name = f"translate[{dataset.name} | {language} | {ref.split} | {translation.by}{f' into {target}' if tested else ''}]"
         stage = Stage(
             of=TRANSLATE,
             name=name,
             function=f"xtreme_dag.data.derive.translate:translate_by_{translation.by}",
             params={**facts, "format": format.name, "declared": format.facts("columns", "translation"), **settings},
             inputs=inputs,
-            after=english.gates,
+            after=original.gates,
             more_libraries=libraries,
             labels=facts,
         )

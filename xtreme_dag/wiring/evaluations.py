@@ -10,10 +10,14 @@ from xtreme_dag.catalogue.catalogue import TableRef, Task
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
+from xtreme_dag.study.conditions import Translation
 from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.entry import RANK_POOL, entry
 from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
 from xtreme_dag.wiring.lineage import adapter_libraries, model_inputs
+
+# The fields of a format that an evaluation uses, of those whose examples hang together.
+_GROUPED = ("cluster", "cluster_if_asked")
 
 
 class Evaluations(Adding):
@@ -37,13 +41,25 @@ class Evaluations(Adding):
             raise UserError(f"no target task {name!r} that is trained", where=where, fix=nearest(str(name), trained))
         return self._catalogue.task(str(name))
 
-    def add(self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input) -> Stage:
-        """Adds the evaluation of a model on a split in one language, and the stages that it depends on."""
+    def add(
+        self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input,
+        translated: tuple[Translation, str] | None = None,
+    ) -> Stage:  # fmt: skip
+        """Adds the evaluation of a model on a split in one language, and the stages that it depends on.
+
+        Args:
+            task: the task.
+            ref: the split.
+            language: of the split.
+            condition, seed: of the model.
+            model: what is evaluated.
+            translated: how the split is translated, and into which language; None to evaluate it as it is.
+        """
         dataset = self._catalogue.dataset(ref.dataset)
         facts = {"task": task.name, "dataset": dataset.name, "language": language, "split": ref.split}
         where = language if ref == task.test else f"{language} {ref.split}"
-        head = head_of(task.head)
-        encoded = self._encoded(task, ref, language)
+        head, format = head_of(task.head), formats.get(dataset.format)
+        encoded = self._encoded(task, ref, language, translated)
         inputs: dict[str, Input] = {
             **model_inputs(self._graph, model), "encoded": Output(stage=encoded.name), "table": encoded.inputs["table"],
             **self._calibration(task, ref, language, condition, seed, model),
@@ -62,6 +78,7 @@ class Evaluations(Adding):
                     "metric": task.metric,
                     **({"metrics": list(task.metrics)} if task.metrics else {}),
                     "recipe": self._params(task),
+                    **({"declared": format.facts(*_GROUPED)} if format.cluster else {}),
                 },
                 inputs=inputs,
                 more_libraries=(*head.libraries, *adapter_libraries(inputs, "recipe: lora")),
@@ -76,10 +93,17 @@ class Evaluations(Adding):
         # `model_of` chooses the input `model`, whose digest is in the key.
         return {name: value for name, value in self._settings(task).items() if name != "model_of"}
 
-    def _encoded(self, task: Task, ref: TableRef, language: str) -> Stage:
+    def _encoded(
+        self, task: Task, ref: TableRef, language: str, translated: tuple[Translation, str] | None = None
+    ) -> Stage:
         """Adds `encode`; a retrieval pool is encoded row by row, also for a head that is trained on pairs."""
         head = "embedding" if self._pooled(ref) else task.head
-        return self._tables.encode(self._tables.canonical(ref, language), head, task.name, self._tokenizer)
+        if translated is None or translated[1] == language:
+            raw = self._tables.canonical(ref, language)
+        else:
+            translation, into = translated
+            raw = self._derived.test(ref, language, into, translation, f"{task.name}: test_translated")
+        return self._tables.encode(raw, head, task.name, self._tokenizer)
 
     def _calibration(
         self, task: Task, ref: TableRef, language: str, condition: str, seed: int, model: Input

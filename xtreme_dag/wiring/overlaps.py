@@ -78,20 +78,28 @@ class Overlaps:
                 for seen, use in behind[name]:
                     if use == _TRAIN:
                         pairs[seen, use].update(selected)
-            table = stage.inputs["table"]
-            assert isinstance(table, Output)
-            use, task = self._use(self._graph[table.stage]), str(stage.labels["task"])
+            table = self._original(stage)
+            use, task = self._use(self._graph[table]), str(stage.labels["task"])
             if use == _TEST:
-                tests.setdefault(task, {})[table.stage] = use
+                tests.setdefault(task, {})[table] = use
             else:
-                chosen_on.setdefault(task, set()).add(table.stage)
+                chosen_on.setdefault(task, set()).add(table)
             for seen, seen_for in [*behind[name], *self._reads(stage)]:
                 if use == _TEST or seen_for == _TRAIN:
-                    pairs.setdefault((seen, seen_for), {})[table.stage] = use
+                    pairs.setdefault((seen, seen_for), {})[table] = use
         for task, tables in chosen_on.items():
             for name in sorted(tables):
                 pairs.setdefault((name, _SELECT), {}).update(tests.get(task, {}))
         return {pair: tested for pair, tested in pairs.items() if tested}
+
+    def _original(self, evaluation: Stage) -> str:
+        """The table that is tested, as it was before it was translated."""
+        table = evaluation.inputs["table"]
+        assert isinstance(table, Output)
+        made = self._graph[table.stage]
+        before = made.inputs["table"] if made.of is TRANSLATE else table
+        assert isinstance(before, Output)
+        return before.stage
 
     def _reads(self, stage: Stage) -> list[tuple[str, str]]:
         """The tables that a stage learns from or selects on, each as it was before anything was made of it, and its use."""

@@ -24,8 +24,8 @@ _GROUPS = (*SAME_ITEMS, *({name, *translations} for name, translations in RELEAS
 def supervision(graph: Graph) -> dict[str, str]:
     """The supervision that each `evaluate` stage's model had in the stage's language, for the stage's task.
 
-    `source`: the task was trained in it. `same task`: intermediate or target training had labelled examples of the
-    task's datasets, or of a translation of them, in it. `other task`: labelled examples of other datasets. `text`: text
+    `source`: the task was trained in it. `same task`: intermediate training, or target training in a language besides
+    its source, had labelled examples of the task's datasets, or of a translation of them, in it. `other task`: labelled examples of other datasets. `text`: text
     without labels (MLM, TLM, ...). `none`: nothing. What the encoder was pretrained on does not count, nor does the dev
     data by which a checkpoint was chosen. Shuffled labels count as labels.
 
@@ -65,29 +65,29 @@ def _by_language(graph: Graph, model: Input, task: Task, catalogue: Catalogue) -
         if stage.of is not PRETRAIN
     ]
     # A study may train a task on other data than the catalogue says: other labelled examples of them are the task's too.
-    trained = {encoded.labels["dataset"] for stage, own in stages if own for encoded, _ in _tables(graph, stage)}
+    trained = {encoded.labels["dataset"] for stage, own in stages if own for _, encoded, _ in _tables(graph, stage)}
     family = _family(task, catalogue, trained)
     for stage, own in stages:
-        for encoded, items_of in _tables(graph, stage):
+        for name, encoded, items_of in _tables(graph, stage):
             datasets = {*_datasets(catalogue, encoded.labels["dataset"], encoded.labels["split"]), items_of}
             if head_of(encoded.params["head"]).from_text:
                 word = TEXT
-            elif own:
+            elif own and name == "train":
                 word = SOURCE
             else:
-                word = SAME if datasets & family else OTHER
+                word = SAME if own or datasets & family else OTHER
             for language in str(encoded.labels["language"]).split("+"):
                 found[language] = min(word, found.get(language, NONE), key=ORDER.index)
     return found
 
 
-def _tables(graph: Graph, stage: Stage) -> Iterator[tuple[Stage, str]]:
-    """The encoded tables that a stage trains on, and the dataset whose items each has where it is another's."""
+def _tables(graph: Graph, stage: Stage) -> Iterator[tuple[str, Stage, str]]:
+    """The inputs and tables that a stage trains on, and the dataset whose items each has where it is another's."""
     parts = [part for task in stage.params.get("mixture", ()) for part in task["parts"]]
     origins = {f"train/{part['dataset']}/{part['language']}": str(part.get("items_of", "")) for part in parts}
     for name, source in stage.inputs.items():
         if name.split("/")[0] == "train" and isinstance(source, Output):
-            yield graph[source.stage], origins.get(name, "").split("/")[0]
+            yield name, graph[source.stage], origins.get(name, "").split("/")[0]
 
 
 def _family(task: Task, catalogue: Catalogue, trained: Collection[str]) -> set[str]:

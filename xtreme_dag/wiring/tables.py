@@ -23,10 +23,12 @@ from xtreme_dag.wiring.absent import NoSource, absent
 from xtreme_dag.wiring.kinds import CHECK, ENCODE, PREPARE
 
 # The fields of a format that a stage uses; it looks the format up by name, so these are among its parameters.
-_PREPARED = ("columns", "label", "choices", "counted", "sides", "generator")
+_PREPARED = ("columns", "label", "choices", "counted", "cluster", "cluster_if_asked", "sides", "generator")
 _CHECKED = ("columns", "sides", "shown", "compared", "texts", "read", "shared")
 _ENCODED = ("sides",)
 _LIMIT_SEED = 0
+# Added to the seed of a draw of few examples beside others: they are not the translations of those.
+_APART = 1_000_003
 
 
 def open_data(study: Study) -> DataSource:
@@ -214,6 +216,7 @@ class Tables:
         *,
         examples: int | None = None,
         draw: int | None = None,
+        apart: bool = False,
         labels_of: Raw | None = None,
         masked: str = "",
     ) -> Stage:
@@ -226,6 +229,7 @@ class Tables:
             tokenizer: of the pretrained encoder.
             examples: number of examples to keep; None for all.
             draw: which sample of them; None for the one that all seeds share.
+            apart: whether it is a draw of its own, so that tables of the same items give others.
             labels_of: the table that an open label set is read from; the table itself by default.
             masked: which part of each sequence is always masked entirely, for objectives that have one.
         """
@@ -234,6 +238,8 @@ class Tables:
         label += [head] if usual is not None and usual.name != head else []
         label += [f"{examples} examples"] if examples is not None else []
         label += [f"seed {draw}"] if examples is not None and draw is not None else []
+        label += ["apart"] if apart else []
+        sample = (_LIMIT_SEED if draw is None else draw) + (_APART if apart else 0)
         inputs: dict[str, Source | Output] = {"table": Output(stage=raw.stage), "tokenizer": tokenizer}
         if labels_of is not None:
             inputs["labels"] = Output(stage=labels_of.stage)
@@ -249,7 +255,7 @@ class Tables:
                 "labels": list(raw.labels) if declared.labels else [],
                 **self._recipe.settings("encode", head, task),
                 "limit": examples,
-                "limit_seed": None if examples is None else _LIMIT_SEED if draw is None else draw,
+                "limit_seed": None if examples is None else sample,
                 **({"masked": masked} if masked else {}),
             },
             inputs=inputs,

@@ -19,6 +19,7 @@ from xtreme_dag.engine.store import Store
 from xtreme_dag.program.cli import COMMANDS
 from xtreme_dag.program.commands import compare, export, gc, import_, results, score, sql
 from xtreme_dag.program.publish import land_study
+from xtreme_dag.results.facts import Landing
 from xtreme_dag.results.imports import import_path
 from xtreme_dag.results.stamp import is_published, mark_published, report_path
 from xtreme_dag.study.file import load_study
@@ -293,6 +294,23 @@ def test_a_later_run_and_a_rebuild_keep_the_import(ran, exported):
     assert ran.call(results.command, "rebuild").exit_code == 0
     assert ran.everything() == before
     assert ran.conditions() == ["none", "english", "theirs"]
+
+
+def test_an_import_of_an_earlier_version_is_doubted_at_the_next_landing(ran, exported, tmp_path):
+    """One answer to all is a signal of the predictions, and is looked for whenever they land."""
+    folder = tmp_path / "constant"
+    (folder / "xnli").mkdir(parents=True)
+    (folder / "xnli" / "test-de.tsv").write_text("neutral\n" * ROWS)
+    ran.take(folder)
+    doubts = "SELECT w.warning FROM stage_warnings w JOIN evaluations e USING (stage_key) WHERE e.condition = 'theirs' ORDER BY 1"
+    told = ran.rows(doubts)
+    assert ("one answer",) in told
+    path = import_path(ran.home, "tiny", "theirs")
+    kept = Landing.read(path, what="an import", fix="")
+    replace(kept, stages=tuple(replace(stage, warnings=()) for stage in kept.stages)).save(path)
+    ran.home.results.unlink()
+    ran.land()
+    assert ran.rows(doubts) == told
 
 
 def test_garbage_collection_keeps_the_import(ran, exported):

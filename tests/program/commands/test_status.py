@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import Ledger
+from xtreme_dag.engine.under_way import Progress, noted, say_progress, under_way
 from xtreme_dag.program.cli import program
-from xtreme_dag.program.under_way import noted, under_way
 
 
 @pytest.fixture
@@ -63,11 +63,24 @@ def test_a_run_that_has_ended_no_stage_yet_is_under_way(home):
     assert under_way(home) == []
 
 
+def test_a_run_under_way_says_how_far_it_is(home):
+    far = Progress(host="box", stages=57, over=12, failed=1, places=2, left=90.0)
+    with noted(home, "s [all] / 1"):  # a name that is no file's
+        say_progress(home, "s [all] / 1", far)
+        (line,) = status(home)
+        assert line.startswith("s [all] / 1: a run is under way since ")
+        assert line.endswith(" on box: 12 of 57 stages done, 1 failed or not run; about 90 s left with 2 side by side")
+        with noted(home, "other"):
+            assert [run.progress for run in under_way(home)] == [far, None]
+    with noted(home, "s [all] / 1"):
+        assert [run.progress for run in under_way(home)] == [None]  # it is another run
+
+
 SLEEPER = """
 import sys, time
 from pathlib import Path
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.under_way import noted
+from xtreme_dag.engine.under_way import noted
 with noted(Home(Path(sys.argv[1])), "s"):
     print("there", flush=True)
     time.sleep(60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-# English texts in, their translations out.
+# Texts in, their translations out.
 Translate = Callable[[Sequence[str]], list[str]]
 
 

@@ -1,4 +1,4 @@
-"""The `translate` stages: an English table in another language, with what was lost on the way counted.
+"""The `translate` stages: an English table in another language, or a test in English; what was lost is counted.
 
 Ids stay, so a translation has the items of its original. Labels stay. Answers of questions are found again in the
 translated text; a question whose only answers are lost is left out, and counted.
@@ -24,12 +24,13 @@ from xtreme_dag.tables.canonical import SCHEMAS, read_table, write_table
 def translate_by_lexicon(
     params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext
 ) -> Mapping[str, Any]:
-    """Translates a miniworld table word by word: each word's stem and suffixes by the lexicon, in English order.
+    """Translates a miniworld table word by word: each word's stem and suffixes by the lexicon, in the source's order.
 
     Args:
-        params: `format`; `language` of the translation; `rows`, how many at most (a sample by id), or null;
-            `declared`, what the format says, for the key.
-        inputs: `table`, an English canonical table.
+        params: `format`; `language` of the rows, into which English is translated, or from which `into` another, where
+            that is given; `rows`, how many at most (a sample by id), or null; `declared`, what the format says, for the
+            key.
+        inputs: `table`, a canonical table, English if there is no `into`.
         context: `out` receives `table.parquet`, `counts.json` and `translation.json` (losses and their ids).
 
     Returns:
@@ -40,7 +41,8 @@ def translate_by_lexicon(
     """
     from xtreme_dag.data.derive.translate_lexicon import Lexicon
 
-    lexicon = Lexicon(str(params["language"]))
+    language, into = str(params["language"]), params.get("into")
+    lexicon = Lexicon(str(into), source=language) if into else Lexicon(language)
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
     kind = str(params["format"])
@@ -59,9 +61,10 @@ def translate_by_model(
     """Translates a table with a sequence-to-sequence model.
 
     Args:
-        params: `format`; `language` of the translation; `rows`, how many at most (a sample by id), or null; `beams`;
-            `max_length` of a translation in tokens; `code`, the first token of a translation, for models that need one.
-        inputs: `table`, an English canonical table; `model`, a folder that transformers reads.
+        params: `format`, `language`, `into` and `rows` as for `translate_by_lexicon`; `beams`; `max_length` of a
+            translation in tokens; `code`, the first token of a translation, and `reads`, the name that the tokenizer has
+            for the language that it reads, for models that need them.
+        inputs: `table`, a canonical table; `model`, a folder that transformers reads.
         context: as for `translate_by_lexicon`; `options`: `device`.
 
     Returns:
@@ -78,6 +81,7 @@ def translate_by_model(
         beams=int(params["beams"]),
         max_length=int(params["max_length"]),
         code=params.get("code"),
+        reads=params.get("reads"),
         device=str(context.options.get("device", "cpu")),
         log=context.log,
     )

@@ -1,4 +1,4 @@
-"""Tables of the miniworld, word by word: the right words in English order, a stand-in for machine translation."""
+"""Tables of the miniworld, word by word: the right words in the source's order, a stand-in for machine translation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xtreme_dag.data.derive.losses import Losses
 from xtreme_dag.miniworld.lexicon import lexicon
 from xtreme_dag.miniworld.translate import analyses, translate_words
 
-_TOKENS = re.compile(r"\w+|[^\w\s]")
+_ENGLISH_TOKENS = re.compile(r"\w+|[^\w\s]")
 
 
 class Lexicon:
@@ -19,15 +19,18 @@ class Lexicon:
 
     Args:
         code: the language.
+        source: the language that is translated.
 
     Attributes:
         unknown: how many words were left as they are, because the lexicon has none for them.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, source: str = ENGLISH) -> None:
         self.unknown = 0
         self._code = code
-        self._known = analyses(ENGLISH)
+        self._source = source
+        self._known = analyses(source)
+        self._tokens = _tokens(source)
         self._spaced = language_of(code).spaced
         self._marks = frozenset(lexicon(code).marks.values())
 
@@ -35,7 +38,7 @@ class Lexicon:
         """A word or mark; empty where the language has no such word (articles)."""
         for form in (word, word.lower()):
             if form in self._known:
-                return translate_words([form], ENGLISH, self._code)[0]
+                return translate_words([form], self._source, self._code)[0]
         self.unknown += 1
         return word
 
@@ -53,9 +56,9 @@ class Lexicon:
         return [self.aligned(text)[0] for text in texts]
 
     def aligned(self, text: str) -> tuple[str, dict[int, int], dict[int, int]]:
-        """A text; where each English word's start went, and where each English word's end went, in code points."""
+        """A text; where the start and where the end of each word went, in code points."""
         made, starts, ends = "", {}, {}
-        for match in _TOKENS.finditer(text):
+        for match in self._tokens.finditer(text):
             form = self.word(match.group())
             if not form:
                 continue
@@ -81,3 +84,13 @@ class Lexicon:
             texts = dict(zip(("title", "question"), self.texts((row["title"], row["question"])), strict=True))
             kept.append({**row, **texts, "context": context, "answers": answers})
         return kept
+
+
+def _tokens(code: str) -> re.Pattern[str]:
+    """What finds the words and marks of a text; an unspaced language is cut at its own words, the longest first."""
+    if code == ENGLISH:
+        return _ENGLISH_TOKENS
+    if not language_of(code).spaced:
+        return re.compile("|".join([*map(re.escape, sorted(analyses(code), key=len, reverse=True)), r"\S"]))
+    marks = "".join(map(re.escape, lexicon(code).marks.values()))
+    return re.compile(rf"[{marks}]|[^\s{marks}]+")  # vowel signs of Devanagari are no letters to `\w`

@@ -16,7 +16,14 @@ _BATCH_TOKENS = 4_096
 
 
 def open_translator(
-    folder: Path, *, beams: int, max_length: int, code: str | None, device: str, log: Callable[[str], None]
+    folder: Path,
+    *,
+    beams: int,
+    max_length: int,
+    code: str | None,
+    device: str,
+    log: Callable[[str], None],
+    reads: str | None = None,
 ) -> Translate:
     """A function that translates texts.
 
@@ -27,6 +34,8 @@ def open_translator(
         code: the token with which a translation begins, for multilingual models (NLLB: `deu_Latn`).
         device: `cpu`, `cuda` or `cuda:N`.
         log: told what is odd about the weights.
+        reads: what a multilingual tokenizer calls the language of the texts (NLLB: `deu_Latn`); None for its default,
+            and for a tokenizer of one language.
 
     Raises:
         UserError: the folder holds no such model, or its tokenizer has no such token.
@@ -49,6 +58,8 @@ def open_translator(
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"its tokenizer cannot be loaded ({reason})", where=str(folder), fix=advice) from None
+    if reads is not None:
+        set_language(tokenizer, reads, folder)
     model: Any = loaded
     forced = {"forced_bos_token_id": _token(tokenizer, code, folder)} if code else {}
     model = model.to(device).eval()
@@ -65,6 +76,17 @@ def open_translator(
         return made
 
     return translate
+
+
+def set_language(tokenizer: Any, code: str, folder: Path) -> None:
+    """Tells a multilingual tokenizer in which language the texts are; one of a single language is left alone.
+
+    Raises:
+        UserError: it has no such language.
+    """
+    if hasattr(tokenizer, "src_lang"):
+        _token(tokenizer, code, folder)
+        tokenizer.src_lang = code.strip("_")  # M2M100's token is `__de__`, its language `de`
 
 
 def _token(tokenizer: Any, code: str, folder: Path) -> int:

@@ -15,6 +15,7 @@ def limited(table: pa.Table, kind: str, limit: int | None, seed: int) -> pa.Tabl
     """At most `limit` rows, in the table's order; which ones depends on their ids and the seed alone.
 
     So parallel tables keep the same ids in every language, and a larger limit keeps all that a smaller one kept.
+    Of a format whose rows make sense together alone (dialogues) whole groups are kept.
     In two-sided formats the limit holds for each side: queries with gold first, then what they point at, then the
     rest of the pool.
 
@@ -28,7 +29,10 @@ def limited(table: pa.Table, kind: str, limit: int | None, seed: int) -> pa.Tabl
         return table
     ids = table["id"].to_pylist()
     order = np.argsort(_hashes(ids, seed), kind="stable")
-    sides = formats.get(kind).sides
+    format = formats.get(kind)
+    if format.cluster and not format.cluster_if_asked:
+        return _wholes(table, table[format.cluster].to_pylist(), limit, seed)
+    sides = format.sides
     if sides is None:
         return table.take(pa.array(np.sort(order[:limit])))
     side = np.array(table["side"].to_pylist())
@@ -42,6 +46,14 @@ def limited(table: pa.Table, kind: str, limit: int | None, seed: int) -> pa.Tabl
     rest = [n for n in pool if ids[n] not in golds]
     kept = np.sort(np.array([*taken, *wanted, *rest[: max(0, limit - len(wanted))]]))
     return table.take(pa.array(kept))
+
+
+def _wholes(table: pa.Table, groups: Sequence[str], limit: int, seed: int) -> pa.Table:
+    """Whole groups of rows (dialogues), one after the other until the next would be too many; at least one."""
+    names, sizes = np.unique(groups, return_counts=True)
+    order = np.argsort(_hashes(names.tolist(), seed), kind="stable")
+    fitting = max(1, int(np.searchsorted(np.cumsum(sizes[order]), limit, side="right")))
+    return table.filter(pa.array(np.isin(groups, names[order[:fitting]])))
 
 
 def _hashes(ids: Sequence[str], seed: int) -> np.ndarray:

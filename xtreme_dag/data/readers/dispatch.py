@@ -10,7 +10,7 @@ from typing import Any
 
 from xtreme_dag.catalogue.sources.base import OWN_READERS
 from xtreme_dag.core.errors import UserError, nearest
-from xtreme_dag.data.readers import choices, pairs, parallel, retrieval, squad, tags
+from xtreme_dag.data.readers import choices, dialogues, pairs, parallel, retrieval, squad, tags
 from xtreme_dag.data.readers.files import Chunk, Place
 
 READERS: dict[str, pairs.Reader] = {
@@ -24,6 +24,8 @@ READERS: dict[str, pairs.Reader] = {
     "choices_csv": choices.read_choices_csv,
     "choices_lines": choices.read_choices_lines,
     "copa_xml": choices.read_copa_xml,
+    "woz": dialogues.read_woz,
+    "multiwoz": dialogues.read_multiwoz,
     "tags": tags.read_tags,
     "conllu": tags.read_conllu,
     "ccg": tags.read_ccg,

@@ -80,7 +80,7 @@ def patterns_of(
     wanted = config or next((str(e.get("config_name", "default")) for e in declared if e.get("default")), names[0])
     if wanted not in names:
         raise error(f"no configuration {wanted!r}", f"it has: {', '.join(sorted(names))}")
-    found = _split_patterns(declared[names.index(wanted)].get("data_files", f"{wanted}/{split}*"))
+    found = split_patterns(declared[names.index(wanted)].get("data_files", f"{wanted}/{split}*"))
     if split not in found:
         raise error(f"configuration {wanted!r} has no split {split!r}", f"it has: {', '.join(sorted(found))}")
     return found[split], True
@@ -181,7 +181,7 @@ class Repository:
         return UserError(what, where=f"{where} at {str(self._given['revision'])[:12]}", fix=fix)
 
 
-def _split_patterns(data_files: Any) -> dict[str, list[str]]:
+def split_patterns(data_files: Any) -> dict[str, list[str]]:
     """Split -> patterns, from the `data_files` of a card; files without a split are the train split."""
     if isinstance(data_files, str):
         return {"train": [data_files]}
@@ -195,7 +195,20 @@ def _split_patterns(data_files: Any) -> dict[str, list[str]]:
 
 
 def _rows(path: Path, columns: Mapping[str, Any], place: Place) -> Iterator[Chunk]:
-    """Chunks of one data file, through the builder of `datasets` for its kind."""
+    """Chunks of one data file."""
+    first = 0
+    for rows, features in batches(path, place):
+        size = len(next(iter(rows.values()), ()))
+        yield Chunk(columns=columns_of(rows, features, columns, path, place, range(first, first + size)), file=path)
+        first += size
+
+
+def batches(path: Path, place: Place) -> Iterator[tuple[dict[str, list[Any]], dict[str, Any]]]:
+    """Rows of one data file and the types of its columns, through the builder of `datasets` for its kind.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     import datasets
 
     given: dict[str, Any] = {"sep": "\t"} if ".tsv" in path.suffixes else {}
@@ -206,15 +219,8 @@ def _rows(path: Path, columns: Mapping[str, Any], place: Place) -> Iterator[Chun
             loaded = datasets.load_dataset(
                 kind_of(path.name), data_files=[str(path)], split="train", cache_dir=scratch, **given
             )
-            first = 0
             for batch in loaded.with_format("arrow").iter(batch_size=ROWS):
-                rows = batch.to_pydict()
-                size = len(next(iter(rows.values()), ()))
-                names = dict(loaded.features)
-                yield Chunk(
-                    columns=columns_of(rows, names, columns, path, place, range(first, first + size)), file=path
-                )
-                first += size
+                yield batch.to_pydict(), dict(loaded.features)
     except datasets.exceptions.DatasetGenerationError as error:
         raise place.error(f"cannot be read: {_first_line(error.__cause__ or error)}", path) from None
     finally:

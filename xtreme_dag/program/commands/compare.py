@@ -42,6 +42,12 @@ Examples:
     type=click.FloatRange(0.5, 0.999),
     help="Default: compare.confidence of the study file, 0.95 if not given.",
 )
+@click.option(
+    "--clusters",
+    is_flag=True,
+    default=None,
+    help="Resample paragraphs with all their questions (default: compare.clusters of the study file); dialogues always are.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @answers
 @home_option
@@ -71,13 +77,14 @@ def _best(home: Home, question: dict[str, Any]) -> Answer:
     """The best condition of each task, chosen on dev."""
     from xtreme_dag.results.best import best_conditions
 
-    taken = ("study", "resamples", "confidence", "seed")
+    taken = ("study", "resamples", "confidence", "seed", "clusters")
     others = [name for name, value in question.items() if name not in taken and value not in ((), None, "test")]
     if others:
         raise click.UsageError(f"--best is over the whole study: leave out --{others[0].rstrip('s')}")
     landed, found = best_conditions(home.root, **{name: question[name] for name in taken})
     level = f"{question['confidence'] or landed.told.get('confidence', 0.95):.0%} interval"
-    heads = ["task", "best on dev", "seeds", "dev", "test", landed.baseline, "gain", level, "chosen by the other seeds"]
+    gains = ["gain", level, "gain, unseen", level]
+    heads = ["task", "best on dev", "seeds", "dev", "test", landed.baseline, *gains, "chosen by the other seeds"]
     rows = [
         [
             one.task,
@@ -88,20 +95,27 @@ def _best(home: Home, question: dict[str, Any]) -> Answer:
                 for value in (one.dev_value, one.test_value, one.baseline_test_value)
             ),
             *(
-                ("", "")
-                if one.gain is None
-                else (f"{one.gain.delta:+.2f}", f"[{one.gain.low:+.2f}, {one.gain.high:+.2f}]")
+                word
+                for gain in (one.gain, one.unseen)
+                for word in (
+                    ("", "") if gain is None else (f"{gain.delta:+.2f}", f"[{gain.low:+.2f}, {gain.high:+.2f}]")
+                )
             ),
             ", ".join(dict.fromkeys(one.picks.values())),
         ]
         for one in found
     ]
-    note = "note: gain: of each seed's run of the condition that the other seeds choose on dev, over the baseline's on test"
+    notes = [
+        "note: gain: of each seed's run of the condition that the other seeds choose on dev, over the baseline's on test",
+        "note: unseen: over the languages that no chosen condition nor the baseline was trained on for the task; dev is"
+        " over all its languages",
+    ]
     alone = (
         ["note: with one seed the gain of the choice is not known"] if any(one.gain is None for one in found) else []
     )
     return Answer(
-        value=[one.to_json() for one in found], text=[table(heads, rows, right=(2, 3, 4, 5, 6, 7)), note, *alone]
+        value=[one.to_json() for one in found],
+        text=[table(heads, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)), *notes, *alone],
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `data add`: files of the user's own become a dataset of their own catalogue."""
+"""The command `data add`: files of the user's own, or a dataset of the hub, become one of their own catalogue."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ EXAMPLE = """\b
 Examples:
   xtreme-dag data add nli/train-qu.tsv nli/test-nah.tsv --name andes_nli
   xtreme-dag data add ner.txt --name andes_ner --language qu --split train
+  xtreme-dag data add someone/afrinli --config swa --name afrinli --trained-on mnli/train
   xtreme-dag data add pairs.csv --column text_a=first --column text_b=second --language qu --split test
 """
+_SUFFIXES = (".tsv", ".csv", ".jsonl", ".json", ".conllu", ".txt", ".gz", ".bz2", ".xz")
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
 @click.command(name="add", epilog=EXAMPLE)
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--name", help="Of the dataset: lower-case letters, digits, _ (default: what the file names have in common).")  # fmt: skip
 @click.option("--language", help="Of all the files, where their names do not say it.")
 @click.option("--split", type=click.Choice(["train", "dev", "test"]), help="Of all the files, likewise.")
 @click.option("--column", "columns", multiple=True, metavar="COLUMN=NAME", help="What a column is called in the files: text_a, text_b, label, id, context, question, choices.")  # fmt: skip
 @click.option("--language-name", "names", multiple=True, metavar="CODE=NAME", help="Name of a language that is new.")
+@click.option("--revision", help="Of a dataset of the hub: a commit or branch (default: the newest commit).")
+@click.option("--config", help="Of a dataset of the hub: a configuration, where it has several.")
 @click.option("--title", default="", help="Full name of the dataset.")
 @click.option("--licence", default="", help="Of the data.")
 @click.option("--citation", default="", help="The paper.")
@@ -43,17 +47,23 @@ _NAME = re.compile(r"[a-z0-9_]+")
 @answers
 def add(
     files: tuple[Path, ...], name: str | None, language: str | None, split: str | None, columns: tuple[str, ...],
-    names: tuple[str, ...], title: str, licence: str, citation: str, trained_on: str, more: bool, folder: Path,
+    names: tuple[str, ...], revision: str | None, config: str | None, title: str, licence: str, citation: str, trained_on: str, more: bool, folder: Path,
 ) -> Answer:  # fmt: skip
     """Look at files of yours, say what they hold, and write the entry and the contract of a dataset.
 
     TSV or CSV with a header, JSON lines, SQuAD's JSON, CoNLL-U, or a word and a tag a line; .gz, .bz2 or .xz too.
-    Language and split are read from the file names, or asked. The files stay where they are.
+    Language and split are read from the file names, or asked. The files stay where they are. In place of files, an
+    OWNER/NAME of the hub: its rows at one commit are copied into `data/` beside the catalogue.
     """
     from xtreme_dag.data.adding import Told, add
     from xtreme_dag.data.looking import as_json, look
 
     said = _pairs(columns, "--column")
+    if taken := _of_the_hub(files, folder, revision, config):
+        name, files, where = name or taken[0], tuple(taken[1]), taken[2]
+        title = title or where
+    elif revision or config:
+        raise click.UsageError("--revision and --config are for a dataset of the hub: OWNER/NAME")
     found = []
     for path in files:
         say(f"reading {path}")
@@ -75,6 +85,28 @@ def add(
         "target": added.target,
     }
     return Answer(value=value, text=_text(found, added))
+
+
+def _of_the_hub(
+    files: Sequence[Path], folder: Path, revision: str | None, config: str | None
+) -> tuple[str, list[Path], str] | None:
+    """A name, the files and the origin of a dataset of the hub, copied; None if paths of files are given.
+
+    Raises:
+        UserError: a file that is not there, or see `data.taking.take`.
+    """
+    absent = [path for path in files if not path.exists()]
+    if not absent:
+        return None
+    from xtreme_dag.data.taking import ID, take
+
+    origin = str(absent[0])
+    if len(files) > 1 or not ID.fullmatch(origin) or Path(origin).suffix in _SUFFIXES:
+        raise UserError("no such file", where=origin, fix="give files, or one OWNER/NAME of the hub")
+    say(f"asking the hub for {origin}")
+    name = re.sub(r"[^a-z0-9]+", "_", origin.rpartition("/")[2].lower()).strip("_")
+    commit, taken = take(origin, folder / "data" / name, revision=revision, config=config)
+    return name, taken, f"{origin} of the hub at {commit}"
 
 
 def _complete(found: Looked) -> Looked:

@@ -13,6 +13,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
+from xtreme_dag.program.makers import maker_lines
 from xtreme_dag.program.model_check import findings_of
 from xtreme_dag.program.options import force_option, home_option, mirror_option, study_options
 from xtreme_dag.program.output import Answer, answers, table
@@ -20,7 +21,7 @@ from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import Built, build
-from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, warnings
+from xtreme_dag.wiring.forecast.caveats import lost_lines, no_answer_lines, too_few_lines, warnings
 from xtreme_dag.wiring.forecast.claims import claims
 from xtreme_dag.wiring.forecast.composition import condition_table
 from xtreme_dag.wiring.forecast.costs import cost
@@ -98,6 +99,7 @@ def command(
     built = build(study, absent=True)
     elsewhere = Mirror.find(mirror)
     plan, current = made(home, study, built, force, mirror=elsewhere)
+    makers = list(maker_lines(plan, elsewhere))
     if elsewhere is not None and elsewhere.trouble:
         click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
     found = [] if plan.all_cached or built.model is None else findings_of(home, built.model)
@@ -109,6 +111,7 @@ def command(
     cautions = [
         *warnings(study, rows),
         *no_answer_lines(baseline, supervision),
+        *too_few_lines(built.graph, sizes),
         *lost_lines(built.graph, sizes),
         *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
@@ -125,6 +128,7 @@ def command(
             "stages": [_entry(planned) for planned in plan.stages],
             "summary": plan.summary(),
             "outputs_current": current,
+            "made_elsewhere": makers,
             "missing": dict(built.absent),
             "conditions": [row.to_json() for row in rows],
             "supervision": supervision,
@@ -137,6 +141,7 @@ def command(
         },
         text=[
             *_lines(plan, built, current, everything),
+            *(f"note: {line}" for line in makers),
             "",
             table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
@@ -194,6 +199,7 @@ def _entry(planned: Planned) -> dict[str, object]:
         "status": planned.status,
         "reasons": list(planned.reasons),
         "expected_seconds": planned.expected_seconds,
+        "maker": planned.maker,
     }
 
 

@@ -30,7 +30,7 @@ def command(study: str | None, output: Path | None, figures: Path | None, form: 
     """Write the results as one HTML file that opens offline.
 
     The question and the answer, differences with intervals, languages, transfer gap, cost, contracts, provenance. With
-    --figures: the forest plot, heat maps, languages of two conditions, transfer gap, cost, curves and layers, each as a
+    --figures: the forest plot, heat maps, languages of two conditions, transfer gap, learning curves, cost, curves and layers, each as a
     file in print size (5.5 inches wide), without titles, in colours that colour-blind readers tell apart.
     """
     if form is not None and figures is None:

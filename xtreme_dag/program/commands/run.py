@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.disk import full_disk
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
@@ -21,6 +22,7 @@ from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
+from xtreme_dag.engine.under_way import noted
 from xtreme_dag.program.commands.plan import made
 from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.model_check import findings_of, refuse_faults
@@ -29,7 +31,6 @@ from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.program.server import server, wait_recorded
 from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.program.under_way import noted
 from xtreme_dag.results.stamp import published_warnings, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -173,9 +174,7 @@ def _run(
     except UserError:
         # Whatever could not be written first (a log, the server's database) is only the messenger.
         if shutil.disk_usage(home.root).free < _FULL_BYTES:
-            raise UserError(
-                "no space left on the disk", where=str(home.root), fix="free some, or move the home with --home DIR"
-            ) from None
+            raise full_disk(str(home.root)) from None
         raise
     outcome["seconds"] = round(time.monotonic() - started, 2)
     return outcome

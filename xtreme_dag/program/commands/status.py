@@ -13,15 +13,14 @@ import click
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
-from xtreme_dag.engine.claims import local_claims, mirrored_claims
+from xtreme_dag.engine.claims import local_claims, mirrored_claims, running_rows
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN, RELEASED, Ledger
 from xtreme_dag.engine.mirror import Mirror
-from xtreme_dag.engine.overview import read_progress, running_rows
 from xtreme_dag.engine.store import Store
+from xtreme_dag.engine.under_way import UnderWay, under_way
 from xtreme_dag.program.options import home_option, mirror_option
 from xtreme_dag.program.output import Answer, answers, table
 from xtreme_dag.program.troubles import troubles
-from xtreme_dag.program.under_way import UnderWay, under_way
 
 Entry = Mapping[str, Any]
 
@@ -50,7 +49,7 @@ def command(study: str | None, everything: bool, watch: bool, mirror: str | None
     while watch and now["running"] + now["runs"]:
         if sys.stdout.isatty():
             click.clear()
-        for line in [*_running_lines(now), ""]:
+        for line in [*(run.line() for run in now["runs"]), *_running_lines(now), ""]:
             click.echo(line)
         time.sleep(_WATCH_SECONDS)
         now = _now(home, study, elsewhere)
@@ -94,15 +93,14 @@ def _now(home: Home, study: str | None, mirror: Mirror | None) -> dict[str, list
     claims = {claim.key: claim for claim in (mirrored_claims(mirror) if mirror else [])}
     claims |= {claim.key: claim for claim in local_claims(home.running)}
     return {
-        "runs": [run for run in read_progress(home) if study in (None, run.study)],
+        "runs": [run for run in under_way(home) if run.running and study in (None, run.study)],
         "running": [claim for claim in claims.values() if study in (None, claim.study)],
     }
 
 
 def _running_lines(now: Mapping[str, list[Any]]) -> list[str]:
-    lines = [f"{run.study} on {run.host}: {run.line()}" for run in now["runs"]]
     rows = running_rows(now["running"])
-    return [*lines, *(["", *table(list(rows[0]), [list(row.values()) for row in rows]).splitlines()] if rows else [])]
+    return ["", *table(list(rows[0]), [list(row.values()) for row in rows]).splitlines()] if rows else []
 
 
 def _lines(
@@ -110,7 +108,7 @@ def _lines(
 ) -> Iterator[str]:
     """A study: its runs that are not at their end, its stages in a line, by kind or each, and what failed."""
     for run in runs:
-        yield run.line() if entries else f"{run.line()}; no stage has ended yet"
+        yield run.line() if entries or run.progress else f"{run.line()}; no stage has ended yet"
     if not entries:
         return
     dropped = sum(entry["dropped"] for entry in entries)

@@ -13,6 +13,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Output, Source
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.plan import Planner, matching
+from xtreme_dag.engine.provenance import maker
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, opened, study_options
 from xtreme_dag.program.output import Answer, answers
@@ -73,8 +74,7 @@ def _lines(found: Mapping[str, Any], show_code: bool) -> list[str]:
             lines.append(f"  {name:10} {found[name]}")
     if made:
         commit = made["git_commit"][:12] or "unknown"
-        on = f"{made['host']} ({made['processor']})" if made.get("processor") else made["host"]
-        lines.append(f"  made       {made['started']} on {on} in {duration(made['seconds'])}, commit {commit}")
+        lines.append(f"  made       {made['started']} on {maker(made)} in {duration(made['seconds'])}, commit {commit}")
     if found["accepted"]:
         lines.append(f"  accepted   {found['accepted']}")
     lines.append(f"  code       {len(code)} names of the project{'' if show_code else ' (--code lists them)'}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.graph import Graph, Output
 from xtreme_dag.study.factors import UNEVEN, differences
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
-from xtreme_dag.wiring.kinds import TRANSLATE
+from xtreme_dag.wiring.kinds import TARGET, TRANSLATE
 from xtreme_dag.wiring.supervision import unseen_in_both
 
 
@@ -99,6 +99,21 @@ def no_answer_lines(baseline: str, words: Mapping[str, Mapping[str, Mapping[str,
                 f"{name} against {baseline} has no zero-shot answer on {', '.join(none)}: each of its languages is "
                 "trained on in one of them"
             )
+
+
+def too_few_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
+    """A line for each table that has fewer examples than a condition adds to target training."""
+    found: dict[str, None] = {}
+    for stage in graph:
+        for name, told in stage.params.get("further", {}).items() if stage.of is TARGET else ():
+            table = stage.inputs[name]
+            there = sizes.rows(graph[table.stage]) if isinstance(table, Output) else None
+            if there is not None and there < told.get("examples", 0):
+                found[
+                    f"{stage.labels['condition']}: {stage.labels['task']} is asked for {told['examples']:,} target-language "
+                    f"examples of {name.removeprefix('train/')} and has {there:,}; lower target.examples"
+                ] = None
+    yield from found
 
 
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.study.budget import Sampling, apportion
+from xtreme_dag.study.conditions import Condition
 from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.schedule import Schedule
@@ -55,6 +56,7 @@ class Row:
         examples: drawn examples of all its steps together; None where unknown.
         steps: optimizer steps of all its steps together; None where unknown.
         source: language of target training.
+        further: what is added to target training in other languages, and whether tests are translated; or empty.
         counted: the figures are those of the trained artifacts, or of counted tables.
         differs: factors in which it differs from the baseline.
     """
@@ -66,6 +68,7 @@ class Row:
     source: str
     counted: bool
     differs: tuple[str, ...]
+    further: str = ""
 
     def per_language(self) -> dict[str, int | None]:
         """Language -> tokens; None where a part's are unknown."""
@@ -77,6 +80,7 @@ class Row:
         return {
             "condition": self.name,
             "source_language": self.source,
+            "further": self.further,
             "examples": self.examples,
             "steps": self.steps,
             "counted": self.counted,
@@ -110,11 +114,19 @@ def condition_table(study: Study, graph: Graph, sizes: Sizes) -> tuple[Row, ...]
             examples=total(run.examples for run in runs[name]),
             steps=total(run.steps for run in runs[name]),
             source=study.source_of(condition),
+            further=_further(condition),
             counted=all(run.counted for run in runs[name]),
             differs=differences(study, condition, baseline),
         )
         for name, condition in study.intermediate.items()
     )
+
+
+def _further(condition: Condition) -> str:
+    told = condition.target
+    made = [f"{count} {code}" for code, count in told.examples.items()] if told else []
+    made += [f"{code}{' (translated)' if told.translated else ''}" for code in told.languages] if told else []
+    return ", ".join([*made, *(["tests translated"] if condition.test_translated else [])])
 
 
 def _trained(stage: Stage, sizes: Sizes) -> _Run | None:

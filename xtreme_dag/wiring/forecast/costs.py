@@ -177,12 +177,14 @@ def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
 
 def _passes(stage: Stage, graph: Graph, sizes: Sizes) -> int | None:
     """Tokens of one target training, all epochs; the most of what a grid may choose for it."""
-    train = stage.inputs["train"]
-    size = sizes.of(train.stage) if isinstance(train, Output) else None
-    if size is None or size.tokens is None or not size.examples:
+    tables = [sizes.of(table.stage) for name, table in stage.inputs.items()
+              if name.partition("/")[0] == "train" and isinstance(table, Output)]  # fmt: skip
+    tokens, examples = total(size.tokens for size in tables), total(size.examples for size in tables)
+    if tokens is None or not examples:
         return None
     choice = stage.inputs.get("choice")
     trials = graph[choice.stage].params["trials"] if isinstance(choice, Output) else [{}]
     recipes = [TrainRecipe.from_params({**stage.params["recipe"], **settings}) for settings in trials]
-    passes = [each.steps * each.batch_size / size.examples if each.steps else each.epochs for each in recipes]
-    return round(size.tokens * max(passes))
+    return round(
+        tokens * max(each.steps * each.batch_size / examples if each.steps else each.epochs for each in recipes)
+    )

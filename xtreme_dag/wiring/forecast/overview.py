@@ -113,8 +113,9 @@ def grid_lines(graph: Graph) -> Iterator[str]:
 def condition_cells(row: Row, baseline: str) -> tuple[str, ...]:
     """A line of the condition table; figures that are foreseen, not counted, have a tilde."""
     name = f"{row.name} (baseline)" if row.name == baseline else row.name
+    source = f"{row.source} + {row.further}" if row.further else row.source
     if not row.parts:
-        return name, row.source, "-", "-", "0", "-", "0"
+        return name, source, "-", "-", "0", "-", "0"
     mark = "" if row.counted else "~"
     tasks = " > ".join(
         "+".join(dict.fromkeys(part.task for part in row.parts if part.step == number))
@@ -126,7 +127,7 @@ def condition_cells(row: Row, baseline: str) -> tuple[str, ...]:
     more = [f"... ({len(languages)} languages)"] if len(languages) > _SHOWN else []
     return (
         name,
-        row.source,
+        source,
         tasks,
         " ".join(languages[:_SHOWN]) + (f" +{len(languages) - _SHOWN}" if more else ""),
         _count(row.examples, ""),

@@ -1,0 +1,42 @@
+"""The short form of the study on a real multilingual encoder, through Prefect, on real data."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.real]
+
+
+@pytest.fixture(scope="module")
+def call(repository, shared, multilingual_encoder, prefect_api, tmp_path_factory):
+    """Runs a command of the program about the study, in a home of its own; returns its JSON."""
+    home = tmp_path_factory.mktemp("multilingual") / "home"
+    settings = ["--set", f"model={{folder: {multilingual_encoder}}}", "--set", f"data.folder={shared / 'data'}"]
+    environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(repository)}
+
+    def run(command, *arguments):
+        about = ["real_multilingual_smoke", *settings] if command in ("run", "plan", "audit") else []
+        words = [sys.executable, "-m", "xtreme_dag", command, *about, *arguments, "--json", "--home", home]
+        done = subprocess.run(words, cwd=repository, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_it_runs_to_its_end_and_says_what_it_found(call):
+    outcome = call("run")
+    assert outcome["stages"]["failed"] == outcome["stages"]["not run"] == outcome["stages"]["cached"] == 0
+    again = call("run")["stages"]
+    assert again == {"succeeded": 0, "cached": outcome["stages"]["succeeded"], "failed": 0, "not run": 0}
+    assert call("audit")["failed"] == []
+    query = "SELECT condition, task, language, value FROM scores WHERE is_primary AND split = 'test'"
+    scores = {(row["condition"], row["task"], row["language"]): row["value"] for row in call("sql", query)}
+    # Bare, the encoder finds translations by itself: a real one, whole, in languages far apart.
+    assert all(scores["none", "tatoeba", language] > 70 for language in ("de", "sw", "zh"))
+    assert scores["none", "bucc2018", "zh"] > 70
+    found = call("compare", "--study", "real_multilingual_smoke")
+    assert {one["condition"] for one in found} == {"none", "mixed"}
