@@ -184,9 +184,9 @@ def test_it_lands_and_the_report_shows_it(done, bench):
         assert ("trial",) not in warned.fetchall()
     content = read_content(done.home.root, "grids", resamples=50)
     html = page(content)
-    assert "What the grids chose" in html and "2 choices of hyperparameters" in html
+    assert "What the grids chose" in html
     best = choice(done)["trials"][choice(done)["chosen"]]
-    assert f"learning_rate: {best['settings']['learning_rate']:g}" in html and f"{best['dev']:.3f}" in html
+    assert f"learning_rate {best['settings']['learning_rate']}" in html and f"{best['dev']:.3f}" in html
 
 
 def looked_at(study, home):
@@ -237,7 +237,7 @@ def test_what_cannot_be_is_refused():
     both = {"strategy": "fsdp"}
     with pytest.raises(UserError, match="take strategy: ddp") as raised:
         build(gridded(more=both, grid={"lora": [None, {"rank": 2}]}))
-    assert raised.value.where == 'recipe.target: grid of xnli (lora {"rank":2})'
+    assert raised.value.where == "recipe.target: grid of xnli (lora (rank 2))"
 
 
 def test_adapters_among_trials_bring_their_base(done):

@@ -14,6 +14,7 @@ from xtreme_dag.report.content import Content
 from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.wording import headline
+from xtreme_dag.wiring.grids import in_words
 
 # Setting -> its value -> how a reader is told of it; nothing where it is the usual one.
 _SETTINGS: Mapping[str, Mapping[str, str]] = {
@@ -151,7 +152,7 @@ def _choices(content: Content) -> list[dict[str, Any]]:
                 "condition": condition,
                 "seed": seed,
                 "trials": len(rows),
-                "chosen": _flat(chosen["settings"]),
+                "chosen": in_words(chosen["settings"]),
                 "dev": chosen["dev"],
                 "next": max(others, default=None),
                 "worst": min(others, default=None),

@@ -97,7 +97,13 @@ def choice_name(target: Stage, seed: int | None = None) -> str:
 
 
 def in_words(settings: Mapping[str, Any]) -> str:
-    """The settings of a trial on one line: `learning_rate 1e-05, epochs 2`."""
-    return ", ".join(
-        f"{name} {value if isinstance(value, str) else canonical(value)}" for name, value in settings.items()
-    )
+    """The settings of a trial on one line, without braces: `learning_rate 1e-05, epochs 2`."""
+    return ", ".join(f"{name} {_spelt(value)}" for name, value in settings.items())
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({in_words(value)})"
+    if isinstance(value, list | tuple):
+        return "+".join(map(_spelt, value))
+    return value if isinstance(value, str) else canonical(value)
