@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 
 from flows import _drive
 from flows._flow import flow_of
-from xtreme_dag.core.disk import full_disk, is_full
+from xtreme_dag.core.disk import told_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
@@ -58,11 +58,11 @@ def _main(request: dict[str, Any]) -> None:
 
 
 def _told(error: Exception, home: Home) -> UserError:
-    """What to tell of an error: the user's mistake, a full disk, or a defect, whose traceback goes to a log."""
+    """What to tell of an error: the user's mistake, a disk's or file's, or a defect, whose traceback goes to a log."""
     if isinstance(error, UserError):
         return error
-    if is_full(error):
-        return full_disk(str(home.root))
+    if told := told_of(error):
+        return told
     log = home.logs / "run-error.log"
     fix = f"traceback: {log}"
     try:

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from xtreme_dag.core.disk import full_disk, is_full
+from xtreme_dag.core.disk import full_disk, is_full, told_of
+from xtreme_dag.core.files import write_atomically
 
 SAID = 'TransactionContext Error: Failed to commit: Could not write file "x.wal": No space left on device'
 
@@ -26,6 +27,15 @@ SAID = 'TransactionContext Error: Failed to commit: Could not write file "x.wal"
 )
 def test_errors_of_a_full_disk(error, full):
     assert is_full(error) is full
+
+
+def test_a_folder_in_a_files_place_is_named(tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OSError) as error:
+        write_atomically(tmp_path / "report.html", "text")
+    assert str(told_of(error.value)) == f"{tmp_path}/report.html: cannot be read or written (Is a directory)"
+    assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]  # nothing is left beside it
+    assert told_of(ValueError("a defect")) is None
 
 
 def test_it_says_what_to_do():

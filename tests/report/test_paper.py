@@ -15,6 +15,7 @@ from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.program.commands import cite, report, table
 from xtreme_dag.report.content import read_content
+from xtreme_dag.report.outlines import outlined
 from xtreme_dag.report.paper import figures, write_figures
 from xtreme_dag.report.paper_tables import FORMATS, TABLES, Figure, Table, leaderboard, written
 from xtreme_dag.report.references import _of_datasets, bibtex, references
@@ -76,6 +77,7 @@ def test_they_are_drawn_in_the_width_of_a_page(home, content, form, tmp_path):
     for file in files:
         data = file.read_bytes()
         if form == "svg":
+            assert b"<text" not in data and b"aria-label=" in data, f"{file} needs a font"
             width = float(re.search(rb'width="([\d.]+)"', data)[1])
         elif form == "pdf":
             assert b"/FontFile" in data or b"/FontFile2" in data or b"/FontFile3" in data, f"{file} has no fonts in it"
@@ -84,6 +86,25 @@ def test_they_are_drawn_in_the_width_of_a_page(home, content, form, tmp_path):
             width = int.from_bytes(data[16:20], "big") * 72 / 300
         assert 100 < width < 420, (file, width)
     assert form != "png" or len(pixels(min((file.read_bytes() for file in files), key=len))) > 10
+
+
+def test_outlines_are_where_the_text_was():
+    """As wide as the font says, at the place and in the colour of the text; what the font lacks stays text."""
+    text = (
+        '<text text-anchor="{}" transform="translate(5,9)" font-family="Roboto" font-size="10px" fill="#123">{}</text>'
+    )
+    ends = {}
+    for anchor in ("start", "middle", "end"):
+        path = outlined(text.format(anchor, "HH"))
+        assert 'fill="#123"' in path and 'aria-label="HH"' in path and path.startswith("<path")
+        at, scale = re.search(r"translate\(5,9\) translate\(([-\d.]+),0\) scale\(([\d.]+),", path).groups()
+        drawn = [float(x) for x in re.findall(r"M([\d.]+)[ ,]", path)]
+        ends[anchor] = (float(at), float(at) + max(drawn) * float(scale))
+    assert (
+        ends["start"][0] == 0 and -14.3 < ends["end"][0] < -14.2 and abs(ends["middle"][0] - ends["end"][0] / 2) < 0.01
+    )
+    assert ends["end"][1] < 0 < ends["middle"][1] < ends["start"][1]
+    assert outlined(text.format("start", "a \u2192 b")) == text.format("start", "a \u2192 b")
 
 
 def test_equal_results_give_equal_figures(home, content, tmp_path):

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from xtreme_dag import __version__
-from xtreme_dag.core.disk import full_disk, is_full
+from xtreme_dag.core.disk import told_of
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.processes import quick_start
 
@@ -123,8 +123,8 @@ def main(arguments: list[str] | None = None) -> None:
             print("stopped", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if is_full(error):
-            _fail(str(full_disk(str(getattr(error, "filename", None) or ""))), error)
+        if told := told_of(error):
+            _fail(str(told), error)
         _fail(
             f"{type(error).__name__}: {error}".splitlines()[0]
             + "\n  this is a defect; xtreme-dag --debug ... shows the traceback",

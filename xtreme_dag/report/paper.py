@@ -1,7 +1,7 @@
 """Figures for a paper: the report's charts and some more, in print sizes, without titles.
 
 The colours are those of Okabe and Ito (2008), which colour-blind readers tell apart; shapes, dashes and the numbers in
-cells say the same without them. A PDF has its fonts in it, a PNG has 300 dots to the inch, an SVG keeps its text as text.
+cells say the same without them. A PDF has its fonts in it, a PNG has 300 dots to the inch, text in an SVG is outlines.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from xtreme_dag.report.charts import Spec, charts
 from xtreme_dag.report.content import Content, Row
 from xtreme_dag.report.figures import signed
 from xtreme_dag.report.heat import heat_data
+from xtreme_dag.report.outlines import FONT, font_folder, outlined
 from xtreme_dag.results.query import reader
 
 FORMATS = ("svg", "pdf", "png")
@@ -43,7 +44,7 @@ _PER_INCH = 300
 _NAMES = 92  # points that the names of tasks, conditions or languages take on the left
 _FAINT = 3  # points: smaller differences never get the full colour
 _CONFIG = {
-    "font": "Liberation Sans, Arial, Helvetica, sans-serif",
+    "font": FONT,
     "background": "white",
     "view": {"stroke": None},
     "axis": {
@@ -83,9 +84,10 @@ def drawn(spec: Spec, form: str) -> bytes:
     """A specification as a drawing; equal specifications give equal drawings."""
     import vl_convert
 
+    vl_convert.register_font_directory(str(font_folder()))
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     if form == "svg":
-        return str(vl_convert.vegalite_to_svg(spec, vl_version=version, config=_CONFIG)).encode()
+        return outlined(str(vl_convert.vegalite_to_svg(spec, vl_version=version, config=_CONFIG))).encode()
     if form == "pdf":
         return bytes(vl_convert.vegalite_to_pdf(spec, vl_version=version, config=_CONFIG))
     # 72 pixels of the drawing are an inch
