@@ -45,6 +45,7 @@ WRONG = {
 }
 TRAINING = {
     "learning_rate": (0, -1e-5, "fast"),
+    "head_learning_rate": (0, -1e-5, "fast"),
     "batch_size": (0, -1, 1.5),
     "micro_batch_tokens": (0, -1, 1.5),
     "epochs": (0, -1),
