@@ -24,7 +24,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(PIP) -e ".[dev,docs,real,s3,faiss,sentencepiece,dask,mlflow,tensorboard]"
+	$(PIP) -e ".[dev,docs,real,s3,faiss,lora,sentencepiece,dask,mlflow,tensorboard]"
 	touch $@
 
 setup: $(VENV)/.installed

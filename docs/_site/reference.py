@@ -46,6 +46,7 @@ STUDY: Mapping[str, type[Any]] = {
     "`recipe.encode`": recipe_settings.EncodeSettings,
     "`recipe.intermediate`": train_recipe.TrainRecipe,
     "`recipe.target`": recipe_settings.TargetRecipe,
+    "`lora` of a recipe": train_recipe.Lora,
     "`recipe.evaluate`": recipe_settings.EvaluateSettings,
     "`compare`": file.Compare,
 }
@@ -161,7 +162,7 @@ def _type(annotation: Any) -> str:
     if origin is not None and issubclass(origin, Mapping):
         return f"mapping to {_type(inner[1])}" if inner[1] is not Any else "mapping"
     if isinstance(annotation, type):
-        plain = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+        plain = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "value"}
         heading = next((name for name, kind in STUDY.items() if kind is annotation), "")
         return plain.get(annotation, heading or annotation.__name__.lower())
     return str(annotation)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from xtreme_dag.evaluation.engine import cached_model, head_name, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import head_name, infer, model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.heads import Head, Training
 from xtreme_dag.heads.batches import grid
@@ -52,7 +52,7 @@ def shuffle(table, rows, random):
 
 def evaluate(params, inputs, context):
     settings, table = settings_of({}, context), open_encoded(inputs["encoded"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     name = head_name(model, "mean", params["task"], params["labels"])
     chosen, scores = np.zeros(len(table), np.int64), np.zeros(len(table))
 

@@ -22,7 +22,7 @@ def as_version_one(home):
         home,
         "DROP VIEW IF EXISTS cost; DROP VIEW IF EXISTS stage_cost; DROP TABLE device_power; DROP TABLE data_tables; DROP TABLE trained_on;"
         " DROP VIEW warnings; DROP TABLE stage_warnings; DROP TABLE evaluation_warnings;"
-        " DROP TABLE training_curves; ALTER TABLE evaluations DROP COLUMN texts; ALTER TABLE stages DROP COLUMN processor; ALTER TABLE scores DROP COLUMN supervision; DROP TABLE shared_examples;"
+        " DROP TABLE training_curves; DROP TABLE grid_trials; ALTER TABLE evaluations DROP COLUMN texts; ALTER TABLE stages DROP COLUMN processor; ALTER TABLE scores DROP COLUMN supervision; DROP TABLE shared_examples;"
         " DELETE FROM schema_version WHERE version > 1",
     )
 

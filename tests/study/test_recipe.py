@@ -11,7 +11,7 @@ from xtreme_dag.evaluation.mining import MARGINS, REPEATS
 from xtreme_dag.evaluation.tatoeba import SIMILARITIES
 from xtreme_dag.heads.encoding import EncodeParams
 from xtreme_dag.study.recipe import FOLDER, checked_settings, load_recipe
-from xtreme_dag.study.recipe_settings import SETTINGS, EncodeSettings
+from xtreme_dag.study.recipe_settings import SETTINGS, EncodeSettings, trials_of
 
 # Section -> setting -> values that cannot be.
 WRONG = {
@@ -36,10 +36,16 @@ WRONG = {
         "null_threshold": ("high",),
         "precision": ("float16", "bf16"),
     },
-    "target": {"examples": (0, -1, 1.5), "same_examples": ("yes", 1)},
+    "target": {
+        "examples": (0, -1, 1.5),
+        "same_examples": ("yes", 1),
+        "grid": ("learning_rate", 3, [1]),
+        "grid_seeds": ("one", 1),
+    },
 }
 TRAINING = {
     "learning_rate": (0, -1e-5, "fast"),
+    "head_learning_rate": (0, -1e-5, "fast"),
     "batch_size": (0, -1, 1.5),
     "micro_batch_tokens": (0, -1, 1.5),
     "epochs": (0, -1),
@@ -65,6 +71,7 @@ TRAINING = {
     "devices": (0, 1.5),
     "strategy": ("dp",),
     "storage": ("fp16", 16),
+    "lora": (8, "yes"),
 }
 CASES = [
     (section, setting, value)
@@ -108,3 +115,34 @@ def test_choices_and_defaults_are_those_of_the_stages():
         assert set(error.value.what.partition(" is not one of ")[2].split(", ")) == set(values)
     lengths = EncodeSettings()
     assert {name: getattr(EncodeParams(format="", head=""), name) for name in vars(lengths)} == vars(lengths)
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({}, "recipe.target.span.grid: names no setting"),
+        ({"lerning_rate": [1]}, "recipe.target.span.grid: unknown setting of trials 'lerning_rate'"),
+        ({"learning_rate": [1e-5, -1.0]}, "recipe.target.span.grid: learning_rate: -1.0 is not positive"),
+        ({"learning_rate": []}, "recipe.target.span.grid.learning_rate: has no values, or one twice"),
+        ({"epochs": [2, 2]}, "recipe.target.span.grid.epochs: has no values, or one twice"),
+        ({"learning_rate": 1e-5}, "recipe.target.span: grid.learning_rate: 1e-05 is not a list"),
+        ({"devices": [1, 2]}, "recipe.target.span.grid: unknown setting of trials 'devices'"),
+        ({"select_examples": [1, 2]}, "recipe.target.span.grid: unknown setting of trials 'select_examples'"),
+    ],
+)
+def test_a_grid_that_cannot_be_names_its_setting(grid, said):
+    with pytest.raises(UserError) as error:
+        load_recipe({"name": "quick", "target": {"span": {"grid": grid}}})
+    assert str(error.value).startswith(said)
+
+
+def test_a_grid_outside_of_groups_is_that_of_all():
+    grid = {"learning_rate": [1e-5, 3e-5], "lora": [None, {"rank": 4}]}
+    short = load_recipe({"name": "quick", "target": {"grid": grid, "default": {"epochs": 2}}})
+    assert short == load_recipe({"name": "quick", "target": {"default": {"epochs": 2, "grid": grid}}})
+    assert short.settings("target", "tagging")["grid"] == grid
+    assert trials_of(grid) == [
+        {"learning_rate": rate, "lora": lora} for rate in (1e-5, 3e-5) for lora in (None, {"rank": 4})
+    ]
+    with pytest.raises(UserError, match="unknown setting 'grid'"):
+        load_recipe({"name": "quick", "intermediate": {"default": {"grid": grid}}})

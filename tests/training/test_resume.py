@@ -38,17 +38,20 @@ def mixture(world, **recipe):
     return {"seed": 3, "mixture": tasks, "recipe": {**RECIPE, "epochs": 3, **recipe}}, inputs
 
 
-def test_killed_eight_times_it_ends_bit_equal(world, tmp_path):
-    params, inputs = mixture(world)
+@pytest.mark.parametrize(("kills", "lora"), [(KILLS, None), (4, {"rank": 4, "dropout": 0.1, "merge": False})])
+def test_killed_again_and_again_it_ends_bit_equal(world, tmp_path, kills, lora):
+    import peft  # noqa: F401  # what follows is timed, and importing it takes longer than the training
+
+    params, inputs = mixture(world, lora=lora)
     started = time.monotonic()
     run_stage("intermediate", params, inputs, tmp_path / "whole", log_steps=5)
     took = time.monotonic() - started
     methods = multiprocessing.get_context("forkserver")
-    methods.set_forkserver_preload(["xtreme_dag.training.stages", "transformers", "tests.training.worlds"])
+    methods.set_forkserver_preload(["xtreme_dag.training.stages", "transformers", "peft", "tests.training.worlds"])
     moments = random.Random(1)
     folder = tmp_path / "broken"
     folder.mkdir()
-    for kill in range(KILLS):
+    for kill in range(kills):
         child = methods.Process(
             target=run_stage,
             args=("intermediate", params, inputs, folder),

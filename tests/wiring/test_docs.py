@@ -1,6 +1,7 @@
 """The examples of docs/studies.md are valid conditions, and the page names every objective and ready study."""
 
 import re
+from collections import Counter
 from typing import get_args
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 
 from tests.wiring.small_studies import small
 from xtreme_dag.study.conditions import ObjectiveName
+from xtreme_dag.wiring.build import build
 
 EXAMPLES = 8
 
@@ -19,10 +21,24 @@ def page(repository) -> str:
 
 @pytest.mark.parametrize("number", range(EXAMPLES))
 def test_the_examples_are_conditions(page, number):
-    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = [each for each in _blocks(page) if not each.startswith("recipe:")]
     assert len(blocks) == EXAMPLES
     study = small(yaml.safe_load(blocks[number]), targets=["xcopa"])
     assert study.intermediate
+
+
+def test_the_examples_of_recipes_are_recipes(page):
+    """Grids and adapters: of the named tasks and heads, in a graph."""
+    recipes = [yaml.safe_load(each)["recipe"] for each in _blocks(page) if each.startswith("recipe:")]
+    assert len(recipes) == 2
+    for recipe, wanted in zip(recipes, ({"xnli": 6, "udpos": 2, "pawsx": 2}, {}), strict=True):
+        study = small({"none": None}, targets=["xnli", "udpos", "pawsx", "xcopa"], recipe={"name": "quick", **recipe})
+        trials = Counter(stage.labels["task"] for stage in build(study).graph if stage.kind == "trial")
+        assert trials == wanted
+
+
+def _blocks(page):
+    return re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
 
 
 def test_the_page_is_complete(page, repository):

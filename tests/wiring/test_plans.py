@@ -270,7 +270,7 @@ def test_the_plan_says_what_is_left_on_the_disk_and_how_to_need_less(bench, tmp_
     def left(**more):
         study = small({"english": mixture(EN)}, targets=["xnli"], **more)
         graph, plan, sizes, _rows = looked_at(study, bench.home.root / "nowhere")
-        return replace(disk(study, graph, plan, sizes, bench.home), free=10**6, one=4 * 10**9)
+        return replace(disk(study, graph, plan, sizes, bench.home), free=10**6, training=4 * 10**9)
 
     recipe = {"learning_rate": 1e-3, "steps": 2}
     text = {"xnli": {"train": ["en"]}}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.evaluation.embeddings import embed, special_ids
-from xtreme_dag.evaluation.engine import cached_model, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
 from xtreme_dag.scoring.columns import figures
 from xtreme_dag.scoring.mining import FAMILY, accepted, best_threshold, by_source, statistics
@@ -45,7 +45,7 @@ def evaluate_bucc(params: Mapping[str, Any], inputs: Mapping[str, Path], context
     settings = settings_of(recipe, context)
     encoded = open_encoded(inputs["encoded"])
     table = rows_in_order(read_table(inputs["table"]), encoded.example_ids, params["task"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     vectors = embed(
         sequences_of([encoded]),
         special_ids(encoded),

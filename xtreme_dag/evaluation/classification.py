@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Rows, head_name, infer, model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.tables.canonical import read_table
@@ -30,7 +30,7 @@ def evaluate_classification(
     """
     settings = settings_of(params.get("recipe") or {}, context)
     table = open_encoded(inputs["encoded"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     head = head_name(model, "classification", params["task"], params.get("labels") or ())
     names = model.specs[head].labels
     chosen, scores = np.zeros(len(table), np.int64), np.zeros(len(table))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, refuse_unknown
-from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.heads.trained import TrainedModel, bases_of, load_model
 from xtreme_dag.model import PackedTokens, pack
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.memory import ran_out_of_memory
@@ -82,7 +82,14 @@ def settings_of(recipe: Mapping[str, Any], context: StageContext) -> Settings:
     )
 
 
-def cached_model(folder: Path, device: torch.device, *, budget: int = CACHE_BYTES) -> TrainedModel:
+def model_of(inputs: Mapping[str, Path], device: torch.device) -> TrainedModel:
+    """The model of an evaluation: its input `model`, and what that stands on where it is an adapter."""
+    return cached_model(inputs["model"], device, bases=bases_of(inputs))
+
+
+def cached_model(
+    folder: Path, device: torch.device, *, bases: Sequence[Path] = (), budget: int = CACHE_BYTES
+) -> TrainedModel:
     """A model, loaded once per process for all its languages.
 
     The least recently used models go before another is loaded, so that the parameters kept and those that come stay
@@ -92,15 +99,18 @@ def cached_model(folder: Path, device: torch.device, *, budget: int = CACHE_BYTE
     Args:
         folder: a model folder or base model, see `load_model`.
         device: where its weights are.
+        bases: see `load_model`.
         budget: bytes of parameters to keep.
     """
-    files = {path.relative_to(folder): path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
-    marks = (f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in files.items())
+    files = {
+        path: path.stat() for each in (folder, *bases) for path in sorted(each.resolve().rglob("*")) if path.is_file()
+    }
+    marks = (f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in files.items())
     key = (str(folder.resolve()), str(device), *marks)
     if key not in _loaded:
-        coming = sum(state.st_size for name, state in files.items() if name.suffix in _WEIGHTS)
+        coming = sum(state.st_size for path, state in files.items() if path.suffix in _WEIGHTS)
         _make_room(coming, budget, keep=0)
-        _loaded[key] = load_model(folder, device=device)
+        _loaded[key] = load_model(folder, bases=bases, device=device)
     _loaded.move_to_end(key)
     _make_room(0, budget, keep=1)
     return _loaded[key]

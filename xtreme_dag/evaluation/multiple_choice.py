@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Rows, head_name, infer, model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.tables.encoded import open_encoded
@@ -35,7 +35,7 @@ def evaluate_multiple_choice(
     """
     settings = settings_of(params.get("recipe") or {}, context)
     table = open_encoded(inputs["encoded"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     head = head_name(model, "multiple_choice", params["task"])
     choices = np.zeros(len(table.lengths))
 

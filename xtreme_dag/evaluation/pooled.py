@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.evaluation.embeddings import embed, special_ids
-from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Settings, model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.ranks import right_ranks
 from xtreme_dag.evaluation.search import Neighbours, TopK
 from xtreme_dag.heads.trained import TrainedModel
@@ -142,7 +142,7 @@ def _search(
     """One row per query, and the number of candidates."""
     recipe = dict(params.get("recipe") or {})
     settings = settings_of(recipe, context)
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     if recipe.get("pooling") is None:
         recipe["pooling"] = "dual" if any(spec.kind == "dual" for spec in model.specs.values()) else "mean"
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from xtreme_dag.core.context import StageContext
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Rows, head_name, infer, model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.spans import Answer, WindowSpans, best_spans, n_best, probabilities
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.tables.canonical import read_table
@@ -59,7 +59,7 @@ def answer_questions(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     settings = settings_of(recipe, context)
     n, longest = int(recipe.get("n_best") or N_BEST), int(recipe.get("max_answer_length") or MAX_ANSWER_TOKENS)
     table = open_encoded(inputs["encoded"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     head = head_name(model, "span", params["task"])
     sequences = sequences_of([table])
     offsets = table.per_token("offsets").reshape(-1, 2)

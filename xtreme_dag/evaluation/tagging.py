@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.evaluation.engine import Rows, cached_model, head_name, infer, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Rows, head_name, infer, model_of, sequences_of, settings_of
 from xtreme_dag.model import PackedTokens
 from xtreme_dag.scoring.columns import figures
 from xtreme_dag.scoring.tagging import FAMILY, statistics
@@ -35,7 +35,7 @@ def evaluate_tagging(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     """
     settings = settings_of(params.get("recipe") or {}, context)
     table = open_encoded(inputs["encoded"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     head = head_name(model, "tagging", params["task"], params.get("labels") or ())
     sequences = sequences_of([table])
     word_of_token = word_places(table)

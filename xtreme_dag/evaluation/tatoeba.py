@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, refuse_unknown
 from xtreme_dag.evaluation.embeddings import chosen_layer, chosen_pooling, embed, embed_layers, special_ids
-from xtreme_dag.evaluation.engine import Settings, cached_model, sequences_of, settings_of
+from xtreme_dag.evaluation.engine import Settings, model_of, sequences_of, settings_of
 from xtreme_dag.evaluation.labels import write_labels
 from xtreme_dag.evaluation.search import Neighbours, top_k
 from xtreme_dag.heads.trained import TrainedModel
@@ -44,7 +44,7 @@ def evaluate_tatoeba(params: Mapping[str, Any], inputs: Mapping[str, Path], cont
     recipe = params.get("recipe") or {}
     settings = settings_of(recipe, context)
     table = open_encoded(inputs["encoded"])
-    model = cached_model(inputs["model"], settings.device)
+    model = model_of(inputs, settings.device)
     similarity = str(recipe.get("similarity") or "cosine")
     refuse_unknown([similarity], SIMILARITIES, what="similarity", where="recipe.similarity")
     english = table.per_sequence("side") == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from xtreme_dag.core.folders import new_folder
 from xtreme_dag.heads import Export, HeadSpec, export_of
 from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model import pack
+from xtreme_dag.model.adapters import ADAPTER
 from xtreme_dag.model.weights import quiet
 from xtreme_dag.tables.tokenizer import TextTokenizer, copy_tokenizer, load_tokenizer
 
@@ -43,6 +44,7 @@ class Exported:
         usage: lines of Python that use it, from a folder in the variable `folder`.
         largest_difference: of a score on random tokens, against the original.
         parameters: number of weights.
+        merged: whether the folder had an adapter, which is merged into its base model here.
     """
 
     head: str
@@ -53,12 +55,14 @@ class Exported:
     usage: str
     largest_difference: float
     parameters: int
+    merged: bool = False
 
 
 def export_model(
     folder: Path,
     out: Path,
     *,
+    bases: Sequence[Path] = (),
     head: str | None = None,
     max_length: int | None = None,
     card: Callable[[Exported], str] | None = None,
@@ -68,6 +72,7 @@ def export_model(
     Args:
         folder: a model folder.
         out: a folder that does not exist yet, or is empty.
+        bases: what the model stands on, if it is an adapter; see `load_model`.
         head: which head, by name; not needed where there is one only.
         max_length: tokens that inputs are cut to by `truncation=True`; the encoder's limit by default.
         card: what was written -> the text of `README.md`.
@@ -76,7 +81,7 @@ def export_model(
         UserError: no such head, or several and none named; `out` has files; the written model does not give the scores
             of the original.
     """
-    model = load_model(folder)
+    model = load_model(folder, bases=bases)
     name = _head_name(model, head, folder)
     with new_folder(out) as unfinished:
         tokenizer = load_tokenizer(folder)
@@ -88,6 +93,7 @@ def export_model(
             exported = (declared and _write_class(model, unfinished, name, declared)) or _write_encoder(
                 model, unfinished, name, declared
             )
+        exported = replace(exported, merged=(folder / ADAPTER).is_dir())
         if card is not None:
             (unfinished / CARD).write_text(card(exported), encoding="utf-8")
     return exported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import read_json
 from xtreme_dag.heads import TEXT_HEAD, HeadSpec, head_of, training_of
+from xtreme_dag.model.adapters import ADAPTER, Adapter, merge_saved
 from xtreme_dag.model.encoder import PackedEncoder
 from xtreme_dag.model.folder import encoder_folder, load_encoder
 from xtreme_dag.model.layers import HeadModule
@@ -102,13 +103,25 @@ def build_head(spec: HeadSpec, config: Any, embeddings: Tensor) -> HeadModule:
     return cast(HeadModule, training_of(spec.kind).build(spec, config, embeddings))
 
 
+def bases_of(inputs: Mapping[str, Path]) -> tuple[Path, ...]:
+    """What the input `model` of a stage stands on, if that is an adapter: `base/1`, and what that stands on, ..."""
+    names = (f"base/{number}" for number in range(1, len(inputs) + 1))
+    return tuple(inputs[name] for name in names if name in inputs)
+
+
 def load_model(
-    folder: Path, *, device: str | torch.device = "cpu", log: Callable[[str], None] = _LOG.warning
+    folder: Path,
+    *,
+    bases: Sequence[Path] = (),
+    device: str | torch.device = "cpu",
+    log: Callable[[str], None] = _LOG.warning,
 ) -> TrainedModel:
     """Loads a model folder, or a base model in Hugging Face's layout, in float32.
 
     Args:
-        folder: an artifact with `encoder/` and heads, or a folder with `config.json` and `model.safetensors`.
+        folder: an artifact with `encoder/` and heads, one with `adapter/` and heads, or a folder with `config.json` and
+            `model.safetensors`.
+        bases: the folder of the model that an adapter was trained beside, then what that itself stands on.
         device: where the weights go.
         log: told of weights that are not used and of prefixes that are left out of their names.
 
@@ -116,13 +129,19 @@ def load_model(
         The model in evaluation mode. A base model has the heads that its checkpoint has: the MLM head, or none.
 
     Raises:
-        UserError: no model there, only pickled weights, weights missing, or code of its own.
+        UserError: no model there, only pickled weights, weights missing, code of its own, or an adapter without its base.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     listed = folder / "heads.json"
-    encoder, own = load_encoder(encoder_folder(folder), log=log, with_head=not listed.is_file())
+    if (folder / ADAPTER).is_dir():
+        if not bases:
+            raise UserError("the folder has an adapter, and its base model is not named", where=str(folder))
+        encoder, own = load_model(bases[0], bases=bases[1:], log=log).encoder, None
+        merge_saved(encoder, folder / ADAPTER)
+    else:
+        encoder, own = load_encoder(encoder_folder(folder), log=log, with_head=not listed.is_file())
     model = TrainedModel(encoder, {})
     if listed.is_file():
         entries = _listed_heads(listed)
@@ -162,20 +181,24 @@ def _listed_heads(path: Path) -> dict[str, HeadSpec]:
     return found
 
 
-def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path) -> None:
+def save_model(model: TrainedModel, folder: Path, *, tokenizer_from: Path, adapter: Adapter | None = None) -> None:
     """Writes `encoder/`, `tokenizer/`, `heads.json` and `heads.safetensors`; equal weights give equal bytes.
 
     Args:
         model: what to write.
         folder: where, created if missing.
         tokenizer_from: the model or tokenizer folder whose tokenizer goes with it.
+        adapter: is written as `adapter/` in place of the encoder.
     """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    backbone: Any = model.encoder.backbone
-    with quiet():
-        backbone.save_pretrained(str(folder / "encoder"))
+    if adapter is not None:
+        adapter.save(folder / ADAPTER)
+    else:
+        backbone: Any = model.encoder.backbone
+        with quiet():
+            backbone.save_pretrained(str(folder / "encoder"))
     copy_tokenizer(tokenizer_from, folder / "tokenizer")
     entries = {
         name: {"kind": spec.kind, "labels": list(spec.labels), "hidden_size": model.encoder.hidden_size}

@@ -188,7 +188,7 @@ class PackedEncoder(nn.Module):
         device = tokens.input_ids.device
         layers = list(self.own_layers()) if self.shortens and self.packs else []
         inexact = self.training or torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
-        if device.type != "cpu" or inexact or not layers or not _has_its_own(layers[-1]):
+        if device.type != "cpu" or inexact or not layers or not _is_plain(layers[-1]):
             states: Tensor = self(tokens, tokens.first)
             return states
         with self.running(nn.ModuleList(layers[:-1])):
@@ -288,6 +288,9 @@ def length_buckets(
     return buckets
 
 
-def _has_its_own(layer: nn.Module) -> bool:
-    """Whether a layer's parameters are whole and here, shared with no other process."""
-    return all(type(value) is nn.Parameter for value in layer.parameters())
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer's parameters are whole and here, shared with no other process, and no adapter is beside them."""
+    own = (layer.attention.self.key, layer.attention.self.value)
+    return all(type(each) is nn.Linear for each in own) and all(
+        type(value) is nn.Parameter for value in layer.parameters()
+    )

@@ -29,6 +29,7 @@ from xtreme_dag.wiring.forecast.overlapping import overlap_lines
 from xtreme_dag.wiring.forecast.overview import (
     CONDITION_HEADS,
     condition_cells,
+    grid_lines,
     missing_lines,
     seen_lines,
     stand_in_lines,
@@ -76,6 +77,7 @@ def planned(
         *overlap_lines(built.graph, sizes, study.data.allow_overlap),
         *unanswered(study, built),
     ]
+    grids = list(grid_lines(built.graph))
     foreseen = None
     if with_power:
         from xtreme_dag.program.power import foresee
@@ -89,6 +91,7 @@ def planned(
             "outputs_current": current,
             "made_elsewhere": makers,
             "missing": dict(built.absent),
+            "grids": grids,
             "conditions": [row.to_json() for row in rows],
             "supervision": supervision,
             "warnings": cautions,
@@ -103,6 +106,7 @@ def planned(
             "",
             table(CONDITION_HEADS, [condition_cells(row, baseline) for row in rows]),
             *seen_lines(supervision),
+            *grids,
             *(f"warning: {line}" for line in cautions),
             *(f"{'error' if finding.fatal else 'warning'}: model: {finding}" for finding in found),
             *([] if plan.all_cached else [estimate.in_words()]),

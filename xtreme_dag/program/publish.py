@@ -24,8 +24,9 @@ from xtreme_dag.results.collect import (
     study_facts,
     table_facts,
     training_facts,
+    trial_facts,
 )
-from xtreme_dag.results.facts import CurveFacts, StageFacts, TableFacts, TrainingFacts
+from xtreme_dag.results.facts import CurveFacts, StageFacts, TableFacts, TrainingFacts, TrialFacts
 from xtreme_dag.results.stamp import is_published, publication, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
@@ -57,6 +58,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     tables: list[TableFacts] = []
     trained: list[TrainingFacts] = []
     curves: list[CurveFacts] = []
+    trials: list[TrialFacts] = []
     trained_in = supervision(built.graph)
     stages: dict[str, StageFacts] = {}
     for stage in built.graph:
@@ -76,6 +78,8 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
             found += overlaps(stage, record, home)
         elif stage.kind == "prepare" and "reader" in stage.params:  # not the texts that are made of a table
             tables.append(table_facts(stage, record, home, built.stand_ins))
+        elif stage.kind == "choose":
+            trials += trial_facts(stage, record, home)
         elif stage.kind in ("pretrain", "intermediate", "target"):
             curves += curve_facts(stage, record, home)
             trained += training_facts(stage, record, home) if stage.kind != "pretrain" else []
@@ -84,6 +88,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
         tables=tuple(tables),
         trained=tuple(trained),
         curves=tuple(curves),
+        trials=tuple(trials),
     )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())

@@ -50,6 +50,7 @@ class Content:
         overlaps: what tables that are trained or selected on have of those that are tested.
         learning: points of the learning curves: score against a language's own examples in target training.
         curves: points of the loss and of the looks at dev of each training.
+        trials: of grids: settings, figure on dev, whether it was chosen.
         samples: predictions on which a condition and the baseline disagree.
         stages: number and cost of the stages, per kind.
         provenance: commits, libraries, hosts with their processors, devices, raw data digests, start of the first and last stage.
@@ -72,6 +73,7 @@ class Content:
     overlaps: tuple[Row, ...]
     learning: tuple[Row, ...]
     curves: tuple[Row, ...]
+    trials: tuple[Row, ...]
     samples: tuple[Sample, ...]
     stages: tuple[Row, ...]
     provenance: Row
@@ -137,6 +139,7 @@ def read_content(home: Path, study: str, *, resamples: int | None = None) -> Con
         overlaps=tuple({**row, "ways": json.loads(row["ways"])} for row in tables["overlaps"]),
         learning=tuple(chosen["learning"]),
         curves=tuple(chosen["curves"]),
+        trials=tuple({**row, "settings": json.loads(row["settings"])} for row in chosen["trials"]),
         samples=tuple(samples(home, study, split, about["baseline"], [one.condition for one in comparisons])),
         stages=tuple(tables["stages"]),
         provenance=_provenance(tables),
@@ -195,6 +198,10 @@ _QUERIES: Mapping[str, str] = {
         "SELECT condition, target, step, measure, optimizer_step, avg(value) AS value FROM training_curves"
         " WHERE study = $study AND kind <> 'pretrain' AND measure IN ('loss', 'dev', 'tokens_per_s', 'memory_mb')"
         " GROUP BY ALL ORDER BY ALL"
+    ),
+    "trials": (
+        "SELECT condition, task, seed, trial, settings, dev, optimizer_step, chosen FROM grid_trials"
+        " JOIN conditions USING (study, condition) WHERE study = $study ORDER BY task, position, seed, trial"
     ),
     "contracts": (
         "SELECT dataset, language, split, ok, rules, violations FROM contracts WHERE study = $study"

@@ -14,9 +14,11 @@ import numpy as np
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.records import Record
 from xtreme_dag.engine.store import Store
 from xtreme_dag.heads.export import Exported, export_model
+from xtreme_dag.model.adapters import ADAPTER
 from xtreme_dag.results.draws import SIDES, draw
 from xtreme_dag.results.pairs import find_metric, leaf_of
 from xtreme_dag.results.predictions import read_rows
@@ -49,8 +51,18 @@ class Score:
     examples: int
 
 
-def export_stage(home: Home, stage: str, out: Path, *, head: str | None = None, study: str | None = None) -> Exported:
+def export_stage(
+    home: Home,
+    stage: str,
+    out: Path,
+    *,
+    head: str | None = None,
+    study: str | None = None,
+    base: Path | None = None,
+) -> Exported:
     """Writes the model of a stage as a folder of transformers, with `README.md`, its model card.
+
+    An adapter that a stage keeps alone is merged into its base model.
 
     Args:
         home: where the study ran.
@@ -59,28 +71,62 @@ def export_stage(home: Home, stage: str, out: Path, *, head: str | None = None, 
         out: a folder that does not exist yet, or is empty.
         head: which head, where the model has several.
         study: whose stage, where several studies have one of this name.
+        base: the folder of the base model of an adapter, where that is not in the store.
 
     Raises:
         UserError: no such model, or several; it is damaged or its weights were dropped; see `export_model`.
     """
     folder = Path(stage).expanduser()
-    if (folder / "config.json").is_file() or (folder / "encoder").is_dir():
-        return export_model(folder, out, head=head, card=lambda done: card(done, title=folder.resolve().name))
+    if (folder / "config.json").is_file() or (folder / "encoder").is_dir() or (folder / ADAPTER).is_dir():
+        bases = () if base is None else (base,)
+        title = folder.resolve().name
+        return export_model(folder, out, bases=bases, head=head, card=lambda done: card(done, title=title))
     store = Store(home.store)
     record = find_model(home, store, stage, study)
-    with store.reading(record.digest):
-        if store.is_dropped(record):
-            raise UserError("its weights were dropped", where=record.name, fix="`xtreme-dag run` makes them again")
-        if damaged := store.damaged_files(record):
-            raise UserError(f"{damaged[0]} is missing or damaged", where=record.name, fix="`xtreme-dag verify`")
-        line = list(lineage(store, record))
+    line = list(lineage(store, record))
+    under = list(_stands_on(store, line))
+    with store.reading(*(one.digest for one in (record, *under) if isinstance(one, Record))):
+        for one in (record, *(one for one in under if isinstance(one, Record))):
+            if store.is_dropped(one):
+                raise UserError("its weights were dropped", where=one.name, fix="`xtreme-dag run` makes them again")
+            if damaged := store.damaged_files(one):
+                raise UserError(f"{damaged[0]} is missing or damaged", where=one.name, fix="`xtreme-dag verify`")
         return export_model(
             store.artifact(record.digest),
             out,
+            bases=[store.artifact(one.digest) if isinstance(one, Record) else _given(home, one, base) for one in under],
             head=head,
             max_length=_max_length(line),
             card=lambda done: card(done, title=record.name, line=line, scores=scores_of(store, record)),
         )
+
+
+def _stands_on(store: Store, line: list[Record]) -> Iterator[Record | Mapping[str, Any]]:
+    """What an adapter was trained beside, then what that stands on: records, last perhaps a folder outside the store."""
+    if not (store.artifact(line[0].digest) / ADAPTER).is_dir():
+        return
+    inputs = _trained(line).manifest["inputs"]
+    for name in ("model", *(f"base/{number}" for number in range(1, len(inputs)))):
+        if name in inputs:
+            made = store.read(inputs[name].get("key", ""))
+            yield made if made is not None else inputs[name]
+
+
+def _given(home: Home, wanted: Mapping[str, Any], base: Path | None) -> Path:
+    """The base model's folder as the user names it, if it is the one that was trained beside."""
+    name = str(wanted.get("source") or wanted.get("stage"))
+    if base is None:
+        what = f"the stage keeps an adapter, and its base model {name} is not in the store"
+        raise UserError(what, where="model export", fix="name its folder: --base FOLDER")
+    if FileDigests(home.caches / "digests.json").digest(base.absolute()) != wanted["digest"]:
+        what = f"is not the base model {name} that the adapter was trained beside: its files differ"
+        raise UserError(what, where=str(base))
+    return base
+
+
+def _trained(line: list[Record]) -> Record:
+    """The record of the training that made a model: of a chosen trial's artifact, that of the trial."""
+    return next((one for one in line if one.digest == line[0].digest and "recipe" in one.manifest["params"]), line[0])
 
 
 def find_model(home: Home, store: Store, stage: str, study: str | None = None) -> Record:
@@ -166,7 +212,7 @@ def card(done: Exported, *, title: str, line: list[Record] | None = None, scores
         line: the stage's record and all that it depends on; None where that is not known.
         scores: of the model.
     """
-    made = line[0].manifest if line else {}
+    made = _trained(line).manifest if line else {}
     prepared = [one.manifest["params"] for one in line or () if one.manifest["kind"] == "prepare"]
     meta: dict[str, Any] = {
         "library_name": "transformers",
@@ -178,6 +224,8 @@ def card(done: Exported, *, title: str, line: list[Record] | None = None, scores
     what = f"A `{done.kind}` head on its encoder" if done.head else "An encoder"
     labels = f" with the labels {', '.join(done.labels)}" if done.labels else ""
     parts.append(f"{what}{labels}, {done.parameters:,} weights, as `{done.class_name}` of transformers.")
+    if done.merged:
+        parts.append("It was trained as a LoRA adapter, which is merged into its base model here.")
     if done.usage:
         parts += ["## Use", f'```python\nfolder = "."\n{done.usage}\n```']
     if line:
@@ -210,7 +258,7 @@ def _front_matter(meta: Mapping[str, Any]) -> str:
 
 def _origin(made: Mapping[str, Any], line: list[Record]) -> str:
     recipe = json.dumps(made["params"].get("recipe", made["params"]), sort_keys=True, ensure_ascii=False)
-    steps = [one for one in line if one.manifest["kind"] in ("pretrain", "intermediate", "target", "model")]
+    steps = [one for one in line if one.manifest["kind"] in ("pretrain", "intermediate", "trial", "target", "model")]
     raw = sorted({
         str(entry["source"]) for one in steps for entry in one.manifest["inputs"].values() if "source" in entry
     })  # fmt: skip
@@ -242,7 +290,7 @@ def _data(prepared: list[Mapping[str, Any]]) -> str:
 
 def _max_length(line: list[Record]) -> int | None:
     """To how many tokens the model's own training data was cut."""
-    for entry in line[0].manifest["inputs"].values():
+    for entry in _trained(line).manifest["inputs"].values():
         for one in line:
             if one.key == entry.get("key") and one.manifest["kind"] == "encode":
                 return int(one.manifest["params"]["max_length"])

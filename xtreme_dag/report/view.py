@@ -14,6 +14,7 @@ from xtreme_dag.report.content import Content
 from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
 from xtreme_dag.results.wording import headline
+from xtreme_dag.wiring.grids import in_words
 
 _BESIDE = 6  # conditions whose languages are shown beside one another
 
@@ -38,6 +39,7 @@ def view(content: Content) -> dict[str, Any]:
         "heat": _controls(content, tasks),
         "cost_word": cost_unit(content.costs)[0][0].split()[0] if content.costs else "",
         "trainings": _trainings(content),
+        "trials": _choices(content),
         "started": " to ".join(moments),
         "recipe": json.dumps(content.study["recipe"], indent=2, ensure_ascii=False, sort_keys=True),
     }  # fmt: skip
@@ -99,6 +101,30 @@ def _trainings(content: Content) -> list[dict[str, Any]]:
         }
         for (training, condition), of in found.items()
     ]
+
+
+def _choices(content: Content) -> list[dict[str, Any]]:
+    """Each choice among trials in a line: what was chosen, its figure on dev, and those of the others."""
+    found: dict[tuple[str, str, int], list[Any]] = {}
+    for row in content.trials:
+        found.setdefault((row["task"], row["condition"], row["seed"]), []).append(row)
+    lines = []
+    for (task, condition, seed), rows in found.items():
+        chosen = next(row for row in rows if row["chosen"])
+        others = [row["dev"] for row in rows if row is not chosen]
+        lines.append(
+            {
+                "task": task,
+                "condition": condition,
+                "seed": seed,
+                "trials": len(rows),
+                "chosen": in_words(chosen["settings"]),
+                "dev": chosen["dev"],
+                "next": max(others, default=None),
+                "worst": min(others, default=None),
+            }
+        )
+    return lines
 
 
 def _controls(content: Content, tasks: list[str]) -> dict[str, list[tuple[str, str]]]:

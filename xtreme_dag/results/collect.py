@@ -10,6 +10,7 @@ from typing import Any
 from xtreme_dag.catalogue.published import published_count
 from xtreme_dag.contracts.shared import Shared, shared_in
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import canonical
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.store import Record, Store
@@ -22,6 +23,7 @@ from xtreme_dag.results.facts import (
     StudyFacts,
     TableFacts,
     TrainingFacts,
+    TrialFacts,
 )
 from xtreme_dag.results.signals import signals_of
 from xtreme_dag.study.file import Study
@@ -124,6 +126,24 @@ def curve_facts(stage: Stage, record: Record, home: Home) -> list[CurveFacts]:
     ]
 
 
+def trial_facts(stage: Stage, record: Record, home: Home) -> list[TrialFacts]:
+    """What a choice was made from: the trials of a grid, each with its figure on dev."""
+    made = _json(Store(home.store).artifact(record.digest) / "choice.json", stage)
+    of: dict[str, Any] = {name: stage.labels[name] for name in ("condition", "task", "seed")}
+    return [
+        TrialFacts(
+            **of,
+            trial=number + 1,
+            settings=canonical(trial["settings"]),
+            dev=trial["dev"],
+            optimizer_step=trial["kept_step"],
+            chosen=number == made["chosen"],
+            stage_key=record.manifest["inputs"][f"trial/{number}"]["key"],
+        )
+        for number, trial in enumerate(made["trials"])
+    ]
+
+
 def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcome:
     """What a contract said of one table."""
     outcome = _json(Store(home.store).artifact(record.digest) / "outcome.json", stage)
@@ -157,7 +177,8 @@ def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
         processor=str(manifest.get("processor", "")),
         **{name: manifest[name] for name in _OF_MANIFEST},
         inputs={name: entry["digest"] for name, entry in manifest["inputs"].items()},
-        warnings=signals_of(Store(home.store).artifact(record.digest)),
+        # That a trial learnt nothing is no reason to doubt the model that another trial made.
+        warnings=() if stage.kind == "trial" else signals_of(Store(home.store).artifact(record.digest)),
     )
 
 

@@ -144,6 +144,31 @@ class CurveFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialFacts:
+    """One trial of a grid.
+
+    Attributes:
+        condition, task, seed: whose target training it tries.
+        trial: its place in the grid, from 1.
+        settings: what it has of its own in the recipe, as JSON text.
+        dev: the figure that it was chosen by: the share of right decisions on dev, 0-1.
+        optimizer_step: whose weights it kept.
+        chosen: whether the model, or that of all seeds, has its settings.
+        stage_key: key of its training.
+    """
+
+    condition: str
+    task: str
+    seed: int
+    trial: int
+    settings: str
+    dev: float
+    optimizer_step: int
+    chosen: bool
+    stage_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """A study as it was run.
 
@@ -161,6 +186,7 @@ class StudyFacts:
         tables: the tables that were read.
         trained: what its trainings drew.
         curves: how its trainings went.
+        trials: the trials of its grids.
     """
 
     name: str
@@ -176,6 +202,7 @@ class StudyFacts:
     tables: tuple[TableFacts, ...] = ()
     trained: tuple[TrainingFacts, ...] = ()
     curves: tuple[CurveFacts, ...] = ()
+    trials: tuple[TrialFacts, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,8 +266,8 @@ class StageFacts:
 
     Attributes:
         key: the stage's key (its inputs, parameters and code).
-        kind: `prepare`, `check`, `audit`, `encode`, `pretrain`, `translate`, `intermediate`, `target`, `search`,
-            `evaluate`.
+        kind: `prepare`, `check`, `audit`, `encode`, `pretrain`, `translate`, `intermediate`, `trial`, `choose`,
+            `target`, `search`, `evaluate`.
         name: readable name (`evaluate[mixed/xnli/de/test/1]`).
         digest: digest of the artifact that it wrote.
         fingerprint: code fingerprint.

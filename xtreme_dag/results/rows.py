@@ -20,6 +20,7 @@ from xtreme_dag.results.facts import (
     StageFacts,
     TableFacts,
     TrainingFacts,
+    TrialFacts,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ STUDY_TABLES = (
     "data_tables",
     "trained_on",
     "training_curves",
+    "grid_trials",
 )
 Row = Mapping[str, Any]
 
@@ -167,6 +169,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
         ],
         "trained_on": [name | _fields(row) for row in sorted(study.trained, key=astuple)],
         "training_curves": [name | point for row in sorted(study.curves, key=astuple) for point in _points(row)],
+        "grid_trials": [name | _fields(row) for row in sorted(study.trials, key=astuple)],
     }
 
 
@@ -242,7 +245,7 @@ def _points(curve: CurveFacts) -> Iterator[dict[str, Any]]:
 
 
 def _fields(
-    facts: LanguageFacts | ContractOutcome | StageFacts | Shared | TableFacts | TrainingFacts | CurveFacts,
+    facts: LanguageFacts | ContractOutcome | StageFacts | Shared | TableFacts | TrainingFacts | CurveFacts | TrialFacts,
     **columns: str,
 ) -> dict[str, Any]:
     """The fields of facts as a row; `columns` gives the columns that are named otherwise than their field."""

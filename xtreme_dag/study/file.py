@@ -164,6 +164,7 @@ class Compare(Section):
         condition: the one that the question is about; it is answered first.
         resamples: bootstrap resamples of the report's intervals.
         confidence: level of intervals and verdicts.
+        clusters: whether groups of examples that can stand alone (questions on one paragraph) are resampled as wholes.
     """
 
     baseline: str
@@ -171,7 +172,6 @@ class Compare(Section):
     resamples: Annotated[int, Field(ge=100)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     clusters: bool = False
-    """Whether groups of examples that can stand alone (questions on one paragraph) are resampled as wholes too."""
 
 
 class Table(Section):

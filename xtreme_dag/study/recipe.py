@@ -16,7 +16,7 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.core.yaml import read_yaml
-from xtreme_dag.study.recipe_settings import SETTINGS
+from xtreme_dag.study.recipe_settings import SETTINGS, check_grid
 from xtreme_dag.study.settings import checked
 
 FOLDER = Path(__file__).with_name("recipes")
@@ -70,6 +70,10 @@ def _merged(base: Mapping[str, Any], over: Any, section: str) -> dict[str, dict[
     merged = {group: dict(settings) for group, settings in base.items()}
     if not isinstance(over, Mapping):
         raise UserError(f"holds {over!r}, not groups", where=f"recipe.{section}", fix=example)
+    if section == "target" and "grid" in over and isinstance(over.get("default", {}), Mapping):
+        # A grid outside of all groups is that of `default`.
+        over = {**over, "default": {**over.get("default", {}), "grid": over["grid"]}}
+        del over["grid"]
     for group, settings in over.items():
         if not isinstance(settings, Mapping):
             raise UserError(f"holds {settings!r}, not settings", where=f"recipe.{section}.{group}", fix=example)
@@ -88,4 +92,6 @@ def checked_settings(settings: Mapping[str, Any], where: str, section: str = "in
     kind = SETTINGS[section]
     refuse_unknown(settings, [field.name for field in fields(kind)], what="setting", where=where)
     checked(kind, settings, where=where)
+    if settings.get("grid") is not None:
+        check_grid(settings["grid"], f"{where}.grid")
     return dict(settings)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from itertools import product
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from xtreme_dag.study.settings import STRICT, within
+from xtreme_dag.core.errors import UserError, refuse_unknown
+from xtreme_dag.core.files import canonical
+from xtreme_dag.study.settings import STRICT, checked, within
 from xtreme_dag.study.train_recipe import Count, TrainRecipe, Whole
 
 SPECIAL_TOKENS = 4
@@ -67,6 +72,13 @@ class EvaluateSettings:
     precision: Literal["float32", "bfloat16"] | None = None
 
 
+# What trials of a grid must have in common: where they run, and how they are compared.
+_COMMON = frozenset({
+    "devices", "strategy", "out_of_memory", "storage", "select_every", "select_examples", "patience",
+})  # fmt: skip
+_IN_GRIDS = tuple(field.name for field in fields(TrainRecipe) if field.name not in _COMMON)
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TargetRecipe(TrainRecipe):
     """How a target task is trained.
@@ -75,10 +87,37 @@ class TargetRecipe(TrainRecipe):
         examples: English examples that it is trained on, for few-shot studies; None for all. Each seed draws its own,
             the same in all conditions.
         same_examples: one draw for all seeds: then intervals hold for these very examples.
+        grid: setting -> values: every combination is trained (a trial), and English dev chooses one.
+        grid_seeds: `first`, trials of the first seed choose for all; or `all`, each seed has trials and a choice.
     """
 
     examples: Whole | None = None
     same_examples: bool = False
+    grid: Mapping[str, Annotated[tuple[Any, ...], Field(strict=False)]] | None = None
+    grid_seeds: Literal["first", "all"] = "first"
+
+
+def trials_of(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The combinations of a grid, the values of its last setting changing fastest."""
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def check_grid(grid: Mapping[str, Sequence[Any]], where: str) -> None:
+    """Refuses a grid with a setting that trials may not differ in, and values that cannot be.
+
+    Raises:
+        UserError: it names the setting.
+    """
+    if not grid:
+        raise UserError(
+            "names no setting", where=where, fix="example: {learning_rate: [1.0e-5, 3.0e-5], epochs: [2, 3]}"
+        )
+    refuse_unknown(grid, _IN_GRIDS, what="setting of trials", where=where)
+    for name, values in grid.items():
+        if not values or len({canonical(value) for value in values}) < len(values):
+            raise UserError("has no values, or one twice", where=f"{where}.{name}")
+        for value in values:
+            checked(TrainRecipe, {name: value}, where=where)
 
 
 SETTINGS: Mapping[str, type[Any]] = {

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from xtreme_dag.core.errors import UserError, nearest
 
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word"}
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a word", "tuple": "a list",
+          "dataclass": "a group of settings"}  # fmt: skip
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # No unknown keys, no infinity; an int is accepted for a float, no other type is converted.
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -113,7 +114,7 @@ def _fields_at(model: type[Any], location: Sequence[Any]) -> list[str]:
     return list(found.__pydantic_fields__) if found else []
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: Any) -> list[type[Any]]:
     if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [annotation] if issubclass(annotation, BaseModel) else []
+        return [annotation] if hasattr(annotation, "__pydantic_fields__") else []
     return [model for inner in get_args(annotation) for model in _models_in(inner)]

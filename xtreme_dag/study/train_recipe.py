@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, Strict, model_validator
 from pydantic.dataclasses import dataclass
 
 from xtreme_dag.study.settings import STRICT, checked, within
@@ -16,7 +16,35 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, within(lambda value: 0 < value < 1, "between 0 and 1")]
 
+# Floating-point operations for each weight of the layers and token: two in the forward pass, two for the gradients of
+# the states and two for those of the weights (Kaplan et al. 2020, section 2.1), of which frozen weights have none.
+TRAIN_OPERATIONS, FROZEN_OPERATIONS = 6, 4
 STORED_BYTES = {"fp32": 4, "bf16": 2}  # of a parameter, by `storage`
+
+
+# As strict as others, but for one thing: a mapping may stand for it inside a recipe.
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(**{**STRICT, "strict": False}))
+class Lora:
+    """Low-rank adaptation (Hu et al. 2022): the encoder stays as it is, and products of two small matrices are trained.
+
+    A linear layer W gets `alpha / rank * B A` beside it, A with `rank` rows and B, which starts at zero, with `rank`
+    columns. Heads are trained in full.
+
+    Attributes:
+        rank: of the products.
+        alpha: the products' factor, times the rank.
+        dropout: of what the products read.
+        targets: names of the linear layers that get one (`query`, `value`, `dense`), or `all-linear` for all of the
+            encoder's; None for those that peft takes for the architecture (for BERT's kin `query` and `value`).
+        merge: true to add the products to the encoder at the end, so that the model is like any other; false to store
+            the adapter alone, which is added whenever the model is loaded.
+    """
+
+    rank: Annotated[Whole, Strict()] = 8
+    alpha: Annotated[Positive, Strict()] = 16.0
+    dropout: Annotated[float, Strict(), within(lambda value: 0 <= value < 1, "in [0, 1)")] = 0.0
+    targets: Annotated[tuple[Annotated[str, Strict()], ...], Field(min_length=1)] | Literal["all-linear"] | None = None
+    merge: Annotated[bool, Strict()] = True
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -53,6 +81,7 @@ class TrainRecipe:
         strategy: `ddp` replicates the model, `fsdp` shards it.
         storage: how the encoder's weights are stored when it is trained: `fp32`, or `bf16`, rounded to half the size.
             Training itself, its checkpoints and so its resume stay in fp32; heads do too.
+        lora: trains low-rank products beside the encoder's layers in place of the encoder, see `Lora`.
     """
 
     learning_rate: Positive = 1e-5
@@ -84,6 +113,15 @@ class TrainRecipe:
     devices: Whole = 1
     strategy: Literal["ddp", "fsdp"] = "ddp"
     storage: Literal["fp32", "bf16"] = "fp32"
+    lora: Lora | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainRecipe:
+        if self.lora is not None and self.strategy == "fsdp":
+            raise ValueError("lora trains too little to be sharded: take strategy: ddp")
+        if self.lora is not None and not self.lora.merge and self.storage == "bf16":
+            raise ValueError("with lora.merge: false no encoder is stored, so that storage: bf16 has nothing to round")
+        return self
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrainRecipe:

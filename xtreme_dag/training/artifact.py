@@ -49,7 +49,7 @@ def write_artifact(
     if storage == "bf16":
         backbone: Any = model.encoder.backbone
         backbone.to(torch.bfloat16)
-    save_model(model, out, tokenizer_from=tokenizer_from)
+    save_model(model, out, tokenizer_from=tokenizer_from, adapter=outcome.adapter)
     report = {
         "steps": outcome.steps,
         "steps_done": outcome.done,

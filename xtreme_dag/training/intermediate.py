@@ -13,7 +13,7 @@ import numpy.typing as npt
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.heads import HeadSpec, head_of
-from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.heads.trained import TrainedModel, bases_of, load_model
 from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.budget import (
     ITEMS,
@@ -72,7 +72,7 @@ def train_intermediate(
         pools = tuple(shuffle_labels(pool, seed) for pool in pools)
     elif params.get("control") is not None:
         raise UserError(f"there is no control {params['control']!r}", fix="valid: shuffled_labels")
-    model = load_model(inputs["model"], log=context.log)
+    model = load_model(inputs["model"], bases=bases_of(inputs), log=context.log)
     specs = {pool.name: pool.spec for pool in pools}
     origin = intermediate_heads(model, specs, seed, keep=bool(params.get("keep_heads", False)))
     for name, source in origin.items():

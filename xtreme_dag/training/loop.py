@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from xtreme_dag.core.context import StageContext, Stopped
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads.trained import TrainedModel
+from xtreme_dag.model.adapters import Adapter, attach, detach
 from xtreme_dag.model.folder import new_encoder
 from xtreme_dag.model.memory import ran_out_of_memory
 from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.training.attending import attending
 from xtreme_dag.training.checkpoints import Checkpoints
 from xtreme_dag.training.memory import Shortage, beyond_the_batch, out_of_memory_advice, shortage_of
-from xtreme_dag.training.numerics import autocast, set_up
+from xtreme_dag.training.numerics import autocast, part_seed, set_up
 from xtreme_dag.training.objectives import LossModule
 from xtreme_dag.training.optimiser import set_rate
 from xtreme_dag.training.pools import Pool
@@ -76,6 +77,7 @@ class Trainer:
         self.trimmed = self._trim()
         self.remap = None if self.trimmed is None else self.trimmed.remap
         self.attending = attending(model.encoder, self.device, self.recipe)
+        self.tuned: Any = None
         self._prepare_model()
         self.loss_module = LossModule(model)
         self.module, self.optimiser = self.processes.prepare(self.loss_module)
@@ -85,7 +87,7 @@ class Trainer:
         self.losses = torch.zeros(self.schedule.steps, device=self.device)
         self.halved: list[int] = []
         reduced = not isinstance(autocast(self.device, self.recipe), nullcontext)
-        self.meter = Meter(model.encoder, self.device, reduced=reduced)
+        self.meter = Meter(model.encoder, self.device, reduced=reduced, frozen=self.tuned is not None)
         self.stepper = Stepper(
             self.loss_module,
             self.module,
@@ -242,6 +244,7 @@ class Trainer:
             self.processes.load_weights(self.loss_module, weights)
         if self.trimmed is not None:
             restore(self.model.encoder, self.trimmed, self.recipe, kept, self.schedule.steps)
+        adapter = self._detached()
         self.model.eval()
         return Outcome(
             steps=self.schedule.steps,
@@ -259,11 +262,22 @@ class Trainer:
                 "cuda_graphs": graphs,
                 "recipe_changes": list(self.attending.changes),
                 "micro_batch_halved_at": self.halved,
+                "parameters_trained": sum(each.numel() for each in self.parameters),
                 "embedding_rows_trained": len(self.model.encoder.word_embeddings())
                 if self.trimmed is None
                 else len(self.trimmed.kept),
             },
+            adapter=adapter,
         )
+
+    def _detached(self) -> Adapter | None:
+        """Merges what was trained beside the encoder into it; the adapter, if that is what is to be stored."""
+        if self.tuned is None:
+            return None
+        # On the CPU, as an adapter is merged when it is loaded: on either way the weights are the same to the bit.
+        self.model.to("cpu")
+        adapter = detach(self.model.encoder, self.tuned)
+        return None if self.recipe.lora is None or self.recipe.lora.merge else adapter
 
     def _put_together(self, weights: dict[str, Tensor]) -> None:
         """Replaces the model's sharded parts by whole ones."""
@@ -274,19 +288,21 @@ class Trainer:
         self.model.encoder, self.model.heads = plain.encoder, plain.heads
 
     def _trim(self) -> Trimmed | None:
-        """Leaves unused embedding rows out, unless a head needs the whole vocabulary."""
+        """Leaves unused embedding rows out, unless a head needs the whole vocabulary or no row trains."""
         whole = any(self.model.head(name).over_vocabulary for name in self.model.specs)
-        if whole or not self.recipe.trim_vocabulary:
+        if whole or self.recipe.lora is not None or not self.recipe.trim_vocabulary:
             return None
         pools: Sequence[Pool] = (*self.spec.pools, *self.spec.selection)
         return trim(self.model.encoder, [part.table for pool in pools for part in pool.parts])
 
     def _prepare_model(self) -> None:
-        """Dropout, activation checkpointing and the device."""
+        """Dropout, the adapter, activation checkpointing and the device."""
         if self.recipe.dropout is not None:
             for module in self.model.modules():
                 if isinstance(module, nn.Dropout):
                     module.p = self.recipe.dropout
+        if self.recipe.lora is not None:
+            self.tuned = attach(self.model.encoder, self.recipe.lora, part_seed(self.spec.seed, -1, 0, 0))
         if self.recipe.activation_checkpointing:
             backbone: Any = self.model.encoder.backbone
             backbone.gradient_checkpointing_enable({"use_reentrant": False})
@@ -296,6 +312,8 @@ class Trainer:
         how = self.context.options.get("cuda", "graphs")
         if how == "compile":
             self.model.encoder.compile_layers()
-        # Gradients of a graph go past autograd's hooks, by which several processes exchange them.
-        if how == "graphs" and self.processes.world == 1 and not self.recipe.activation_checkpointing:
+        # Gradients of a graph go past autograd's hooks, by which several processes exchange them. Frozen embeddings ask
+        # for none, and a graph's backward pass would never be called.
+        alone = self.processes.world == 1 and self.tuned is None
+        if how == "graphs" and alone and not self.recipe.activation_checkpointing:
             self.model.encoder.graph_layers()

@@ -52,13 +52,18 @@ def autocast(device: torch.device, recipe: TrainRecipe) -> AbstractContextManage
 
 
 def seed_part(seed: int, step: int, rank: int, part: int) -> None:
-    """Seeds torch for one forward pass, so that no generator's state has to be stored or replayed.
+    """Seeds torch for one forward pass, so that no generator's state has to be stored or replayed; see `part_seed`."""
+    torch.manual_seed(part_seed(seed, step, rank, part))
+
+
+def part_seed(seed: int, step: int, rank: int, part: int) -> int:
+    """The seed of one forward pass.
 
     Args:
         seed: the run's seed.
-        step: optimizer step.
+        step: optimizer step; -1 for what is drawn before the first.
         rank: process.
         part: micro-batch.
     """
     digest = hashlib.blake2b(f"{seed}/{step}/{rank}/{part}".encode(), digest_size=8).digest()
-    torch.manual_seed(int.from_bytes(digest, "little") >> 1)
+    return int.from_bytes(digest, "little") >> 1

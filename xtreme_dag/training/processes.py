@@ -87,8 +87,9 @@ class Processes:
         return value if self._accelerator is None else cast(Tensor, self._accelerator.reduce(value, "sum"))
 
     def weights(self, module: LossModule) -> dict[str, Tensor]:
-        """The whole model's parameters by name (every process must call this)."""
-        return {name: _whole(value) for name, value in module.state_dict().items()}
+        """The whole model's parameters by name, without those that do not train (every process must call this)."""
+        frozen = self._frozen(module)
+        return {name: _whole(value) for name, value in module.state_dict().items() if name not in frozen}
 
     def moments(self, module: LossModule, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
         """The optimizer's state by parameter name and entry (every process must call this)."""
@@ -111,9 +112,15 @@ class Processes:
         load_optimiser(module, optimiser, parts)
 
     def load_weights(self, module: LossModule, weights: Mapping[str, Tensor]) -> None:
-        """Puts the whole model's parameters back, each process its part."""
+        """Puts what `weights` gave back, each process its part."""
         there = module.state_dict()
-        module.load_state_dict({name: _part_like(there[name], value) for name, value in weights.items()})
+        frozen = {name: there[name] for name in self._frozen(module)}
+        module.load_state_dict({**frozen, **{name: _part_like(there[name], value) for name, value in weights.items()}})
+
+    def _frozen(self, module: LossModule) -> set[str]:
+        """Parameters that stay as the model had them when it was loaded; a sharded model is put together with them."""
+        named = () if self.sharded else module.named_parameters()
+        return {name for name, value in named if not value.requires_grad}
 
     def agreed(self, value: int) -> int:
         """The first process's number, in all of them (every process must call this)."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xtreme_dag.model.adapters import Adapter
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.pools import Pool
 
@@ -42,6 +43,7 @@ class Outcome:
         losses: float32 `[done]`, mean loss of each step.
         looks: the selection history.
         figures: speed, memory and what happened on the way; not deterministic.
+        adapter: what stands for the encoder in what is stored; None for the encoder itself.
     """
 
     steps: int
@@ -50,6 +52,7 @@ class Outcome:
     losses: npt.NDArray[np.float32]
     looks: list[dict[str, Any]]
     figures: dict[str, Any] = field(default_factory=dict)
+    adapter: Adapter | None = None
 
 
 def run_digest(run: Run, steps: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from xtreme_dag.model.encoder import PackedEncoder
+from xtreme_dag.study.train_recipe import FROZEN_OPERATIONS, TRAIN_OPERATIONS
 
 _SIZE = {"cuda": 8_192, "cpu": 1_024}
 _REPEATS = 5
@@ -21,12 +22,14 @@ class Meter:
         encoder: what is trained.
         device: where.
         reduced: whether matrix products run in bf16.
+        frozen: whether the encoder's weights stay as they are, and only what is beside them trains.
     """
 
-    def __init__(self, encoder: PackedEncoder, device: torch.device, *, reduced: bool) -> None:
+    def __init__(self, encoder: PackedEncoder, device: torch.device, *, reduced: bool, frozen: bool = False) -> None:
         self._encoder = encoder
         self._device = device
         self._reduced = reduced
+        self._operations = FROZEN_OPERATIONS if frozen else TRAIN_OPERATIONS
         self._tokens = self._examples = 0
         self._flops = 0.0
         self._start = time.perf_counter()
@@ -39,7 +42,7 @@ class Meter:
         self._examples += examples
         self.total_tokens += tokens
         self.total_examples += examples
-        self._flops += training_flops(self._encoder, lengths)
+        self._flops += training_flops(self._encoder, lengths, self._operations)
 
     def read(self) -> dict[str, float]:
         """The figures since the last reading; the caller has synchronised the device."""
@@ -56,17 +59,17 @@ class Meter:
         return figures
 
 
-def training_flops(encoder: PackedEncoder, lengths: tuple[int, ...]) -> float:
+def training_flops(encoder: PackedEncoder, lengths: tuple[int, ...], operations: int = TRAIN_OPERATIONS) -> float:
     """Floating point operations of a forward and backward pass over sequences of these lengths.
 
-    Six per weight of the layers and token, and twelve x hidden x length per layer and token for attention (Chowdhery et
-    al. 2022, appendix B); embeddings and heads are left out, recomputation is not counted.
+    `operations` per weight of the layers and token, and twelve x hidden x length per layer and token for attention
+    (Chowdhery et al. 2022, appendix B); embeddings, heads and adapters are left out, recomputation is not counted.
     """
     hidden, layers = encoder.hidden_size, encoder.layers
     inner = int(getattr(encoder.config, "intermediate_size", 4 * hidden))
     weights = layers * (4 * hidden * hidden + 2 * hidden * inner)
     tokens = sum(lengths)
-    return 6.0 * weights * tokens + 12.0 * layers * hidden * sum(length * length for length in lengths)
+    return operations * weights * tokens + 12.0 * layers * hidden * sum(length * length for length in lengths)
 
 
 @cache

@@ -22,7 +22,9 @@ def target(params: Mapping[str, Any], inputs: Mapping[str, Path], context: Stage
             `xtreme_dag.heads.HEADS`; `labels` where it takes labels; `recipe`, fields of `TrainRecipe`; `keep_head`, true to go on with a head of
             the same kind and labels instead of a fresh one; `further`, name of an input ->
             its `dataset`, and `examples`, how many it must have, for what is trained on besides `train`.
-        inputs: `model`, a model folder; `train`, an encoded table, and those of `further`; `select`, an encoded English dev table (optional).
+        inputs: `model`, a model folder; `base/1`, ... what it stands on where it is an adapter; `train`, an encoded table,
+            and those of `further`; `select`, an encoded English dev table (optional); `choice`, a file of settings that
+            go over those of `recipe` (optional; see `xtreme_dag.training.grid`).
         context: `out` receives a model folder, `training.json` and `drawn.parquet`; `scratch` holds checkpoints.
 
     Returns:
@@ -45,7 +47,7 @@ def intermediate(params: Mapping[str, Any], inputs: Mapping[str, Path], context:
             `Sampling` (stated shares are used where they are given, else sizes); `items`: `disjoint` (no item in two
             languages), `parallel` (the same items where ids are shared) or `independent`; `repeat`, true to allow a
             budget beyond the data; `control`: null or `shuffled_labels`; `keep_heads`; `recipe`.
-        inputs: `model`; `train/<dataset>/<language>`, encoded tables; `select/<dataset>`, encoded English dev tables
+        inputs: `model`, `base/1`, ... as for `target`; `train/<dataset>/<language>`, encoded tables; `select/<dataset>`, encoded English dev tables
             (optional).
         context: as for `target`.
 

@@ -11,10 +11,11 @@ import numpy as np
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads import HeadSpec
-from xtreme_dag.heads.trained import TrainedModel, load_model
+from xtreme_dag.heads.trained import TrainedModel, bases_of, load_model
 from xtreme_dag.model.layers import initialise
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.artifact import refuse_unlabelled, write_artifact
+from xtreme_dag.training.grid import chosen_settings
 from xtreme_dag.training.loop import train
 from xtreme_dag.training.pools import Part, Pool
 from xtreme_dag.training.run import Run
@@ -29,7 +30,7 @@ def train_target(
     params: Mapping[str, Any], inputs: Mapping[str, Path], context: StageContext, *, writes: bool
 ) -> Mapping[str, Any]:
     """Trains one target task; see `xtreme_dag.training.stages.target`."""
-    recipe = TrainRecipe.from_params(params["recipe"])
+    recipe = TrainRecipe.from_params({**params["recipe"], **chosen_settings(inputs)})
     seed = int(params["seed"])
     name = str(params["task"])
     kind = str(params["head"])
@@ -38,7 +39,7 @@ def train_target(
     # Of an open label set (CCG, MultiWOZ) the labels are those that the training data have.
     spec = HeadSpec(kind=kind, labels=tuple(params.get("labels") or parts[0].table.info["labels"]))
     pool = refuse_unlabelled(Pool(name=name, spec=spec, parts=parts))
-    model = load_model(inputs["model"], log=context.log)
+    model = load_model(inputs["model"], bases=bases_of(inputs), log=context.log)
     kept_from = target_head(model, name, spec, seed=seed, keep=bool(params.get("keep_head", False)))
     selection: tuple[Pool, ...] = ()
     if "select" in inputs and recipe.select_every:

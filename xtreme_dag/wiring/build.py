@@ -75,7 +75,7 @@ class _Builder:
         derived = Derived(self.tables, self.graph, self.catalogue, self.models.pretrained)
         parts = (self.graph, self.catalogue, self.recipe, self.tables, derived, tokenizer_of(self.base))
         self.mixing, self.evaluations = Mixing(*parts), Evaluations(*parts)
-        self.targets = Targets(*parts, examples=self.examples)
+        self.targets = Targets(*parts, examples=self.examples, first=study.seeds[0])
         self.missing: dict[str, tuple[str, ...]] = {}
 
     def build(self) -> Built:

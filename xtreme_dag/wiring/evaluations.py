@@ -14,6 +14,7 @@ from xtreme_dag.study.conditions import Translation
 from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.entry import RANK_POOL, entry
 from xtreme_dag.wiring.kinds import EVALUATE, SEARCH
+from xtreme_dag.wiring.lineage import adapter_libraries, model_inputs
 
 # The fields of a format that an evaluation uses, of those whose examples hang together.
 _GROUPED = ("cluster", "cluster_if_asked")
@@ -60,7 +61,7 @@ class Evaluations(Adding):
         head, format = head_of(task.head), formats.get(dataset.format)
         encoded = self._encoded(task, ref, language, translated)
         inputs: dict[str, Input] = {
-            "model": model, "encoded": Output(stage=encoded.name), "table": encoded.inputs["table"],
+            **model_inputs(self._graph, model), "encoded": Output(stage=encoded.name), "table": encoded.inputs["table"],
             **self._calibration(task, ref, language, condition, seed, model),
             **self._ranked(task, ref, language, condition, seed, model),
         }  # fmt: skip
@@ -80,7 +81,7 @@ class Evaluations(Adding):
                     **({"declared": format.facts(*_GROUPED)} if format.cluster else {}),
                 },
                 inputs=inputs,
-                more_libraries=head.libraries,
+                more_libraries=(*head.libraries, *adapter_libraries(inputs, "recipe: lora")),
                 labels={**facts, "condition": condition, "seed": seed},
             )
         )
@@ -130,7 +131,7 @@ class Evaluations(Adding):
         ranked = {"ranked": Output(stage=name)}
         if name in self._graph:  # the evaluation of the first language has added it
             return ranked
-        inputs: dict[str, Input] = {"model": model}
+        inputs: dict[str, Input] = model_inputs(self._graph, model)
         for code in self._languages(ref) if ref == task.test else (language,):
             encoded = self._encoded(task, ref, code)
             inputs |= {f"encoded:{code}": Output(stage=encoded.name), f"table:{code}": encoded.inputs["table"]}
@@ -142,6 +143,7 @@ class Evaluations(Adding):
                 code=head_of(task.head).score_code,
                 params={"task": task.name, "recipe": self._params(task)},
                 inputs=inputs,
+                more_libraries=adapter_libraries(inputs, "recipe: lora"),
                 labels={"task": task.name, "condition": condition, "seed": seed, "split": ref.split},
             )
         )

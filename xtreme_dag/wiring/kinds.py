@@ -76,6 +76,14 @@ TRANSLATE = StageKind(
 INTERMEDIATE = _training(
     "intermediate", "intermediate training", "Intermediate training of one condition and seed.", "train_intermediate"
 )
+TRIAL = _training(
+    "trial", "trying combinations", "Target training of one task, condition and seed with one combination of a grid.",
+    "train_target", drops=("*.safetensors",),
+)  # fmt: skip
+CHOOSE = StageKind(
+    name="choose", doing="choosing among trials", title="Chooses among the trials of a grid on English dev.", seconds=0.1,
+    phase="train_target",
+)  # fmt: skip
 TARGET = _training(
     "target",
     "target training",
@@ -92,7 +100,7 @@ EVALUATE = StageKind(
     libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
 )  # fmt: skip
 
-_ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TARGET, SEARCH, EVALUATE)
+_ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TRIAL, CHOOSE, TARGET, SEARCH, EVALUATE)
 KINDS: Mapping[str, StageKind] = {kind.name: kind for kind in _ALL}
 
 

@@ -15,6 +15,7 @@ from xtreme_dag.study.conditions import Component, Condition, Step
 from xtreme_dag.study.recipe import checked_settings
 from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.kinds import INTERMEDIATE, devices_of
+from xtreme_dag.wiring.lineage import adapter_libraries, model_inputs
 from xtreme_dag.wiring.tables import Raw
 
 # Head and labels; heads of the same spec are interchangeable.
@@ -56,7 +57,7 @@ class Mixing(Adding):
         self, label: str, step: Step, seed: int, start: Input, where: str, *, condition: str, number: int
     ) -> Stage:
         assert step.budget is not None
-        inputs: dict[str, Input] = {"model": start}
+        inputs: dict[str, Input] = model_inputs(self._graph, start)
         recipe = {
             **self._recipe.settings("intermediate", *recipe_groups(step, self.specs(step))),
             **checked_settings(step.recipe, f"{where}.recipe"),
@@ -88,7 +89,10 @@ class Mixing(Adding):
                     **{key: value for key, value in optional.items() if value},
                 },
                 inputs=inputs,
-                more_libraries=tuple(dict.fromkeys(name for head in heads for name in head.libraries)),
+                more_libraries=(
+                    *dict.fromkeys(name for head in heads for name in head.libraries),
+                    *adapter_libraries(inputs, f"{where}: lora", recipe),
+                ),
                 devices=devices_of({"recipe": recipe}),
                 step=number,
                 labels={"condition": condition, "seed": seed},

@@ -105,7 +105,10 @@ def base_model(study: Study, graph: Graph, tables: Tables, catalogue: Catalogue,
     settings = {name: value for name, value in params.items() if name != "text" or kind != "text"}
     checked(_SETTINGS[kind], settings, where="model.pretrain")
     if kind == "text":
-        checked_settings(params["recipe"], "model.pretrain.recipe")
+        recipe = checked_settings(params["recipe"], "model.pretrain.recipe")
+        if recipe.get("lora"):
+            what = "an encoder of random weights has nothing for an adapter to stand on"
+            raise UserError(what, where="model.pretrain.recipe.lora", fix="leave it out here")
     head, inputs = head_of(TEXT_HEAD), _text(params, tables, catalogue) if kind == "text" else {}
     stage = Stage(
         of=PRETRAIN,

@@ -11,6 +11,7 @@ from xtreme_dag.contracts.odcs import contract_file
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.study.file import Overlap
 from xtreme_dag.wiring.kinds import AUDIT, ENCODE, EVALUATE, KINDS, PREPARE, TRANSLATE
+from xtreme_dag.wiring.lineage import training_behind
 from xtreme_dag.wiring.tables import Tables
 
 _READ = ("columns", "sides", "texts", "compared", "read", "shared")  # fields of a format that the stage uses
@@ -70,7 +71,7 @@ class Overlaps:
             model = stage.inputs["model"]
             name = model.stage if isinstance(model, Output) else ""
             if name not in behind:
-                behind[name] = [read for each in self._lineage(name) for read in self._reads(each)]
+                behind[name] = [read for each in training_behind(self._graph, model) for read in self._reads(each)]
                 for seen, use in behind[name]:
                     pairs.setdefault((seen, use), {})
                 selected = {table: _SELECT for table, use in behind[name] if use == _SELECT}
@@ -100,13 +101,6 @@ class Overlaps:
         assert isinstance(before, Output)
         return before.stage
 
-    def _lineage(self, model: str) -> Iterator[Stage]:
-        """The training stages behind a model."""
-        while model and KINDS[self._graph[model].kind].trains:
-            yield self._graph[model]
-            before = self._graph[model].inputs.get("model")
-            model = before.stage if isinstance(before, Output) else ""
-
     def _reads(self, stage: Stage) -> list[tuple[str, str]]:
         """The tables that a stage learns from or selects on, each as it was before anything was made of it, and its use."""
         if stage.of is EVALUATE:  # on dev conditions are chosen, and thresholds by the evaluation `calibration`
@@ -119,7 +113,7 @@ class Overlaps:
         return [
             (table, _TRAIN if name.split("/")[0] in _TRAINED else _SELECT)
             for name, source in stage.inputs.items()
-            if isinstance(source, Output) and name != "model"
+            if isinstance(source, Output) and name.split("/")[0] in (*_TRAINED, _SELECT)
             for table in self._origins(source.stage)
         ]
 

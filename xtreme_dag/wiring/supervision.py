@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from xtreme_dag.catalogue.catalogue import Catalogue, Task, load_catalogue
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.heads import head_of
-from xtreme_dag.wiring.kinds import EVALUATE, INTERMEDIATE, TARGET
+from xtreme_dag.wiring.adding import Input
+from xtreme_dag.wiring.kinds import EVALUATE, PRETRAIN, TARGET, TRIAL
+from xtreme_dag.wiring.lineage import training_behind
 from xtreme_dag.wiring.targets import RELEASED
 
 SOURCE, SAME, OTHER, TEXT, NONE = "source", "same task", "other task", "text", "none"
@@ -38,7 +40,7 @@ def supervision(graph: Graph) -> dict[str, str]:
             model = stage.inputs["model"]
             key = str(stage.labels["task"]), model.stage if isinstance(model, Output) else ""
             if key not in known:
-                known[key] = _by_language(graph, key[1], catalogue.task(key[0]), catalogue)
+                known[key] = _by_language(graph, model, catalogue.task(key[0]), catalogue)
             found[stage.name] = known[key].get(stage.labels["language"], NONE)
     return found
 
@@ -54,10 +56,14 @@ def by_condition(graph: Graph) -> dict[str, dict[str, dict[str, str]]]:
     return found
 
 
-def _by_language(graph: Graph, model: str, task: Task, catalogue: Catalogue) -> dict[str, str]:
+def _by_language(graph: Graph, model: Input, task: Task, catalogue: Catalogue) -> dict[str, str]:
     """Language -> supervision, for the languages that the training behind a model had anything in."""
     found: dict[str, str] = {}
-    stages = [(stage, stage.of is TARGET and stage.labels["task"] == task.name) for stage in _training(graph, model)]
+    stages = [
+        (stage, stage.of in (TARGET, TRIAL) and stage.labels["task"] == task.name)
+        for stage in training_behind(graph, model)
+        if stage.of is not PRETRAIN
+    ]
     # A study may train a task on other data than the catalogue says: other labelled examples of them are the task's too.
     trained = {encoded.labels["dataset"] for stage, own in stages if own for _, encoded, _ in _tables(graph, stage)}
     family = _family(task, catalogue, trained)
@@ -73,14 +79,6 @@ def _by_language(graph: Graph, model: str, task: Task, catalogue: Catalogue) -> 
             for language in str(encoded.labels["language"]).split("+"):
                 found[language] = min(word, found.get(language, NONE), key=ORDER.index)
     return found
-
-
-def _training(graph: Graph, model: str) -> Iterator[Stage]:
-    """The stages of target and intermediate training behind a model, the last first."""
-    while model and graph[model].of in (TARGET, INTERMEDIATE):
-        yield graph[model]
-        before = graph[model].inputs["model"]
-        model = before.stage if isinstance(before, Output) else ""
 
 
 def _tables(graph: Graph, stage: Stage) -> Iterator[tuple[str, Stage, str]]:

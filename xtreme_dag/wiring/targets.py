@@ -11,8 +11,11 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
 from xtreme_dag.study.conditions import Condition, Translation
+from xtreme_dag.study.recipe_settings import trials_of
 from xtreme_dag.wiring.adding import Adding, Input
+from xtreme_dag.wiring.grids import add_trials, choice_name, with_choice
 from xtreme_dag.wiring.kinds import TARGET, devices_of
+from xtreme_dag.wiring.lineage import adapter_libraries, model_inputs
 from xtreme_dag.wiring.tables import Raw
 
 # English datasets -> where their machine translations were released (translate-train), in order of preference.
@@ -30,12 +33,13 @@ class Targets(Adding):
         parts: as of `Adding`.
         examples: task -> the table that its target-language examples are from, where the study names one; None for a
             task that is to have none.
-
+        first: the seed whose trials choose for all, where a grid does not say otherwise.
     """
 
-    def __init__(self, *parts: Any, examples: Mapping[str, TableRef | None]) -> None:
+    def __init__(self, *parts: Any, examples: Mapping[str, TableRef | None], first: int) -> None:
         super().__init__(*parts)
         self._examples = examples
+        self._leading = first
         self._few_from: dict[tuple[str, TableRef], dict[str, None]] = {}
 
     def train(self, task: Task, name: str, condition: Condition, seed: int, start: Input, language: str) -> Input:
@@ -59,16 +63,21 @@ class Targets(Adding):
         head_name = task.name if last else ref.dataset
         label = task.name if last else f"{task.name} < {ref.dataset}"
         recipe = self._recipe.settings("target", task.head, head_name)
+        grid, grid_seeds = recipe.pop("grid", None), recipe.pop("grid_seeds", "first")
+        trials = trials_of(grid) if grid and last else []  # what comes before has no dev data to choose on
         examples = recipe.pop("examples", None)
         # Few examples are luck: drawn per seed, it is in what seeds differ by, and so in the interval.
         draw = None if recipe.pop("same_examples", False) else seed
         raw = self._source(ref, language, condition.source_translated, f"{task.name}: source_language")
         train = self._tables.encode(raw, task.head, head_name, self._tokenizer, examples=examples, draw=draw)
-        inputs: dict[str, Input] = {"model": start, "train": Output(stage=train.name)}
+        inputs: dict[str, Input] = {**model_inputs(self._graph, start), "train": Output(stage=train.name)}
         labels = list(self._catalogue.dataset(ref.dataset).labels)
         # An open label set is that of the data in the source language.
         labels_of = raw if head_of(task.head).open_set and not labels else None
-        if last and task.select is not None and recipe.get("select_every"):
+        chooses = trials and (grid_seeds == "all" or seed == self._leading)
+        if chooses and task.select is None:
+            raise UserError("has no dev data to choose on", where=f"recipe.target: grid of {task.name}")
+        if last and task.select is not None and (chooses or recipe.get("select_every")):
             select = self._select(task.select, language)
             dev = self._tables.encode(select, task.head, head_name, self._tokenizer, labels_of=labels_of)
             inputs["select"] = Output(stage=dev.name)
@@ -93,10 +102,20 @@ class Targets(Adding):
             code=head_of(task.head).train_code(),
             params=params,
             inputs=inputs,
-            more_libraries=head_of(task.head).libraries,
+            more_libraries=(
+                *head_of(task.head).libraries,
+                *adapter_libraries(inputs, f"recipe.target: lora of {task.name}", recipe),
+            ),
             devices=devices_of(params),
             labels={"condition": name, "seed": seed, "task": task.name},
         )
+        if trials:
+            where = f"recipe.target: grid of {task.name}"
+            stage = (
+                add_trials(self._graph, stage, trials, where)
+                if chooses
+                else with_choice(stage, choice_name(stage, self._leading), trials, where)
+            )
         return Output(stage=self._graph.add(stage).name)
 
     def _further(self, task: Task, ref: TableRef, condition: Condition) -> Iterator[tuple[Raw, int | None]]:

@@ -45,17 +45,20 @@ def convert_command(folder: Path, out: Path) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--head", help="Which head, where the model has several.")
 @click.option("--study", help="Whose stage, where several studies have one of this name.")
+@click.option("--base", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="The base model's folder, where STAGE keeps a LoRA adapter beside a model that is not in the store.")  # fmt: skip
 @click.option("--push", "repository", metavar="REPO", help="Put it on the hub too, as OWNER/NAME (token: $HF_TOKEN).")
 @answers
 @home_option
 def export_command(
-    stage: str, out: Path, head: str | None, study: str | None, repository: str | None, home: Home
+    stage: str, out: Path, head: str | None, study: str | None, base: Path | None, repository: str | None, home: Home
 ) -> Answer:
     """Write OUT: the model of STAGE as a folder that transformers loads by itself.
 
     The class is the head's own (AutoModelForTokenClassification, ...); where transformers has none that computes the
     same, the encoder with the head's weights beside it. README.md is the model card: how to use it, where it comes from,
-    its scores, its data and their licences. STAGE may also be a model folder.
+    its scores, its data and their licences. An adapter (LoRA) that was kept by itself is merged into its base model.
+    STAGE may also be a model folder.
 
     \b
     Example: xtreme-dag model export "target[xnli | mixed | seed 1]" exported/xnli
@@ -63,12 +66,13 @@ def export_command(
     from xtreme_dag.report.model_export import export_stage, hub, push
 
     api = hub() if repository else None
-    done = export_stage(home, stage, out.absolute(), head=head, study=study)
+    done = export_stage(home, stage, out.absolute(), head=head, study=study, base=base)
     address = push(api, out, repository) if repository else None
     return Answer(
         value={**vars(done), "out": out, "pushed": address},
         text=[
             f"{out}: {done.class_name}, {done.parameters:,} weights; README.md shows its use",
+            *(["the adapter is merged into its base model"] if done.merged else []),
             *([f"pushed: {address}"] if address else []),
         ],
     )

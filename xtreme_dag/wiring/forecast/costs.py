@@ -1,11 +1,12 @@
 """Estimates the GPU hours of a study.
 
 Training a token takes 6 floating-point operations per parameter (2 forward, 4 backward), reading one takes 2 (Kaplan
-et al. 2020, section 2.1), parameters being those of the layers without the embeddings. How much of its own rate a
+et al. 2020, section 2.1); beside an adapter the parameters have no gradients, and a token takes 4. Parameters being those of the layers without the embeddings. How much of its own rate a
 device does depends on the tokens of a step, and was measured on one H100 (docs/training.md); reading, which was not
 measured, counts as the largest step, since its batches are large.
 Tokens are counted where tables are encoded; elsewhere they are published examples times half of the maximal length.
 Where the division of a budget depends on a size that is not published, its tables count alike.
+A training whose settings a grid is to choose counts as the longest of the trials.
 Attention over long texts, model selection, translation, data preparation and loading are left out.
 """
 
@@ -20,13 +21,12 @@ from xtreme_dag.core.files import sha256_of
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import CACHED, Plan
 from xtreme_dag.study.file import Study
-from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.study.train_recipe import FROZEN_OPERATIONS, TRAIN_OPERATIONS, TrainRecipe
 from xtreme_dag.wiring.forecast.composition import Row
 from xtreme_dag.wiring.forecast.shapes import shape_of_model
 from xtreme_dag.wiring.forecast.sizes import Sizes, total
-from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE
+from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, INTERMEDIATE, SEARCH, TARGET, TRANSLATE, TRIAL
 
-TRAIN_OPERATIONS = 6
 READ_OPERATIONS = 2
 # Measured on one NVIDIA H100 (80 GB) with an encoder of 24 layers x 1,024: its rate at a large product of bf16 matrices,
 # and the share of it that training does: (tokens of a step, share). docs/training.md has the measurement.
@@ -41,6 +41,7 @@ class Cost:
     Attributes:
         hours: on one device; None if the model's size is not known.
         training_tokens: tokens that training reads, all passes.
+        adapter_tokens: those of them that train adapters.
         reading_tokens: tokens that evaluation reads.
         parameters: of the encoder's layers; None if not known.
         utilisation: the share of the device's rate, over all of it.
@@ -51,6 +52,7 @@ class Cost:
 
     hours: float | None
     training_tokens: int
+    adapter_tokens: int
     reading_tokens: int
     parameters: int | None
     utilisation: float
@@ -69,10 +71,11 @@ class Cost:
         )
         which = ", ".join(f"{name} {count}" for name, count in self.unknown.items())
         left = f"; {self.left_out} stages of unknown size left out: {which}" if self.left_out else ""
+        adapters = f"{self.adapter_tokens:,} x {FROZEN_OPERATIONS} + " if self.adapter_tokens else ""
         left += f"; {self.translations} tables to translate left out" if self.translations else ""
         return (
-            f"estimate: {words} ({self.training_tokens:,} tokens x {TRAIN_OPERATIONS} + {self.reading_tokens:,} x "
-            f"{READ_OPERATIONS}, x {self.parameters:,} parameters, at {self.utilisation:.0%} of {RATE / 1e12:.0f} TFLOP/s{left})"
+            f"estimate: {words} ({self.training_tokens - self.adapter_tokens:,} tokens x {TRAIN_OPERATIONS} + {adapters}"
+            f"{self.reading_tokens:,} x {READ_OPERATIONS}, x {self.parameters:,} parameters, at {self.utilisation:.0%} of {RATE / 1e12:.0f} TFLOP/s{left})"
         )
 
 
@@ -81,7 +84,7 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
     by_condition = {row.name: row for row in rows}
     same = same_work(graph)
     seen: set[str] = set()
-    trained = read = translations = 0
+    trained = adapted = read = translations = 0
     work = 0.0  # operations for each parameter, at the device's full rate
     unknown: Counter[str] = Counter()
     for stage in graph:
@@ -90,14 +93,17 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
             continue
         seen.add(same[stage.name])
         tokens: int | None = 0
-        if stage.of is INTERMEDIATE:
-            tokens = _drawn(stage, by_condition[stage.labels["condition"]], sizes)
+        if stage.of is INTERMEDIATE or (stage.of in (TARGET, TRIAL) and "train" in stage.inputs):
+            tokens = (
+                _drawn(stage, by_condition[stage.labels["condition"]], sizes)
+                if stage.of is INTERMEDIATE
+                else _passes(stage, graph, sizes)
+            )
+            beside = bool(stage.params["recipe"].get("lora"))
             trained += tokens or 0
-            work += TRAIN_OPERATIONS * (tokens or 0) / utilisation(_step(stage, sizes))
-        elif stage.of is TARGET:
-            tokens = _passes(stage, sizes)
-            trained += tokens or 0
-            work += TRAIN_OPERATIONS * (tokens or 0) / utilisation(_step(stage, sizes))
+            adapted += (tokens or 0) if beside else 0
+            operations = FROZEN_OPERATIONS if beside else TRAIN_OPERATIONS
+            work += operations * (tokens or 0) / utilisation(_step(stage, sizes))
         elif stage.of in (SEARCH, EVALUATE) and "ranked" not in stage.inputs:
             # The texts of a pooled task are read by its search.
             read_by = [made.stage for made in stage.inputs.values() if isinstance(made, Output)]
@@ -109,10 +115,12 @@ def cost(study: Study, graph: Graph, plan: Plan, sizes: Sizes, rows: tuple[Row, 
         if tokens is None:
             unknown[str(stage.labels.get("dataset") or stage.labels.get("task") or stage.labels["condition"])] += 1
     parameters = shape_of_model(study, graph).layer_parameters
+    done = TRAIN_OPERATIONS * (trained - adapted) + FROZEN_OPERATIONS * adapted + READ_OPERATIONS * read
     return Cost(
         hours=None if parameters is None else parameters * work / RATE / 3600,
-        utilisation=(TRAIN_OPERATIONS * trained + READ_OPERATIONS * read) / work if work else MEASURED[-1][1],
+        utilisation=done / work if work else MEASURED[-1][1],
         training_tokens=trained,
+        adapter_tokens=adapted,
         reading_tokens=read,
         parameters=parameters,
         left_out=unknown.total(),
@@ -167,13 +175,16 @@ def _drawn(stage: Stage, row: Row, sizes: Sizes) -> int | None:
     return round(tokens * passes)
 
 
-def _passes(stage: Stage, sizes: Sizes) -> int | None:
-    """Tokens of one target training, all epochs."""
+def _passes(stage: Stage, graph: Graph, sizes: Sizes) -> int | None:
+    """Tokens of one target training, all epochs; the most of what a grid may choose for it."""
     tables = [sizes.of(table.stage) for name, table in stage.inputs.items()
               if name.partition("/")[0] == "train" and isinstance(table, Output)]  # fmt: skip
     tokens, examples = total(size.tokens for size in tables), total(size.examples for size in tables)
     if tokens is None or not examples:
         return None
-    recipe = TrainRecipe.from_params(stage.params["recipe"])
-    passes = recipe.steps * recipe.batch_size / examples if recipe.steps else recipe.epochs
-    return round(tokens * passes)
+    choice = stage.inputs.get("choice")
+    trials = graph[choice.stage].params["trials"] if isinstance(choice, Output) else [{}]
+    recipes = [TrainRecipe.from_params({**stage.params["recipe"], **settings}) for settings in trials]
+    return round(
+        tokens * max(each.steps * each.batch_size / examples if each.steps else each.epochs for each in recipes)
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from xtreme_dag.engine.graph import Graph
+from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.plan import NEW, Plan, Planned
 from xtreme_dag.wiring.forecast.composition import Row
-from xtreme_dag.wiring.kinds import PRETRAIN
+from xtreme_dag.wiring.forecast.costs import same_work
+from xtreme_dag.wiring.grids import in_words
+from xtreme_dag.wiring.kinds import CHOOSE, PRETRAIN
 from xtreme_dag.wiring.supervision import SAME, SOURCE
 
 CONDITION_HEADS = ("condition", "source", "tasks", "languages", "examples", "tokens per language", "steps")
@@ -82,6 +84,30 @@ def missing_lines(absent: Mapping[str, str], graph: Graph) -> Iterator[str]:
         for split, codes in sorted(splits.items()):
             parts.append(f"{split} ({' '.join(sorted(codes)) if len(codes) <= _SHOWN else f'{len(codes)} languages'})")
         yield f"missing: {' '.join([name, ', '.join(parts)]).strip()}: {reasons[name]}"
+
+
+def grid_lines(graph: Graph) -> Iterator[str]:
+    """The grids: a line for each task's, with the trainings that its trials are; conditions may share some."""
+    choices: dict[tuple[str, str], list[Stage]] = {}
+    for stage in graph:
+        if stage.of is CHOOSE:
+            values: dict[str, list[str]] = {}
+            for settings in stage.params["trials"]:
+                for name, value in settings.items():
+                    values.setdefault(name, []).append(in_words({name: value}).removeprefix(f"{name} "))
+            words = " x ".join(f"{name} {', '.join(dict.fromkeys(each))}" for name, each in values.items())
+            choices.setdefault((str(stage.labels["task"]), words), []).append(stage)
+    same = same_work(graph) if choices else {}
+    for (task, words), stages in choices.items():
+        seeds = sorted({int(stage.labels["seed"]) for stage in stages})
+        trials = [
+            same[source.stage] for stage in stages for source in stage.inputs.values() if isinstance(source, Output)
+        ]
+        conditions = len({stage.labels["condition"] for stage in stages})
+        yield (
+            f"grid: {task}: {words}: {len(stages[0].params['trials'])} trials in {conditions} condition{'s' if conditions > 1 else ''}, "
+            f"seed {' '.join(map(str, seeds))}: {len(set(trials))} trainings, chosen on dev"
+        )
 
 
 def condition_cells(row: Row, baseline: str) -> tuple[str, ...]:

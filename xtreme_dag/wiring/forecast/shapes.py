@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xtreme_dag.engine.graph import Graph, Output, Source
 from xtreme_dag.study.file import Study
+from xtreme_dag.study.train_recipe import Lora
 from xtreme_dag.wiring.fit import shape_of
 
 # Layers, hidden size, feed-forward size and words of models whose folder may not be there when a study is planned.
@@ -32,10 +35,27 @@ class Parameters:
     Attributes:
         layer_parameters: of its layers: attention 4 h^2 and the feed-forward layer 2 h f in each.
         stored: of all of it, embeddings included.
+        sizes: number of layers, width of a hidden state and of the feed-forward layers.
     """
 
     layer_parameters: int | None
     stored: int | None
+    sizes: tuple[int, int, int] = (0, 0, 0)
+
+    def of_adapter(self, lora: Mapping[str, Any]) -> int | None:
+        """Parameters of an adapter: rank x (inputs + outputs) for each linear layer beside which it is.
+
+        Names are those of BERT's kin; another name counts as a layer of hidden x hidden in each of the encoder's.
+        """
+        layers, hidden, inner = self.sizes
+        if not self.layer_parameters:
+            return None
+        square, outward = 2 * hidden, hidden + inner
+        known = {"query": square, "key": square, "value": square, "dense": square + 2 * outward}
+        targets = lora.get("targets") or ("query", "value")
+        targets = tuple(known) if targets == "all-linear" else targets
+        rank = int(lora.get("rank", Lora().rank))
+        return layers * rank * sum(known.get(str(name).rpartition(".")[2], square) for name in targets)
 
 
 def shape_of_model(study: Study, graph: Graph, made: Path | None = None) -> Parameters:
@@ -61,7 +81,7 @@ def shape_of_model(study: Study, graph: Graph, made: Path | None = None) -> Para
     stored = None if weights is None else _stored(weights)
     if stored is None and in_layers is not None and isinstance(words, int):
         stored = in_layers + (words + _POSITIONS) * hidden
-    return Parameters(layer_parameters=in_layers, stored=stored)
+    return Parameters(layer_parameters=in_layers, stored=stored, sizes=(layers, hidden, inner))
 
 
 def _stored(folder: Path) -> int | None:
