@@ -103,17 +103,17 @@ def test_the_server_marks_a_run_without_heartbeats(api, dead):
         mark_dead_runs(client, seconds=12)
         assert len(client.read_automations_by_name("xtreme-dag: dead runs")) == 1
     tag = {"prefect.resource.id": "prefect.tag.xtreme-dag", "prefect.resource.role": "tag"}
-    for _ in range(5):  # one of them comes when the automation is loaded
-        time.sleep(2)
-        emit_event(
-            "prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{dead}"}, related=[tag]
-        )
+    time.sleep(8)  # automations are loaded by then
+    emit_event(
+        "prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{dead}"}, related=[tag]
+    )
     suspended = httpx.post(f"{api}/flow_runs/", json={"flow_id": flow_of(api, dead), "state": {"type": "RUNNING"}})
     suspended = suspended.raise_for_status().json()["id"]
     for said in ("heartbeat", "Suspended"):
         emit_event(
             f"prefect.flow-run.{said}", resource={"prefect.resource.id": f"prefect.flow-run.{suspended}"}, related=[tag]
         )
+        time.sleep(1)  # events of one moment may come in either order
     EventsWorker.instance().wait_until_empty()
     state = until(
         lambda: (now := httpx.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
