@@ -9,7 +9,7 @@ import click
 
 from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.home import Home
-from xtreme_dag.program.options import home_option
+from xtreme_dag.program.options import home_option, study_path
 from xtreme_dag.program.output import Answer, answers
 from xtreme_dag.wiring.audit import audit
 
@@ -27,7 +27,7 @@ def command(study_file: Path | None, overrides: tuple[str, ...], home: Home) -> 
     \b
     Example: xtreme-dag audit studies/demo.yaml
     """
-    return _of_store(home) if study_file is None else _of_study(home, study_file, overrides)
+    return _of_store(home) if study_file is None else _of_study(home, study_path(study_file), overrides)
 
 
 def _of_store(home: Home) -> Answer:
