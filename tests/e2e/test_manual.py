@@ -29,7 +29,7 @@ NAMES = {
 ELSEWHERE = {
     "--help": "program/test_cli.py",
     "accept": "e2e/test_study.py",
-    "compare --task xnli --metric macro_f1": "test_howto_extend.py",
+    "compare --task xnli --metric macro_f1": "scoring/test_added_metrics.py",
     "contracts diff": "program/commands/test_contracts.py",
     "contracts docs": "program/commands/test_contracts.py",
     "contracts lint": "program/commands/test_contracts.py",
