@@ -12,6 +12,7 @@ from xtreme_dag.report.short import Short
 
 pytestmark = pytest.mark.xdist_group("prefect")
 SHORT = Short(
+    answer=[],
     markdown="## Does it work?\n\n- mixed beats none by 2.0 points.\n",
     table=[{"condition": "mixed", "task": "xnli", "difference": 2.0, "low": float("nan"), "verdict": "better"}],
 )
@@ -51,7 +52,7 @@ def test_the_report_in_short_and_a_table_of_differences(prefect_api):
 
 
 def test_a_report_without_comparisons_has_no_table(prefect_api):
-    short = Short(markdown="## Does it work?\n", table=[])
+    short = Short(markdown="## Does it work?\n", answer=[], table=[])
     assert set(run_in_a_flow(prefect_api, lambda: show_report("alone", short, "x.html"))) == {"report-alone"}
 
 

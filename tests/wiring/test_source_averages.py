@@ -18,7 +18,7 @@ def test_averages_without_source_languages(bench):
         values = {
             (condition, language): value
             for condition, language, value in connection.execute(
-                "SELECT condition, language, value FROM per_language WHERE study = 'sources'"
+                "SELECT condition, language, value FROM per_language WHERE study = 'sources' AND split = 'test'"
             ).fetchall()
         }
         averages = connection.execute(
