@@ -59,9 +59,10 @@ def layout_of(name: str) -> dict[str, Any] | None:
     again = {_LAYER.sub(r"\1{}", weight) for weight in first.saved if _LAYER.search(weight)}
     rules: dict[str, Any] = {}
     for weight in sorted(once | again):
-        shapes = [model.saved.get(weight.format(1)) for model in models]
-        found = [] if None in shapes else [_rule(lengths, keys) for lengths in zip(*shapes, strict=True)]  # type: ignore[arg-type]
-        if None in found or None in shapes:
+        shapes = [shape for model in models if (shape := model.saved.get(weight.format(1))) is not None]
+        whole = len(shapes) == len(models)
+        found = [_rule(lengths, keys) for lengths in zip(*shapes, strict=True)] if whole else [None]
+        if None in found:
             return None
         rules[weight] = found
     for model, layers in zip(models, _LAYERS, strict=True):

@@ -82,6 +82,7 @@ class _Process:
 def fork_workers() -> None:
     """Lets this process fork its workers instead of starting them."""
     names = {"Popen": _Process, "PIPE": subprocess.PIPE, "TimeoutExpired": subprocess.TimeoutExpired}
+    # The name of a module is bound anew, which no type allows.
     pool.subprocess = SimpleNamespace(**names)  # type: ignore[assignment]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ Names = str | Iterable[str] | None
 """One name, several, or None for all."""
 
 
-class Answers:
+class Answers(ABC):
     """The questions to the results of a study; `face.Study` says which study.
 
     Attributes:
@@ -26,19 +27,19 @@ class Answers:
     frames: Frames
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """The study's name."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def home(self) -> Path:
         """The folder of all state."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def seeds(self) -> tuple[int, ...]:
         """The seeds."""
-        raise NotImplementedError
 
     def scores(self, *, metric: str | None = None) -> Any:
         """The scores that have landed: a row for each condition, task, language, split and seed.
