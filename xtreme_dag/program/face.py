@@ -38,7 +38,9 @@ def load(
         >>> xd.load("study.yaml", home="home", seeds=[1, 2], **{"compare.baseline": "none"}).seeds
         (1, 2)
     """
-    return Study(Path(study), Home.find(home), overrides, kind_of(frames))
+    from xtreme_dag.program.options import study_path
+
+    return Study(study_path(Path(study)), Home.find(home), overrides, kind_of(frames))
 
 
 def connect(home: str | Path | None = None, *, predictions: bool = True) -> duckdb.DuckDBPyConnection:
