@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.facts import Condition, Evaluation, StudyFacts
 from xtreme_dag.results.landing import land
@@ -68,7 +69,7 @@ def write(home: Path, rows: int, kind: str) -> None:
     study = StudyFacts(
         name="bench", question="?", baseline="none", conditions=tuple(Condition(name=c) for c in CONDITIONS)
     )
-    land(home, study, evaluations, [], [])
+    land(Home(home), study, evaluations, [], [])
 
 
 def statistics_of(kind: str, quality: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -143,7 +144,7 @@ def main() -> None:
             wall, cpu = [], []
             for _ in range(arguments.repeats):
                 start = time.perf_counter(), time.process_time()
-                found = compare_conditions(home, resamples=RESAMPLES)
+                found = compare_conditions(Home(home), resamples=RESAMPLES)
                 wall.append(time.perf_counter() - start[0])
                 cpu.append(time.process_time() - start[1])
             row: dict[str, object] = {

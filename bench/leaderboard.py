@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results import database
 from xtreme_dag.results.facts import Condition, Landing, StudyFacts
 from xtreme_dag.results.landing import rebuild
@@ -35,12 +36,12 @@ QUERIES = {
 
 def fill(home: Path, conditions: int, languages: int, seeds: int) -> int:
     """Puts the scores of a large study into a new database."""
-    rebuild(home, [])
+    rebuild(Home(home), [])
     names = [f"c{number:04d}" for number in range(conditions)]
     study = StudyFacts(
         name="large", question="?", baseline=names[0], conditions=tuple(Condition(name=n) for n in names)
     )
-    rows = rows_of(home, Landing(study=study, evaluations=(), contracts=(), stages=()), "digest")
+    rows = rows_of(Home(home), Landing(study=study, evaluations=(), contracts=(), stages=()), "digest")
     codes = ["en", *(f"l{number:03d}" for number in range(1, languages))]
     rows["scores"] = [
         {"study": "large", "condition": name, "task": "xnli", "language": code, "split": "test", "seed": seed,
@@ -51,7 +52,7 @@ def fill(home: Path, conditions: int, languages: int, seeds: int) -> int:
 
     def change(connection: object) -> None:
         replace_study(connection, "large", rows)
-        refresh(connection, home)
+        refresh(connection, Home(home))
 
     path = home / "results.duckdb"
     database.replace(path, change, start_from=path)
@@ -69,7 +70,7 @@ def main() -> None:
     try:
         rows = fill(home, arguments.conditions, arguments.languages, arguments.seeds)
         report: dict[str, object] = {"rows": rows, "cpus": os.cpu_count(), "load": os.getloadavg()}
-        with reader(home) as connection:
+        with reader(Home(home)) as connection:
             for name, sql in QUERIES.items():
                 wall, cpu = [], []
                 for _ in range(arguments.repeats):

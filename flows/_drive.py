@@ -238,5 +238,5 @@ def _publish(session: Session, study: Study, built: Built) -> None:
     except UserError as error:
         get_run_logger().error("%s", error)
         raise
-    warnings = [line(row) for row in warnings_of(executor.home.root, study.study)]
+    warnings = [line(row) for row in warnings_of(executor.home, study.study)]
     mark_published(executor.home, study, identity, warnings, answer)

@@ -10,8 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -34,6 +35,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def request(method: str, address: str, **words: Any) -> httpx.Response:
+    """A request to a Prefect server, repeated while it says that it is busy (503), as Prefect's own client does."""
+    end = time.monotonic() + 60
+    while (response := httpx.request(method, address, **words)).status_code == 503 and time.monotonic() < end:
+        time.sleep(1)
+    return response
+
+
+get, post, patch, delete = (partial(request, method) for method in ("GET", "POST", "PATCH", "DELETE"))
 
 
 class Server:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.cli import program
 from xtreme_dag.results import database, views
 from xtreme_dag.study import conditions, file, pretraining, recipe_settings, train_recipe
@@ -172,7 +173,7 @@ def database_page() -> str:
     """Tables, views and macros of the results database with their columns, read off an empty one and its SQL."""
     connection = duckdb.connect()
     database.create(connection)
-    views.refresh(connection, database.ROOM)
+    views.refresh(connection, Home(database.ROOM))
     said = _comments()
     lines = ["# The database", "", "Read off an empty database of this version; [results](../results.md) explains.", ""]
     for kind, heading in (("BASE TABLE", "Tables"), ("VIEW", "Views")):

@@ -10,11 +10,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 import yaml
 
+from tests import servers
 from tests.e2e.conftest import STUDY, Checkout
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -85,7 +85,7 @@ def test_another_machine_pulls_the_study_from_the_mirror(finished):
 
 
 def test_prefect_shows_every_stage_by_name(finished):
-    found = httpx.post(
+    found = servers.post(
         f"{finished.api}/task_runs/filter", json={"limit": 200, "task_runs": {"name": {"like_": "target["}}}
     ).json()
     names = {run["name"] for run in found}
@@ -95,7 +95,7 @@ def test_prefect_shows_every_stage_by_name(finished):
 
 def test_prefect_shows_the_report_in_short(finished):
     query = {"artifacts": {"key": {"any_": ["report-tiny", "differences-tiny", "outcome-tiny"]}}}
-    found = {row["key"]: row for row in httpx.post(f"{finished.api}/artifacts/filter", json=query).json()}
+    found = {row["key"]: row for row in servers.post(f"{finished.api}/artifacts/filter", json=query).json()}
     assert found["report-tiny"]["type"] == "markdown" and found["report-tiny"]["data"].startswith(
         "## Does it work?\n\n- "
     )
@@ -112,11 +112,11 @@ def test_degenerate_models_are_warned_of_at_the_end_of_a_run_and_in_prefect(fini
         "nothing has been learnt"
     )
     assert f"warning: {warnings[0]}" in finished.call("run", "study.yaml").stdout
-    flows = httpx.post(f"{finished.api}/flow_runs/filter", json={"flows": {"name": {"any_": ["study"]}}}).json()
+    flows = servers.post(f"{finished.api}/flow_runs/filter", json={"flows": {"name": {"any_": ["study"]}}}).json()
     said = [run["state"]["message"] or "" for run in flows]
     assert any(message.startswith(f"done, with warnings: {warnings[0]}") for message in said)
     query = {"limit": 200, "task_runs": {"name": {"like_": "evaluate[xnli"}}}
-    tasks = httpx.post(f"{finished.api}/task_runs/filter", json=query).json()
+    tasks = servers.post(f"{finished.api}/task_runs/filter", json=query).json()
     assert any((run["state"]["message"] or "").startswith("warning: ") for run in tasks)
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from uuid import UUID
 
-import httpx
 import pytest
 import yaml
 from prefect import flow
@@ -18,6 +17,7 @@ from prefect.states import Cancelled, Running
 from flows import _automations
 from flows._alive import Watch, alive, current_run
 from flows._automations import mark_dead_runs, start_again, too_often
+from tests import servers
 from tests.flows.test_outage import STUDY
 from tests.servers import until
 from xtreme_dag.core.home import Home
@@ -54,11 +54,11 @@ def api(prefect_api):
 
 def runs(api, kind, name):
     """The flow or task runs of the flow of this name."""
-    return httpx.post(f"{api}/{kind}/filter", json={"flows": {"name": {"any_": [name]}}}).json()
+    return servers.post(f"{api}/{kind}/filter", json={"flows": {"name": {"any_": [name]}}}).json()
 
 
 def flow_of(api, run):
-    return httpx.get(f"{api}/flow_runs/{run}").json()["flow_id"]
+    return servers.get(f"{api}/flow_runs/{run}").json()["flow_id"]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_next_run_closes_what_a_dead_one_left_open(api, dead, tmp_path):
     @flow(name="next")
     def following():
         with alive(Home(tmp_path)):
-            return httpx.get(f"{api}/flow_runs/{dead}").json()["state"]
+            return servers.get(f"{api}/flow_runs/{dead}").json()["state"]
 
     assert (following()["type"], following()["message"]) == ("CRASHED", "its process is gone")
     states = [row["state"] for row in runs(api, "task_runs", "dying") if row["flow_run_id"] == dead]
@@ -107,7 +107,7 @@ def test_the_server_marks_a_run_without_heartbeats(api, dead):
     emit_event(
         "prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{dead}"}, related=[tag]
     )
-    suspended = httpx.post(f"{api}/flow_runs/", json={"flow_id": flow_of(api, dead), "state": {"type": "RUNNING"}})
+    suspended = servers.post(f"{api}/flow_runs/", json={"flow_id": flow_of(api, dead), "state": {"type": "RUNNING"}})
     suspended = suspended.raise_for_status().json()["id"]
     for said in ("heartbeat", "Suspended"):
         emit_event(
@@ -116,12 +116,14 @@ def test_the_server_marks_a_run_without_heartbeats(api, dead):
         time.sleep(1)  # events of one moment may come in either order
     EventsWorker.instance().wait_until_empty()
     state = until(
-        lambda: (now := httpx.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
+        lambda: (now := servers.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
     )
     assert state["message"] == "no sign of life for 12 s"
     time.sleep(2)
-    assert httpx.get(f"{api}/flow_runs/{suspended}").json()["state"]["type"] == "RUNNING", "who is suspended needs none"
-    httpx.delete(f"{api}/flow_runs/{suspended}").raise_for_status()
+    assert servers.get(f"{api}/flow_runs/{suspended}").json()["state"]["type"] == "RUNNING", (
+        "who is suspended needs none"
+    )
+    servers.delete(f"{api}/flow_runs/{suspended}").raise_for_status()
     with get_client(sync_client=True) as client:
         [automation] = client.read_automations_by_name("xtreme-dag: dead runs")
         client.delete_automation(automation.id)
@@ -133,7 +135,7 @@ def test_a_living_run_that_was_taken_for_dead_says_so(api):
         run = current_run().id
         with Watch(lambda: None, seconds=0.2), get_client(sync_client=True) as client:
             crashed = {"state": {"type": "CRASHED", "name": "Crashed"}, "force": True}
-            httpx.post(f"{api}/flow_runs/{run}/set_state", json=crashed).raise_for_status()
+            servers.post(f"{api}/flow_runs/{run}/set_state", json=crashed).raise_for_status()
             until(lambda: client.read_flow_run(run).state.is_running(), 30)
         return "done"
 
@@ -146,7 +148,7 @@ def test_a_run_without_a_deployment_refuses_a_pause_with_words(api):
         run = current_run().id
         with Watch(lambda: None, seconds=0.2) as watch, get_client(sync_client=True) as client:
             asked = {"state": {"type": "PAUSED", "name": "Paused"}}
-            httpx.post(f"{api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
+            servers.post(f"{api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
             state = until(lambda: (now := client.read_flow_run(run).state).is_running() and now, 30)
             watch.boundary()
         return state.message
@@ -160,7 +162,7 @@ def test_a_cancelled_run_is_told(api):
         said = []
         with Watch(lambda: said.append("stop"), seconds=0.2) as watch:
             cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
-            httpx.post(f"{api}/flow_runs/{current_run().id}/set_state", json=cancelling).raise_for_status()
+            servers.post(f"{api}/flow_runs/{current_run().id}/set_state", json=cancelling).raise_for_status()
             until(lambda: watch.cancelled, 30)
         return Cancelled(message="heard", data=said)
 
@@ -176,15 +178,15 @@ def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, repository, t
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    deployment = httpx.get(f"{api}/deployments/name/study/again").json()
+    deployment = servers.get(f"{api}/deployments/name/study/again").json()
     assert deployment["job_variables"]["env"]["PREFECT_FLOWS_DEFAULT_RETRIES"] == "1"
-    run = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()["id"]
+    run = servers.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()["id"]
     time.sleep(3)
     with get_client(sync_client=True) as client:
         for crash in (1, 2):
             for kind, name in (("RUNNING", "Running"), ("CRASHED", "Crashed")):
                 state = {"state": {"type": kind, "name": name}, "force": True}
-                httpx.post(f"{api}/flow_runs/{run}/set_state", json=state).raise_for_status()
+                servers.post(f"{api}/flow_runs/{run}/set_state", json=state).raise_for_status()
             until(lambda: client.read_flow_run(UUID(run)).state.name == "AwaitingRetry", 30)
             assert too_often(client, UUID(run), retries=1) == (crash == 2)
         start_again(client, deployment["id"], "study/again", retries=0)

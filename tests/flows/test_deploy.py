@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 
-import httpx
 import pytest
 import yaml
 
+from tests import servers
 from tests.flows import tiny_study
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -36,8 +36,8 @@ def deploy(folder, repository, api, *arguments):
 
 
 def there(api):
-    found = httpx.post(f"{api}/deployments/filter", json={"deployments": {"name": {"any_": ["scheduled"]}}}).json()
-    flows = {row["id"]: row["name"] for row in httpx.post(f"{api}/flows/filter", json={}).json()}
+    found = servers.post(f"{api}/deployments/filter", json={"deployments": {"name": {"any_": ["scheduled"]}}}).json()
+    flows = {row["id"]: row["name"] for row in servers.post(f"{api}/flows/filter", json={}).json()}
     return {flows[row["flow_id"]]: row for row in found}
 
 
@@ -67,7 +67,7 @@ def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place
         assert row["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
         assert row["job_variables"]["working_dir"] == str(place)
     # What an earlier version put there goes: a limit of runs is a lease in the server's memory.
-    limited = httpx.patch(f"{prefect_api}/deployments/{found['study']['id']}", json={"concurrency_limit": 1})
+    limited = servers.patch(f"{prefect_api}/deployments/{found['study']['id']}", json={"concurrency_limit": 1})
     limited.raise_for_status()
     assert there(prefect_api)["study"]["global_concurrency_limit"]["limit"] == 1
     again = deploy(place, repository, prefect_api, "--threads", "2")
@@ -80,7 +80,7 @@ def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place
 
 
 def asked(api, row, parameters):
-    return httpx.post(f"{api}/deployments/{row['id']}/create_flow_run", json={"parameters": parameters})
+    return servers.post(f"{api}/deployments/{row['id']}/create_flow_run", json={"parameters": parameters})
 
 
 def test_what_the_form_does_not_offer_is_refused_at_submission(place, repository, prefect_api):
@@ -99,7 +99,7 @@ def test_what_the_form_does_not_offer_is_refused_at_submission(place, repository
     for right in ({"overrides": ["seeds=[1,2]", "recipe.target.default.epochs=2"]}, {"mirror": "sftp://ann@host/x"}):
         run = asked(prefect_api, row, right).raise_for_status().json()
         assert run["parameters"]["home"] == str(place / "home")
-        httpx.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
+        servers.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
 
 
 def test_a_password_is_no_parameter(place, repository, prefect_api):
@@ -112,20 +112,20 @@ def test_an_override_that_changes_results_has_a_study_name_of_its_own(place, rep
     row = there(prefect_api)["study"]
     run = asked(prefect_api, row, {"overrides": ["recipe.target.default.epochs=2"]}).raise_for_status().json()
     done = call(place, repository, prefect_api, "prefect", "worker", "start", "--pool", "overrides", "--run-once")
-    state = httpx.get(f"{prefect_api}/flow_runs/{run['id']}").json()["state"]
+    state = servers.get(f"{prefect_api}/flow_runs/{run['id']}").json()["state"]
     assert state["type"] == "COMPLETED", done.stdout + done.stderr
     query = ["sql", "SELECT DISTINCT study FROM scores", "--format", "json", "--home", "other"]
     found = json.loads(call(place, repository, prefect_api, "xtreme_dag", *query).stdout)
     assert {"study": "scheduled+recipe.target.default.epochs=2"} in found
     assert {"study": "scheduled"} not in found
-    httpx.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
+    servers.delete(f"{prefect_api}/flow_runs/{run['id']}").raise_for_status()
 
 
 def test_a_worker_runs_it(place, repository, prefect_api):
     assert deploy(place, repository, prefect_api).returncode == 0
     row = there(prefect_api)["prepare_data"]
     run = (
-        httpx.post(f"{prefect_api}/deployments/{row['id']}/create_flow_run", json={"name": "for Ann"})
+        servers.post(f"{prefect_api}/deployments/{row['id']}/create_flow_run", json={"name": "for Ann"})
         .raise_for_status()
         .json()
     )
@@ -133,7 +133,7 @@ def test_a_worker_runs_it(place, repository, prefect_api):
         place, repository, prefect_api, "prefect", "worker", "start", "--pool", "xtreme-dag", "--run-once"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    run = httpx.get(f"{prefect_api}/flow_runs/{run['id']}").json()
+    run = servers.get(f"{prefect_api}/flow_runs/{run['id']}").json()
     assert (run["state"]["type"], run["state"]["name"]) == ("COMPLETED", "Completed"), done.stdout + done.stderr
     assert run["name"] == "for Ann"  # a typed name stays
     plan = call(place, repository, prefect_api, "xtreme_dag", "plan", "study.yaml", "--home", "home", "--json")
@@ -148,15 +148,15 @@ def test_a_schedule_makes_a_run_and_a_worker_runs_it(place, repository, prefect_
     row = there(prefect_api)["study"]
     asked = {"flow_runs": {"deployment_id": {"any_": [row["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
     end = time.monotonic() + 60
-    while not (runs := httpx.post(f"{prefect_api}/flow_runs/filter", json=asked).json()) and time.monotonic() < end:
+    while not (runs := servers.post(f"{prefect_api}/flow_runs/filter", json=asked).json()) and time.monotonic() < end:
         time.sleep(0.5)
     assert runs and all(run["auto_scheduled"] for run in runs)
     worker = ["worker", "start", "--pool", "on-schedule", "--run-once", "--limit", "1", "--prefetch-seconds", "70"]
     done = call(place, repository, prefect_api, "prefect", *worker)
     assert done.returncode == 0, done.stderr
-    state = httpx.get(f"{prefect_api}/flow_runs/{runs[0]['id']}").json()["state"]
+    state = servers.get(f"{prefect_api}/flow_runs/{runs[0]['id']}").json()["state"]
     assert state["type"] == "COMPLETED", state["message"]
-    httpx.patch(f"{prefect_api}/deployments/{row['id']}", json={"paused": True}).raise_for_status()
+    servers.patch(f"{prefect_api}/deployments/{row['id']}", json={"paused": True}).raise_for_status()
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 import copy
 import time
 
-import httpx
 import pytest
 import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.study import study
+from tests import servers
 from tests.flows import tiny_study
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import DROPPED, Store
@@ -20,7 +20,7 @@ def logs_of(api, flow_run, words):
     """The lines of a flow run and its task runs that hold the words; the server needs a moment to record them."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        rows = httpx.post(f"{api}/logs/filter", json={"logs": {"flow_run_id": {"any_": [flow_run]}}}).json()
+        rows = servers.post(f"{api}/logs/filter", json={"logs": {"flow_run_id": {"any_": [flow_run]}}}).json()
         if found := [row["message"] for row in rows if words in row["message"]]:
             return found
         time.sleep(0.5)

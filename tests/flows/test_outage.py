@@ -5,11 +5,11 @@ import re
 import signal
 import time
 
-import httpx
 import psutil
 import pytest
 import yaml
 
+from tests import servers
 from tests.flows import tiny_study
 from tests.servers import Server, until
 from xtreme_dag.core.home import Home
@@ -49,15 +49,15 @@ def deployed(start, api, study, home):
     done = start("xtreme_dag", "deploy", f"{study}.yaml", "--home", home, "--pool", study, api=api)
     said, wrong = done.communicate(timeout=120)
     assert done.returncode == 0, said + wrong
-    deployment = httpx.get(f"{api}/deployments/name/study/{study}").json()
+    deployment = servers.get(f"{api}/deployments/name/study/{study}").json()
     assert deployment["global_concurrency_limit"] is None
-    run = httpx.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
+    run = servers.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()
     worker = start("prefect", "worker", "start", "--pool", study, api=api)
     return run["id"], worker
 
 
 def state(api, run):
-    return httpx.get(f"{api}/flow_runs/{run}").json()["state"]
+    return servers.get(f"{api}/flow_runs/{run}").json()["state"]
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_a_server_that_restarts_ends_no_run(server, start, place):
     assert Home(place / "home").results.exists()
     unfinished = {"state": {"type": {"any_": ["PENDING", "RUNNING", "FAILED", "CRASHED"]}}}
     question = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": unfinished}
-    until(lambda: httpx.post(f"{server.api}/task_runs/count", json=question).text == "0", 30)
+    until(lambda: servers.post(f"{server.api}/task_runs/count", json=question).text == "0", 30)
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_after_an_outage_a_run_can_be_cancelled(server, start, place):
     server.stop()
     server.start()  # it is away for as long as it takes to start
     asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
-    httpx.post(f"{server.api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
+    servers.post(f"{server.api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
     until(lambda: state(server.api, run)["type"] == "CANCELLED", 90)
     assert not psutil.wait_procs(family, timeout=30)[1]
 

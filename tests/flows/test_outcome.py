@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 
-import httpx
 import pytest
 import yaml
 from prefect import flow
@@ -16,6 +15,7 @@ from flows._drive import runner
 from flows._graph import run_graph
 from flows.study import study
 from tasks._stage import TASKS, Session
+from tests import servers
 from tests.flows import tiny_study
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
@@ -46,7 +46,7 @@ def task_runs(api, flow_run, expected):
     question = {"flow_runs": {"id": {"any_": [str(flow_run)]}}}
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        found = {row["name"]: row["state"] for row in httpx.post(f"{api}/task_runs/filter", json=question).json()}
+        found = {row["name"]: row["state"] for row in servers.post(f"{api}/task_runs/filter", json=question).json()}
         final = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
         if len(found) == expected and all(state["type"] in final for state in found.values()):
             break
@@ -56,7 +56,7 @@ def task_runs(api, flow_run, expected):
 
 def automation_on_failure(api):
     """Pauses a work pool when a flow run fails; returns the pool's name."""
-    pool = httpx.post(f"{api}/work_pools/", json={"name": "watched", "type": "process"}).raise_for_status().json()
+    pool = servers.post(f"{api}/work_pools/", json={"name": "watched", "type": "process"}).raise_for_status().json()
     automation = {
         "name": "on failure",
         "trigger": {
@@ -65,7 +65,7 @@ def automation_on_failure(api):
         },
         "actions": [{"type": "pause-work-pool", "source": "selected", "work_pool_id": pool["id"]}],
     }  # fmt: skip
-    httpx.post(f"{api}/automations/", json=automation).raise_for_status()
+    servers.post(f"{api}/automations/", json=automation).raise_for_status()
     return pool["name"]
 
 
@@ -77,7 +77,7 @@ def test_a_failed_study_is_a_failed_flow_run_and_an_automation_fires(place, api)
     stages = outcome["stages"]
     assert stages["failed"] and stages["not run"] and not stages["succeeded"]
     name, reason = next(iter(outcome["failed"].items()))
-    run = httpx.get(f"{api}/flow_runs/{state.state_details.flow_run_id}").json()
+    run = servers.get(f"{api}/flow_runs/{state.state_details.flow_run_id}").json()
     assert run["state"]["type"] == "FAILED" and run["name"] == "study study"
     said = f"{stages['failed']} failed, {stages['not run']} not run: {name}: stopped after 0 s (time limit)"
     assert run["state"]["message"] == said and reason in said
@@ -93,7 +93,7 @@ def test_a_failed_study_is_a_failed_flow_run_and_an_automation_fires(place, api)
         assert state["message"].startswith("needs ") and "which failed: stopped after" in state["message"]
 
     end = time.monotonic() + 20
-    while not (fired := httpx.get(f"{api}/work_pools/{pool}").json()["is_paused"]) and time.monotonic() < end:
+    while not (fired := servers.get(f"{api}/work_pools/{pool}").json()["is_paused"]) and time.monotonic() < end:
         time.sleep(0.5)
     assert fired
 

@@ -4,7 +4,6 @@ import itertools
 from datetime import datetime
 from pathlib import Path
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.logging.handlers import APILogWorker
@@ -13,6 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows._drive import runner
 from flows._graph import run_graph
 from tasks._stage import Session
+from tests import servers
 from tests.engine.conftest import Toy
 from tests.servers import until
 from xtreme_dag.core.home import Home
@@ -59,12 +59,12 @@ class Run:
         until(lambda: len(self.rows()) == len(graph) and all(row["end_time"] for row in self.rows()), 60)
 
     def rows(self):
-        return httpx.post(f"{self._api}/task_runs/filter", json=self._of_run).json()
+        return servers.post(f"{self._api}/task_runs/filter", json=self._of_run).json()
 
     def said(self, name):
         """Log lines of a stage's task run."""
         [run] = [row["id"] for row in self.rows() if row["name"] == name]
-        lines = httpx.post(f"{self._api}/logs/filter", json={"logs": {"task_run_id": {"any_": [run]}}}).json()
+        lines = servers.post(f"{self._api}/logs/filter", json={"logs": {"task_run_id": {"any_": [run]}}}).json()
         return [line["message"] for line in lines]
 
 

@@ -3,11 +3,11 @@
 import re
 import signal
 
-import httpx
 import psutil
 import pytest
 import yaml
 
+from tests import servers
 from tests.flows.test_outage import LONG, deployed, state
 from tests.servers import until
 
@@ -36,7 +36,7 @@ def checkpoint(place):
 def said(api, *runs):
     """The newest log lines, of some flow runs or of all."""
     question = {"logs": {"flow_run_id": {"any_": runs}} if runs else None, "sort": "TIMESTAMP_DESC", "limit": 200}
-    return [line["message"] for line in httpx.post(f"{api}/logs/filter", json=question).json()]
+    return [line["message"] for line in servers.post(f"{api}/logs/filter", json=question).json()]
 
 
 def reached(api, step, total):
@@ -47,7 +47,7 @@ def reached(api, step, total):
 
 def suspend(api, run, **details):
     asked = {"state": {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True, **details}}}
-    return httpx.post(f"{api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
+    return servers.post(f"{api}/flow_runs/{run}/set_state", json=asked).raise_for_status()
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
     assert first
 
     # Resumed in the UI; the worker that has it is stopped, as a container is.
-    httpx.post(f"{prefect_api}/flow_runs/{run}/resume", json={}).raise_for_status()
+    servers.post(f"{prefect_api}/flow_runs/{run}/resume", json={}).raise_for_status()
     until(lambda: reached(prefect_api, first, total), 240)
     assert any(line.startswith(f"resumed at step {first} of {total}") for line in said(prefect_api, run))
     family = trains(worker)

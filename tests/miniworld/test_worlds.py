@@ -73,7 +73,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int
             executor = Executor(home, study.study, pool)
             assert set(run_local(built.graph, executor).values()) <= {"succeeded", "cached"}
             land_study(home, study, built, executor.known)
-            (found,) = compare_conditions(home.root, study=study.study)
+            (found,) = compare_conditions(home, study=study.study)
             return found
 
         yield compare

@@ -113,6 +113,23 @@ def test_neighbours_of_equal_length_attend_as_if_alone():
         torch.testing.assert_close(together, torch.cat(alone, dim=1), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_half_precision_attention_is_trained_on_a_cpu_in_single_precision(dropout):
+    lengths = (6, 3, 1)
+    packing = attention.Boundaries(bounds=torch.empty(0), lengths=lengths, longest=6, backend="split")
+    half = [torch.randn(1, 2, 10, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(3)]
+    full = [states.detach().float().requires_grad_() for states in half]
+    found = []
+    for states in (half, full):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=states is half):
+            out = attention.split_attention(*states, packing, dropout, None)
+        found.append((out, *torch.autograd.grad(out.float().sum(), states)))
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == torch.bfloat16
+        torch.testing.assert_close(one, other.bfloat16(), atol=0, rtol=0)
+
+
 def test_recomputed_activations_give_the_same_gradients():
     """The last layer is narrowed to the wanted tokens when it is recomputed, too."""
     tokens, at = pack(ragged([5, 9, 4])), torch.tensor([0, 5, 14])

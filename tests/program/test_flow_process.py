@@ -27,16 +27,27 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_every_way_to_be_told_to_end_is_an_interruption(tmp_path, repository, monkeypatch, number):
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [
+        (signal.SIGINT, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGHUP, ()),
+        (signal.SIGTERM, (signal.SIGINT,)),  # as in the background of a script
+        (signal.SIGTERM, (signal.SIGINT, signal.SIGHUP)),  # and with nohup
+    ],
+)
+def test_every_way_to_be_told_to_end_is_an_interruption(tmp_path, repository, monkeypatch, number, ignored):
     (tmp_path / "child.py").write_text(CHILD)
     log = tmp_path / "log.txt"
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{repository}")
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(log), str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # Tests that were started in the background of a script ignore interruptions, and so would what they start.
-        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGINT, signal.SIGHUP)],
+        preexec_fn=lambda: [
+            signal.signal(each, signal.SIG_IGN if each in ignored else signal.SIG_DFL)
+            for each in (signal.SIGINT, signal.SIGHUP)
+        ],
     )  # fmt: skip
     assert process.stdout.readline() == "started\n"
     process.send_signal(number)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.screen import COLUMNS, screen
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.landing import land
@@ -31,8 +32,8 @@ def comparisons(tmp_path_factory):
     )
     recipe = {"compare": {"baseline": "english", "condition": "mixed"}}
     made.study = replace(made.study, conditions=conditions, recipe=recipe)
-    land(home, *made.arguments)
-    return compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    return compare_conditions(Home(home), resamples=200)
 
 
 def test_question_answer_figures_and_controls_are_on_one_screen(comparisons):

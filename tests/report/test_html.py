@@ -15,6 +15,7 @@ from tests.results.synthetic_study import make_study
 from xtreme_dag.core.beside import STUDIES
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.figures import interval, signed
@@ -68,8 +69,8 @@ def written(tmp_path_factory):
     made = make_study(home, name="demo", n=50, splits=("test",))
     nasty_predictions(made)
     made.study = replace(made.study, question=f"Is {NASTY} & 'this' \"fine\"?")
-    land(home, *made.arguments)
-    return home, write_report(home, "demo")
+    land(Home(home), *made.arguments)
+    return home, write_report(Home(home), "demo")
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +107,11 @@ def test_text_of_the_data_is_escaped(page):
 
 def test_equal_results_give_equal_bytes(written, tmp_path):
     home, first = written
-    again = write_report(home, "demo", tmp_path / "again.html")
+    again = write_report(Home(home), "demo", tmp_path / "again.html")
     assert again.read_bytes() == first.read_bytes()
     (home / "results.duckdb").unlink()
-    rebuild(home)
-    assert write_report(home, "demo", tmp_path / "rebuilt.html").read_bytes() == first.read_bytes()
+    rebuild(Home(home))
+    assert write_report(Home(home), "demo", tmp_path / "rebuilt.html").read_bytes() == first.read_bytes()
 
 
 def test_it_says_what_was_found_and_what_was_run(page):
@@ -142,16 +143,16 @@ def test_charts_are_described_and_carry_their_data(page):
 
 def test_a_study_with_one_condition_has_a_report_without_differences(tmp_path):
     home = tmp_path / "home"
-    land(home, *make_study(home, conditions={"none": 0.5}, n=20, seeds=(1,), splits=("test",)).arguments)
-    text = write_report(home, "demo").read_text()
+    land(Home(home), *make_study(home, conditions={"none": 0.5}, n=20, seeds=(1,), splits=("test",)).arguments)
+    text = write_report(Home(home), "demo").read_text()
     assert "nothing is compared yet" in text and 'id="differences"' not in text
     Reader().feed(text)
 
 
 def test_a_study_on_dev_alone_is_reported_on_dev(tmp_path):
     home = tmp_path / "home"
-    land(home, *make_study(home, n=20, seeds=(1,), splits=("dev",)).arguments)
-    assert "dev split" in write_report(home, "demo").read_text()
+    land(Home(home), *make_study(home, n=20, seeds=(1,), splits=("dev",)).arguments)
+    assert "dev split" in write_report(Home(home), "demo").read_text()
 
 
 def test_many_conditions_stay_under_five_megabytes(tmp_path):
@@ -161,20 +162,20 @@ def test_many_conditions_stay_under_five_megabytes(tmp_path):
         home, conditions=conditions, n=20, seeds=(1,), splits=("test",), tasks={"xnli": "accuracy"},
         languages=("en", "de", "sw", "ar"),
     )  # fmt: skip
-    land(home, *made.arguments)
-    text = write_report(home, "demo", resamples=100).read_text()
+    land(Home(home), *made.arguments)
+    text = write_report(Home(home), "demo", resamples=100).read_text()
     assert "8 more conditions are in the database" in text and "c47" in text
     assert len(text.encode()) < 5_000_000
 
 
 def test_no_study_no_scores(written, tmp_path):
     with pytest.raises(UserError, match="no study 'x' has landed"):
-        write_report(written[0], "x")
+        write_report(Home(written[0]), "x")
     home = tmp_path / "home"
     made = make_study(home, n=5, seeds=(1,))
-    land(home, made.study, [], [], [])
+    land(Home(home), made.study, [], [], [])
     with pytest.raises(UserError, match="has no scores yet"):
-        write_report(home, "demo")
+        write_report(Home(home), "demo")
 
 
 def rendered(source, **values):
@@ -189,8 +190,8 @@ def test_escaped_text_has_no_markup(text):
 def test_half_a_surrogate_pair_becomes_a_replacement(tmp_path):
     home = tmp_path / "home"
     made = make_study(home, conditions={"none": 0.5}, n=20, seeds=(1,), splits=("test",))
-    land(home, *made.arguments)
-    content = read_content(home, "demo")
+    land(Home(home), *made.arguments)
+    content = read_content(Home(home), "demo")
     broken = replace(content, study=content.study | {"question": "a\ud83d b <i>"})
     assert "<h1>a? b &lt;i&gt;</h1>" in write_page(broken, tmp_path / "page.html").read_text(encoding="utf-8")
 

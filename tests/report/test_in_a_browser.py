@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.home import Home
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.html import write_page
 from xtreme_dag.results.landing import land
@@ -34,8 +35,8 @@ def report(tmp_path_factory):
         else replace(row, supervision="source" if row.language == "en" else "none")
         for row in made.evaluations
     ]
-    land(home, *made.arguments)
-    return write_page(with_curves(read_content(home, "demo")), home / "reports" / "demo.html")
+    land(Home(home), *made.arguments)
+    return write_page(with_curves(read_content(Home(home), "demo")), home / "reports" / "demo.html")
 
 
 def with_curves(content):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.results.synthetic_study import make_study
 from xtreme_dag.contracts.shared import Shared
+from xtreme_dag.core.home import Home
 from xtreme_dag.report.html import write_report
 from xtreme_dag.results.landing import land, rebuild
 from xtreme_dag.results.query import reader
@@ -18,20 +19,20 @@ ALLOWED = Shared(seen="ud/tr/train", seen_for="train", tested="udpos/tr/test", e
 
 def landed(home, *overlaps):
     made = make_study(home, n=20, seeds=(1,), splits=("test",), tasks={"xnli": "accuracy"})
-    land(home, made.study, made.evaluations, made.contracts, made.stages, overlaps)
+    land(Home(home), made.study, made.evaluations, made.contracts, made.stages, overlaps)
     return home
 
 
 def page(home):
-    return write_report(home, "demo").read_text(encoding="utf-8")
+    return write_report(Home(home), "demo").read_text(encoding="utf-8")
 
 
 def test_the_database_keeps_them(tmp_path):
     home = landed(tmp_path, ALLOWED, FEW)
     for again in (False, True):
         if again:
-            rebuild(home)
-        with reader(home) as connection:
+            rebuild(Home(home))
+        with reader(Home(home)) as connection:
             rows = connection.execute(
                 "SELECT seen, tested, examples, found, ways, first_ids, leak, allowed FROM shared_examples ORDER BY seen"
             ).fetchall()
@@ -39,8 +40,8 @@ def test_the_database_keeps_them(tmp_path):
             (one.seen, one.tested, one.examples, one.found, one.by, one.first_ids, one.leak, one.allowed)
             for one in (ALLOWED, FEW)
         ]
-    land(home, *make_study(home, n=20, seeds=(1,), splits=("test",)).arguments)  # a later run finds nothing
-    with reader(home) as connection:
+    land(Home(home), *make_study(home, n=20, seeds=(1,), splits=("test",)).arguments)  # a later run finds nothing
+    with reader(Home(home)) as connection:
         assert connection.execute("SELECT count(*) FROM shared_examples").fetchone() == (0,)
 
 

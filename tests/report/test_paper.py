@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tests.report.test_in_a_browser import pixels
 from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands import cite, report, table
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.outlines import outlined
@@ -31,7 +32,7 @@ def home(tmp_path_factory):
         conditions={"none": 0.3, "english_50%": 0.5, "mixed": 0.9},
     )  # fmt: skip
     _keep_curves(home, made)
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     return home
 
 
@@ -50,18 +51,18 @@ def _keep_curves(home, made):
 
 @pytest.fixture(scope="module")
 def content(home):
-    return read_content(home, "demo")
+    return read_content(Home(home), "demo")
 
 
 def test_every_figure_is_there(home, content):
-    assert set(figures(home, content)) == {
+    assert set(figures(Home(home), content)) == {
         "forest", "gap", "cost", "curves", "layers", "languages_english_50_", "languages_mixed",
         "heat_mean_of_the_tasks", "heat_udpos", "heat_xnli", "heat_xquad",
     }  # fmt: skip
 
 
 def test_no_figure_has_colours_of_the_page_or_a_title(home, content):
-    for name, spec in figures(home, content).items():
+    for name, spec in figures(Home(home), content).items():
         text = json.dumps(spec)
         assert "var(--" not in text, name
         assert "title" not in spec and "tooltip" not in text, name
@@ -72,7 +73,7 @@ def test_they_are_drawn_in_the_width_of_a_page(home, content, form, tmp_path):
     kept = replace(
         content, tasks=content.tasks[:1], cells=tuple(c for c in content.cells if c["task"] == "xnli"), costs=()
     )
-    files = write_figures(home, kept, tmp_path / "figures", form)
+    files = write_figures(Home(home), kept, tmp_path / "figures", form)
     assert len(files) >= 5
     for file in files:
         data = file.read_bytes()
@@ -109,7 +110,7 @@ def test_outlines_are_where_the_text_was():
 
 def test_equal_results_give_equal_figures(home, content, tmp_path):
     kept = replace(content, cells=(), gaps=(), costs=())
-    one, other = (write_figures(home, kept, tmp_path / name, "svg") for name in ("one", "other"))
+    one, other = (write_figures(Home(home), kept, tmp_path / name, "svg") for name in ("one", "other"))
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other] and one
 
 
@@ -142,7 +143,7 @@ def test_the_best_and_the_decided_are_marked_and_explained(content):
 
 def test_the_spread_over_seeds_stands_beside_the_means(home, content):
     made = leaderboard(content, 2, spread=True)
-    with reader(home, predictions=False) as connection:
+    with reader(Home(home), predictions=False) as connection:
         rows = connection.execute(
             "SELECT condition, task, seed, avg(value) FROM scores WHERE is_primary GROUP BY ALL"
         ).fetchall()
@@ -192,7 +193,7 @@ def test_what_the_catalogue_knows_is_cited_once_and_nothing_is_invented():
 
 
 def test_a_study_is_cited_with_its_methods(home):
-    text = bibtex(references(home, "demo"))
+    text = bibtex(references(Home(home), "demo"))
     for part in (
         "@misc{xtreme-dag,",
         "@inproceedings{phang2020english,",

@@ -10,6 +10,7 @@ from bench.inference import best_gain
 from bench.simulated import World
 from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.commands.compare import command
 from xtreme_dag.results.best import best_conditions
 from xtreme_dag.results.compare import compare_conditions
@@ -31,22 +32,22 @@ def home(tmp_path_factory):
     made = make_study(
         home, conditions={"none": 0.6, "mixed": 0.8}, tasks={"xnli": "accuracy", "udpos": "tagging"}, seeds=(1, 2, 3)
     )
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     return home
 
 
 def test_the_gain_is_that_of_the_view(home):
-    landed, found = best_conditions(home, resamples=200)
-    with reader(home, predictions=False) as connection:
+    landed, found = best_conditions(Home(home), resamples=200)
+    with reader(Home(home), predictions=False) as connection:
         gains = dict(connection.execute("SELECT task, gain FROM best_per_target").fetchall())
     assert landed.baseline == "none" and {one.task: one.gain.delta for one in found} == pytest.approx(gains)
     assert all(one.gain.low < one.gain.delta < one.gain.high for one in found)
 
 
 def test_where_all_seeds_choose_one_condition_it_is_the_comparison_with_it(home):
-    (one,) = compare_conditions(home, resamples=200)
+    (one,) = compare_conditions(Home(home), resamples=200)
     effects = {effect.task: effect for effect in one.tasks}
-    for best in best_conditions(home, resamples=200)[1]:
+    for best in best_conditions(Home(home), resamples=200)[1]:
         assert set(best.picks.values()) == {"mixed"} and best.picks.keys() == {1, 2, 3}
         assert (best.gain.delta, best.gain.low) == pytest.approx((effects[best.task].delta, effects[best.task].low))
 
@@ -60,9 +61,9 @@ def test_the_gain_beyond_the_languages_of_the_mix_is_told_apart(tmp_path):
     for place, row in enumerate(rows):
         known = "same task" if (row.condition, row.language) == ("mixed", "en") else "none"
         rows[place] = replace(row, supervision=known)
-    land(tmp_path, *made.arguments)
-    (one,) = best_conditions(tmp_path, resamples=200)[1]
-    with reader(tmp_path, predictions=False) as connection:
+    land(Home(tmp_path), *made.arguments)
+    (one,) = best_conditions(Home(tmp_path), resamples=200)[1]
+    with reader(Home(tmp_path), predictions=False) as connection:
         query = "SELECT gain, gain_unseen FROM best_per_target"
         assert connection.execute(query).fetchone() == pytest.approx((one.gain.delta, one.unseen.delta))
         each = dict(connection.execute("SELECT language, delta FROM deltas WHERE split = 'test'").fetchall())
@@ -73,13 +74,13 @@ def test_the_gain_beyond_the_languages_of_the_mix_is_told_apart(tmp_path):
 
 def test_one_seed_says_nothing_of_the_choice(tmp_path):
     made = make_study(tmp_path, seeds=(1,), tasks={"xnli": "accuracy"})
-    land(tmp_path, *made.arguments)
-    (one,) = best_conditions(tmp_path)[1]
+    land(Home(tmp_path), *made.arguments)
+    (one,) = best_conditions(Home(tmp_path))[1]
     assert one.gain is None and "gain" not in one.to_json()
 
 
 def test_a_study_without_dev(tmp_path):
     made = make_study(tmp_path, splits=("test",), tasks={"xnli": "accuracy"})
-    land(tmp_path, *made.arguments)
+    land(Home(tmp_path), *made.arguments)
     with pytest.raises(UserError, match="no scores on dev"):
-        best_conditions(tmp_path)
+        best_conditions(Home(tmp_path))

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.inference import holm, mcnemar
 from xtreme_dag.results.landing import land
@@ -23,13 +24,13 @@ def planted(tmp_path_factory):
 
     home = tmp_path_factory.mktemp("compare") / "home"
     made = make_study(home, conditions=PLANTED, seeds=(1, 2, 3), n=300, splits=("test",), slope=0.05)
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     return home
 
 
 @pytest.fixture(scope="module")
 def comparisons(planted):
-    return {one.condition: one for one in compare_conditions(planted, resamples=500)}
+    return {one.condition: one for one in compare_conditions(Home(planted), resamples=500)}
 
 
 def test_planted_effects_are_found_and_a_control_is_not(comparisons):
@@ -46,7 +47,7 @@ def test_planted_effects_are_found_and_a_control_is_not(comparisons):
 def test_effects_agree_with_the_scores(planted, comparisons):
     from xtreme_dag.results.query import reader
 
-    with reader(planted) as connection:
+    with reader(Home(planted)) as connection:
         deltas = {
             (row[0], row[1], row[2]): row[3]
             for row in connection.execute("SELECT condition, task, language, delta FROM deltas").fetchall()
@@ -69,8 +70,8 @@ def test_effects_agree_with_the_scores(planted, comparisons):
 def test_mcnemar_stands_beside_accuracies_of_one_seed_only(comparisons, make, home):
     assert all(effect.mcnemar is None for effect in (*comparisons["better"].languages, *comparisons["better"].tasks))
     made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), splits=("test",), n=100)
-    land(home, *made.arguments)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert all(effect.mcnemar is None for effect in one.tasks)
     for effect in one.languages:
         assert (effect.mcnemar is not None) == (effect.metric == "accuracy")
@@ -107,7 +108,7 @@ def test_families_are_the_studys_conditions_and_tasks_and_languages_below_a_deci
     ],
 )
 def test_verdicts_do_not_hang_on_what_is_shown(planted, comparisons, options):
-    for one in compare_conditions(planted, resamples=500, **options):
+    for one in compare_conditions(Home(planted), resamples=500, **options):
         whole = {
             (e.task, e.language): e for e in (*comparisons[one.condition].tasks, *comparisons[one.condition].languages)
         }
@@ -120,7 +121,7 @@ def test_verdicts_do_not_hang_on_what_is_shown(planted, comparisons, options):
 
 
 def test_a_choice_of_languages_is_judged_by_them(planted, comparisons):
-    (one,) = compare_conditions(planted, conditions=["same"], languages=["de", "sw"], resamples=500)
+    (one,) = compare_conditions(Home(planted), conditions=["same"], languages=["de", "sw"], resamples=500)
     for task in one.tasks:
         members = [effect for effect in one.languages if effect.task == task.task]
         assert len(members) == 2
@@ -143,8 +144,8 @@ def test_the_headline_is_over_languages_that_neither_side_was_trained_on(make, h
     )  # fmt: skip
     words = {("mixed", "de"): "same task", ("mixed", "sw"): "other task", ("all", "sw"): "text"}
     words |= {("all", code): "same task" for code in ("de", "sw", "ru")}
-    land(home, *supervised(made, words).arguments)
-    mixed, every = compare_conditions(home, resamples=200)
+    land(Home(home), *supervised(made, words).arguments)
+    mixed, every = compare_conditions(Home(home), resamples=200)
     parts = {(e.task, e.language): e.part for e in mixed.languages}
     assert {code for (_, code), part in parts.items() if part == "unseen"} == {"sw", "ru"}
     by_language = {(e.task, e.language): e for e in mixed.languages}
@@ -167,8 +168,8 @@ def test_what_an_imported_condition_was_trained_on_is_not_known(make, home):
     made = make(conditions={"none": 0.5, "theirs": 0.7}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",))
     made = supervised(made, {})
     made.evaluations = [replace(r, supervision="") if r.condition == "theirs" else r for r in made.evaluations]
-    land(home, *made.arguments)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert {e.language: e.part for e in one.languages} == {"en": "seen", "de": "unseen", "sw": "unseen"}
     assert any(note.startswith("what theirs was trained on is not known") for note in one.notes)
 
@@ -178,8 +179,8 @@ def test_one_seed_is_one_model(make, home):
         conditions={"none": 0.5, "mixed": 0.9}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",), n=300
     )
     kept = [r for r in made.evaluations if (r.condition, r.seed) != ("mixed", 2)]
-    land(home, made.study, kept, made.contracts, made.stages)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), made.study, kept, made.contracts, made.stages)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert one.sentence.startswith("mixed's model ") and "none's model" not in one.sentence
 
 
@@ -199,8 +200,8 @@ def test_a_model_that_gives_one_answer_to_all_is_no_null_result(make, home, labe
             column = pa.array((labels * table.num_rows)[: table.num_rows])
             pq.write_table(table.set_column(table.column_names.index("prediction"), "prediction", column), path)
     made.settle()
-    land(home, *made.arguments)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert one.overall.degenerate == (("condition", "one answer"),) and one.overall.detectable is None
     assert {e.language: e.detectable is None for e in one.languages} == {"en": False, "de": True, "sw": False}
     assert "this is no null result, since mixed gave one answer to all examples of a language" in one.sentence
@@ -209,8 +210,8 @@ def test_a_model_that_gives_one_answer_to_all_is_no_null_result(make, home, labe
 
 def test_no_difference_is_needed_that_cannot_be(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.5}, seeds=(1,), tasks={"xnli": "accuracy"}, splits=("test",), n=4)
-    land(home, *made.arguments)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert all(effect.detectable is None for effect in one.languages)
 
 
@@ -221,22 +222,28 @@ def test_the_studys_own_comparison_comes_first_and_controls_last(make, home):
     )  # fmt: skip
     control = lambda one: replace(one, description={"control": "shuffled_labels"}) if one.name == "shuffled" else one  # noqa: E731
     study = replace(made.study, conditions=tuple(map(control, made.study.conditions)))
-    land(home, study, made.evaluations, made.contracts, made.stages)
-    found = compare_conditions(home, resamples=200)
+    land(Home(home), study, made.evaluations, made.contracts, made.stages)
+    found = compare_conditions(Home(home), resamples=200)
     assert [one.condition for one in found] == ["english", "mixed", "shuffled"]
     assert [one.control for one in found] == [False, False, True] and not any(one.named for one in found)
     assert found[-1].sentence.startswith("Control: ")
     land(
-        home, replace(study, recipe={"compare": {"condition": "mixed"}}), made.evaluations, made.contracts, made.stages
+        Home(home),
+        replace(study, recipe={"compare": {"condition": "mixed"}}),
+        made.evaluations,
+        made.contracts,
+        made.stages,
     )
-    found = compare_conditions(home, resamples=200)
+    found = compare_conditions(Home(home), resamples=200)
     assert [(one.condition, one.named) for one in found] == [("mixed", True), ("english", False), ("shuffled", False)]
 
 
 def test_the_same_seed_gives_the_same_json(planted):
-    once, again = (json.dumps([c.to_json() for c in compare_conditions(planted, resamples=200)]) for _ in range(2))
+    once, again = (
+        json.dumps([c.to_json() for c in compare_conditions(Home(planted), resamples=200)]) for _ in range(2)
+    )
     assert once == again
-    other = json.dumps([c.to_json() for c in compare_conditions(planted, resamples=200, seed=1)])
+    other = json.dumps([c.to_json() for c in compare_conditions(Home(planted), resamples=200, seed=1)])
     assert other != once
 
 
@@ -253,7 +260,7 @@ def test_sentences_say_what_can_and_what_cannot_be_said(comparisons):
 
 
 def test_one_task_and_one_language(planted):
-    (one,) = compare_conditions(planted, conditions=["better"], tasks=["xnli"], languages=["de"], resamples=200)
+    (one,) = compare_conditions(Home(planted), conditions=["better"], tasks=["xnli"], languages=["de"], resamples=200)
     assert len(one.tasks) == len(one.languages) == 1
     assert one.overall.delta == pytest.approx(one.languages[0].delta)
     assert "on xnli" in one.sentence and "task-language pairs" not in one.sentence
@@ -261,12 +268,12 @@ def test_one_task_and_one_language(planted):
 
 def test_another_baseline_another_metric_another_level(planted):
     (one,) = compare_conditions(
-        planted, baseline="worse", conditions=["better"], tasks=["udpos"], metric="token_accuracy", confidence=0.9,
+        Home(planted), baseline="worse", conditions=["better"], tasks=["udpos"], metric="token_accuracy", confidence=0.9,
         resamples=300,
     )  # fmt: skip
     assert one.tasks[0].metric == "token_accuracy" and one.baseline == "worse"
     (wider,) = compare_conditions(
-        planted, baseline="worse", conditions=["better"], tasks=["udpos"], metric="token_accuracy", confidence=0.99,
+        Home(planted), baseline="worse", conditions=["better"], tasks=["udpos"], metric="token_accuracy", confidence=0.99,
         resamples=300,
     )  # fmt: skip
     assert wider.tasks[0].high - wider.tasks[0].low > one.tasks[0].high - one.tasks[0].low
@@ -282,8 +289,8 @@ def test_different_examples_are_compared_on_what_both_have(make, home):
     shuffled = table.take(np.random.default_rng(0).permutation(100)[:70])
     pq.write_table(shuffled, path)
     made.settle()
-    land(home, *made.arguments)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    (one,) = compare_conditions(Home(home), resamples=200)
     de = next(effect for effect in one.languages if effect.language == "de")
     assert (de.n, de.dropped) == (70, 30)
     assert any("30 examples that not every run has are left out" in note for note in one.notes)
@@ -305,8 +312,8 @@ def test_examples_with_unknown_outcomes_do_not_count(make, home):
         column = pa.array(table["s_correct"].to_numpy(), mask=unknown)
         pq.write_table(table.set_column(table.column_names.index("s_correct"), "s_correct", column), path)
     made.settle()
-    land(home, *made.arguments)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert {effect.language: effect.n for effect in one.languages} == {"de": 40, "en": 40}
     assert any("1 languages have no example with a known outcome in common" in note for note in one.notes)
 
@@ -316,8 +323,8 @@ def test_missing_cells_and_seeds_are_said(make, home):
         conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",), n=50
     )
     less = [r for r in made.evaluations if not (r.condition == "mixed" and (r.language == "sw" or r.seed == 2))]
-    land(home, made.study, less, made.contracts, made.stages)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), made.study, less, made.contracts, made.stages)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert {effect.language for effect in one.languages} == {"de", "en"}
     assert (one.overall.seeds, one.overall.baseline_seeds) == (1, 2)
     notes = " ".join(one.notes)
@@ -329,8 +336,8 @@ def test_missing_cells_and_seeds_are_said(make, home):
 def test_the_sides_may_have_different_seeds(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2, 3), tasks={"xnli": "accuracy"}, splits=("test",))
     kept = [r for r in made.evaluations if (r.condition == "mixed") == (r.seed == 3)]
-    land(home, made.study, kept, made.contracts, made.stages)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), made.study, kept, made.contracts, made.stages)
+    (one,) = compare_conditions(Home(home), resamples=200)
     expected = {}
     for row in kept:
         value = json.loads((row.artifact / "scores.json").read_text())["metrics"]["accuracy"]
@@ -342,18 +349,18 @@ def test_the_sides_may_have_different_seeds(make, home):
 def test_a_seed_that_a_side_lacks_in_a_language_is_left_out(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1, 2), tasks={"xnli": "accuracy"}, splits=("test",))
     kept = [r for r in made.evaluations if (r.condition, r.language, r.seed) != ("none", "sw", 2)]
-    land(home, made.study, kept, made.contracts, made.stages)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), made.study, kept, made.contracts, made.stages)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert (one.overall.seeds, one.overall.baseline_seeds) == (2, 1)
     assert any("seeds that a side has not in every language are left out" in note for note in one.notes)
 
 
 def test_conditions_of_two_studies_can_be_compared(make, home):
-    land(home, *make(name="one", conditions={"none": 0.5, "mixed": 0.7}, splits=("test",)).arguments)
-    land(home, *make(name="two", conditions={"base": 0.5, "more": 0.7}, splits=("test",), seed=1).arguments)
+    land(Home(home), *make(name="one", conditions={"none": 0.5, "mixed": 0.7}, splits=("test",)).arguments)
+    land(Home(home), *make(name="two", conditions={"base": 0.5, "more": 0.7}, splits=("test",), seed=1).arguments)
     with pytest.raises(UserError, match="which of 2 studies"):
-        compare_conditions(home)
-    (one,) = compare_conditions(home, study="one", baseline="two/base", conditions=["mixed"], resamples=200)
+        compare_conditions(Home(home))
+    (one,) = compare_conditions(Home(home), study="one", baseline="two/base", conditions=["mixed"], resamples=200)
     assert (one.study, one.condition, one.baseline) == ("one", "mixed", "two/base")
     assert one.overall.delta > 5
 
@@ -365,8 +372,8 @@ def test_identical_artifacts_differ_by_nothing_but_prove_little(make, home):
         replace(row, artifact=base[row.language].artifact) if row.condition == "mixed" else row
         for row in made.evaluations
     ]
-    land(home, made.study, twins, made.contracts, made.stages)
-    (one,) = compare_conditions(home, resamples=200)
+    land(Home(home), made.study, twins, made.contracts, made.stages)
+    (one,) = compare_conditions(Home(home), resamples=200)
     assert one.overall.delta == 0 and one.overall.p == 1.0 and one.overall.verdict == "open"
     assert 0 < one.overall.high < 10
 
@@ -384,16 +391,16 @@ def test_identical_artifacts_differ_by_nothing_but_prove_little(make, home):
 )
 def test_mistakes(planted, options, message):
     with pytest.raises(UserError, match=message):
-        compare_conditions(planted, **options)
+        compare_conditions(Home(planted), **options)
 
 
 def test_predictions_that_are_gone_are_named(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), splits=("test",))
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     gone = made.evaluations[0].artifact / "predictions.parquet"
     gone.unlink()
     with pytest.raises(UserError, match="the predictions are gone") as error:
-        compare_conditions(home)
+        compare_conditions(Home(home))
     assert str(gone) in error.value.where
 
 
@@ -403,28 +410,28 @@ def test_ids_that_occur_twice_are_an_error(make, home):
     table = pq.read_table(path)
     pq.write_table(table.take([0, *range(table.num_rows)]), path)
     made.settle()
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     with pytest.raises(UserError, match="same id twice"):
-        compare_conditions(home)
+        compare_conditions(Home(home))
 
 
 def test_the_study_file_sets_the_level(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.7}, seeds=(1,), splits=("test",))
     study = replace(made.study, recipe={"compare": {"resamples": 150, "confidence": 0.8}})
-    land(home, study, made.evaluations, made.contracts, made.stages)
-    (one,) = compare_conditions(home)
+    land(Home(home), study, made.evaluations, made.contracts, made.stages)
+    (one,) = compare_conditions(Home(home))
     assert (one.resamples, one.confidence) == (150, 0.8)
 
 
 def test_damage_that_is_not_asked_for_counts_as_a_claim_not_decided(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.7, "other": 0.9}, seeds=(1,), splits=("test",))
-    land(home, *made.arguments)
-    (whole,) = compare_conditions(home, conditions=["mixed"], resamples=200)
+    land(Home(home), *made.arguments)
+    (whole,) = compare_conditions(Home(home), conditions=["mixed"], resamples=200)
     for row in made.evaluations:
         if (row.condition, row.task) == ("other", "xnli"):
             (row.artifact / "predictions.parquet").unlink()
-    (less,) = compare_conditions(home, conditions=["mixed"], resamples=200)
+    (less,) = compare_conditions(Home(home), conditions=["mixed"], resamples=200)
     assert [e.p for e in less.tasks] == [e.p for e in whole.tasks]
     assert all(a.p_corrected >= b.p_corrected for a, b in zip(less.tasks, whole.tasks, strict=True))
     with pytest.raises(UserError, match="the predictions are gone"):
-        compare_conditions(home, resamples=200)
+        compare_conditions(Home(home), resamples=200)

@@ -34,17 +34,17 @@ def test_every_migration_is_numbered_in_turn():
 
 
 def test_a_new_database_knows_its_version(make, home):
-    land(home, *make(seeds=(1,), n=5).arguments)
-    with reader(home) as connection:
+    land(Home(home), *make(seeds=(1,), n=5).arguments)
+    with reader(Home(home)) as connection:
         rows = connection.execute("SELECT version, name FROM schema_version ORDER BY version").fetchall()
     assert rows[0] == (1, "schema.sql") and len(rows) == database.current_version()
 
 
 def test_an_older_database_is_migrated_when_it_is_read(make, home):
-    land(home, *make(seeds=(1,), n=5).arguments)
+    land(Home(home), *make(seeds=(1,), n=5).arguments)
     as_version_one(home)
     assert database.version_in(Home(home).results) == 1
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         assert connection.execute("SELECT count(*) FROM device_power").fetchone()[0] > 0
         assert connection.execute("SELECT count(*) FROM scores").fetchone() == (144,)
         assert connection.execute("SELECT count(*) FROM cost").fetchone() == (3,)
@@ -53,18 +53,18 @@ def test_an_older_database_is_migrated_when_it_is_read(make, home):
 
 def test_an_older_database_is_migrated_by_a_landing_that_has_nothing_new(make, home):
     made = make(seeds=(1,), n=5)
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     as_version_one(home)
-    assert not land(home, *made.arguments).changed
+    assert not land(Home(home), *made.arguments).changed
     assert database.version_in(Home(home).results) == database.current_version()
 
 
 def test_a_newer_database_is_refused(make, home):
     made = make(seeds=(1,), n=5)
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     change(home, "INSERT INTO schema_version VALUES (999, '999_future.sql')")
     before = Home(home).results.read_bytes()
-    for attempt in (lambda: current_database(home), lambda: land(home, *made.arguments)):
+    for attempt in (lambda: current_database(Home(home)), lambda: land(Home(home), *made.arguments)):
         with pytest.raises(UserError, match="newer version of the program"):
             attempt()
     assert Home(home).results.read_bytes() == before
@@ -72,33 +72,33 @@ def test_a_newer_database_is_refused(make, home):
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 1000])
 def test_a_damaged_database_is_made_anew(make, home, capsys, content):
-    land(home, *make(seeds=(1,), n=5).arguments)
+    land(Home(home), *make(seeds=(1,), n=5).arguments)
     Home(home).results.write_bytes(content)
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         assert connection.execute("SELECT count(*) FROM scores").fetchone() == (144,)
     assert "made again from the landings" in capsys.readouterr().err
 
 
 def test_a_database_that_is_not_ours_is_made_anew_by_a_landing(make, home):
     one, two = make(name="one", seeds=(1,), n=5), make(name="two", seeds=(1,), n=5)
-    land(home, *one.arguments)
+    land(Home(home), *one.arguments)
     Home(home).results.unlink()
     foreign = duckdb.connect(str(Home(home).results))
     foreign.execute("CREATE TABLE scores (x INTEGER)")
     foreign.close()
-    land(home, *two.arguments)
-    with reader(home) as connection:
+    land(Home(home), *two.arguments)
+    with reader(Home(home)) as connection:
         assert connection.execute("SELECT DISTINCT study FROM scores ORDER BY 1").fetchall() == [("one",), ("two",)]
 
 
 def test_other_views_are_laid_when_the_package_has_others(make, home):
-    land(home, *make(seeds=(1,), n=5).arguments)
+    land(Home(home), *make(seeds=(1,), n=5).arguments)
     change(home, "CREATE OR REPLACE VIEW deltas AS SELECT 1 AS old; UPDATE package SET digest = 'old'")
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         assert "delta" in [row[0] for row in connection.execute("DESCRIBE deltas").fetchall()]
 
 
 def test_no_results_is_said_plainly(home):
-    with pytest.raises(UserError, match="has no results yet"), reader(home):
+    with pytest.raises(UserError, match="has no results yet"), reader(Home(home)):
         pass
     assert not home.exists()

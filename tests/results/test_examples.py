@@ -70,7 +70,7 @@ def with_texts(home, made):
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory):
     home = tmp_path_factory.mktemp("examples") / "home"
-    land(home, *with_texts(home, make_study(home, n=20, languages=("en", "sw"), seeds=(1,))).arguments)
+    land(Home(home), *with_texts(home, make_study(home, n=20, languages=("en", "sw"), seeds=(1,))).arguments)
     return home
 
 
@@ -93,11 +93,11 @@ def check(answer):
 
 def test_every_prediction_has_its_texts(landed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with reader(landed) as connection:
+    with reader(Home(landed)) as connection:
         rows = check(connection.sql("FROM examples"))
         right = connection.execute("SELECT count(*) FROM predictions WHERE s_correct = 1").fetchone()[0]
     assert sum(row["correct"] for row in rows if row["task"] == "xnli") == right
-    with connect(landed) as connection:
+    with connect(Home(landed)) as connection:
         check(connection.sql("FROM examples"))
 
 
@@ -118,35 +118,35 @@ def test_any_client_reads_them_anywhere(landed, tmp_path, monkeypatch):
 
 def test_a_home_that_moved_and_one_that_was_added(landed, tmp_path):
     moved = shutil.copytree(landed, tmp_path / "moved")
-    with connect(moved) as connection:
+    with connect(Home(moved)) as connection:
         rows = check(connection.sql("FROM examples"))
-    add(tmp_path / "receiver", moved)
-    with reader(tmp_path / "receiver") as connection:
+    add(Home(tmp_path / "receiver"), moved)
+    with reader(Home(tmp_path / "receiver")) as connection:
         assert check(connection.sql("FROM examples"))[0].keys() == rows[0].keys()
 
 
 def test_predictions_stay_when_their_texts_are_gone_and_damage_is_named(landed, tmp_path):
     home = shutil.copytree(landed, tmp_path / "home")
-    with reader(home, predictions=False) as connection:
+    with reader(Home(home), predictions=False) as connection:
         gone, damaged = connection.execute(
             "SELECT DISTINCT texts FROM evaluations WHERE task = 'xnli' AND split = 'test' ORDER BY 1"
         ).fetchall()
     (home / gone[0]).unlink()
-    with connect(home) as connection:
+    with connect(Home(home)) as connection:
         assert connection.sql("SELECT count(*) FROM examples WHERE texts IS NULL").fetchall() == [(60,)]
     (home / damaged[0]).write_bytes((home / damaged[0]).read_bytes()[::-1])
     with pytest.raises(UserError, match="damaged or swapped") as error:
-        connect(home)
+        connect(Home(home))
     assert damaged[0] in error.value.where
 
 
 def test_a_connection_stays_as_it_was_while_others_land(landed, tmp_path):
     home = shutil.copytree(landed, tmp_path / "home")
-    connection = connect(home)
-    land(home, *make_study(home, name="other", n=20, languages=("en",), seeds=(1,)).arguments)
+    connection = connect(Home(home))
+    land(Home(home), *make_study(home, name="other", n=20, languages=("en",), seeds=(1,)).arguments)
     ask = "SELECT list(study ORDER BY study) FROM studies"
     assert connection.execute(ask).fetchall() == [(["demo"],)]
-    with reader(home) as anew, connect(home) as another:
+    with reader(Home(home)) as anew, connect(Home(home)) as another:
         assert anew.execute(ask).fetchall() == another.execute(ask).fetchall() == [(["demo", "other"],)]
         # evaluations without a table have no texts, and are there
         assert another.sql("SELECT count(*) FROM examples WHERE study = 'other' AND texts IS NULL").fetchall()[0][0] > 0
@@ -157,7 +157,7 @@ def test_a_connection_stays_as_it_was_while_others_land(landed, tmp_path):
 
 
 def test_the_report_shows_what_is_around_the_answer(landed):
-    found = samples(landed, "demo", "test", "none", ["mixed"])
+    found = samples(Home(landed), "demo", "test", "none", ["mixed"])
     texts = {sample.task: dict(sample.texts) for sample in found}
     assert set(texts) == {"xnli", "udpos", "xquad"}
     assert "The answer is here." in texts["xquad"]["context"] and len(texts["xquad"]["context"]) < 300
@@ -169,15 +169,15 @@ def test_curves_are_rows_and_come_back(landed, tmp_path):
     ask = "SELECT condition, target, measure, optimizer_step, value FROM training_curves ORDER BY ALL"
     rows = [("mixed", "xnli", "loss", 5, 2.0), ("mixed", "xnli", "loss", 10, 1.5)]
     (home / "results.duckdb").unlink()
-    rebuild(home)
-    with reader(home, predictions=False) as connection:
+    rebuild(Home(home))
+    with reader(Home(home), predictions=False) as connection:
         assert [tuple(row.values()) for row in run_query(connection, ask).to_pylist()] == rows
 
 
 def test_the_report_has_the_texts_and_draws_the_curves(landed, tmp_path):
-    page = write_report(landed, "demo", tmp_path / "report.html", resamples=20).read_text()
+    page = write_report(Home(landed), "demo", tmp_path / "report.html", resamples=20).read_text()
     assert "<small>text_a</small> <bdi>premise " in page and "The answer is here." in page
-    content = read_content(landed, "demo", resamples=20)
+    content = read_content(Home(landed), "demo", resamples=20)
     values = charts(content)["loss"]["data"]["values"]
     assert [(row["condition"], row["panel"], row["step"], row["value"]) for row in values] == [
         ("mixed", "xnli", 5, 2.0),

@@ -20,21 +20,22 @@ import sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.landing import land
 home = Path({home!r})
 made = [
     make_study(home, name="victim", conditions={{"none": .5, "mixed": .6}}, seeds=seeds, n=5) for seeds in ((1,), (1, 2))
 ]
-land(home, *made[0].arguments)
+land(Home(home), *made[0].arguments)
 print("ready", flush=True)
 while True:
     for one in made[::-1]:
-        land(home, *one.arguments)
+        land(Home(home), *one.arguments)
 """
 
 
 def counts(home):
-    with reader(home, predictions=False) as connection:
+    with reader(Home(home), predictions=False) as connection:
         return connection.execute(
             "SELECT (SELECT count(*) FROM evaluations WHERE study = 'victim'),"
             " (SELECT count(*) FROM scores WHERE study = 'victim'), (SELECT count(*) FROM stages WHERE study = 'victim' AND current),"
@@ -44,7 +45,7 @@ def counts(home):
 
 
 def test_killed_at_any_moment_no_half_landing_is_visible(make, home, repository):
-    land(home, *make(name="bystander", conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
+    land(Home(home), *make(name="bystander", conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
     code = WRITER.format(folder=str(repository), home=str(home))
     whole = {(36, 96, 45, 46, 36), (72, 192, 87, 88, 36)}
     for delay in (0.02, 0.05, 0.09, 0.14, 0.2, 0.27):
@@ -58,7 +59,7 @@ def test_killed_at_any_moment_no_half_landing_is_visible(make, home, repository)
         assert counts(home) in whole
         with database.locked(Home(home).results, wait_seconds=5):  # the dead writer's lock is free
             pass
-    rebuild(home)
+    rebuild(Home(home))
     assert counts(home) in whole
     leftovers = [path.name for path in home.iterdir() if path.name.startswith(".results")]
     assert leftovers == []
@@ -66,12 +67,12 @@ def test_killed_at_any_moment_no_half_landing_is_visible(make, home, repository)
 
 def test_readers_see_whole_landings_while_writers_write(make, home):
     first, second = (make(conditions={"none": 0.5, "mixed": 0.6}, seeds=seeds, n=5) for seeds in ((1,), (1, 2)))
-    land(home, *first.arguments)
+    land(Home(home), *first.arguments)
     landings = []
 
     def write():
         for made in [second, first] * 4:
-            landings.append(land(home, *made.arguments).changed)
+            landings.append(land(Home(home), *made.arguments).changed)
 
     def read():
         with database.reading(Home(home).results) as connection:
@@ -92,11 +93,11 @@ def test_readers_see_whole_landings_while_writers_write(make, home):
 def test_a_reader_of_the_same_process_does_not_hold_the_writer_in_the_past(make, home):
     """One DuckDB instance serves a path in a process: whoever decides by it sees the file that its first user opened."""
     first, second = (make(conditions={"none": 0.5, "mixed": 0.6}, seeds=seeds, n=5) for seeds in ((1,), (1, 2)))
-    assert land(home, *first.arguments).changed
+    assert land(Home(home), *first.arguments).changed
     with database.connect(Home(home).results, read_only=True) as old:
-        assert land(home, *second.arguments).changed
-        assert not land(home, *second.arguments).changed
-        assert land(home, *first.arguments).changed
+        assert land(Home(home), *second.arguments).changed
+        assert not land(Home(home), *second.arguments).changed
+        assert land(Home(home), *first.arguments).changed
         assert old.execute("SELECT count(*) FROM evaluations").fetchone() == (36,)
         with database.reading(Home(home).results) as connection:
             assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (36,)
@@ -111,7 +112,7 @@ def test_a_second_writer_waits_and_says_for_whom(make, home):
         pass
     done = []
     with database.locked(path):
-        other = threading.Thread(target=lambda: done.append(land(home, *made.arguments)))
+        other = threading.Thread(target=lambda: done.append(land(Home(home), *made.arguments)))
         other.start()
         time.sleep(0.3)
         assert not done
@@ -120,9 +121,9 @@ def test_a_second_writer_waits_and_says_for_whom(make, home):
 
 
 def test_a_reader_that_is_open_keeps_what_it_saw(make, home):
-    land(home, *make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
-    with reader(home) as connection:
-        land(home, *make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1, 2), n=5).arguments)
+    land(Home(home), *make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5).arguments)
+    with reader(Home(home)) as connection:
+        land(Home(home), *make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1, 2), n=5).arguments)
         assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (36,)
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         assert connection.execute("SELECT count(*) FROM evaluations").fetchone() == (72,)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results.synthetic_study import make_study
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.inference import spread
 from xtreme_dag.results.landing import land
@@ -62,8 +63,8 @@ def test_four_of_five_studies_find_what_the_plan_says(seeds, claims):
 def pilot(tmp_path_factory):
     home = tmp_path_factory.mktemp("pilot") / "home"
     made = make_study(home, seeds=(1, 2, 3), splits=("test",), n=100)
-    land(home, *made.arguments)
-    return compare_conditions(home, resamples=200)
+    land(Home(home), *made.arguments)
+    return compare_conditions(Home(home), resamples=200)
 
 
 def test_a_pilots_variance_is_the_mean_of_its_comparisons(pilot):
@@ -77,8 +78,8 @@ def test_a_pilots_variance_is_the_mean_of_its_comparisons(pilot):
 
 def test_a_pilot_with_one_seed_says_nothing(tmp_path):
     made = make_study(tmp_path, seeds=(1,), splits=("test",), tasks={"xnli": "accuracy"})
-    land(tmp_path, *made.arguments)
-    assert of_pilot(compare_conditions(tmp_path, resamples=100)) == {}
+    land(Home(tmp_path), *made.arguments)
+    assert of_pilot(compare_conditions(Home(tmp_path), resamples=100)) == {}
 
 
 def test_what_is_not_known_is_left_out(pilot):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.results.synthetic_study import make_study
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine import digests
 from xtreme_dag.report.samples import samples
 from xtreme_dag.results.compare import compare_conditions
@@ -17,12 +18,12 @@ from xtreme_dag.results.query import reader, run_query
 @pytest.fixture
 def home(tmp_path):
     root = tmp_path / "home"
-    land(root, *make_study(root, n=40, splits=("test",), tasks={"xnli": "accuracy"}).arguments)
+    land(Home(root), *make_study(root, n=40, splits=("test",), tasks={"xnli": "accuracy"}).arguments)
     return root
 
 
 def paths(home):
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         rows = connection.execute("SELECT condition, predictions FROM evaluations ORDER BY ALL").fetchall()
     return {condition: home / path for condition, path in rows}
 
@@ -31,13 +32,13 @@ def commands(home):
     """What reads predictions."""
 
     def ask():
-        with reader(home) as connection:
+        with reader(Home(home)) as connection:
             run_query(connection, "SELECT count(*) FROM predictions")
 
     return {
-        "compare": lambda: compare_conditions(home, resamples=20),
+        "compare": lambda: compare_conditions(Home(home), resamples=20),
         "sql": ask,
-        "samples": lambda: samples(home, "demo", "test", "none", ["mixed"]),
+        "samples": lambda: samples(Home(home), "demo", "test", "none", ["mixed"]),
     }
 
 
@@ -76,7 +77,7 @@ def test_a_damaged_file_is_named_in_a_line(home, command, damage):
     run()
     DAMAGE[damage](victims[0])
     if command == "samples":  # reads the first seed of some languages: all files of the condition are damaged
-        with reader(home, predictions=False) as connection:
+        with reader(Home(home), predictions=False) as connection:
             rows = connection.execute("SELECT predictions FROM evaluations WHERE condition = 'mixed'").fetchall()
         for path in {home / row[0] for row in rows} - set(victims):
             DAMAGE[damage](path)
@@ -116,7 +117,7 @@ def spoilt(content, at):
 @pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9])
 def test_a_damaged_database_is_named_and_made_again(home, capfd, place):
     database = home / "results.duckdb"
-    before = compare_conditions(home, resamples=20)
+    before = compare_conditions(Home(home), resamples=20)
     content, telling = database.read_bytes(), []
     for at in range(0, len(content), 8192):  # not all of a file is read: indices are for writers
         database.write_bytes(spoilt(content, at))
@@ -124,9 +125,9 @@ def test_a_damaged_database_is_named_and_made_again(home, capfd, place):
             telling.append(at)
     assert len(telling) > len(content) / 8192 / 6
     database.write_bytes(spoilt(content, telling[int(len(telling) * place)]))
-    assert compare_conditions(home, resamples=20) == before
+    assert compare_conditions(Home(home), resamples=20) == before
     assert f"{database} is damaged: made again" in capfd.readouterr().err
-    assert compare_conditions(home, resamples=20) == before and capfd.readouterr().err == ""
+    assert compare_conditions(Home(home), resamples=20) == before and capfd.readouterr().err == ""
 
 
 def test_landing_over_a_damaged_database_makes_it_again(home, capfd):
@@ -134,9 +135,9 @@ def test_landing_over_a_damaged_database_makes_it_again(home, capfd):
     content = bytearray((home / "results.duckdb").read_bytes())
     content[20_000:] = bytes(len(content) - 20_000)
     (home / "results.duckdb").write_bytes(content)
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     assert "made again from the landings" in capfd.readouterr().err
-    with reader(home, predictions=False) as connection:
+    with reader(Home(home), predictions=False) as connection:
         assert connection.execute("SELECT count(*) FROM studies").fetchone() == (2,)
 
 
@@ -144,4 +145,4 @@ def test_a_folder_in_the_place_of_the_database_is_named(home):
     (home / "results.duckdb").unlink()
     (home / "results.duckdb").mkdir()
     with pytest.raises(UserError, match="is a folder"):
-        compare_conditions(home)
+        compare_conditions(Home(home))

@@ -6,6 +6,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.prompt import SqlCompleter, interact, is_finished
 from xtreme_dag.results.query import reader
@@ -16,8 +17,8 @@ def connection(tmp_path_factory):
     from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("prompt") / "home"
-    land(home, *make_study(home, n=5).arguments)
-    with reader(home) as one:
+    land(Home(home), *make_study(home, n=5).arguments)
+    with reader(Home(home)) as one:
         yield one
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import check_query, reader, run_query, study_names
 
@@ -15,7 +16,7 @@ def landed(tmp_path_factory):
     from tests.results.synthetic_study import make_study
 
     home = tmp_path_factory.mktemp("query") / "home"
-    land(home, *make_study(home, n=20).arguments)
+    land(Home(home), *make_study(home, n=20).arguments)
     return home
 
 
@@ -63,7 +64,7 @@ REFUSED = [
 def test_what_writes_loads_or_sets_is_refused(landed, tmp_path, sql):
     out = tmp_path / "out"
     before = (landed / "results.duckdb").read_bytes()
-    with reader(landed) as connection, pytest.raises(UserError) as refused:
+    with reader(Home(landed)) as connection, pytest.raises(UserError) as refused:
         run_query(connection, sql.format(out=out))
     assert "refused" in refused.value.what and "\n" not in refused.value.what
     assert not out.exists() and (landed / "results.duckdb").read_bytes() == before
@@ -81,7 +82,7 @@ def test_what_writes_loads_or_sets_is_refused(landed, tmp_path, sql):
     ],
 )
 def test_nothing_outside_the_artifacts_can_be_read(landed, sql):
-    with reader(landed) as connection, pytest.raises(UserError):
+    with reader(Home(landed)) as connection, pytest.raises(UserError):
         assert run_query(connection, sql.format(home=landed)).num_rows == 0
         raise UserError("nothing was found, so nothing was read")
 
@@ -109,24 +110,24 @@ def test_nothing_outside_the_artifacts_can_be_read(landed, sql):
     ],
 )
 def test_queries_run(landed, sql):
-    with reader(landed) as connection:
+    with reader(Home(landed)) as connection:
         assert run_query(connection, sql).num_rows > 0
 
 
 def test_of_several_statements_the_last_counts(landed):
-    with reader(landed) as connection:
+    with reader(Home(landed)) as connection:
         assert run_query(connection, "SELECT 1 AS a; SELECT 2 AS b").to_pylist() == [{"b": 2}]
 
 
 @pytest.mark.parametrize("sql", ["", "   ", "-- nothing", "SELEC 1", "SELECT * FROM nowhere", "SELECT 1 +"])
 def test_mistakes_are_said_in_one_line(landed, sql):
-    with reader(landed) as connection, pytest.raises(UserError) as error:
+    with reader(Home(landed)) as connection, pytest.raises(UserError) as error:
         run_query(connection, sql)
     assert "\n" not in error.value.what and error.value.where == "sql"
 
 
 def test_the_view_of_predictions_joins_files_and_cells(landed):
-    with reader(landed) as connection:
+    with reader(Home(landed)) as connection:
         rows = run_query(
             connection,
             "SELECT s.stage_key, s.value, 100 * avg(p.s_correct) AS again FROM predictions p JOIN scores s"
@@ -142,10 +143,10 @@ def test_predictions_that_are_gone_are_named_and_the_rest_stays_readable(landed,
     shutil.copytree(landed, home)
     gone = next((home / "store").rglob("predictions.parquet"))
     gone.unlink()
-    with pytest.raises(UserError, match="the predictions are gone") as error, reader(home):
+    with pytest.raises(UserError, match="the predictions are gone") as error, reader(Home(home)):
         pass
     assert error.value.where == str(gone)
-    with reader(home, predictions=False) as connection:
+    with reader(Home(home), predictions=False) as connection:
         assert run_query(connection, "SELECT count(*) AS n FROM evaluations").to_pylist() == [{"n": 108}]
 
 
@@ -159,7 +160,7 @@ def test_any_duckdb_client_in_the_home_reads_the_database(landed, monkeypatch):
 
 
 def test_names_of_studies(landed):
-    assert study_names(landed) == ["demo"]
+    assert study_names(Home(landed)) == ["demo"]
 
 
 @given(st.text(max_size=60))

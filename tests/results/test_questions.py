@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader, run_query
 
@@ -20,7 +21,7 @@ def landed(tmp_path_factory):
     home = tmp_path_factory.mktemp("questions") / "home"
     tasks = {"xnli": "accuracy", "udpos": "tagging", "xquad": "answers", "tatoeba": "accuracy"}
     languages = ("en", "de", "sw", "yo", "ar", "th")
-    land(home, *make_study(home, tasks=tasks, languages=languages, n=30).arguments)
+    land(Home(home), *make_study(home, tasks=tasks, languages=languages, n=30).arguments)
     return home
 
 
@@ -31,7 +32,7 @@ def test_there_are_fifteen_questions(repository):
 @pytest.mark.parametrize("number", range(1, 16))
 def test_every_question_has_an_answer(repository, landed, number):
     _, sql = questions(repository)[number - 1]
-    with reader(landed) as connection:
+    with reader(Home(landed)) as connection:
         table = run_query(connection, sql)
     assert table.num_rows > 0
     empty = [name for name in table.column_names if table[name].null_count == table.num_rows]

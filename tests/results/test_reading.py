@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.facts import Condition, CurveFacts, TableFacts, TrainingFacts
 from xtreme_dag.results.landing import land
@@ -44,8 +45,8 @@ def landed(make, home, tokens):
     )
     trained = tuple(drew(name, count) for name, count in tokens.items())
     study = replace(made.study, conditions=described, tables=TABLES, trained=trained)
-    land(home, study, made.evaluations, made.contracts, made.stages)
-    return {one.condition: one for one in compare_conditions(home, resamples=100)}
+    land(Home(home), study, made.evaluations, made.contracts, made.stages)
+    return {one.condition: one for one in compare_conditions(Home(home), resamples=100)}
 
 
 def test_tokens_that_differ_by_more_than_a_tenth_are_warned_about(make, home):
@@ -74,14 +75,14 @@ def test_the_processor_is_named_beside_the_figures(make, home, where, said):
         for key in places
     )  # fmt: skip
     stages = [replace(stage, processor=places.get(stage.key, "another, of no training")) for stage in made.stages]
-    land(home, replace(made.study, curves=curves), made.evaluations, made.contracts, stages)
-    for comparison in compare_conditions(home, resamples=100):
+    land(Home(home), replace(made.study, curves=curves), made.evaluations, made.contracts, stages)
+    for comparison in compare_conditions(Home(home), resamples=100):
         assert [note for note in comparison.notes if "processor" in note] == ([said] if said else [])
 
 
 def test_the_database_says_what_stood_in_beside_published_figures(make, home):
     landed(make, home, {"english": 1000, "mixed": 1000})
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         rows = connection.execute("SELECT DISTINCT data FROM beside_published WHERE study IS NOT NULL").fetchall()
         assert connection.execute("SELECT count(*) FROM data_tables").fetchone() == (4,)
     assert (f"stand-in: {HALF}; 2,490 of 10,020 examples",) in rows

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
@@ -127,18 +128,18 @@ def test_a_warning_reaches_all_that_depends_on_its_stage(make, home):
         replace(one, warnings=(signal,)) if one.name.startswith("target[demo/mixed/xnli/") else one
         for one in made.stages
     ]
-    land(home, *made.arguments)
-    with reader(home) as connection:
+    land(Home(home), *made.arguments)
+    with reader(Home(home)) as connection:
         assert connection.execute("SELECT count(*) FROM stage_warnings").fetchone() == (2,)
         cells = connection.execute(
             "SELECT condition, task, count(DISTINCT language), count(*) FROM evaluation_warnings GROUP BY ALL"
         ).fetchall()
         assert cells == [("mixed", "xnli", 3, 3 * 2 * 2)]
-    (row,) = warnings_of(home, "demo")
+    (row,) = warnings_of(Home(home), "demo")
     assert line(row) == "mixed on xnli: loss does not fall in 3 of 3 languages (the loss is 1 and 1)"
-    (one,) = compare_conditions(home, tasks=["xnli"], resamples=100)
+    (one,) = compare_conditions(Home(home), tasks=["xnli"], resamples=100)
     assert one.overall.degenerate == (("condition", FLAT),)
     assert "this is no null result, since the loss does not fall with mixed" in one.sentence
     assert "warning: mixed on xnli: loss does not fall in 3 of 3 languages" in one.notes
-    (one,) = compare_conditions(home, tasks=["udpos"], resamples=100)
+    (one,) = compare_conditions(Home(home), tasks=["udpos"], resamples=100)
     assert not one.overall.degenerate and "no null result" not in one.sentence

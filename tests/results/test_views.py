@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.facts import Evaluation, LanguageFacts, StageFacts, TaskFacts
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
@@ -24,7 +25,7 @@ def made_and_landed(tmp_path_factory):
 
     home = tmp_path_factory.mktemp("views") / "home"
     made = make_study(home, tasks=TASKS, languages=("en", "de", "sw"), n=40)
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     return made, home
 
 
@@ -41,7 +42,7 @@ def scores(made_and_landed):
 
 
 def ask(home, sql, *values):
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         cursor = connection.execute(sql, list(values))
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -170,7 +171,7 @@ def diagnosed(tmp_path_factory):
             table = table.set_column(table.column_names.index(side), side, pa.array(text))
         pq.write_table(table.append_column("tokens", pa.array(random.integers(1, 70, len(table)), pa.int32())), path)
     made.settle()
-    land(home, *made.arguments)
+    land(Home(home), *made.arguments)
     return made, home
 
 
@@ -256,7 +257,7 @@ def cost_study(made):
 def test_cost_counts_shared_stages_once_per_condition(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5)
     evaluations, stages = cost_study(made)
-    land(home, made.study, evaluations, [], stages)
+    land(Home(home), made.study, evaluations, [], stages)
     rows = {row["condition"]: row for row in ask(home, "FROM cost")}
     none, mixed = rows["none"], rows["mixed"]
     assert (none["stages"], none["seconds"], none["own_seconds"], none["gpu_seconds"], none["tokens"]) == (
@@ -279,7 +280,7 @@ def test_cost_counts_shared_stages_once_per_condition(make, home):
 def test_energy_is_estimated_for_known_devices_only(make, home, device, watts):
     made = make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5)
     stage = StageFacts(key="k", kind="target", name="t", digest="d", seconds=3600.0, device=device)
-    land(home, made.study, made.evaluations, [], [stage])
+    land(Home(home), made.study, made.evaluations, [], [stage])
     assert ask(home, "SELECT energy_wh FROM stage_cost")[0]["energy_wh"] == (
         None if watts is None else pytest.approx(watts)
     )
@@ -316,12 +317,12 @@ def official_study(made, home, *, complete=True):
 def test_the_official_average_is_over_official_languages(make, home):
     made = make(conditions={"none": 0.5, "mixed": 0.6}, seeds=(1,), n=5)
     study, evaluations = official_study(made, home)
-    land(home, study, evaluations, [], [])
+    land(Home(home), study, evaluations, [], [])
     row = ask(home, "FROM xtreme_average WHERE condition = 'none'")[0]
     assert row["value"] == pytest.approx(((90 + 50) / 2 + (90 + 40 + 20) / 3) / 2) and row["complete"]
     assert ask(home, "SELECT xtreme_average FROM leaderboard")[0]["xtreme_average"] == pytest.approx(row["value"])
     study, evaluations = official_study(made, home, complete=False)
-    land(home, study, evaluations, [], [])
+    land(Home(home), study, evaluations, [], [])
     row = ask(home, "FROM xtreme_average WHERE condition = 'none'")[0]
     assert row == {"study": "demo", "condition": "none", "value": None, "complete": False, "missing": "qa_task 2/3"}
 

@@ -10,6 +10,7 @@ import pytest
 from tests.scoring.toy_metric import ERRORS, LETTERS
 from xtreme_dag.catalogue import catalogue
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.evaluation.labels import write_labels
@@ -109,11 +110,11 @@ def test_it_is_compared_and_ranked(tmp_path):
             )
         )
     conditions = tuple(Condition(name=name) for name in expected)
-    land(home, StudyFacts(name="s", question="?", baseline="none", conditions=conditions), evaluations, [], [])
-    (one,) = compare_conditions(home, metric="letters", resamples=200)
+    land(Home(home), StudyFacts(name="s", question="?", baseline="none", conditions=conditions), evaluations, [], [])
+    (one,) = compare_conditions(Home(home), metric="letters", resamples=200)
     assert (one.overall.value, one.overall.baseline_value) == pytest.approx((expected["mixed"], expected["none"]))
     assert one.tasks[0].metric == "letters" and one.overall.verdict == "better"
-    with reader(home) as connection:
+    with reader(Home(home)) as connection:
         ranked = connection.execute("SELECT condition, average, tasks FROM by_metric('letters')").fetchall()
         assert ranked == [(name, pytest.approx(expected[name]), "xnli") for name in ("mixed", "none")]
         assert connection.execute("SELECT sum(s_letters) > 400 FROM predictions").fetchone() == (True,)

@@ -2,12 +2,12 @@
 
 import logging
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks._artifacts import artifact_key, show_report, show_table
+from tests import servers
 from xtreme_dag.report.short import Short
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -20,7 +20,7 @@ SHORT = Short(
 
 def artifacts(api, flow_run):
     query = {"artifacts": {"flow_run_id": {"any_": [str(flow_run)]}}}
-    return {row["key"]: row for row in httpx.post(f"{api}/artifacts/filter", json=query).raise_for_status().json()}
+    return {row["key"]: row for row in servers.post(f"{api}/artifacts/filter", json=query).raise_for_status().json()}
 
 
 def run_in_a_flow(api, work):

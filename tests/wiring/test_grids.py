@@ -165,7 +165,7 @@ def test_trials_wait_for_the_audits_of_their_data():
 
 def test_it_lands_and_the_report_shows_it(done, bench):
     land_study(done.home, done.study, build(done.study), done.keys)
-    with reader(done.home.root) as connection:
+    with reader(done.home) as connection:
         sql = "SELECT condition, seed, trial, settings->>'learning_rate', dev, chosen FROM grid_trials WHERE study = 'grids'"
         rows = connection.execute(f"{sql} ORDER BY ALL").fetchall()
         assert [row[:3] for row in rows] == [(name, 1, number) for name in ("en", "none") for number in (1, 2, 3)]
@@ -182,7 +182,7 @@ def test_it_lands_and_the_report_shows_it(done, bench):
             "SELECT DISTINCT kind FROM stage_warnings JOIN stages USING (study, stage_key) WHERE study = 'grids'"
         )
         assert ("trial",) not in warned.fetchall()
-    content = read_content(done.home.root, "grids", resamples=50)
+    content = read_content(done.home, "grids", resamples=50)
     html = page(content)
     assert "What the grids chose" in html
     best = choice(done)["trials"][choice(done)["chosen"]]

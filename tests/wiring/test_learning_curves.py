@@ -32,7 +32,7 @@ def study(bench: Bench, repository) -> Study:
 
 
 def test_the_view_has_a_point_for_each_number_of_examples(bench, study):
-    with reader(bench.home.root) as connection:
+    with reader(bench.home) as connection:
         rows = connection.execute(
             "SELECT language, condition, examples, curve, value, by_seed, seeds, low, high FROM learning_curves"
             " WHERE study = 'mini_few_shot' AND split = 'test' ORDER BY ALL"
@@ -60,13 +60,13 @@ def test_one_seed_has_no_interval(bench, study, repository):
     one = load_study(repository / "studies" / "mini_few_shot.yaml", [*SMALL, "seeds=[1]", "study=one_seed"])
     bench.run(one, "evaluate")
     land_study(bench.home, one, build(one), bench.keys)
-    with reader(bench.home.root) as connection:
+    with reader(bench.home) as connection:
         sql = "SELECT DISTINCT seeds, low, high FROM learning_curves WHERE study = 'one_seed'"
         assert connection.execute(sql).fetchall() == [(1, None, None)]
 
 
 def test_these_languages_are_seen_and_translated_tests_are_not(bench, study):
-    with reader(bench.home.root) as connection:
+    with reader(bench.home) as connection:
         rows = connection.execute(
             "SELECT DISTINCT condition, language, supervision FROM scores WHERE study = 'mini_few_shot' AND language <> 'en'"
         ).fetchall()
@@ -76,10 +76,10 @@ def test_these_languages_are_seen_and_translated_tests_are_not(bench, study):
 
 
 def test_the_report_the_figure_and_the_table_show_it(bench, study):
-    content = read_content(bench.home.root, "mini_few_shot", resamples=100)
+    content = read_content(bench.home, "mini_few_shot", resamples=100)
     text = page(content)
     assert '<section id="learning"' in text and 'id="chart-learning"' in text
-    spec = json.dumps(figures(bench.home.root, content)["learning"])
+    spec = json.dumps(figures(bench.home, content)["learning"])
     assert "var(--" not in spec and '"qaa"' not in spec and "xnli, qaa" in spec
     lines = written(TABLES["learning-curves"](content, 1), "csv").splitlines()
     assert lines[0] == "task,language,curve,0,0 low,0 high,10,10 low,10 high,50,50 low,50 high,60,60 low,60 high"

@@ -32,7 +32,7 @@ def test_averages_without_source_languages(bench):
             others = [values[condition, code] for code in ("en", "qaa", "qac") if code != condition]
             assert source == pytest.approx(values[condition, condition])
             assert gap == pytest.approx(source - sum(others) / 2)
-    (compared,) = compare_conditions(bench.home.root, study="sources", resamples=200)
+    (compared,) = compare_conditions(bench.home, study="sources", resamples=200)
     assert {effect.language: effect.part for effect in compared.languages} == {
         "en": "seen",
         "qaa": "seen",
@@ -40,7 +40,7 @@ def test_averages_without_source_languages(bench):
     }
     assert compared.overall.value == pytest.approx(values["qaa", "qac"])
     assert "the languages of supervision are left out: en qaa" in compared.notes
-    (asked,) = compare_conditions(bench.home.root, study="sources", resamples=200, languages=["en", "qac"])
+    (asked,) = compare_conditions(bench.home, study="sources", resamples=200, languages=["en", "qac"])
     assert [effect.language for effect in asked.languages] == ["en", "qac"]
 
 
@@ -48,5 +48,5 @@ def test_a_study_in_its_source_languages_alone_compares_those(bench):
     study = small({"en": None, "qaa": {"source_language": "qaa"}}, study="inside", languages=["en", "qaa"])
     bench.run(study, "evaluate")
     land_study(bench.home, study, build(study), bench.keys)
-    (compared,) = compare_conditions(bench.home.root, study="inside", resamples=200)
+    (compared,) = compare_conditions(bench.home, study="inside", resamples=200)
     assert [effect.language for effect in compared.languages] == ["en", "qaa"]

@@ -87,7 +87,7 @@ def test_it_lands_with_the_scores(bench):
     )
     bench.run(study, "evaluate")
     land_study(bench.home, study, build(study), bench.keys)
-    with reader(bench.home.root) as connection:
+    with reader(bench.home) as connection:
         rows = connection.execute(
             "SELECT language, supervision, baseline_supervision FROM deltas WHERE study = 'seen' AND split = 'test'"
             " ORDER BY language"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -47,5 +48,8 @@ if __name__ == "__main__":
     import runpy
 
     quick_start()
+    # The parent passes every way to be told to end on as SIGINT, which a job in the background of a script ignores, and
+    # so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

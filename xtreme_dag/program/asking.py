@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.errors import UserError, nearest
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def answer(home: Path, study: str, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
+def answer(home: Home, study: str, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
     """The answer to a question about a study, `$study` in it.
 
     Raises:
@@ -28,7 +27,7 @@ def answer(home: Path, study: str, sql: str, values: Mapping[str, Any] | None = 
 
 
 def examples(
-    home: Path, study: str, asked: Mapping[str, list[str] | None], *, seed: int | None, split: str, wrong: bool
+    home: Home, study: str, asked: Mapping[str, list[str] | None], *, seed: int | None, split: str, wrong: bool
 ) -> pa.Table:
     """Rows of the view `examples`; only the files of what is asked for are read, columns of texts that none has are left out.
 
@@ -63,7 +62,7 @@ def examples(
     return table.drop_columns([name for name in texts if table[name].null_count == table.num_rows])
 
 
-def model_of(home: Path, study: str, task: str, condition: str, seed: int) -> str:
+def model_of(home: Home, study: str, task: str, condition: str, seed: int) -> str:
     """The key of the stage whose model was evaluated on a task.
 
     Raises:
@@ -77,7 +76,7 @@ def model_of(home: Path, study: str, task: str, condition: str, seed: int) -> st
         ).fetchone()
         if row is None:
             raise _nothing(connection, home, study, {"task": [task], "condition": [condition]}, seed)
-    record = Store(Home(home).store).read(row[0])
+    record = Store(home.store).read(row[0])
     model = record.manifest["inputs"].get("model", {}) if record is not None else {}
     if not model.get("key"):
         what = f"{condition} was not trained for {task}" if "source" in model else "its model is not known here"
@@ -87,16 +86,16 @@ def model_of(home: Path, study: str, task: str, condition: str, seed: int) -> st
     return str(model["key"])
 
 
-def _landed(connection: duckdb.DuckDBPyConnection, home: Path, study: str) -> None:
+def _landed(connection: duckdb.DuckDBPyConnection, home: Home, study: str) -> None:
     """Raises if a study has not landed."""
     studies = [row[0] for row in connection.execute("SELECT study FROM studies").fetchall()]
     if study not in studies:
-        raise UserError(f"no study {study!r} has landed in {home}", fix="run it: .run()")
+        raise UserError(f"no study {study!r} has landed in {home.root}", fix="run it: .run()")
 
 
 def _nothing(
     connection: duckdb.DuckDBPyConnection,
-    home: Path,
+    home: Home,
     study: str,
     asked: Mapping[str, list[str] | None],
     seed: int | None,

@@ -36,10 +36,10 @@ def write_tensorboard(home: Home, study: str | None, folder: Path) -> dict[Path,
         raise UserError(
             "tensorboardX is not installed", where="--tensorboard", fix="pip install 'xtreme-dag[tensorboard]'"
         ) from None
-    names = study_names(home.root)
+    names = study_names(home)
     if study is not None and study not in names:
         raise UserError(f"no study {study!r} has landed", where="--study", fix=nearest(study, names))
-    with reader(home.root, predictions=False) as connection:
+    with reader(home, predictions=False) as connection:
         rows = connection.execute(_SQL, [[study] if study is not None else names]).fetchall()
     if not rows:
         raise UserError("has no curves", where=study or f"home {home.root}", fix="run the study again: it lands them")

@@ -65,7 +65,7 @@ def connect(home: str | Path | None = None, *, predictions: bool = True) -> duck
     """
     from xtreme_dag.results.query import connect as connected
 
-    return connected(Home.find(home).root, predictions=predictions)
+    return connected(Home.find(home), predictions=predictions)
 
 
 class Study(Answers):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.home import Home
 from xtreme_dag.program.frames import Frames, framed
 
 if TYPE_CHECKING:
@@ -25,16 +26,12 @@ class Answers(ABC):
     """
 
     frames: Frames
+    _home: Home
 
     @property
     @abstractmethod
     def name(self) -> str:
         """The study's name."""
-
-    @property
-    @abstractmethod
-    def home(self) -> Path:
-        """The folder of all state."""
 
     @property
     @abstractmethod
@@ -111,7 +108,7 @@ class Answers(ABC):
         from xtreme_dag.results.compare import compare_conditions
 
         compared = compare_conditions(
-            self.home, study=self.name, baseline=baseline, conditions=_list(condition), tasks=_list(task),
+            self._home, study=self.name, baseline=baseline, conditions=_list(condition), tasks=_list(task),
             languages=_list(language), split=split, metric=metric, clusters=clusters,
         )  # fmt: skip
         fields = (
@@ -158,7 +155,7 @@ class Answers(ABC):
         from xtreme_dag.program.asking import examples
 
         asked = {"task": _list(task), "language": _list(language), "condition": _list(condition)}
-        return self._framed(examples(self.home, self.name, asked, seed=seed, split=split, wrong=wrong))
+        return self._framed(examples(self._home, self.name, asked, seed=seed, split=split, wrong=wrong))
 
     def curves(self, *, measure: Names = None, target: Names = None, condition: Names = None) -> Any:
         """How the trainings went: a row for each training, measure and point.
@@ -225,20 +222,19 @@ class Answers(ABC):
             >>> pipe("a")[0]["label"] in {"contradiction", "entailment", "neutral"}
             True
         """
-        from xtreme_dag.core.home import Home
         from xtreme_dag.heads.export import CARD
         from xtreme_dag.program.asking import model_of
         from xtreme_dag.report.model_export import export_stage
 
         chosen = self.seeds[0] if seed is None else seed
-        key = model_of(self.home, self.name, task, condition, chosen)
+        key = model_of(self._home, self.name, task, condition, chosen)
         if out is not None:
             folder = Path(out).absolute()
         else:
-            folder = self.home / "exported" / " ".join([task, condition, str(chosen), head or "", key[:12]])
+            folder = self._home.root / "exported" / " ".join([task, condition, str(chosen), head or "", key[:12]])
             if (folder / CARD).is_file():
                 return folder
-        export_stage(Home(self.home), key, folder, head=head)
+        export_stage(self._home, key, folder, head=head)
         return folder
 
     def sql(self, query: str) -> Any:
@@ -253,7 +249,7 @@ class Answers(ABC):
         """
         from xtreme_dag.results.query import reader, reads_rows, run_query
 
-        with reader(self.home, predictions=reads_rows(query)) as connection:
+        with reader(self._home, predictions=reads_rows(query)) as connection:
             return self._framed(run_query(connection, query))
 
     def _framed(self, table: pa.Table) -> Any:
@@ -262,7 +258,7 @@ class Answers(ABC):
     def _ask(self, sql: str, values: dict[str, Any] | None = None) -> pa.Table:
         from xtreme_dag.program.asking import answer
 
-        return answer(self.home, self.name, sql, values)
+        return answer(self._home, self.name, sql, values)
 
 
 def _list(names: Names) -> list[str] | None:

@@ -76,7 +76,7 @@ def run_here(
         if identity := to_publish(executor, study, graph):
             land_study(home, study, built, executor.known)
             _path, short = write_study_report(home, study)
-            warnings = [line(row) for row in warnings_of(home.root, study.study)]
+            warnings = [line(row) for row in warnings_of(home, study.study)]
             mark_published(home, study, identity, warnings, short.answer)
         executor.push_found()
         if elsewhere is not None and elsewhere.trouble:

@@ -99,7 +99,7 @@ def foresee(
         )
     else:
         name = pilot or _default_pilot(home, study.study)
-        variances = of_pilot(compare_conditions(home.root, study=name))
+        variances = of_pilot(compare_conditions(home, study=name))
         source = f"the variance of study {name}"
         if not variances:
             what = "has no comparison over unseen languages with two or more seeds on each side: it does not say how far runs differ"
@@ -117,7 +117,7 @@ def foresee(
 
 def _default_pilot(home: Home, study: str) -> str:
     try:
-        names = study_names(home.root)
+        names = study_names(home)
     except UserError as error:
         raise UserError(f"there is no pilot: {error.what}", where=error.where, fix=_STATED) from None
     if study in names:

@@ -92,7 +92,7 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
     )
     with landing_turn(home, study.study):
         facts, evaluations, landed = with_imports(home, facts, evaluations, stages.values())
-        land(home.root, facts, evaluations, contracts, landed, found)
+        land(home, facts, evaluations, contracts, landed, found)
 
 
 def write_study_report(home: Home, study: Study) -> tuple[Path, Short]:
@@ -101,5 +101,5 @@ def write_study_report(home: Home, study: Study) -> tuple[Path, Short]:
     from xtreme_dag.report.html import write_page
     from xtreme_dag.report.short import short_form
 
-    content = read_content(home.root, study.study)
+    content = read_content(home, study.study)
     return write_page(content, report_path(home, study)), short_form(content)

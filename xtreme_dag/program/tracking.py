@@ -70,7 +70,7 @@ def _log(home: Home, study: str, uri: str) -> None:
 
     from xtreme_dag.results.query import reader
 
-    with reader(home.root, predictions=False) as connection:
+    with reader(home, predictions=False) as connection:
         cursor = connection.execute(_STAGES, [study])
         names = [column[0] for column in cursor.description or ()]
         stages = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

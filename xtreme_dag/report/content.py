@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.home import Home
 from xtreme_dag.report.samples import Sample, samples
 from xtreme_dag.results.cells import SEEN
 from xtreme_dag.results.compare import compare_conditions
@@ -79,7 +79,7 @@ class Content:
     provenance: Row
 
 
-def read_content(home: Path, study: str, *, resamples: int | None = None) -> Content:
+def read_content(home: Home, study: str, *, resamples: int | None = None) -> Content:
     """Reads all that a study's report says.
 
     Args:

@@ -43,7 +43,7 @@ _SECTIONS = {
 }
 
 
-def write_report(home: Path, study: str, out: Path | None = None, *, resamples: int | None = None) -> Path:
+def write_report(home: Home, study: str, out: Path | None = None, *, resamples: int | None = None) -> Path:
     """Writes a study's report; equal results give equal bytes.
 
     Args:
@@ -58,8 +58,8 @@ def write_report(home: Path, study: str, out: Path | None = None, *, resamples: 
     Raises:
         UserError: the study has not landed, has no scores, or its predictions are gone.
     """
-    path = Path(out) if out is not None else Home(Path(home)).reports / f"{quote(study, safe=' ')}.html"
-    return write_page(read_content(Path(home), study, resamples=resamples), path)
+    path = Path(out) if out is not None else home.reports / f"{quote(study, safe=' ')}.html"
+    return write_page(read_content(home, study, resamples=resamples), path)
 
 
 def write_page(content: Content, path: Path) -> Path:

@@ -145,7 +145,7 @@ def find_model(home: Home, store: Store, stage: str, study: str | None = None) -
             fix=nearest(stage, names) if names else "run a study first: `xtreme-dag demo`",
         )
     if len({one.digest for one in found}) > 1:
-        with reader(home.root, predictions=False) as connection:
+        with reader(home, predictions=False) as connection:
             rows = connection.execute("SELECT stage_key FROM stages WHERE current").fetchall()
         found = [one for one in found if (one.key,) in rows] or found
     if len({one.digest for one in found}) > 1:

@@ -60,7 +60,7 @@ _CONFIG = {
 }  # fmt: skip
 
 
-def write_figures(home: Path, content: Content, folder: Path, form: str) -> list[Path]:
+def write_figures(home: Home, content: Content, folder: Path, form: str) -> list[Path]:
     """Writes the figures of a study that there is something to show for; returns the files.
 
     Args:
@@ -98,7 +98,7 @@ def drawn(spec: Spec, form: str) -> bytes:
     return bytes(vl_convert.vegalite_to_png(spec, vl_version=version, config=_CONFIG, scale=scale, ppi=72.0))
 
 
-def figures(home: Path, content: Content) -> dict[str, Spec]:
+def figures(home: Home, content: Content) -> dict[str, Spec]:
     """Name of a figure -> specification; only those that there is something to show for."""
     found = {name: _printed(spec) for name, spec in charts(content).items() if name not in SCRIPTED}
     for task in dict.fromkeys(row["task"] for row in heat_data(content)["rows"]):
@@ -321,9 +321,9 @@ def _lines(rows: Sequence[Row], *, panel: str, x: str, y: str, x_title: str, y_t
     return _spec(chart)
 
 
-def _read_artifacts(home: Path, content: Content) -> tuple[list[Row], list[Row]]:
+def _read_artifacts(home: Home, content: Content) -> tuple[list[Row], list[Row]]:
     """The loss curves of a study's trainings, and the accuracies of every layer where a recipe asked for them."""
-    store, study = Store(Home(home).store), content.study["study"]
+    store, study = Store(home.store), content.study["study"]
     shown = {row["condition"] for row in content.conditions if row["average"] is not None}
     with reader(home, predictions=False) as connection:
         stages = connection.execute(

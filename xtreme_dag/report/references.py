@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import xtreme_dag
 from xtreme_dag.catalogue.catalogue import load_catalogue
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.query import reader
 
 _SHORT = re.compile(r"([A-Z][\w'-]+)( et al\.| and [A-Z][\w'-]+)? (\d{4}), (.+)")
@@ -90,7 +90,7 @@ class References:
     notes: tuple[str, ...]
 
 
-def references(home: Path, study: str) -> References:
+def references(home: Home, study: str) -> References:
     """What a study used, by what landed of it.
 
     Raises:

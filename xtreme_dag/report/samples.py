@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.views import text_columns
@@ -53,7 +54,7 @@ class Sample:
     gained: bool
 
 
-def samples(home: Path, study: str, split: str, baseline: str, conditions: Sequence[str]) -> list[Sample]:
+def samples(home: Home, study: str, split: str, baseline: str, conditions: Sequence[str]) -> list[Sample]:
     """Examples that the first condition gained and lost against the baseline, some for each task.
 
     They are chosen by a hash of their ids, so that they are the same each time and favour nobody, from the first seed
@@ -61,7 +62,7 @@ def samples(home: Path, study: str, split: str, baseline: str, conditions: Seque
     """
     if not conditions:
         return []
-    root, found = Path(home).absolute(), []
+    root, found = home.root.absolute(), []
     with reader(home, predictions=False) as connection:
         pairs = connection.execute(
             "SELECT a.task, a.language, a.texts, a.predictions, b.predictions FROM evaluations a"
@@ -71,9 +72,9 @@ def samples(home: Path, study: str, split: str, baseline: str, conditions: Seque
             "   AND row_number() OVER (PARTITION BY a.task ORDER BY md5(a.language)) <= ? ORDER BY ALL",
             [study, split, conditions[0], baseline, _LANGUAGES],
         ).fetchall()
-        check_predictions(root, (root / path for pair in pairs for path in pair[3:]))
+        check_predictions(home, (root / path for pair in pairs for path in pair[3:]))
         tables = {pair[:2]: root / pair[2] for pair in pairs if pair[2] and (root / pair[2]).is_file()}
-        check_predictions(root, tables.values())
+        check_predictions(home, tables.values())
         for task in sorted({pair[0] for pair in pairs}):
             rows = [row for pair in pairs if pair[0] == task for row in _differing(connection, root, *pair[3:])]
             for gained in (True, False):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.cells import SEEN, Cell, Landed, read_landed
 from xtreme_dag.results.compare import CONFIDENCE, RESAMPLES
 from xtreme_dag.results.draws import mean_of
@@ -70,7 +70,7 @@ class Best:
 
 
 def best_conditions(
-    home: Path,
+    home: Home,
     *,
     study: str | None = None,
     resamples: int | None = None,
@@ -95,9 +95,8 @@ def best_conditions(
     Raises:
         UserError: unknown names, no scores on dev, or predictions that are gone.
     """
-    root = Path(home)
-    landed = read_landed(root, study, "test")
-    with reader(root, predictions=False) as connection:
+    landed = read_landed(home, study, "test")
+    with reader(home, predictions=False) as connection:
         rows = connection.execute(
             "SELECT task, condition, seeds, dev_value, test_value, baseline_test_value FROM best_per_target"
             " WHERE study = ? ORDER BY task",
@@ -112,7 +111,7 @@ def best_conditions(
     for task, run, condition in chosen:
         picks.setdefault(task, {})[run] = condition
     gains = gains_of(
-        landed, Predictions(root), picks, resamples=resamples, confidence=confidence, seed=seed, clusters=clusters
+        landed, Predictions(home), picks, resamples=resamples, confidence=confidence, seed=seed, clusters=clusters
     )
     return landed, [
         Best(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.draws import SIDES
 from xtreme_dag.results.pairs import Run
 from xtreme_dag.results.query import reader
@@ -82,7 +82,7 @@ class Landed:
         return cells
 
 
-def read_landed(home: Path, study: str | None, split: str) -> Landed:
+def read_landed(home: Home, study: str | None, split: str) -> Landed:
     """Reads what has landed of a split.
 
     Raises:

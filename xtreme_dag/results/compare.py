@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.cells import Cells, Landed, OfTask, Side, read_landed, resolve
 from xtreme_dag.results.claims import Key, judged, of_choice
 from xtreme_dag.results.effects import Comparison, Effect
@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 
 
 def compare_conditions(
-    home: Path,
+    home: Home,
     *,
     study: str | None = None,
     baseline: str | None = None,
@@ -66,9 +66,8 @@ def compare_conditions(
     Raises:
         UserError: unknown names, nothing in common, or predictions that are gone.
     """
-    root = Path(home)
     return compare_landed(
-        read_landed(root, study, split), Predictions(root), baseline=baseline, conditions=conditions, tasks=tasks,
+        read_landed(home, study, split), Predictions(home), baseline=baseline, conditions=conditions, tasks=tasks,
         languages=languages, metric=metric, resamples=resamples, confidence=confidence, seed=seed, clusters=clusters,
     )  # fmt: skip
 

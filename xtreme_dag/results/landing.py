@@ -23,7 +23,7 @@ from xtreme_dag.results.views import refresh
 
 
 def land(
-    home: Path,
+    home: Home,
     study: StudyFacts,
     evaluations: Sequence[Evaluation],
     contracts: Sequence[ContractOutcome],
@@ -47,42 +47,38 @@ def land(
         UserError: scores cannot be read, an evaluation's cell occurs twice or names an unknown condition, or
             another process does not let go of the database.
     """
-    root = Path(home)
     landing = Landing(
         study=study,
-        evaluations=tuple(_relative(root, evaluation) for evaluation in evaluations),
+        evaluations=tuple(_relative(home.root, evaluation) for evaluation in evaluations),
         contracts=tuple(contracts),
         stages=tuple(stages),
         overlaps=tuple(overlaps),
     )
     _check(landing)
-    database = Home(root).results
-    with files.locked(database):
-        landing = with_changes(landing, study=described(landing), history=_history(root, landing))
-        return _write(root, [landing], save=True)[0]
+    with files.locked(home.results):
+        landing = with_changes(landing, study=described(landing), history=_history(home, landing))
+        return _write(home, [landing], save=True)[0]
 
 
-def rebuild(home: Path, landings: Iterable[Landing] | None = None) -> list[LandingReport]:
+def rebuild(home: Home, landings: Iterable[Landing] | None = None) -> list[LandingReport]:
     """Makes the database again from the landings and the artifacts alone; the same rows as before.
 
     Args:
         home: the folder in which all state lives.
         landings: what to build from; by default all of `landings/*.json`.
     """
-    root = Path(home)
-    with files.locked(Home(root).results):
-        chosen = list(landings) if landings is not None else read_landings(root)
-        return _write(root, chosen, save=False, fresh=True)
+    with files.locked(home.results):
+        chosen = list(landings) if landings is not None else read_landings(home)
+        return _write(home, chosen, save=False, fresh=True)
 
 
-def upgrade(home: Path) -> None:
+def upgrade(home: Home) -> None:
     """Brings the database to this package's version (migrations, views, published numbers), or makes it anew."""
-    root = Path(home)
-    with files.locked(Home(root).results):
-        _write(root, [], save=False)
+    with files.locked(home.results):
+        _write(home, [], save=False)
 
 
-def add(home: Path, other: Path, *, label: str | None = None) -> list[LandingReport]:
+def add(home: Home, other: Path, *, label: str | None = None) -> list[LandingReport]:
     """Lands the studies of another home (another machine's store) into this one's database.
 
     Args:
@@ -93,8 +89,8 @@ def add(home: Path, other: Path, *, label: str | None = None) -> list[LandingRep
     Raises:
         UserError: the other home has no landings, or a study of the same name is already here.
     """
-    root, source = Path(home), Path(other).resolve()
-    found = read_landings(source)
+    source = other.resolve()
+    found = read_landings(Home(source))
     if not found:
         raise UserError("has no landings", where=str(source), fix="name the home of a machine that ran a study")
     incoming = []
@@ -104,27 +100,27 @@ def add(home: Path, other: Path, *, label: str | None = None) -> list[LandingRep
             with_changes(
                 landing,
                 study=with_changes(landing.study, name=name),
-                evaluations=tuple(_relative(root, _absolute(source, row)) for row in landing.evaluations),
+                evaluations=tuple(_relative(home.root, _absolute(source, row)) for row in landing.evaluations),
                 origin=source.as_posix(),
             )
         )
-    with files.locked(Home(root).results):
-        here = {landing.study.name: landing.origin for landing in read_landings(root)}
+    with files.locked(home.results):
+        here = {landing.study.name: landing.origin for landing in read_landings(home)}
         for landing in incoming:
             if here.get(landing.study.name, landing.origin) != landing.origin:
                 raise UserError(
-                    f"a study {landing.study.name!r} is already here", where=str(root), fix="give it a --label"
+                    f"a study {landing.study.name!r} is already here", where=str(home.root), fix="give it a --label"
                 )
-        return _write(root, incoming, save=True)
+        return _write(home, incoming, save=True)
 
 
-def read_landings(home: Path) -> list[Landing]:
+def read_landings(home: Home) -> list[Landing]:
     """The landings that are kept beside the store, by name of the study.
 
     Raises:
         UserError: one of them cannot be read.
     """
-    found = [_read_landing(path) for path in Home(Path(home)).landings.glob("*.json")]
+    found = [_read_landing(path) for path in home.landings.glob("*.json")]
     return sorted(found, key=lambda landing: landing.study.name)
 
 
@@ -132,24 +128,24 @@ def _read_landing(path: Path) -> Landing:
     return Landing.read(path, what="a landing", fix="delete it and run its study again")
 
 
-def landing_path(home: Path, study: str) -> Path:
+def landing_path(home: Home, study: str) -> Path:
     """Where the landing of a study is kept."""
-    return Home(Path(home)).landings / f"{quote(study, safe=' ')}.json"
+    return home.landings / f"{quote(study, safe=' ')}.json"
 
 
-def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool = False) -> list[LandingReport]:
+def _write(home: Home, landings: Sequence[Landing], *, save: bool, fresh: bool = False) -> list[LandingReport]:
     """Writes landings into the database, if they say anything new; the caller holds the lock."""
-    path = Home(root).results
+    path = home.results
     known = {} if fresh else _landed(path)
     if known is None:  # gone or unreadable: all that is kept is landed again
         if path.exists():
             print(f"warning: {path} is damaged: made again from the landings", file=sys.stderr)
-        kept = {landing.study.name: landing for landing in read_landings(root)}
+        kept = {landing.study.name: landing for landing in read_landings(home)}
         landings = list((kept | {landing.study.name: landing for landing in landings}).values())
         known, fresh = {}, True
     digests = {landing.study.name: sha256_of(landing.to_json()) for landing in landings}
     new = {
-        landing.study.name: rows_of(root, landing, digests[landing.study.name])
+        landing.study.name: rows_of(home, landing, digests[landing.study.name])
         for landing in landings
         if known.get(landing.study.name) != digests[landing.study.name]
     }
@@ -157,10 +153,10 @@ def _write(root: Path, landings: Sequence[Landing], *, save: bool, fresh: bool =
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         for study, tables in new.items():
             replace_study(connection, study, tables)
-        refresh(connection, root)
+        refresh(connection, home)
         for landing in landings if save else ():
             if landing.study.name in new:
-                landing.save(landing_path(root, landing.study.name))
+                landing.save(landing_path(home, landing.study.name))
 
     if new or fresh or not files.is_current(path):
         files.replace(path, change, start_from=None if fresh else path)
@@ -175,9 +171,9 @@ def _landed(path: Path) -> dict[str, str] | None:
         return dict(connection.execute("SELECT study, landing_digest FROM studies").fetchall())
 
 
-def _history(root: Path, landing: Landing) -> tuple[StageFacts, ...]:
+def _history(home: Home, landing: Landing) -> tuple[StageFacts, ...]:
     """The stages of the study's earlier runs that this one no longer has, by key."""
-    path = landing_path(root, landing.study.name)
+    path = landing_path(home, landing.study.name)
     if not path.is_file():
         return ()
     before = _read_landing(path)
@@ -206,17 +202,17 @@ def _check(landing: Landing) -> None:
             )
 
 
-def _absolute(home: Path, evaluation: Evaluation) -> Evaluation:
-    texts = home / evaluation.texts if evaluation.texts is not None else None
-    return with_changes(evaluation, artifact=home / evaluation.artifact, texts=texts)
+def _absolute(root: Path, evaluation: Evaluation) -> Evaluation:
+    texts = root / evaluation.texts if evaluation.texts is not None else None
+    return with_changes(evaluation, artifact=root / evaluation.artifact, texts=texts)
 
 
-def _relative(home: Path, evaluation: Evaluation) -> Evaluation:
+def _relative(root: Path, evaluation: Evaluation) -> Evaluation:
     """Paths inside the home relative to it, so that a home can be moved."""
 
     def inside(path: Path) -> Path:
-        roots = (home.absolute(), home.resolve()) if path.is_absolute() else ()
-        return next((path.relative_to(root) for root in roots if path.is_relative_to(root)), path)
+        homes = (root.absolute(), root.resolve()) if path.is_absolute() else ()
+        return next((path.relative_to(home) for home in homes if path.is_relative_to(home)), path)
 
     texts = inside(evaluation.texts) if evaluation.texts is not None else None
     return with_changes(evaluation, artifact=inside(evaluation.artifact), texts=texts)

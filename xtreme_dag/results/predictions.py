@@ -26,19 +26,19 @@ class Predictions:
         home: the folder that their paths are relative to; its caches remember their digests.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Home) -> None:
         self._home = home
         self._kept: dict[tuple[str, str, str], pa.Table] = {}
 
     def check(self, paths: Iterable[str]) -> None:
         """See `check_predictions`."""
-        check_predictions(self._home, (self._home / path for path in paths))
+        check_predictions(self._home, (self._home.root / path for path in paths))
 
     def columns(self, path: str) -> list[str]:
         """Names of the columns of a file that was checked."""
         import pyarrow.parquet as pq
 
-        return list(pq.read_schema(self._home / path).names)
+        return list(pq.read_schema(self._home.root / path).names)
 
     def read(self, path: str, metric: Metric, *, keep: bool, cluster: str = "") -> pa.Table:
         """The ids and a metric's statistics in a file that was checked, or what was kept of it.
@@ -50,18 +50,18 @@ class Predictions:
             cluster: a column that says which examples hang together, read too.
         """
         key = (path, metric.name, cluster)
-        found = self._kept.get(key) or read_rows(self._home / path, metric, cluster)
+        found = self._kept.get(key) or read_rows(self._home.root / path, metric, cluster)
         if keep:
             self._kept[key] = found
         return found
 
 
-def remembered_digests(home: Path) -> FileDigests:
+def remembered_digests(home: Home) -> FileDigests:
     """The digests of files of a home's store, by their states; shared with the runs of studies."""
-    return FileDigests(Home(Path(home)).caches / "reads.json", settled_ns=0)
+    return FileDigests(home.caches / "reads.json", settled_ns=0)
 
 
-def check_predictions(home: Path, paths: Iterable[Path]) -> None:
+def check_predictions(home: Home, paths: Iterable[Path]) -> None:
     """Compares the artifacts of predictions files with their names, which are digests of their content.
 
     Only files whose state (size, times, inode) changed since they were last hashed are read.

@@ -28,15 +28,15 @@ def reads_rows(text: str) -> bool:
     return any(name in text.lower() for name in _OVER_ROWS)
 
 
-def current_database(home: Path) -> Path:
+def current_database(home: Home) -> Path:
     """The database of a home, of this package's version: an older one is migrated, a damaged one made again.
 
     Raises:
         UserError: there are no results yet, or a newer version of the program made them.
     """
-    path = Home(Path(home)).results
-    if not path.exists() and not any(Home(Path(home)).landings.glob("*.json")):
-        raise UserError("has no results yet", where=f"home {home}", fix="run a study first: `xtreme-dag demo`")
+    path = home.results
+    if not path.exists() and not any(home.landings.glob("*.json")):
+        raise UserError("has no results yet", where=f"home {home.root}", fix="run a study first: `xtreme-dag demo`")
     if path.exists() and not _is_sound(home, path):
         print(f"warning: {path} is damaged: made again from the landings", file=sys.stderr)
         from xtreme_dag.results.landing import rebuild  # not for each query: it imports what writes
@@ -49,7 +49,7 @@ def current_database(home: Path) -> Path:
     return path
 
 
-def _is_sound(home: Path, path: Path) -> bool:
+def _is_sound(home: Home, path: Path) -> bool:
     """Whether a database can be read from end to end; looked at once for each state of the file."""
     digests = remembered_digests(home)
     if digests.knows(path):
@@ -63,7 +63,7 @@ def _is_sound(home: Path, path: Path) -> bool:
 
 
 @contextmanager
-def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+def reader(home: Home, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for reading, with the view `predictions` pointed at this home's artifacts.
 
     The database is open for reading only, external access is closed but for the artifacts, and the settings are
@@ -77,14 +77,13 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
     Raises:
         UserError: there are no results that can be read, or predictions are missing or damaged.
     """
-    root = Path(home).absolute()
-    connection = files.connect(current_database(root), read_only=True)
+    connection = files.connect(current_database(home), read_only=True)
     try:
-        paths = aim(connection, root, predictions="true" if predictions else "false")
+        paths = aim(connection, home, predictions="true" if predictions else "false")
         origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
-        homes = [root, *(Path(row[0]) for row in origins)]
-        strangers = {path.parent for path in paths if not any(path.is_relative_to(home) for home in homes)}
-        folders = sorted(path.as_posix() for path in {*(home / "store" for home in homes), *strangers})
+        homes = [home.root.absolute(), *(Path(row[0]) for row in origins)]
+        strangers = {path.parent for path in paths if not any(path.is_relative_to(root) for root in homes)}
+        folders = sorted(path.as_posix() for path in {*(root / "store" for root in homes), *strangers})
         connection.execute(f"SET allowed_directories = [{', '.join(map(_text, folders))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -94,17 +93,17 @@ def reader(home: Path, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
 
 
 @contextmanager
-def attached_results(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def attached_results(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for queries of the library's own, to the results as they are now; the views' files are not set.
 
     Raises:
         UserError: there are no results that can be read.
     """
-    with files.reading(current_database(Path(home).absolute())) as connection:
+    with files.reading(current_database(home)) as connection:
         yield connection
 
 
-def connect(home: Path, *, predictions: bool = True) -> duckdb.DuckDBPyConnection:
+def connect(home: Home, *, predictions: bool = True) -> duckdb.DuckDBPyConnection:
     """A connection that stays open: the results as they are now, whatever is landed meanwhile.
 
     The results cannot be written; unlike `reader` it lets the caller read other files and keep tables of their own.
@@ -116,10 +115,9 @@ def connect(home: Path, *, predictions: bool = True) -> duckdb.DuckDBPyConnectio
     Raises:
         UserError: there are no results that can be read, or predictions are missing or damaged.
     """
-    root = Path(home).absolute()
-    connection = files.attached(current_database(root))
+    connection = files.attached(current_database(home))
     try:
-        aim(connection, root, predictions="true" if predictions else "false")
+        aim(connection, home, predictions="true" if predictions else "false")
     except BaseException:
         connection.close()
         raise
@@ -127,13 +125,13 @@ def connect(home: Path, *, predictions: bool = True) -> duckdb.DuckDBPyConnectio
 
 
 def aim(
-    connection: duckdb.DuckDBPyConnection, root: Path, *, predictions: str = "true", values: Sequence[Any] = ()
+    connection: duckdb.DuckDBPyConnection, home: Home, *, predictions: str = "true", values: Sequence[Any] = ()
 ) -> list[Path]:
     """Points the views `predictions` and `examples` at the artifacts of a home.
 
     Args:
         connection: to its database.
-        root: the home.
+        home: the home.
         predictions: a condition in SQL on `evaluations`: those that will be read.
         values: of the `?` in it.
 
@@ -143,6 +141,7 @@ def aim(
     Raises:
         UserError: predictions are missing or damaged, or the texts that they are of are damaged.
     """
+    root = home.root.absolute()
     connection.execute("SET VARIABLE home = ?", [root.as_posix()])
     rows = connection.execute(
         f"SELECT predictions, texts FROM evaluations WHERE {predictions}", list(values)
@@ -150,14 +149,14 @@ def aim(
     found = [root / path for path in sorted({row[0] for row in rows})]
     texts = [root / path for path in sorted({row[1] for row in rows if row[1]})]
     texts = [path for path in texts if path.is_file()]  # predictions can be read without them
-    check_predictions(root, [*found, *texts])
+    check_predictions(home, [*found, *texts])
     for name, paths in (("prediction_files", found), ("text_files", texts)):
         if paths:
             connection.execute(f"SET VARIABLE {name} = ?", [[path.as_posix() for path in paths]])
     return [*found, *texts]
 
 
-def study_names(home: Path) -> list[str]:
+def study_names(home: Home) -> list[str]:
     """Names of the studies that have landed.
 
     Raises:
@@ -167,7 +166,7 @@ def study_names(home: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT study FROM studies ORDER BY study").fetchall()]
 
 
-def one_study(home: Path, name: str | None) -> str:
+def one_study(home: Home, name: str | None) -> str:
     """A study by name, or the only one that has landed.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.facts import (
     ContractOutcome,
     CurveFacts,
@@ -62,7 +63,7 @@ def replace_study(connection: duckdb.DuckDBPyConnection, study: str, tables: Map
     connection.execute("COMMIT")
 
 
-def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
+def rows_of(home: Home, landing: Landing, digest: str) -> dict[str, list[Row]]:
     """The rows of a landing by table, in an order that does not depend on the order of arrival.
 
     Raises:
@@ -71,7 +72,7 @@ def rows_of(home: Path, landing: Landing, digest: str) -> dict[str, list[Row]]:
     study = landing.study
     name = {"study": study.name}
     evaluations = sorted(landing.evaluations, key=cell_of)
-    scored = [(evaluation, _read_scores(home / evaluation.artifact, evaluation)) for evaluation in evaluations]
+    scored = [(evaluation, _read_scores(home.root / evaluation.artifact, evaluation)) for evaluation in evaluations]
     stages = [(stage, True) for stage in landing.stages] + [(stage, False) for stage in landing.history]
     stages.sort(key=lambda pair: pair[0].key)
     return {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 import duckdb
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.formats import FORMATS
 from xtreme_dag.results import database as files
 from xtreme_dag.results.published import device_rows, published_rows
@@ -27,7 +27,7 @@ _COLUMNS = {
 _NO_TEXTS = ("gold", "side", "document")
 
 
-def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
+def refresh(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     """Lays views, macros and published numbers anew, for the tasks and artifacts that the database has."""
     for table, rows in (("published_scores", published_rows()), ("device_power", device_rows())):
         connection.execute(f"DELETE FROM {table}")
@@ -38,7 +38,7 @@ def refresh(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     for column, variable in (("predictions", "prediction_files"), ("texts", "text_files")):
         sql = f"SELECT DISTINCT {column} FROM evaluations WHERE {column} IS NOT NULL ORDER BY 1"
         paths = [row[0] for row in connection.execute(sql).fetchall()]
-        there = next((path for path in (home.absolute() / path for path in paths) if path.is_file()), None)
+        there = next((path for path in (home.root.absolute() / path for path in paths) if path.is_file()), None)
         if there is not None:  # DuckDB opens the files of a view when it is made
             connection.execute(f"SET VARIABLE {variable} = ?", [[there.as_posix()]])
         found[column] = paths if there is not None else []

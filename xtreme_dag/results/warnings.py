@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.results.query import reader
 
 
-def warnings_of(home: Path, study: str) -> list[dict[str, Any]]:
+def warnings_of(home: Home, study: str) -> list[dict[str, Any]]:
     """What is to be doubted of a study: condition, task, warning, languages (of how many), message of the first."""
     with reader(home, predictions=False) as connection:
         rows = connection.execute(

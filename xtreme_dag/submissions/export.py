@@ -121,7 +121,7 @@ def export_submission(
             where=f"study {study}",
             fix="the layout is for the benchmark's own tasks and languages; is it another --benchmark?",
         )
-    check_predictions(home.root, (home.root / row.artifact / _ROWS for row in cells.values()))
+    check_predictions(home, (home.root / row.artifact / _ROWS for row in cells.values()))
     tables = test_tables(home, landing, cells.values())
     predictions = _predictions(home, cells)
     warnings = _limits(landing, cells)
@@ -149,7 +149,7 @@ def landed(home: Home, study: str) -> Landing:
     Raises:
         UserError: no such study has landed.
     """
-    known = {landing.study.name: landing for landing in read_landings(home.root)}
+    known = {landing.study.name: landing for landing in read_landings(home)}
     if not known:
         raise UserError("has no results yet", where=f"home {home.root}", fix="run a study first: `xtreme-dag demo`")
     if study not in known:

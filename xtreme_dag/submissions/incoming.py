@@ -352,7 +352,7 @@ def _land(
         keep(home, Landing(study=facts, evaluations=tuple(evaluations), contracts=(), stages=tuple(stages)))
         try:
             whole, rows, every = with_imports(home, own.study, own.evaluations, own.stages)
-            land(home.root, whole, rows, own.contracts, every, own.overlaps)
+            land(home, whole, rows, own.contracts, every, own.overlaps)
         except BaseException:
             path.unlink() if kept is None else write_atomically(path, kept)
             raise

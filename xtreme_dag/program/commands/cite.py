@@ -28,7 +28,7 @@ def command(study: str | None, home: Home) -> Answer:
     from xtreme_dag.report.references import bibtex, references
     from xtreme_dag.results.query import one_study
 
-    found = references(home.root, one_study(home.root, study))
+    found = references(home, one_study(home, study))
     return Answer(
         value={"entries": [vars(one) for one in found.entries], "notes": found.notes}, text=[bibtex(found).rstrip()]
     )

@@ -66,7 +66,7 @@ def command(by_language: bool, best: bool, home: Home, **question: Any) -> Answe
         return _best(home, question)
     # an option that may be given again and was not asks for all
     asked: dict[str, Any] = {name: None if value == () else value for name, value in question.items()}
-    found = compare_conditions(home.root, **asked)
+    found = compare_conditions(home, **asked)
     return Answer(
         value=[comparison.to_json() for comparison in found],
         text=["\n\n".join([*(_text(comparison, by_language) for comparison in found), *_trained(found)])],
@@ -81,7 +81,7 @@ def _best(home: Home, question: dict[str, Any]) -> Answer:
     others = [name for name, value in question.items() if name not in taken and value not in ((), None, "test")]
     if others:
         raise click.UsageError(f"--best is over the whole study: leave out --{others[0].rstrip('s')}")
-    landed, found = best_conditions(home.root, **{name: question[name] for name in taken})
+    landed, found = best_conditions(home, **{name: question[name] for name in taken})
     level = f"{question['confidence'] or landed.told.get('confidence', 0.95):.0%} interval"
     gains = ["gain", level, "gain, unseen", level]
     heads = ["task", "best on dev", "seeds", "dev", "test", landed.baseline, *gains, "chosen by the other seeds"]

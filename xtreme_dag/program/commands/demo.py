@@ -29,7 +29,7 @@ def command(home: Home) -> None:
     outcome = run_study(home, _STUDY, device="cpu")
     study = load_study(_STUDY)
     click.echo()
-    for line in screen(study.question, compare_conditions(home.root, study=study.study)):
+    for line in screen(study.question, compare_conditions(home, study=study.study)):
         click.echo(line)
     counts = ", ".join(f"{count} {name}" for name, count in outcome["stages"].items() if count)
     click.echo(

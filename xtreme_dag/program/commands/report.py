@@ -40,10 +40,10 @@ def command(study: str | None, output: Path | None, figures: Path | None, form: 
     from xtreme_dag.report.html import write_report
     from xtreme_dag.results.query import study_names
 
-    names = [study] if study is not None else study_names(home.root)
+    names = [study] if study is not None else study_names(home)
     if output is not None and len(names) != 1:
         raise UserError(f"one file for {len(names)} studies", where="-o", fix="name a --study: " + ", ".join(names))
-    written = {name: write_report(home.root, name, output) for name in names}
+    written = {name: write_report(home, name, output) for name in names}
     return Answer(
         value=[{"study": name, "file": path} for name, path in written.items()], text=map(str, written.values())
     )
@@ -56,6 +56,6 @@ def _figures(study: str | None, output: Path | None, folder: Path, form: str, ho
 
     if output is not None:
         raise UserError("is the report's file", where="-o", fix="figures go into the folder of --figures")
-    content = read_content(home.root, one_study(home.root, study))
-    written = write_figures(home.root, content, folder, form)
+    content = read_content(home, one_study(home, study))
+    written = write_figures(home, content, folder, form)
     return Answer(value={"study": content.study["study"], "figures": written}, text=map(str, written))

@@ -34,7 +34,7 @@ def rebuild(home: Home) -> Answer:
     """Make results.duckdb again from the landings and the store; the same rows as before."""
     from xtreme_dag.results import landing
 
-    return _answer(landing.rebuild(home.root))
+    return _answer(landing.rebuild(home))
 
 
 @command.command(epilog="Example: xtreme-dag results add /mnt/box2/.xtreme-dag --label box2")
@@ -46,7 +46,7 @@ def add(other: Path, label: str | None, home: Home) -> Answer:
     """Land the studies of the home OTHER here too; its artifacts stay where they are."""
     from xtreme_dag.results import landing
 
-    return _answer(landing.add(home.root, other, label=label))
+    return _answer(landing.add(home, other, label=label))
 
 
 def _answer(reports: Sequence[LandingReport]) -> Answer:

@@ -43,13 +43,13 @@ def command(query: str | None, form: str, output: Path | None, home: Home) -> No
     if query is None and sys.stdin.isatty():
         from xtreme_dag.results.prompt import interact
 
-        with reader(home.root) as connection:
+        with reader(home) as connection:
             interact(connection, form, history=home.root / "sql_history")
         return
     text = sys.stdin.read() if query is None or query == "-" else query
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise UserError("parquet is not for a terminal", where="sql", fix="name a file with -o")
-    with reader(home.root, predictions=reads_rows(text)) as connection:
+    with reader(home, predictions=reads_rows(text)) as connection:
         content = render(run_query(connection, text), form)
     if form == "csv" and output is None and sys.stdout.isatty():
         content = printable(content.decode()).encode()

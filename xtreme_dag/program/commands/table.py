@@ -44,7 +44,7 @@ def command(
     from xtreme_dag.report.paper_tables import TABLES, leaderboard, written
     from xtreme_dag.results.query import one_study
 
-    content = read_content(home.root, one_study(home.root, study))
+    content = read_content(home, one_study(home, study))
     if spread and name != "leaderboard":
         raise click.UsageError("--spread is for the leaderboard; per-language has it, compare has intervals")
     if spread and all(not one["seed_sd"].get("average") for one in content.conditions):
