@@ -15,7 +15,7 @@ from xtreme_dag.formats.dialogue_state import FORMAT
 from xtreme_dag.heads import HeadSpec, slot_values
 from xtreme_dag.heads.batches import HostBatch
 from xtreme_dag.heads.trained import load_model
-from xtreme_dag.model.layers import GroupedClassifier, initialise
+from xtreme_dag.model.layers import SlotScores, initialise
 from xtreme_dag.tables.canonical import schema_of
 from xtreme_dag.tables.encoded import open_encoded
 from xtreme_dag.training.pools import labelled
@@ -60,14 +60,24 @@ def test_choices_are_places_in_the_ontology(inputs):
 
 
 def test_scores_are_softmaxes_over_slots_and_sigmoids_of_requests():
-    layers = GroupedClassifier(8, [5, 4], 2, dropout=0.0)
+    layers = SlotScores(8, [5, 4], 2, dropout=0.0)
     initialise(layers, 0.5, 1)
-    first = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
-    found, flat = layers(first), super(GroupedClassifier, layers).forward(first)
+    states = torch.randn(9, 8, generator=torch.Generator().manual_seed(1))
+    bounds = torch.tensor([0, 2, 3, 9], dtype=torch.int32)
+    found = layers(states, bounds)
     assert found.shape == (3, 4, 5)
-    assert torch.equal(found[:, 0], flat[:, :5]) and torch.equal(found[:, 1, :4], flat[:, 5:9])
+    weights = dict(layers.named_parameters())
+    for turn, (low, high) in enumerate([(0, 2), (2, 3), (3, 9)]):
+        own, first = states[low:high], 0
+        for slot, size in enumerate((5, 4, 1, 1)):
+            spoken = (own @ weights["query.weight"][slot]).softmax(dim=0) @ own
+            inner = torch.tanh(weights["dense.weight"] @ spoken + weights["dense.bias"])
+            flat = (weights["out.weight"] @ inner + weights["out.bias"])[first : first + size]
+            there = found[turn, slot, :size] if size > 1 else found[turn, slot, 1:2]
+            torch.testing.assert_close(there, flat)
+            first += size
     shares = found.detach().softmax(dim=-1)
-    torch.testing.assert_close(shares[:, 2:, 1], flat[:, 9:].detach().sigmoid())
+    torch.testing.assert_close(shares[:, 2:, 1], found[:, 2:, 1].detach().sigmoid())
     assert (shares[:, 1, 4] == 0).all() and (shares[:, 2:, 2:] == 0).all()
     gold = {"classes": torch.tensor([[4, 0, 0, 1], [0, 1, 1, 0], [2, 3, 0, 0]])}
     summed = -sum(math.log(shares[turn, slot, gold["classes"][turn, slot]]) for turn in range(3) for slot in range(4))
@@ -75,7 +85,6 @@ def test_scores_are_softmaxes_over_slots_and_sigmoids_of_requests():
     assert int(slot_values.right(found, {"classes": found.argmax(dim=-1)})) == 3
     slot_values.loss(layers, found, gold).backward()
     assert all(torch.isfinite(one.grad).all() for one in layers.parameters())
-    assert set(layers.state_dict()) == {"dense.weight", "dense.bias", "out.weight", "out.bias"}
 
 
 def test_a_batch_of_turns_has_a_row_of_choices_for_each(inputs):

@@ -10,6 +10,7 @@ from tests.wiring.small_studies import small
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.forecast.unanswered import unanswered
+from xtreme_dag.wiring.kinds import EVALUATE
 
 NONE = {"none": {}}
 
@@ -67,3 +68,18 @@ def test_the_real_folder_lacks_the_labels_of_five_languages(shared_data):
     assert said(data={"folder": str(shared_data)}, targets=targets, languages=[]) == [
         "pawsx test is here without labels in en es fr ja ko: evaluations on it give no score"
     ]
+
+
+def test_a_task_in_some_of_its_languages():
+    built = build(small(NONE, targets={"xnli": {"languages": ["qaa"]}, "xquad": {}}))
+    tested = {
+        (stage.labels["task"], stage.labels["language"], stage.labels["split"])
+        for stage in built.graph
+        if stage.of is EVALUATE
+    }
+    assert tested == {
+        ("xnli", "qaa", "test"), ("xnli", "en", "dev"),
+        ("xquad", "qaa", "test"), ("xquad", "en", "test"), ("xquad", "en", "dev"),
+    }  # fmt: skip
+    with pytest.raises(UserError, match=r"targets.xnli.languages: xnli has no 'uk' here"):
+        build(small(NONE, targets={"xnli": {"languages": ["uk"]}}))

@@ -34,6 +34,8 @@ Rows = NDArray[np.int64]
 # Large enough to keep the matrix products busy, small enough for the activations to stay in the cache: with one thread,
 # encoders of 256 and of 768 dimensions take 13 and 18 % longer for a token in batches of 4,096 (bench/evaluation.py).
 CPU_BATCH_TOKENS = 1024
+# In bf16 twice as many have the same size, and the weights are converted once for each batch.
+CPU_HALF_BATCH_TOKENS = 2048
 CUDA_BATCH_TOKENS = 65_536
 # A model's languages come one after another, so models kept beyond the one in use rarely help, and every worker
 # process of a study keeps as much.
@@ -76,7 +78,8 @@ def settings_of(recipe: Mapping[str, Any], context: StageContext) -> Settings:
         raise UserError(f"there is no device {context.options['device']!r}", fix="cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError("there is no CUDA device here", where="options.device", fix="leave it out, or set it to cpu")
-    default = CUDA_BATCH_TOKENS if device.type == "cuda" else CPU_BATCH_TOKENS
+    on_cpu = CPU_BATCH_TOKENS if precision == "float32" else CPU_HALF_BATCH_TOKENS
+    default = CUDA_BATCH_TOKENS if device.type == "cuda" else on_cpu
     return Settings(
         device=device, batch_tokens=int(context.options.get("batch_tokens") or default), precision=precision
     )

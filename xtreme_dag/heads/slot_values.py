@@ -1,4 +1,4 @@
-"""Slots and their values (dialogue state tracking): one choice for each slot of the ontology, from the first token.
+"""Slots and their values (dialogue state tracking): one choice for each slot of the ontology, from the turn's tokens.
 
 An informable slot is a choice among `none`, `dontcare` and its values, a requestable one is asked for or not: its sigmoid
 is the softmax over its score and 0. So the scores are `[turns, slots, classes]`, minus infinity where a slot has no such
@@ -53,12 +53,12 @@ def open_set(labelled: t.Table, table: t.Table) -> tuple[list[str], t.Table]:
 
 
 def build(spec: HeadSpec, config: Any, embeddings: t.Tensor) -> t.HeadModule:
-    """RoBERTa's classifier, its classes grouped by slot."""
-    from xtreme_dag.model.layers import GroupedClassifier, head_dropout
+    """Attention over the turn's tokens for each slot, then RoBERTa's classifier."""
+    from xtreme_dag.model.layers import SlotScores, head_dropout
 
     known = ontology(spec.labels)
     sizes = [len(classes) for classes in known.classes.values()]
-    return GroupedClassifier(int(config.hidden_size), sizes, len(known.requests), head_dropout(config))
+    return SlotScores(int(config.hidden_size), sizes, len(known.requests), head_dropout(config))
 
 
 def gold(batch: t.HostBatch) -> dict[str, t.Array]:
@@ -102,5 +102,9 @@ HEAD = Head(
 )
 EXPORT = Export(
     # Flat: none, dontcare and the values of each informable slot, then a score for each requestable one.
-    formula='torch.tanh(first @ head["dense.weight"].T + head["dense.bias"]) @ head["out.weight"].T + head["out.bias"]',
+    formula=(
+        'torch.einsum("skh,kh->sk", torch.tanh(torch.einsum("stk,sth->skh", '
+        '(states @ head["query.weight"].T).softmax(1)[..., head["slot"]], states) @ head["dense.weight"].T + head["dense.bias"]), '
+        'head["out.weight"]) + head["out.bias"]'
+    ),
 )

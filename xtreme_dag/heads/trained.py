@@ -77,13 +77,16 @@ class TrainedModel(nn.Module):
 
         Returns:
             classification `[sequences, classes]`; multiple_choice `[sequences]`, one score per choice;
-            tagging `[len(at), tags]`; span `[tokens, 2]`; mlm `[len(at), vocabulary]`; dual `[sequences, hidden]`.
+            tagging `[len(at), tags]`; span `[tokens, 2]`; mlm `[len(at), vocabulary]`; dual `[sequences, hidden]`;
+            slot_values `[sequences, slots, classes]`.
         """
         head = self.head(name)
         if head.reads == "first":
             states = self.encoder.first_states(tokens)
         else:
-            states = self.encoder(tokens) if head.reads == "every" else self.encoder(tokens, at)
+            states = self.encoder(tokens, at) if head.reads == "chosen" else self.encoder(tokens)
+        if head.reads == "sequences":
+            return cast(Tensor, head(states, tokens.bounds))
         return head.scores(states, self.encoder.word_embeddings())
 
 

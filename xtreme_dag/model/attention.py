@@ -113,8 +113,8 @@ def split_attention(
     """
     if query.device.type == "cpu" and query.dtype != torch.float32 and query.requires_grad:
         with torch.autocast("cpu", enabled=False):
-            wide = (states.float() for states in (query, key, value))
-            return split_attention(*wide, packing, dropout, scaling, window).to(query.dtype)
+            wide = split_attention(query.float(), key.float(), value.float(), packing, dropout, scaling, window)
+        return wide.to(query.dtype)
     heads = query.shape[1]
     groups = [(length, 1) for length in packing.lengths] if dropout else runs(packing.lengths)
     # One split, not a slice for each group: a slice's gradient is as long as the batch, a split's is the group's own.

@@ -18,8 +18,9 @@ class HeadModule(nn.Module):
     """The layers of a head.
 
     Attributes:
-        reads: which hidden states it takes: `first` (of each sequence's first token), `every`, or `chosen` (of the
-            positions that the head's gold names as `at`).
+        reads: which hidden states it takes: `first` (of each sequence's first token), `every`, `chosen` (of the
+            positions that the head's gold names as `at`), or `sequences` (of every token, and int32 `[sequences + 1]`,
+            where the sequences begin and end).
         over_vocabulary: whether it scores the whole vocabulary, as a pretrained model's own head.
         starts: values that parameters of one dimension start with; 0 for those that are not named.
     """
@@ -63,8 +64,12 @@ class Classifier(HeadModule):
         return found.squeeze(-1) if found.shape[-1] == 1 else found
 
 
-class GroupedClassifier(Classifier):
-    """Scores of choices from the first token, as `Classifier`: several groups of classes, then choices of yes and no.
+class SlotScores(HeadModule):
+    """Scores of choices: several groups of classes, then choices of yes and no, each from the tokens that speak of it.
+
+    Each group and each yes or no (a slot) has a query. The softmax of its products with the states of a sequence's
+    tokens weighs these states; dropout, dense, tanh, dropout, out follow, as in `Classifier`. Of a first token alone a
+    small encoder does not tell which of a hundred values was named.
 
     Args:
         hidden: width of a hidden state.
@@ -73,26 +78,41 @@ class GroupedClassifier(Classifier):
         dropout: as for `Classifier`.
     """
 
+    reads = "sequences"
+    slot: Tensor
     place: Tensor
     ends: Tensor
 
     def __init__(self, hidden: int, sizes: Sequence[int], flags: int, dropout: float) -> None:
-        classes = sum(sizes) + flags
-        super().__init__(hidden, classes, dropout)
+        super().__init__()
+        slots, classes = len(sizes) + flags, sum(sizes) + flags
+        self.query = nn.Linear(hidden, slots, bias=False)
+        self.dense = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, classes)
+        self.dropout = nn.Dropout(dropout)
         zero, nothing = classes, classes + 1
-        place = torch.full((len(sizes) + flags, max([2, *sizes])), nothing)
+        place = torch.full((slots, max([2, *sizes])), nothing)
         low = 0
         for row, size in enumerate(sizes):
             place[row, :size] = torch.arange(low, low + size)
             low += size
         for row in range(flags):
             place[len(sizes) + row, 0], place[len(sizes) + row, 1] = zero, low + row
+        of_class = [row for row, size in enumerate([*sizes, *[1] * flags]) for _ in range(size)]
+        self.register_buffer("slot", torch.tensor(of_class))  # kept with the weights, for an export
         self.register_buffer("place", place, persistent=False)
         self.register_buffer("ends", torch.tensor([0.0, float("-inf")]), persistent=False)
 
-    def forward(self, first: Tensor) -> Tensor:
-        """`[sequences, hidden]` states of the first tokens to `[sequences, groups and flags, classes]` scores."""
-        flat = super().forward(first)
+    def forward(self, states: Tensor, bounds: Tensor) -> Tensor:
+        """`[tokens, hidden]` states of sequences to `[sequences, slots, classes]` scores."""
+        lengths = bounds.diff()
+        inside = torch.arange(int(lengths.max()), device=states.device) < lengths[:, None]
+        # Packed and padded once: the padding stands behind the tokens of a sequence and gets no weight.
+        padded = states.new_zeros((*inside.shape, states.shape[1])).masked_scatter(inside[..., None], states)
+        weights = self.query(padded).masked_fill(~inside[..., None], float("-inf")).softmax(dim=1)
+        spoken = weights.transpose(1, 2) @ padded
+        inner = self.dropout(torch.tanh(self.dense(self.dropout(spoken))))
+        flat = (inner[:, self.slot] * self.out.weight).sum(dim=-1) + self.out.bias
         ends = self.ends.to(flat.dtype).expand(len(flat), 2)
         return torch.cat([flat, ends], dim=1)[:, self.place]
 

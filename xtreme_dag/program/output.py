@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from xtreme_dag.core.aligning import aligned_columns
 from xtreme_dag.core.errors import printable
 
 
@@ -79,30 +80,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collect
         right: places of the columns that are aligned to the right.
     """
     cells, terminal = [list(row) for row in rows], sys.stdout.isatty()
-    plain = _aligned(heads, cells, right)
+    plain = "\n".join(aligned_columns(heads, cells, right))
     from rich.cells import cell_len
 
     if not terminal or max(map(cell_len, plain.splitlines())) <= shutil.get_terminal_size().columns:
         return plain
     return _folded(heads, cells, right)
-
-
-def _aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
-    """Columns as wide as their cells; no rule below a head that says nothing."""
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-    rules = ["-" * width if head else "" for head, width in zip(heads, widths, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
-        placed = (
-            gap + cell if place in right else cell + gap
-            for place, (cell, gap) in enumerate(zip(cells, gaps, strict=True))
-        )
-        return "  ".join(placed).rstrip()
-
-    return "\n".join(map(line, [list(heads), rules, *rows]))
 
 
 def _folded(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int]) -> str:

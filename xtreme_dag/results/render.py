@@ -10,8 +10,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
-
+from xtreme_dag.core.aligning import aligned_columns
 from xtreme_dag.core.errors import printable
 
 if TYPE_CHECKING:
@@ -60,9 +59,7 @@ def plain(value: Any) -> Any:
 def aligned(
     names: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Collection[int] | None = None, count: bool = True
 ) -> str:
-    """Columns aligned for a terminal, whose wide characters (Chinese, Japanese, Korean) take two places each.
-
-    Never wrapped or coloured: what goes into a pipe is what is shown.
+    """Aligned columns, the same for a terminal and for a pipe.
 
     Args:
         names: heads of the columns.
@@ -71,18 +68,7 @@ def aligned(
         count: end with the number of rows.
     """
     cells = [[_shown(value) for value in row] for row in rows]
-    widths = [max([cell_len(name), *(cell_len(row[index]) for row in cells)]) for index, name in enumerate(names)]
-    rightward = _numeric(names, rows) if right is None else right
-
-    def line(values: Sequence[str]) -> str:
-        gaps = [" " * (width - cell_len(value)) for value, width in zip(values, widths, strict=True)]
-        padded = (
-            gap + value if i in rightward else value + gap
-            for i, (value, gap) in enumerate(zip(values, gaps, strict=True))
-        )
-        return "  ".join(padded).rstrip()
-
-    lines = [line(names), "  ".join("-" * width for width in widths).rstrip(), *map(line, cells)]
+    lines = aligned_columns(names, cells, _numeric(names, rows) if right is None else right)
     if count:
         lines.append(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
     return "\n".join(lines) + "\n"

@@ -23,7 +23,7 @@ from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
 from xtreme_dag.results.landing import read_landings
 from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.results.reading import data_lines
-from xtreme_dag.study.file import Limits
+from xtreme_dag.study.data_settings import Limits
 from xtreme_dag.submissions.folder import Cell, folder_files
 from xtreme_dag.submissions.write import write_label_file, write_submission
 from xtreme_dag.tables.canonical import read_table

@@ -156,7 +156,7 @@ class _Builder:
             if target not in valid:
                 raise UserError(f"no target task {target!r}", where="targets", fix=nearest(target, valid))
             if target in self.catalogue.benchmarks and given != Target():
-                raise UserError("a benchmark has no training data of its own", where=f"targets.{target}")
+                raise UserError("a benchmark has no data of its own", where=f"targets.{target}", fix="name its tasks")
             # What is said of a task by its name holds, also where its benchmark is named beside it.
             named |= {
                 name: given if name == target else named.get(name, given)
@@ -211,6 +211,12 @@ class _Builder:
                 if language not in known:
                     raise UserError(f"no language {language!r}", where="languages", fix=nearest(language, known))
             listed = tuple(language for language in listed if language in self.study.languages)
+        if (given := self.study.targets.get(task.name)) and given.languages:
+            for language in given.languages:
+                if language not in listed:
+                    where = f"targets.{task.name}.languages"
+                    raise UserError(f"{task.name} has no {language!r} here", where=where, fix=nearest(language, listed))
+            listed = tuple(language for language in listed if language in given.languages)
         missing = tuple(language for language in listed if language not in available)
         if missing:
             self.missing[task.name] = missing

@@ -9,7 +9,7 @@ from xtreme_dag import formats
 from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.contracts.odcs import contract_file
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
-from xtreme_dag.study.file import Overlap
+from xtreme_dag.study.data_settings import Overlap
 from xtreme_dag.wiring.kinds import AUDIT, ENCODE, EVALUATE, KINDS, PREPARE, TRANSLATE
 from xtreme_dag.wiring.lineage import training_behind
 from xtreme_dag.wiring.tables import Tables

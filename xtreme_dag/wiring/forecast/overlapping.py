@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from xtreme_dag.contracts.shared import Shared, shared_in
 from xtreme_dag.engine.graph import Graph
-from xtreme_dag.study.file import Overlap
+from xtreme_dag.study.data_settings import Overlap
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import AUDIT
 from xtreme_dag.wiring.overlaps import called

@@ -13,7 +13,7 @@ from typing import Any
 from xtreme_dag.engine.graph import Graph, Source, Stage
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
-from xtreme_dag.wiring.kinds import EVALUATE, PREPARE
+from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, PREPARE
 
 _PEEKED = 1 << 18  # bytes of a file that are looked at
 _OPENERS: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
@@ -42,15 +42,25 @@ def _languages(study: Study, built: Built) -> Iterator[str]:
 
 
 def _unlabelled(graph: Graph) -> Iterator[str]:
-    """Tests that are here without their labels, a line for each dataset."""
+    """Tests that are here without their labels, a line for each dataset; audits alone read others."""
     found: dict[tuple[str, str], list[str]] = {}
+    tested = {_table(stage) for stage in graph if stage.of is ENCODE}
     for stage in graph:
-        if stage.of is PREPARE and stage.labels.get("use") == "test" and _lacks_labels(stage):
+        if (
+            stage.of is PREPARE
+            and stage.labels.get("use") == "test"
+            and _table(stage) in tested
+            and _lacks_labels(stage)
+        ):
             found.setdefault((str(stage.labels["dataset"]), str(stage.labels["split"])), []).append(
                 str(stage.labels["language"])
             )
     for (dataset, split), codes in found.items():
         yield f"{dataset} {split} is here without labels in {' '.join(codes)}: evaluations on it give no score"
+
+
+def _table(stage: Stage) -> tuple[Any, ...]:
+    return tuple(stage.labels.get(name) for name in ("dataset", "split", "language"))
 
 
 def _lacks_labels(stage: Stage) -> bool:
