@@ -13,6 +13,7 @@ from xtreme_dag.catalogue.entries import Hub, Split
 from xtreme_dag.catalogue.sources.base import filled
 from xtreme_dag.catalogue.sources.hub import HubSource
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.hub import Repository, kind_of, patterns_of
 
@@ -53,6 +54,7 @@ def current_revisions(datasets: Iterable[Dataset], source: HubSource) -> Revisio
     """
     from huggingface_hub import HfApi, errors
 
+    limit_waiting()
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN") or False)
     told = Revisions()
     for dataset in datasets:

@@ -14,6 +14,7 @@ import numpy as np
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.records import Record
 from xtreme_dag.engine.store import Store
@@ -305,6 +306,7 @@ def hub() -> Any:
     """
     from huggingface_hub import HfApi
 
+    limit_waiting()
     token = os.environ.get("HF_TOKEN")
     if not token:
         raise UserError("there is no token to push with", where="--push", fix="set HF_TOKEN in the environment")
@@ -317,7 +319,7 @@ def push(api: Any, folder: Path, repository: str) -> str:
     Raises:
         UserError: the hub refuses.
     """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
     where = f"--push {repository}"
     try:
@@ -327,6 +329,6 @@ def push(api: Any, folder: Path, repository: str) -> str:
         raise UserError(" ".join(str(error).split())[:200], where=where) from None
     except OfflineModeIsEnabled:
         raise UserError("the hub is switched off", where=where, fix="unset HF_HUB_OFFLINE") from None
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the hub's, or of the client's transport, whose package changes its name
         said = " ".join(str(error).replace(api.token, "***").split())[:200]
         raise UserError(f"the hub refuses ({said})", where=where, fix="the folder is written: push it again") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.core.locks import locked
 from xtreme_dag.wiring.convert import convert
 
@@ -65,6 +66,7 @@ def _fetched(name: str, revision: str, where: str, wanted: Sequence[str], *, fet
     """The client's snapshot with the files that match."""
     from huggingface_hub import snapshot_download
 
+    limit_waiting()
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(wanted), local_files_only=not fetch))
     except Exception as error:  # The client raises many kinds; all mean that there is no snapshot.
@@ -93,6 +95,7 @@ def _offer(name: str) -> str:
     """The newest commit of a model and what its weights are; where they are pickled, also a commit with safetensors."""
     from huggingface_hub import HfApi
 
+    limit_waiting()
     api: Any = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN") or False)
     info = api.model_info(name, timeout=_ASK_SECONDS)
     newest = f"the newest is revision: {info.sha}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.data.readers.choices import choice_columns
 from xtreme_dag.data.readers.files import Chunk, Place
 from xtreme_dag.data.readers.pairs import Options
@@ -98,6 +99,7 @@ class Repository:
     """
 
     def __init__(self, name: str, revision: str, cache: str | None, offline: bool, place: Place) -> None:
+        limit_waiting()
         self.name = name
         self.place = place
         self._given: dict[str, Any] = {
