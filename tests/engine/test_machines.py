@@ -74,6 +74,27 @@ def test_a_stale_claim_is_taken_over_and_so_is_one_of_a_clock_that_is_ahead(tmp_
     mine.wait(KEY, lambda who: None, lambda: True, never)  # the run was stopped
 
 
+def test_a_claim_of_a_clock_that_is_behind_holds_for_as_long_as_it_is_renewed(tmp_path, mirror):
+    said = {"key": KEY, "stage": "x", "study": "s", "run": "theirs", "host": "h", "pid": 1, "device": "cpu"}
+    begun, ended = time.monotonic(), []
+
+    def made():
+        """Each look finds the claim renewed, and expired by our clock; after two seconds it is done."""
+        now = time.time()
+        claim = {**said, "beat": int(10 * now), "started": now - 90.0, "expires": now - 60.0}
+        mirror.files.write(f"claims/{KEY}.json", json.dumps(claim).encode())
+        ended.append(time.monotonic() - begun > 2.0)
+        return ended[-1]
+
+    made()
+    claims(tmp_path, mirror, "mine", seconds=1.0).wait(KEY, lambda who: None, never, made)
+    assert ended[-1], "it was taken for stale"
+    # One that ended long ago is taken over without a wait.
+    old = {**said, "beat": 1, "started": 1.0, "expires": time.time() - 3600.0}
+    mirror.files.write(f"claims/{KEY}.json", json.dumps(old).encode())
+    claims(tmp_path, mirror, "mine", seconds=60.0).wait(KEY, lambda who: pytest.fail(who), never, never)
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"key": "../x"}', b"[" * 100_000, b'{"pid": NaN}'])
 def test_a_claim_that_is_none_is_none(content):
     assert read_claim(content) is None
@@ -96,6 +117,23 @@ def test_another_machine_goes_on_from_a_checkpoint(tmp_path, mirror):
     assert (ours / "checkpoints" / "step-2" / "weights").read_text() == "weights 2"
     assert second.bring() == ""  # it is here
     assert not any("step-1/" in name for name in mirror.files.listing("checkpoints"))
+    # A place that is none, or where something else is.
+    listed = tmp_path / "mirror" / "checkpoints" / f"{KEY}.json"
+    good = listed.read_text()
+    for number, folder in enumerate((".", "", "a/step-2", "/step-2", "../step-2")):
+        listed.write_text(json.dumps({**json.loads(good), "folder": folder}))
+        shutil.copytree(
+            tmp_path / "mirror" / "checkpoints" / KEY / "checkpoints",
+            tmp_path / "mirror" / "checkpoints" / KEY / "a",
+            dirs_exist_ok=True,
+        )
+        scratch = tmp_path / f"other-{number}"
+        scratch.mkdir()
+        (scratch / "a").write_text("a file")
+        assert Checkpoints(mirror, KEY, scratch, "cuda").bring() == "", folder
+        assert [path.name for path in scratch.iterdir()] == ["a"]
+    shutil.rmtree(tmp_path / "mirror" / "checkpoints" / KEY / "a")
+    listed.write_text(good)
     # One that is damaged is none.
     (tmp_path / "mirror" / "checkpoints" / KEY / "checkpoints" / "step-2" / "weights").write_text("weights 3")
     assert Checkpoints(mirror, KEY, tmp_path / "third", "cuda").bring() == ""

@@ -142,6 +142,7 @@ CRAFTED = {
     "a file with a control character": lambda r: with_files(r, {"text\x1b[2J.txt": [SHA, 3]}),
     "a file with a long name": lambda r: with_files(r, {"x" * 300: [SHA, 3]}),
     "a file that is a folder of another": lambda r: with_files(r, {"a": [SHA, 3], "a/b": [SHA, 3]}),
+    "the list of dropped files": lambda r: with_files(r, {**r["files"], ".dropped.json": [SHA, 3]}),
     "half a surrogate pair": lambda r: {**r, "files": {"\ud800.txt": [SHA, 3]}},
     "a digest that is not the files'": lambda r: {**r, "digest": SHA},
     "a digest that is a path": lambda r: {**r, "digest": "../../../../tmp"},

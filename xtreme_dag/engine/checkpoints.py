@@ -67,6 +67,8 @@ class Checkpoints:
                 return ""
             target.parent.mkdir(parents=True, exist_ok=True)
             partial.rename(target)
+        except OSError:  # there is no room for it, or something else in its place: the stage starts anew
+            return ""
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return folder
@@ -140,6 +142,6 @@ def _plain(folder: str) -> str:
     """A folder's path inside of another one; empty if it may lead elsewhere."""
     path = PurePosixPath(folder)
     inside = (
-        folder and not path.is_absolute() and ".." not in path.parts and folder.isprintable() and "\\" not in folder
+        path.parts and not path.is_absolute() and ".." not in path.parts and folder.isprintable() and "\\" not in folder
     )
     return str(path) if inside else ""

@@ -26,6 +26,7 @@ _SECONDS = 60.0  # for which a claim counts without being renewed
 _RENEWALS = 4  # in that time
 _SHORT = 10.0  # a stage that takes less is made twice rather than claimed on a mirror
 _SEEN = 1.0  # a stage that takes less is not shown
+_SKEW = 600.0  # seconds that another machine's clock may be behind ours
 _MOST_BYTES = 1 << 16
 
 
@@ -135,7 +136,7 @@ class Claims:
         seen: dict[int, float] = {}
         told = False
         while (claim := self._other(key)) is not None and not stopped():
-            # By our own clock, too: that of the other machine may be wrong.
+            # By our own clock: that of the other machine may be wrong.
             if time.monotonic() - seen.setdefault(claim.beat, time.monotonic()) > self._seconds:
                 return
             if made():
@@ -146,10 +147,10 @@ class Claims:
             time.sleep(min(5.0, self._seconds / 12))
 
     def _other(self, key: str) -> Claim | None:
-        """A claim of somebody else that is not stale."""
+        """A claim of somebody else that may not be stale: what the other's clock says of it is known to `_SKEW` only."""
         assert self._mirror is not None
         claim = read_claim(self._mirror.files.read(_path(key), _MOST_BYTES))
-        if claim is None or claim.run == self.run or claim.expires < time.time():
+        if claim is None or claim.run == self.run or claim.expires + _SKEW < time.time():
             return None
         return claim
 
@@ -237,7 +238,7 @@ def running_rows(claims: Iterable[Claim]) -> list[dict[str, str]]:
                 "machine": claim.host,
                 "device": claim.device,
                 "stage": claim.stage,
-                "for": duration(now - claim.started),
+                "for": duration(max(0.0, now - claim.started)),
                 "done": f"{100 * claim.done:.0f} %" if claim.done else "",
                 "left": "" if left is None else f"about {duration(left)}",
             }

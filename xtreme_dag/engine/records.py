@@ -16,6 +16,8 @@ from xtreme_dag.engine.digests import tree_digest
 SCHEMA = 1
 MAX_JSON_BYTES = 32 << 20
 MAX_ARTIFACT_BYTES = 1 << 40
+# In the folder of an artifact: the names of its files that were dropped on purpose (`Store.drop`). No part of it.
+DROPPED = ".dropped.json"
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 1024  # a part of a path, and the whole of it, inside an artifact
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("name", "kind", "function", "host", "git_commit", "started")
@@ -140,6 +142,7 @@ def checked_files(value: Any) -> dict[str, tuple[str, int]]:
     files: dict[str, tuple[str, int]] = {}
     for name, entry in value.items():
         _require(_is_inside(name), f"its file {name!r} does not lie inside the artifact")
+        _require(name != DROPPED, f"its file {name!r} is none of an artifact")
         _require(isinstance(entry, list) and len(entry) == 2 and is_hash(entry[0]), f"its file {name!r} has no sha256")
         _require(isinstance(entry[1], int) and _is_amount(entry[1]), f"its file {name!r} has no size")
         files[name] = (entry[0], entry[1])

@@ -25,11 +25,9 @@ from typing import Any
 from xtreme_dag.core.files import sync_folder, write_atomically
 from xtreme_dag.core.locks import locked, try_lock, unlock
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
+from xtreme_dag.engine.records import DROPPED as DROPPED
 from xtreme_dag.engine.records import SCHEMA, checked_code, checked_record, is_within
 from xtreme_dag.engine.records import Record as Record
-
-# In the folder of an artifact: the names of its files that were dropped on purpose. Hidden, so no part of it.
-DROPPED = ".dropped.json"
 
 
 class Store:
