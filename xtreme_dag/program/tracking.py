@@ -12,6 +12,7 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.urls import without_password
 from xtreme_dag.engine.store import Store
 
 _KIND = "mlflow:"
@@ -61,7 +62,8 @@ def track_study(home: Home, study: str, uri: str) -> str:
         _log(home, study, uri)
     except Exception as error:  # whatever it is: the study's own results are complete
         lines = str(error).strip().splitlines() or [""]
-        return f"MLflow {uri}: {type(error).__name__}: {lines[0]}"
+        shown = without_password(uri)
+        return f"MLflow {shown}: {type(error).__name__}: {lines[0].replace(uri, shown)}"
     return ""
 
 
