@@ -7,6 +7,7 @@ import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.bitext_mining import judge_pairs
+from xtreme_dag.formats.dialogue_state import judge_turns
 from xtreme_dag.formats.entity_linking import judge_linking
 from xtreme_dag.formats.judging import judge_labels
 from xtreme_dag.formats.multiple_choice import judge_choices
@@ -327,6 +328,33 @@ def test_tags_that_share_only_what_is_outside_say_so(judged):
         assert "no entity is right" in found.warnings[0]
     for wrong in ("O", "B-LOC"):
         assert judged(judge_tags, "O\nB-PER\n\n", f"O\n{wrong}\n\n").warnings == []
+
+
+def test_types_of_entities_of_another_corpus_say_so(judged):
+    for line in ("O", " O"):
+        found = judged(judge_tags, f"{line}\nB-PER\nB-LOC\n\n", "O\nB-PERSON\nB-GPE\n\n")
+        assert "no entity is right" in found.warnings[0] and "B-PERSON" in found.warnings[0]
+    assert judged(judge_tags, "O\nB-PER\nB-LOC\n\n", "O\nB-LOC\nB-ORG\n\n").warnings == []
+
+
+def test_answers_that_share_no_word_with_any_right_one_say_so(judged):
+    labels = squad([(f"q{n}", ["a red cat"]) for n in range(12)])
+    found = judged(judge_squad, labels, {f"q{n}": str(n) for n in range(12)})
+    [warning] = found.warnings
+    assert "none of its 12 answers (as '0') shares a word with a right one (as 'a red cat')" in warning
+    assert judged(judge_squad, labels, {f"q{n}": "cat" if n else "0" for n in range(12)}).warnings == []
+    assert judged(judge_squad, squad([("q1", ["cat"])]), {"q1": "dog"}).warnings == []
+
+
+def test_slots_of_another_ontology_say_so(judged):
+    turns = {f"t{n}": {"dialogue": "d", "labels": ["food=thai"], "state": ["food=thai"]} for n in range(2)}
+    [warning] = judged(judge_turns, turns, {name: ["essen=thai"] for name in turns}).warnings
+    assert "'essen=thai'" in warning and "so no label is right" in warning
+    for right in (["food=thai"], []):
+        assert (
+            judged(judge_turns, turns, {"t0": ["food=greek"], "t1": right} if right else {"t0": [], "t1": []}).warnings
+            == []
+        )
 
 
 @pytest.mark.parametrize("case", ["s01-xnli-numbers", "s07-tags-ids", "s23-tatoeba-pairs"])

@@ -12,7 +12,7 @@ from typing import Any
 from xtreme_dag.core.dialogue import accumulated, as_text, informed, turn_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
-from xtreme_dag.formats.judging import ids_warnings, some
+from xtreme_dag.formats.judging import ids_warnings, nothing_shared, some
 from xtreme_dag.formats.layout import Unlabelled, as_json, read_mapping
 
 
@@ -50,13 +50,16 @@ def judge_turns(labels: Path, predictions: Path, language: str) -> Judged:
     gold = [_labels(turn.get("labels"), name, labels) for name, turn in turns.items()]
     states = [informed(_labels(turn.get("state"), name, labels)) for name, turn in turns.items()]
     said = [_labels(given[name], name, predictions) if name in given else None for name in turns]
+    warnings = ids_warnings(list(turns), given, twice, predictions)
+    right, made = ([label for row in side for label in row or ()] for side in (gold, said))
+    warnings += nothing_shared(right, made, labels, predictions, so="no label is right")
     reached = accumulated([turn["dialogue"] for turn in turns.values()], [one or [] for one in said])
     return Judged(
         ids=list(turns),
         gold=[as_text(*row) for row in zip(gold, states, strict=True)],
         predictions=[None if one is None else as_text(one, state) for one, state in zip(said, reached, strict=True)],
         statistics=dialogue.statistics(gold, said, states, reached),
-        warnings=ids_warnings(list(turns), given, twice, predictions),
+        warnings=warnings,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.formats.declaration import Columns, Format, Judged, Layout, Translation
-from xtreme_dag.formats.judging import ids_warnings, some
+from xtreme_dag.formats.judging import BLANKED_FROM, ids_warnings, some
 from xtreme_dag.formats.layout import Unlabelled, as_json, read_json, read_mapping
 
 if TYPE_CHECKING:
@@ -94,15 +94,22 @@ def _judge(
     odd = next((name for name in ids if not isinstance(answers.get(name, ""), str)), None)
     if odd is not None:
         raise UserError(f"the answer to {odd!r} is not a text", where=str(predictions))
+    given = [answers.get(name) for name in ids]
+    statistics = scorer(gold, given)
     warnings = ids_warnings(ids, answers, twice, predictions)
+    answered = [answer for answer in given if answer]
     if all(not text for right in gold for text in right):
         warnings.append(f"{labels}: every gold answer is empty, the labels were blanked")
-    given = [answers.get(name) for name in ids]
+    elif len(answered) >= BLANKED_FROM and not any(column.any() for column in statistics.values()):
+        warnings.append(
+            f"{predictions}: none of its {len(answered)} answers (as {answered[0]!r}) shares a word with a right one"
+            f" (as {gold[0][0]!r}), so every score is 0"
+        )
     return Judged(
         ids=_unique(ids),
         gold=[json.dumps(right, ensure_ascii=False) for right in gold],
         predictions=given,
-        statistics=scorer(gold, given),
+        statistics=statistics,
         warnings=warnings,
     )
 

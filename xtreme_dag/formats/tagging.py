@@ -109,12 +109,18 @@ def _judge_plain(labels: Path, predictions: Path) -> Judged | None:
 
 
 def _apart(gold: Collection[str], given: Collection[str], labels: Path, predictions: Path) -> list[str]:
-    """The warning for tags of another set; O may be shared if entities are written in another form, PER for B-PER."""
+    """The warning for tags of another set; O may be shared if entities have another form (PER for B-PER) or other types.
+
+    One type alone on either side may be a wrong answer.
+    """
     if warnings := nothing_shared(gold, given, labels, predictions):
         return warnings
     found, asked = ([tag for tag in side if tag != OUTSIDE] for side in (given, gold))
     forms = [{_PREFIXED.match(tag) is not None for tag in side} for side in (found, asked)]
-    other = all(forms) and forms[0].isdisjoint(forms[1])
+    types = [{_PREFIXED.sub("", tag) for tag in side} for side in (found, asked)]
+    other = (all(forms) and forms[0].isdisjoint(forms[1])) or (
+        min(map(len, types)) > 1 and types[0].isdisjoint(types[1])
+    )
     return nothing_shared(asked, found, labels, predictions, so="no entity is right") if other else []
 
 
