@@ -7,14 +7,26 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.study.budget import Sampling
 
 NAME = r"^[a-z0-9][a-z0-9_+-]*$"
-Positive = Annotated[int, Field(gt=0, lt=2**63)]
+
+
+def _written_as_one(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("is not a number")
+    return value
+
+
+# Of a number in the study file: `yes` and texts are none, though they could be read as such.
+NUMBER = BeforeValidator(_written_as_one)
+Positive = Annotated[int, NUMBER, Field(gt=0, lt=2**63)]
+Share = Annotated[float, NUMBER, Field(gt=0)]
+_LEAST_TEMPERATURE = 0.1  # sizes to the power of ten
 
 
 class Section(BaseModel):
@@ -65,6 +77,8 @@ def _of_sizes(sampling: Sampling) -> Sampling:
         raise ValueError("`temperature` belongs to the rule temperature, which needs it")
     if sampling.temperature is not None and math.isinf(sampling.temperature):
         raise ValueError("an infinite temperature is `rule: uniform`")
+    if sampling.temperature is not None and sampling.temperature < _LEAST_TEMPERATURE:
+        raise ValueError(f"a temperature below {_LEAST_TEMPERATURE} leaves all but the largest out")
     return sampling
 
 
@@ -168,7 +182,7 @@ class Objective(Section):
 
     name: ObjectiveName
     chunks: Positive | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, NUMBER, Field(ge=0, lt=2**63)] = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -199,9 +213,9 @@ class Component(Section):
     """
 
     dataset: str
-    languages: tuple[str, ...] | Mapping[str, Annotated[float, Field(gt=0)]] = (ENGLISH,)
+    languages: tuple[str, ...] | Mapping[str, Share] = (ENGLISH,)
     split: str = "train"
-    share: Annotated[float, Field(gt=0)] = 1.0
+    share: Share = 1.0
     task: Annotated[str, Field(pattern=NAME)] | None = None
     objective: Objective | None = None
     translated: Translation | None = None
@@ -285,7 +299,7 @@ class Step(Section):
                 raise ValueError("state the shares of the mixture or `sampling`, not both")
             return self
         total = sum(component.share for component in self.mixture)
-        if len(self.mixture) > 1 and abs(total - 1) > 1e-6:
+        if self.mixture and abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of the mixture sum to {total:g}, not to 1")
         return self
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from xtreme_dag.study.conditions import Positive, Section
+from xtreme_dag.study.conditions import NUMBER, Positive, Section
 
 _TABLE = r"^[^/\s]+/[^/\s]+/[^/\s]+$"
 
@@ -24,7 +24,7 @@ class Miniworld(Section):
         test: rows of a test table.
     """
 
-    seed: int = 7
+    seed: Annotated[int, NUMBER, Field(ge=0, lt=2**63)] = 7
     languages: tuple[str, ...] = ()
     train: Positive = 4000
     select: Positive = 200

@@ -17,7 +17,7 @@ from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import read_regular
 from xtreme_dag.core.yaml import read_yaml, yaml_fault
-from xtreme_dag.study.conditions import NAME, Condition, Origin, Section
+from xtreme_dag.study.conditions import NAME, NUMBER, Condition, Origin, Section
 from xtreme_dag.study.data_settings import Data
 from xtreme_dag.study.settings import explained
 
@@ -58,8 +58,8 @@ class Compare(Section):
 
     baseline: str
     condition: str | None = None
-    resamples: Annotated[int, Field(ge=100)] = 1000
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, NUMBER, Field(ge=100, le=1_000_000)] = 1000
+    confidence: Annotated[float, NUMBER, Field(gt=0.5, lt=1)] = 0.95
     clusters: bool = False
 
 
@@ -116,7 +116,7 @@ class Study(Section):
     benchmark: Literal["xtreme", "xtreme-r"] = "xtreme-r"
     data: Data
     model: Model
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, NUMBER, Field(ge=0, lt=2**63)], ...], Field(min_length=1)]
     intermediate: Annotated[Mapping[str, Condition], Field(min_length=1)]
     targets: Annotated[Mapping[str, Target], Field(min_length=1)]
     catalogue: str | None = None

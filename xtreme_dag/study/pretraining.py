@@ -8,9 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from xtreme_dag.catalogue.miniworld_languages import CODES
+from xtreme_dag.study.recipe_settings import SPECIAL_TOKENS
 from xtreme_dag.study.settings import Settings, within
 from xtreme_dag.study.train_recipe import Count, Positive, Share, Whole
 
+# Of a tokenizer that is made: those of XLM-R and the mask.
+_SPECIALS = 5
 _Part = Annotated[float, within(lambda value: 0 <= value <= 1, "between 0 and 1")]
 
 
@@ -94,9 +97,19 @@ class TextPretraining(Settings):
     """
 
     seed: Count
-    vocabulary_size: Whole
+    vocabulary_size: Annotated[
+        Whole, within(lambda value: value > _SPECIALS, f"more than its {_SPECIALS} special tokens")
+    ]
     model: EncoderShape = EncoderShape()
     max_length: Whole | None = None
     limit: Whole | None = None
     recipe: Mapping[str, Any]
     columns: Annotated[Mapping[str, Any], Field(default_factory=dict)]
+
+    @model_validator(mode="after")
+    def _length_fits(self) -> Self:
+        longest = self.model.max_positions if self.max_length is None else self.max_length
+        if not SPECIAL_TOKENS < longest <= self.model.max_positions:
+            most = self.model.max_positions
+            raise ValueError(f"a max_length of {longest} is not above {SPECIAL_TOKENS} and within {most} positions")
+        return self

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from xtreme_dag.catalogue.catalogue import Dataset, TableRef, Task, load_catalogue
-from xtreme_dag.core.errors import UserError, nearest
+from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.engine.graph import Graph, Source
 from xtreme_dag.heads import HEADS, head_of
 from xtreme_dag.study.file import Study, Table, Target
@@ -84,6 +84,7 @@ class _Builder:
         dev = {task.name: self.targets.dev(task, self.study.source_language) for task in self.tasks}
         self._check_sources()
         self._check_heads()
+        self._check_limits()
         check_groups(self.recipe, self._groups())
         for seed in self.study.seeds:
             for name, condition in self.study.intermediate.items():
@@ -123,6 +124,15 @@ class _Builder:
         own = {component.head_name for step in steps for component in step.mixture}
         multi = {"multi", *(f"multi_{head}" for head in HEADS)}
         return {"default", *HEADS, *self.catalogue.tasks, *self.catalogue.datasets, *multi, *own}
+
+    def _check_limits(self) -> None:
+        """Refuses caps on rows of what there is not: a table that they were meant for would be taken whole."""
+        where = "data.limit.datasets"
+        for name, caps in self.study.data.limit.datasets.items():
+            refuse_unknown([name], self.catalogue.datasets, what="dataset", where=where)
+            splits = self.catalogue.dataset(name).splits
+            valid = {*splits, *(split.use for split in splits.values())}
+            refuse_unknown(caps, valid, what="split", where=f"{where}.{name}")
 
     def _check_sources(self) -> None:
         known = {code for task in self.tasks for code in self.tables.source.languages(*self._test(task))}
