@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.model.zoo import config_of
+from tests.model.zoo import ENCODERS, config_of
 from tests.wiring.small_studies import mixture, small
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Source
@@ -50,7 +50,11 @@ def test_groups_may_be_called_after_heads_tasks_datasets_and_mixtures():
         ({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 1, "num_hidden_layers": 12}, (512, 12)),
         ({"model_type": "bert", "max_position_embeddings": 512, "num_hidden_layers": 12}, (512, 12)),
         ({"model_type": "distilbert", "max_position_embeddings": 512, "n_layers": 6}, (512, 6)),
-        ({"model_type": "deberta-v2", "max_position_embeddings": 512, "num_hidden_layers": 12}, (None, 12)),
+        ({"model_type": "deberta-v2", "max_position_embeddings": 512, "num_hidden_layers": 12}, (512, 12)),
+        ({"model_type": "deberta-v2", "max_position_embeddings": 512, "position_biased_input": False}, (None, None)),
+        ({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": None}, (None, None)),
+        ({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": "1"}, (None, None)),
+        ({"model_type": "bert", "max_position_embeddings": True, "num_hidden_layers": "12"}, (None, None)),
         ({"model_type": "modernbert", "max_position_embeddings": 8192, "num_hidden_layers": 22}, (None, 22)),
         ({}, (None, None)),
         ([], (None, None)),
@@ -82,8 +86,9 @@ def test_a_setting_without_what_it_sets_is_refused():
 
 def test_model_types_are_those_of_the_encoder(tmp_path):
     """A plan may not import torch, so `fit` states again what the encoder finds of position tables."""
-    for kind in sorted(encoder.PACKABLE | encoder.PADDED):
-        config = config_of(kind)
+    made = [(kind, {}) for kind in sorted(encoder.PACKABLE | encoder.PADDED | ENCODERS.keys())]
+    for kind, more in [*made, *((kind, {"position_biased_input": True}) for kind in ("deberta", "deberta-v2"))]:
+        config = config_of(kind, **more)
         (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
         study = small(NONE, model={"folder": str(tmp_path)})
         found = shape_of(study, Source(path=tmp_path)).positions

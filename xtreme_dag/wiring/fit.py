@@ -17,11 +17,14 @@ from xtreme_dag.wiring.adding import Input
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, SEARCH
 
 # Model types of transformers with a table of positions; others have relative ones and read what they are given.
-_ABSOLUTE = ("albert", "bert", "camembert", "data2vec-text", "distilbert", "electra", "ernie", "mpnet", "rembert",
-             "roberta", "roberta-prelayernorm", "xlm", "xlm-roberta", "xlm-roberta-xl")  # fmt: skip
+_ABSOLUTE = ("albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "distilbert", "electra", "ernie",
+             "fnet", "longformer", "megatron-bert", "mobilebert", "mpnet", "rembert", "roberta", "roberta-prelayernorm",
+             "xlm", "xlm-roberta", "xlm-roberta-xl", "xmod")  # fmt: skip
+# These have one unless their configuration says that they do without.
+_BIASED = ("deberta", "deberta-v2")
 # In these the first positions belong to padding.
-_AFTER_PADDING = ("camembert", "data2vec-text", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
-                  "xlm-roberta-xl")  # fmt: skip
+_AFTER_PADDING = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta",
+                  "xlm-roberta-xl", "xmod")  # fmt: skip
 _LAYERS = ("num_hidden_layers", "n_layers", "num_layers")
 # The defaults of models that a study makes.
 MADE_POSITIONS, MADE_LAYERS, MADE_HIDDEN, MADE_INNER = 512, 2, 128, 512
@@ -70,17 +73,20 @@ def _shape_of_folder(folder: Path) -> Shape:
         config = {}
     if not isinstance(config, dict):
         return Shape()
-    positions, kind = config.get("max_position_embeddings"), config.get("model_type")
-    if kind not in _ABSOLUTE or not isinstance(positions, int):
-        positions = None
-    elif kind in _AFTER_PADDING:
-        positions -= config.get("pad_token_id", 1) + 1
+    positions, kind = _whole(config.get("max_position_embeddings")), config.get("model_type")
+    limited = kind in _ABSOLUTE or (kind in _BIASED and config.get("position_biased_input", True) is True)
+    padding = _whole(config.get("pad_token_id", 1)) if kind in _AFTER_PADDING else -1
     return Shape(
-        positions=positions,
-        layers=next((config[name] for name in _LAYERS if name in config), None),
-        hidden=config.get("hidden_size"),
-        inner=config.get("intermediate_size"),
+        positions=positions - padding - 1 if limited and positions is not None and padding is not None else None,
+        layers=_whole(next((config[name] for name in _LAYERS if name in config), None)),
+        hidden=_whole(config.get("hidden_size")),
+        inner=_whole(config.get("intermediate_size")),
     )
+
+
+def _whole(value: object) -> int | None:
+    """A whole number of a configuration; None for what is none: whoever loads the model says so."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def check_groups(recipe: Recipe, names: Collection[str]) -> None:
