@@ -112,10 +112,41 @@ def test_what_cannot_be_converted_is_said(model, tmp_path):
         convert(tmp_path / "pickled", tmp_path / "out")
 
 
-def test_the_process_that_reads_pickles_has_no_network(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"weight_map": []}', '{"weight_map": {}}', '{"weight_map": {"a": 1}}',
+     '{"weight_map": {"a": "../other/pytorch_model.bin"}}'],
+)  # fmt: skip
+def test_an_index_that_is_none_is_refused_in_a_line(tmp_path, content):
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(content)
+    with pytest.raises(UserError) as said:
+        convert(folder, tmp_path / "out")
+    assert said.value.where == str(index) and "\n" not in said.value.what and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "socket.create_connection(('127.0.0.1', 9))",
+        "socket.gethostbyname('localhost')",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b'x'], [], 0, ('127.0.0.1', 9))",
+        "os.system('true')",
+        "os.fork()",
+        "os.forkpty()",
+        "os.execv('/bin/true', ['true'])",
+        "os.posix_spawn('/bin/true', ['true'], {})",
+        "subprocess.run(['true'])",
+        "pty.spawn('true')",
+    ],
+)
+def test_the_process_that_reads_pickles_has_no_network_and_starts_no_program(code):
     import subprocess
 
-    code = "import sys, socket; from xtreme_dag.wiring.convert import _forbid; sys.addaudithook(_forbid); " \
-           "socket.create_connection(('127.0.0.1', 9))"  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    whole = f"import os, pty, socket, subprocess, sys; from xtreme_dag.wiring.convert import _forbid; sys.addaudithook(_forbid); {code}"
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, check=False)
     assert done.returncode and "not allowed while pickled weights are read" in done.stderr

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.files import read_json
 from xtreme_dag.core.folders import new_folder
 
 _PATTERNS = ("pytorch_model*.bin", "*.bin", "*.ckpt", "*.pt", "*.pth")
 _OTHER_PICKLES = frozenset({"training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin"})
 _COPIED = frozenset({".json", ".txt", ".model", ".spm", ".codes", ".jinja", ".md"})
-_FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.system",
-              "os.exec", "os.posix_spawn", "os.fork")  # fmt: skip
+_FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto",
+              "socket.sendmsg", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
+              "os.forkpty", "pty.spawn")  # fmt: skip
 
 
 def convert(folder: Path, out: Path) -> int:
@@ -66,8 +68,11 @@ def pickles(folder: Path) -> list[Path]:
     """
     index = folder / "pytorch_model.bin.index.json"
     if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        found = [folder / name for name in sorted(set(names))]
+        named = read_json(index, what="an index of weights").get("weight_map")
+        names = set(named.values()) if isinstance(named, dict) and named else {""}
+        if not all(isinstance(name, str) and name and Path(name).name == name for name in names):
+            raise UserError("is not an index of weights (weight_map: name -> file beside it)", where=str(index))
+        found = [folder / name for name in sorted(names)]
         if missing := [path.name for path in found if not path.is_file()]:
             raise UserError(f"a part of the weights is missing: {', '.join(missing)}", where=str(index))
         return found
