@@ -1,15 +1,18 @@
 """What is wrong with a model folder is said in a line before anything runs."""
 
 import json
+import re
 import shutil
 
 import pytest
 
 from tests.model import zoo
 from tests.model.damages import DAMAGES
+from tests.wiring.small_studies import mixture, small
 from xtreme_dag.model.trial import trial
 from xtreme_dag.wiring import preflight as room
-from xtreme_dag.wiring.preflight import preflight
+from xtreme_dag.wiring.build import build
+from xtreme_dag.wiring.preflight import preflight, translators
 from xtreme_dag.wiring.slow_vocabulary import pieces_of
 
 KINDS = ("xlm-roberta", "distilbert")
@@ -90,3 +93,28 @@ def test_a_sentencepiece_model_is_held_against_the_tokenizer(tmp_path):
     assert "words of sentencepiece.bpe.model" in said.what and not said.fatal
     path.write_bytes(path.read_bytes()[:300])
     assert pieces_of(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("lfs_pointer", "is a pointer of Git LFS"),
+        ("cut_off", "has a damaged header|bytes where its header wants|is cut off"),
+        ("missing_shard", "1 shards are missing"),
+        ("no_tokenizer", "no tokenizer in this folder"),
+        ("no_configuration", "no config.json"),
+        ("no_weights", "no weights in safetensors; convert pickled ones"),
+        ("sentencepiece_only", "needs sentencepiece, which is not installed"),
+    ],
+)
+def test_a_model_that_translates_is_looked_at_too(damage, words, tiny_translator, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "find_spec", lambda name: None)
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_translator, folder)
+    by = {"by": "model", "models": {code: {"folder": str(folder)} for code in ("qaa", "qac")}}
+    parts = mixture({"dataset": "xnli", "languages": ["qaa", "qac"], "translated": by})
+    graph = build(small({"none": {}, "made": parts})).graph
+    assert translators(graph) == []
+    DAMAGES[damage](folder) if damage != "no_weights" else (folder / "model.safetensors").unlink()
+    found = translators(graph)
+    assert re.search(words, str(found[0])) and all(each.fatal and str(folder) in each.where for each in found)

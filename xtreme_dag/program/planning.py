@@ -37,6 +37,7 @@ from xtreme_dag.wiring.forecast.overview import (
 )
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.forecast.unanswered import unanswered
+from xtreme_dag.wiring.preflight import translators
 from xtreme_dag.wiring.supervision import by_condition
 
 _SHOWN = 40
@@ -64,6 +65,7 @@ def planned(
     if elsewhere is not None and elsewhere.trouble:
         click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
     found = [] if plan.all_cached or built.model is None else findings_of(home, built.model)
+    found = found if plan.all_cached else [*found, *translators(built.graph)]
     plan = with_absent(plan, built.absent)
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)

@@ -31,6 +31,7 @@ from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import published_lines, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
+from xtreme_dag.wiring.preflight import translators
 
 _FULL_BYTES = 65_536
 
@@ -113,8 +114,9 @@ def _run(
             dropping = Dropping(home, study.study, built.graph)
             outcome["dropped_bytes"] = dropping.all({planned.stage.name: planned.key for planned in plan.stages})
         return outcome
-    if built.model is not None and not plan.all_cached:
-        found = findings_of(home, built.model, remember=True)
+    if not plan.all_cached:
+        found = [] if built.model is None else findings_of(home, built.model, remember=True)
+        found = [*found, *translators(built.graph)]
         for finding in found:
             if not finding.fatal:
                 click.echo(f"warning: model: {finding}", err=True)

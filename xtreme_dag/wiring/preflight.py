@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.tables.tokenizer import TextTokenizer, load_tokenizer, tokenizer_folder
+from xtreme_dag.engine.graph import Graph, Source
+from xtreme_dag.tables.tokenizer import TextTokenizer, load_tokenizer, require_tokenizer, tokenizer_folder
+from xtreme_dag.wiring.kinds import TRANSLATE
 from xtreme_dag.wiring.layouts import verdict
 from xtreme_dag.wiring.model_files import Finding, faults_of_files, json_of, pointers, shapes_of, weights_of
 from xtreme_dag.wiring.slow_vocabulary import unlike
@@ -60,6 +62,28 @@ def preflight(folder: Path, trial: Trial | None = None) -> list[Finding]:
     if not any(finding.where.endswith(("tokenizer.json", ".model", ".spm")) for finding in files):
         found += _tokenizer(folder, rows)
     return sorted(found, key=lambda finding: not finding.fatal)
+
+
+def translators(graph: Graph) -> list[Finding]:
+    """Faults of the files of the models that a study translates by: what is missing, cut off, or only a pointer."""
+    sources = (stage.inputs.get("model") for stage in graph if stage.of is TRANSLATE)
+    folders = dict.fromkeys(Path(source.path) for source in sources if isinstance(source, Source))
+    return [finding for folder in folders for finding in _translator(folder)]
+
+
+def _translator(folder: Path) -> Iterator[Finding]:
+    files = [*pointers(folder), *faults_of_files(folder)]
+    yield from files
+    if not files and not weights_of(folder):
+        fix = f"convert pickled ones, if you trust them: xtreme-dag model convert {folder} OUT"
+        yield Finding(where=str(folder), what="the model has no weights in safetensors", fix=fix)
+    try:
+        require_tokenizer(folder)
+    except UserError as error:
+        yield Finding(where=error.where, what=error.what, fix=error.fix)
+        return
+    if not (folder / "tokenizer.json").is_file() and (lacking := _packages(folder, folder)):
+        yield lacking
 
 
 def _in_a_process(folder: Path) -> Mapping[str, Any]:

@@ -51,3 +51,15 @@ def test_what_was_found_is_remembered_until_a_file_changes(tmp_path, monkeypatch
     assert model_check.findings_of(home, folder) == first and len(looks) == 1
     (folder / "model.safetensors").write_text("")
     assert model_check.findings_of(home, folder) != first and len(looks) == 2
+
+
+def test_a_model_that_translates_is_one_of_the_study_s(tmp_path):
+    folder = spoilt(tmp_path / "translator")
+    part = {"dataset": "xnli", "languages": ["qaa"], "translated": {"by": "model", "model": {"folder": str(folder)}}}
+    made = {"mixture": [part], "budget": {"examples": 10}}
+    study = {**STUDY, "model": {"pretrain": {"kind": "planted"}}, "intermediate": {"none": {}, "made": made}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    line = f"{folder / 'model.safetensors'}: is a pointer of Git LFS and not the file"
+    for command in (plan.command, run.command):
+        answer = CliRunner().invoke(command, [str(tmp_path / "study.yaml"), "--home", str(tmp_path / "home")])
+        assert answer.exit_code == 1 and line in answer.output + str(answer.exception)
