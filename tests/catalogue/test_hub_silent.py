@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
 import subprocess
@@ -20,6 +21,10 @@ try:
         from xtreme_dag.catalogue.sources import open_source
         from xtreme_dag.data.revisions import current_revisions
         current_revisions([load_catalogue().dataset("xnli")], open_source("hub"))
+    elif sys.argv[1] == "take":
+        from pathlib import Path
+        from xtreme_dag.data.taking import take
+        take("us/data", Path("nowhere"))
     else:
         import os
         from huggingface_hub import HfApi
@@ -41,7 +46,7 @@ def silent():
 
 @pytest.mark.parametrize(
     ("what", "said"),
-    [("revisions", "the hub cannot be reached"), ("refs", "ReadTimeout")],
+    [("revisions", "the hub cannot be reached"), ("take", "the hub cannot be asked"), ("refs", "ReadTimeout")],
 )
 def test_nobody_waits_for_a_hub_that_does_not_answer(silent, tmp_path, what, said):
     """What a repository has (`revisions`) and its branches (`refs`) were asked for without a limit."""
@@ -51,3 +56,15 @@ def test_nobody_waits_for_a_hub_that_does_not_answer(silent, tmp_path, what, sai
         [sys.executable, "-c", ASK, what], env=environment, capture_output=True, text=True, timeout=40
     )
     assert done.returncode == 0 and said in done.stdout, done.stderr
+
+
+def test_whoever_asks_the_hub_limits_how_long_it_waits(repository):
+    askers = set()
+    for path in sorted((repository / "xtreme_dag").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "huggingface_hub":
+                names = {alias.name for alias in node.names}
+                if names & {"HfApi", "snapshot_download", "hf_hub_download"}:
+                    askers.add(path)
+                    assert "limit_waiting()" in path.read_text(), f"{path}:{node.lineno}"
+    assert len(askers) > 3

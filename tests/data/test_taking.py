@@ -34,6 +34,11 @@ ASKED = [{"id": "q1", "title": "t", "context": "Juan corre.", "question": "quien
           "answers": {"text": ["Juan"], "answer_start": [0]}}]  # fmt: skip
 
 
+def odd(split, path):
+    """A card with one configuration, of one split."""
+    return f"---\nconfigs:\n- config_name: es\n  data_files:\n  - split: {split}\n    path: '{path}'\n---\n".encode()
+
+
 @pytest.fixture(scope="module")
 def hub():
     card = "---\nconfigs:\n- config_name: es\n  data_files:\n  - split: train\n    path: es/train*\n  - split: test\n    path: es/test*\n- config_name: qu\n  data_files: qu/*\n---\n"
@@ -48,6 +53,9 @@ def hub():
             "refs/convert/parquet": Repository("d" * 40, {"default/test/0000.parquet": parquet(ASKED)}),
         }),
         "someone/script": Repository("e" * 40, {"script.py": b"code"}),
+        "someone/writer": Repository("f" * 40, {"README.md": odd("../../../train", "*.parquet"), "a.parquet": nli(3)}),
+        "someone/reader": Repository("1" * 40, {"README.md": odd("train", "../../../**/*.json"), "a.parquet": nli(3)}),
+        "someone/rooted": Repository("2" * 40, {"README.md": odd("train", "/etc/*.json"), "a.parquet": nli(3)}),
     }  # fmt: skip
     with HubServer(repositories) as server:
         yield server
@@ -74,6 +82,9 @@ REFUSED = [
     (["someone/script"], "never run, and it has no Parquet conversion"),
     (["someone/nli", "--config", "es", "--revision", "0" * 40], "no commit or branch"),
     (["someone/train.tsv"], "no such file"),
+    (["someone/writer"], "'../../../train' can be no name of a file"),
+    (["someone/reader"], "leads out of the repository"),
+    (["someone/rooted"], "leads out of the repository"),
 ]
 
 
@@ -131,4 +142,4 @@ def test_what_cannot_be_had_is_said_and_nothing_is_written(told):
     root, said = told
     for (arguments, words), (code, text) in zip(REFUSED, said[len(ADDED) :], strict=True):
         assert code == 1 and words in text, (arguments, text)
-    assert not (root / "other").exists()
+    assert not (root / "other").exists() and not list(root.parent.glob("train*"))

@@ -14,6 +14,7 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
+from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.data.readers.files import Place
 from xtreme_dag.data.readers.hub import Repository, batches, kind_of, split_patterns
 from xtreme_dag.data.revisions import CONVERSION
@@ -40,7 +41,11 @@ def take(name: str, folder: Path, *, revision: str | None = None, config: str | 
     commit, files = _commit(name, revision)
     repository = Repository(name, commit, None, False, Place(dataset=name, language=config or "", split="all"))
     found: list[Path] = []
-    for split, patterns in _splits(repository, files, config).items():
+    splits = _splits(repository, files, config)
+    for part in (config or "all", *splits):  # a card's names become those of files and folders here
+        if PurePosixPath(part).name != part or part == ".." or "\\" in part or not part.isprintable():
+            raise repository.error(f"{part!r} can be no name of a file", "download it and add its files")
+    for split, patterns in splits.items():
         place = Place(dataset=name, language=config or "", split=split)
         kept = [batch for path in repository.fetch(patterns) for batch in batches(path, place)]
         ending, text = _written([rows for rows, _ in kept], kept[0][1]) if kept else (".jsonl", "")
@@ -55,6 +60,7 @@ def _commit(name: str, revision: str | None) -> tuple[str, list[str]]:
     """The commit, and the files there; of a repository of code those of its Parquet conversion."""
     from huggingface_hub import HfApi, errors
 
+    limit_waiting()
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN") or False)
     try:
         info = api.dataset_info(name, revision=revision)
@@ -75,7 +81,9 @@ def _commit(name: str, revision: str | None) -> tuple[str, list[str]]:
         what, fix = "no such dataset, or it is private", "for a file say its path; for a private one set HF_TOKEN"
     except errors.OfflineModeIsEnabled:
         what, fix = "this is offline", "unset HF_HUB_OFFLINE"
-    except (errors.HfHubHTTPError, OSError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # the hub's, or of the client's transport, whose package changes its name
         what, fix = f"the hub cannot be asked: {(str(error).strip().splitlines() or ['?'])[0]}", "is there a network?"
     raise UserError(what, where=f"hub {name}", fix=fix)
 

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from xtreme_dag.core.errors import UserError
@@ -120,6 +120,9 @@ class Repository:
         """
         from huggingface_hub import snapshot_download
 
+        for path in map(PurePosixPath, patterns):
+            if path.is_absolute() or ".." in path.parts:
+                raise self.error(f"{str(path)!r} leads out of the repository", "name another repository or commit")
         folder = Path(self._asked(lambda: snapshot_download(self.name, allow_patterns=list(patterns), **self._given)))
         groups = [patterns] if several else [[pattern] for pattern in patterns]
         for group in groups:
