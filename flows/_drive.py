@@ -57,6 +57,7 @@ without_server: Callable[[dict[str, Any]], None] | None = None
 # How long trainings have for a last checkpoint when a run is told to end. Prefect's workers kill a run after 30 s.
 _GRACE_SECONDS, _WORKER_GRACE_SECONDS = 150.0, 25.0
 _SAID = 5  # warnings that the state of a flow run names
+_LONGEST_NAME = 160  # a file system takes 255 bytes, and what is made of the name has endings
 _RANDOM_NAME = re.compile(r"[a-z]+-[a-z]+")  # what Prefect calls a run that nobody named
 
 
@@ -205,7 +206,16 @@ def _studied(path: Path, overrides: Sequence[str]) -> Study:
     plain = load_study(path, [])
     if study.study != plain.study or _results(study) == _results(plain):
         return study
-    return study.model_copy(update={"study": "+".join([study.study, *map(_label, overrides)])})
+    return study.model_copy(update={"study": own_name(study.study, overrides)})
+
+
+def own_name(study: str, overrides: Sequence[str]) -> str:
+    """The name of a study with overrides: it says them, and is one of files, too."""
+    name = "+".join([study, *map(_label, overrides)])
+    if len(name) <= _LONGEST_NAME:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: _LONGEST_NAME - len(mark) - 1]}+{mark}"
 
 
 def _results(study: Study) -> list[tuple[Any, ...]]:
