@@ -183,3 +183,15 @@ def test_two_checkpoints_are_kept_and_half_a_checkpoint_is_invisible(tmp_path):
     assert found is not None and found.state["step"] == 3 and found.weights["w"].tolist() == [3.0, 3.0]
     checkpoints.save(4, {"w": torch.zeros(2)}, {}, {"looks": []})
     assert not (tmp_path / "writing").exists()
+
+
+def test_the_seconds_between_checkpoints_are_a_setting(world, tmp_path):
+    params, inputs = mixture(world, steps=4)
+    for seconds, name in ((1e-9, "often"), (3600.0, "seldom")):
+        run_stage("intermediate", params, inputs, tmp_path / name, checkpoint_seconds=seconds)
+    often, seldom = (
+        [event["folder"] for event in events(tmp_path / name) if event["event"] == "checkpoint"]
+        for name in ("often", "seldom")
+    )
+    assert len(often) >= 3 and len(set(often)) == len(often) and not seldom
+    assert digest(tmp_path / "often" / "out") == digest(tmp_path / "seldom" / "out")
