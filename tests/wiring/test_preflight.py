@@ -1,17 +1,22 @@
 """What is wrong with a model folder is said in a line before anything runs."""
 
 import json
+import os
 import re
 import shutil
+import struct
 
 import pytest
 
+from bench.zoo import limited
 from tests.model import zoo
 from tests.model.damages import DAMAGES
 from tests.wiring.small_studies import mixture, small
 from xtreme_dag.model.trial import trial
 from xtreme_dag.wiring import preflight as room
 from xtreme_dag.wiring.build import build
+from xtreme_dag.wiring.fit import _shape_of_folder
+from xtreme_dag.wiring.forecast.shapes import _stored
 from xtreme_dag.wiring.preflight import preflight, translators
 from xtreme_dag.wiring.slow_vocabulary import pieces_of
 
@@ -93,6 +98,45 @@ def test_a_sentencepiece_model_is_held_against_the_tokenizer(tmp_path):
     assert "words of sentencepiece.bpe.model" in said.what and not said.fatal
     path.write_bytes(path.read_bytes()[:300])
     assert pieces_of(path) == {}
+
+
+def deep(folder, name):
+    (folder / name).write_text('{"a": ' + "[" * 200_000)
+
+
+def header(folder, content):
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(content)) + content)
+
+
+def pipe(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+
+
+ODD = {
+    "a configuration without end": (lambda folder: deep(folder, "config.json"), "is no configuration"),
+    "an index without end": (lambda folder: ((folder / "model.safetensors").unlink(), deep(folder, "model.safetensors.index.json")), "is no index of shards"),
+    "a header without end": (lambda folder: header(folder, b"[" * 200_000), "has a damaged header"),
+    "an infinite shape": (lambda folder: header(folder, b'{"a": {"shape": [Infinity], "data_offsets": [0, 4]}}'), "has a damaged header"),
+    "a header that is a list": (lambda folder: header(folder, b"[1]"), "has a damaged header"),
+    "settings without end": (lambda folder: deep(folder, "tokenizer_config.json"), "is not JSON"),
+    "weights that are a pipe": (lambda folder: pipe(folder, "model.safetensors"), "weights of the model are missing"),
+    "settings that are a pipe": (lambda folder: pipe(folder, "tokenizer_config.json"), ""),
+    "pieces that are a pipe": (lambda folder: pipe(folder, "sentencepiece.bpe.model"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_files_that_no_reader_ends_are_no_hang_and_no_traceback(name, good, tmp_path):
+    spoil, words = ODD[name]
+    shutil.copytree(good / "xlm-roberta", tmp_path / "model")
+    spoil(tmp_path / "model")
+    with limited():
+        found = preflight(tmp_path / "model", trial)
+        assert _shape_of_folder(tmp_path / "model") is not None
+        _stored(tmp_path / "model")
+    said = "\n".join(map(str, found))
+    assert (re.search(words, said) and str(tmp_path / "model") in said) if words else not found
 
 
 @pytest.mark.parametrize(

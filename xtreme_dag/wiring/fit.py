@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from xtreme_dag.study.recipe import SECTIONS, Recipe
 from xtreme_dag.study.recipe_settings import SPECIAL_TOKENS
 from xtreme_dag.wiring.adding import Input
 from xtreme_dag.wiring.kinds import ENCODE, EVALUATE, SEARCH
+from xtreme_dag.wiring.model_files import json_of
 
 # Model types of transformers with a table of positions; others have relative ones and read what they are given.
 _ABSOLUTE = ("albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "distilbert", "electra", "ernie",
@@ -67,10 +67,7 @@ def shape_of(study: Study, base: Input) -> Shape:
 
 def _shape_of_folder(folder: Path) -> Shape:
     path = next((each for each in (folder / "encoder/config.json", folder / "config.json") if each.is_file()), None)
-    try:
-        config: Any = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
-    except (OSError, ValueError):
-        config = {}
+    config: Any = json_of(path) if path is not None else None
     if not isinstance(config, dict):
         return Shape()
     positions, kind = _whole(config.get("max_position_embeddings")), config.get("model_type")

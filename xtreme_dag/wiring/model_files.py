@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.files import read_regular
+
 _POINTER = b"version https://git-lfs"
 _LARGE_FILES = ("*.safetensors", "*.model", "*.spm", "*.json", "*.txt")
 _LONGEST_HEADER = 100_000_000  # as safetensors itself has it
+_LARGEST_JSON = 256 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,8 @@ def faults_of_files(folder: Path) -> Iterator[Finding]:
 
 def weights_of(folder: Path) -> list[Path]:
     """The safetensors files that are loaded: one, the shards of an index, or whatever lies there."""
-    whole, found = folder / "model.safetensors", sorted(folder.glob("*.safetensors"))
+    whole = folder / "model.safetensors"
+    found = [path for path in sorted(folder.glob("*.safetensors")) if path.is_file()]
     if whole.is_file():
         return [whole]
     listed = json_of(folder / "model.safetensors.index.json")
@@ -111,7 +115,7 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
             entries = {name: entry for name, entry in json.loads(file.read(length)).items() if name != "__metadata__"}
             ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
             shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
             raise ValueError("has a damaged header") from None
     wanted = 8 + length + max(ends, default=0)
     if size != wanted:
@@ -122,6 +126,6 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
 def json_of(path: Path) -> Any:
     """The content of a JSON file; None where there is none, or no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json.loads(read_regular(path, _LARGEST_JSON).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None

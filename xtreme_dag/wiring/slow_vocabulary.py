@@ -27,7 +27,7 @@ def unlike(files: Path, vocabulary: Mapping[str, int]) -> tuple[str, int, list[s
         Name of the slow tokenizer's file, how many words it has, and those that are elsewhere; None without such a file,
         or with several.
     """
-    pieces = sorted([*files.glob("*.model"), *files.glob("*.spm")])
+    pieces = sorted(path for path in [*files.glob("*.model"), *files.glob("*.spm")] if path.is_file())
     if (files / "vocab.txt").is_file() and not (files / "bpe.codes").is_file():
         lines = (files / "vocab.txt").read_text(encoding="utf-8", errors="replace").split("\n")
         name, words = "vocab.txt", {line.rstrip("\r"): number for number, line in enumerate(lines) if line.strip()}

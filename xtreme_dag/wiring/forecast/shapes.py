@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from xtreme_dag.engine.graph import Graph, Output, Source
 from xtreme_dag.study.file import Study
 from xtreme_dag.study.train_recipe import Lora
 from xtreme_dag.wiring.fit import shape_of
+from xtreme_dag.wiring.model_files import shapes_of, weights_of
 
 # Layers, hidden size, feed-forward size and words of models whose folder may not be there when a study is planned.
 KNOWN = {
@@ -25,7 +24,6 @@ KNOWN = {
 _POSITIONS = 514
 # Layers of published checkpoints that are not stored with a trained encoder.
 _HEADS = ("lm_head.", "cls.", "pooler.", "lm_predictions.", "mask_predictions.", "discriminator_predictions.")
-_HEADER_BYTES = 100 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +87,11 @@ def _stored(folder: Path) -> int | None:
     place = folder / "encoder" if (folder / "encoder").is_dir() else folder
     total = 0
     try:
-        for path in place.glob("*.safetensors"):
-            with path.open("rb") as file:
-                (length,) = struct.unpack("<Q", file.read(8))
-                header = json.loads(file.read(length)) if length <= _HEADER_BYTES else {}
-            total += sum(math.prod(entry["shape"]) for name, entry in header.items()
-                         if name != "__metadata__" and not name.startswith(_HEADS))  # fmt: skip
+        for path in weights_of(place):
+            shapes = shapes_of(path)
+            total += sum(math.prod(shape) for name, shape in shapes.items() if not name.startswith(_HEADS))
         if not total:  # pickled weights, in float32 as a rule
             total = sum(path.stat().st_size for path in place.glob("pytorch_model*.bin")) // 4
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+    except (OSError, ValueError):
         return None
     return total or None
