@@ -19,7 +19,7 @@ from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.cli import program
 from xtreme_dag.results import database, views
-from xtreme_dag.study import conditions, file, pretraining, recipe_settings, train_recipe
+from xtreme_dag.study import conditions, data_settings, file, pretraining, recipe_settings, train_recipe
 from xtreme_dag.study.budget import Sampling
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # The groups of keys, from the whole to its parts: the heading, and the type that says what may stand there.
 STUDY: Mapping[str, type[Any]] = {
     "The file": file.Study,
-    "`data`": file.Data,
-    "`data.miniworld`": file.Miniworld,
-    "`data.limit`": file.Limits,
-    "`data.allow_overlap`": file.Overlap,
+    "`data`": data_settings.Data,
+    "`data.miniworld`": data_settings.Miniworld,
+    "`data.limit`": data_settings.Limits,
+    "`data.allow_overlap`": data_settings.Overlap,
     "`model`": file.Model,
     "`model.pretrain`, `kind: text`": pretraining.TextPretraining,
     "`model.pretrain.model`": pretraining.EncoderShape,
