@@ -198,7 +198,7 @@ def _comments() -> dict[str, str]:
     """Object or object.column -> the comment beside it in the SQL files."""
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\w.*?) \| (.*) \|$", page, re.MULTILINE)
-    found = {name: text.replace(" | ", ": ").replace("](", "](../") for names, text in rows for name in _names(names)}
+    found = {name: _from_reference(text) for names, text in rows for name in _names(names)}
     for path in (database.ROOM / "schema.sql", *database.migrations()):
         for statement in re.split(r";[^\n]*\n", path.read_text(encoding="utf-8")):
             if made := re.search(r"^CREATE TABLE (\w+) \((.*)\)", statement, re.M | re.S):
@@ -209,6 +209,11 @@ def _comments() -> dict[str, str]:
         if after:
             found[name] = " ".join(line.removeprefix("--").strip() for line in after.splitlines())
     return found
+
+
+def _from_reference(row: str) -> str:
+    """The rest of a row of docs/results.md as text of a page in reference/: links lead from there."""
+    return row.replace(" | ", ": ").replace("](#", "](results.md#").replace("](", "](../")
 
 
 def _names(cell: str) -> list[str]:
