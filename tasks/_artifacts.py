@@ -1,4 +1,4 @@
-"""What a run shows in Prefect's UI beside its stages: the report in short, and what became of the stages."""
+"""What a run shows in Prefect's UI beside its stages: a short report, and what became of the stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage says, in Prefect: its messages as log lines, and a progress artifact with the figures of its kind."""
+"""A stage's messages and progress in Prefect: log lines, and a progress artifact with the figures of its kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Prefect server as something that may be away: one question, no patience."""
+"""Requests to a Prefect server that may be away: each is made once, without retries."""
 
 from __future__ import annotations
 

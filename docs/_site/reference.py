@@ -19,7 +19,7 @@ from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.cli import program
 from xtreme_dag.results import database, views
-from xtreme_dag.study import conditions, file, pretraining, recipe_settings, train_recipe
+from xtreme_dag.study import conditions, data_settings, file, pretraining, recipe_settings, train_recipe
 from xtreme_dag.study.budget import Sampling
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # The groups of keys, from the whole to its parts: the heading, and the type that says what may stand there.
 STUDY: Mapping[str, type[Any]] = {
     "The file": file.Study,
-    "`data`": file.Data,
-    "`data.miniworld`": file.Miniworld,
-    "`data.limit`": file.Limits,
-    "`data.allow_overlap`": file.Overlap,
+    "`data`": data_settings.Data,
+    "`data.miniworld`": data_settings.Miniworld,
+    "`data.limit`": data_settings.Limits,
+    "`data.allow_overlap`": data_settings.Overlap,
     "`model`": file.Model,
     "`model.pretrain`, `kind: text`": pretraining.TextPretraining,
     "`model.pretrain.model`": pretraining.EncoderShape,
@@ -198,7 +198,7 @@ def _comments() -> dict[str, str]:
     """Object or object.column -> the comment beside it in the SQL files."""
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\w.*?) \| (.*) \|$", page, re.MULTILINE)
-    found = {name: text.replace(" | ", ": ").replace("](", "](../") for names, text in rows for name in _names(names)}
+    found = {name: _from_reference(text) for names, text in rows for name in _names(names)}
     for path in (database.ROOM / "schema.sql", *database.migrations()):
         for statement in re.split(r";[^\n]*\n", path.read_text(encoding="utf-8")):
             if made := re.search(r"^CREATE TABLE (\w+) \((.*)\)", statement, re.M | re.S):
@@ -209,6 +209,11 @@ def _comments() -> dict[str, str]:
         if after:
             found[name] = " ".join(line.removeprefix("--").strip() for line in after.splitlines())
     return found
+
+
+def _from_reference(row: str) -> str:
+    """The rest of a row of docs/results.md as text of a page in reference/: links lead from there."""
+    return row.replace(" | ", ": ").replace("](#", "](results.md#").replace("](", "](../")
 
 
 def _names(cell: str) -> list[str]:

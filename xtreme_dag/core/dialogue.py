@@ -1,4 +1,4 @@
-"""What is said in dialogues: slots and their values, as labels.
+"""Labels of dialogue state tracking: slots and their values, and the ontology that lists them.
 
 A label is `SLOT=VALUE`, or `request=SLOT` where the user asks for a slot. The labels of a turn are what the user says in
 it; the state is all that holds after it.

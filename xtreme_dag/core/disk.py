@@ -1,4 +1,4 @@
-"""What is said of a full disk, and of a file that cannot be read or written."""
+"""Error messages for a full disk, and for a file that cannot be read or written."""
 
 from __future__ import annotations
 

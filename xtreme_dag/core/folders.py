@@ -1,4 +1,4 @@
-"""A new folder that is there in full or not at all."""
+"""Makes a new folder that is either complete or absent."""
 
 from __future__ import annotations
 

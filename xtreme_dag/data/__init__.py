@@ -1,1 +1,1 @@
-"""Sources, canonical tables, encoded tables, contracts and mixtures."""
+"""Data: readers of release files, canonical tables, tables derived from them, and data of the user's own."""

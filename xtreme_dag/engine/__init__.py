@@ -1,1 +1,1 @@
-"""The stage graph, fingerprints, keys, the store and the plan."""
+"""The engine of cached stages: the graph, fingerprints of code, keys, the store, the plan and the execution."""

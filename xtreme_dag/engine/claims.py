@@ -1,4 +1,4 @@
-"""Who is at what: each running stage says so in its home and in the mirror, again and again while it runs.
+"""Which machine runs which stage: a running stage says so in its home and in the mirror, again and again until it ends.
 
 Only said, never relied on: a claim keeps two machines from training the same thing most of the time, and tells people
 what runs where. One that is not renewed is stale and taken over; two machines that make the same anyway make it twice.

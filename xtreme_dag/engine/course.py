@@ -1,4 +1,4 @@
-"""How a stage went: the figures of its progress, kept for the manifest."""
+"""The course of a stage: the figures of its progress (loss, speed, memory), kept for the manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content digests of files and folders, and a memory of those that have not changed since."""
+"""Content digests of files and folders, and a cache of the digests of files that have not changed since."""
 
 from __future__ import annotations
 

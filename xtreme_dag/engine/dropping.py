@@ -1,4 +1,4 @@
-"""Drops the large files of artifacts once all that reads them is done, for a study that keeps its scores alone.
+"""Deletes large files of artifacts once every stage that reads them is done, for studies with `keep: scores`.
 
 Records stay, so keys stay known and nothing runs again. A stage that comes to need the files later has them made again
 under the same key. Nothing is dropped that another study holds: one whose ledger's last word on the stage has its key,

@@ -1,4 +1,4 @@
-"""A store that shares its artifacts with other machines through a mirror: what a run brings, pushes and goes on from."""
+"""A store that shares artifacts with other machines through a mirror: what a run fetches, pushes and resumes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: an append-only log of what every run did with every stage. It is ours; Prefect is the cockpit."""
+"""The ledger: an append-only log of what every run did with every stage, independent of Prefect's database."""
 
 from __future__ import annotations
 

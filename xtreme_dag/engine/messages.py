@@ -1,4 +1,4 @@
-"""What is only said: errors whose arguments are a message, and statements that log."""
+"""Code that only makes messages, which fingerprints leave out: arguments of errors, and statements that log."""
 
 from __future__ import annotations
 

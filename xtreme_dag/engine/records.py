@@ -1,4 +1,4 @@
-"""Records and code fingerprints as files, checked before anything of them is used: a file may hold what nobody meant."""
+"""Records and code fingerprints as files, checked before anything of them is used: a file may be damaged or forged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of a home that have not come to their end: which are under way, how far they are, and which were interrupted.
+"""Runs of a home that have not ended normally: which are under way, how far they are, and which were interrupted.
 
 A run holds a lock on a file of its own for as long as it lives; how far a study is stands in another file.
 """

@@ -128,9 +128,13 @@ def _tidied(floor: int) -> int:
     """Collects garbage once the process has grown; returns the new floor, in bytes.
 
     Large buffers hang in cycles of few objects, so Python's own collector, which counts objects,
-    waits for hours. A collection takes a tenth of a second: too long for every stage of a study of small ones.
+    waits for hours. A collection takes some tenths of a second: too long for every stage of a study of small ones, most
+    of which only leave freed memory behind.
     """
-    if (now := _resident()) < floor + _GROWTH_BYTES:
+    if (now := _resident()) >= floor + _GROWTH_BYTES:
+        _give_back()
+        now = _resident()
+    if now < floor + _GROWTH_BYTES:
         return min(floor, now)
     gc.collect()
     _give_back()

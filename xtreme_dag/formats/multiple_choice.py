@@ -1,4 +1,4 @@
-"""A context, a question and choices, of which one is right (XCOPA)."""
+"""A context, a question and several choices, one of which is right (XCOPA)."""
 
 from __future__ import annotations
 

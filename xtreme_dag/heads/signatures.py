@@ -1,4 +1,4 @@
-"""Types in the signatures of a head's functions, for type checkers alone (`import signatures as t`): they are heavy."""
+"""Types in the signatures of a head's functions (`signatures as t`), for type checkers alone: their import is slow."""
 
 from numpy.random import Generator
 from pyarrow import Table

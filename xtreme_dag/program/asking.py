@@ -1,4 +1,4 @@
-"""Questions to the results of one study, with advice on names that it does not have."""
+"""Queries to the results of one study; a name that it does not have is an error with the nearest one that it has."""
 
 from __future__ import annotations
 

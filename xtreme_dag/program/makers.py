@@ -1,4 +1,4 @@
-"""Who made what a plan finds cached, where that was not this machine: figures depend on the processor, keys do not."""
+"""Which other machines made what a plan finds cached: figures depend on the processor, keys do not."""
 
 from __future__ import annotations
 

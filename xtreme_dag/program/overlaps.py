@@ -1,4 +1,4 @@
-"""The audits of a study without the rest of it: its tables are prepared and held against one another."""
+"""Runs the audits of a study and nothing else of it: its tables are prepared and compared with one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study would find, for a plan: the table, and where its variance comes from."""
+"""The power of a planned study: which differences it would find, and where the variance behind that comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a study: whatever is not cached.
+"""Runs a study: the stages that are not cached.
 
 Stages run through Prefect, as `plan` says; with nothing to do no server and no flow is started.
 """

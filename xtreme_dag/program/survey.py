@@ -1,4 +1,4 @@
-"""All contracts over all that a source has, without a study: what `data check` and `contracts docs` show.
+"""Checks all tables of a source against their contracts, without a study, for `data check` and `contracts docs`.
 
 Each table goes through the `prepare` and `check` stages of a study, in the engine's workers and with the home's store as
 cache; what the rules across tables find is the artifact of one more stage for each group of datasets.

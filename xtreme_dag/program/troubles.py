@@ -1,4 +1,4 @@
-"""What is damaged in a home beside its store, in words: said by the commands that read it, none of which it stops."""
+"""Messages about damaged files of a home outside its store, for commands that read them and can go on without."""
 
 from __future__ import annotations
 

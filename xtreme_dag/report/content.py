@@ -1,4 +1,4 @@
-"""What a report says: one reading of the results, without any markup."""
+"""The content of a report: everything that is read from the results, once, without any markup."""
 
 from __future__ import annotations
 

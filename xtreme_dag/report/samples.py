@@ -1,4 +1,4 @@
-"""A look at predictions: examples on which a condition and the baseline disagree."""
+"""Example predictions: tested examples on which a condition and the baseline disagree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the templates say beside the content itself: values that are worked out, in words, without any markup."""
+"""Values and phrases that the report's templates need beside its content: worked out, in words, without any markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a condition is, in the words of a reader: its own description, or a line made of the settings of a study file."""
+"""A condition described for readers: its own description, or a line made of its settings in the study file."""
 
 from __future__ import annotations
 

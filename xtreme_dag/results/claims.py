@@ -1,4 +1,4 @@
-"""Which claims of a study hold together: the families of tests, each stated once, whatever is shown of them.
+"""Families of claims: which tests of a study are corrected together, the same whatever is shown of them.
 
 The claims of a study are its conditions, tasks and parts of a task's languages (unseen in both conditions, or seen in
 one), each against the baseline: Holm's correction is over all of them. The means over tasks are a family of their own,

@@ -1,4 +1,4 @@
-"""Comparing conditions: how large is the difference, how sure is it, and what could have been seen."""
+"""Compares conditions: how large a difference is, how certain, and how small a one could have been found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison says: differences with their intervals, in points."""
+"""The outcome of a comparison: differences in points, with their intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells the database: frozen, typed, and the same as JSON."""
+"""The facts of a run that go into the database: frozen, typed, and readable from JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals, tests and corrections: from resamples to what can be said.
+"""Intervals, tests and corrections for several claims, computed from resamples.
 
 Model of a side's figures: y[i, s] = m + a[i] + b[s] + e[i, s] for example i and seed s. The examples are the same for
 both sides and all seeds, so the difference of the sides has var(a)/n + var(e)/(nK) from the choice of examples, which

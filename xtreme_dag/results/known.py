@@ -1,4 +1,4 @@
-"""What the catalogue knows of a study's languages and tasks."""
+"""Adds to a study's facts what the catalogue knows of its languages and tasks."""
 
 from __future__ import annotations
 

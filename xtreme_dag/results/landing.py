@@ -1,4 +1,4 @@
-"""Landing: what a run found out goes into the database, whole or not at all, and the same twice."""
+"""Landing: writes the results of a run into the database, completely or not at all; a second time changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study would find before it runs: from the variance of a pilot, or from stated figures.
+"""The power of a study before it runs: what it would find, from a pilot's variance or from stated figures.
 
 A pilot's variance of a difference has a part that falls with the examples, a part that falls with the seeds, and what a
 seed makes of an example, which falls with both; `inference` explains them. They are averaged over the pilot's

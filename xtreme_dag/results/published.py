@@ -1,4 +1,4 @@
-"""Numbers of others that the database carries along: published scores, and what devices draw."""
+"""Numbers from elsewhere that the database has too: published scores, and the maximum power of devices."""
 
 from __future__ import annotations
 

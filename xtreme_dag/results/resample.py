@@ -1,4 +1,4 @@
-"""Resamples of examples as weights, so that any metric of sums is a matrix product away.
+"""Resamples of examples as weights, so that any metric that is computed from sums is a matrix product away.
 
 A resample of n examples is a vector of counts that sum to n. All sufficient statistics that sit on the same rows are
 reweighted at once: counts (resamples, n) @ columns (n, c). The counts are small integers and most statistics too,

@@ -1,4 +1,4 @@
-"""What the landings of a home need of its store."""
+"""Which artifacts of a home's store its landings need, so that garbage collection keeps them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laying views, macros and published numbers into a database."""
+"""Creates the views and macros of a database, and fills in the published numbers."""
 
 from __future__ import annotations
 

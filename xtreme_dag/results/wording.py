@@ -1,4 +1,4 @@
-"""Plain sentences: what can be said, and what cannot."""
+"""The outcome of a comparison in plain sentences: what can be concluded from it, and what cannot."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Compare(Section):
         baseline: the condition that all others are compared with.
         condition: the one that the question is about; it is answered first.
         resamples: bootstrap resamples of the report's intervals.
-        confidence: level of intervals and verdicts.
+        confidence: level of the intervals; verdicts are always at 5 %.
         clusters: whether groups of examples that can stand alone (questions on one paragraph) are resampled as wholes.
     """
 

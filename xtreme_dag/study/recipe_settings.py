@@ -84,10 +84,10 @@ class TargetRecipe(TrainRecipe):
     """How a target task is trained.
 
     Attributes:
-        examples: English examples that it is trained on, for few-shot studies; None for all. Each seed draws its own,
+        examples: how many examples in the source language it is trained on; all if not given. Each seed draws its own,
             the same in all conditions.
         same_examples: one draw for all seeds: then intervals hold for these very examples.
-        grid: setting -> values: every combination is trained (a trial), and English dev chooses one.
+        grid: setting -> values: every combination is trained (a trial), and dev chooses one.
         grid_seeds: `first`, trials of the first seed choose for all; or `all`, each seed has trials and a choice.
     """
 

@@ -53,8 +53,8 @@ class TrainRecipe:
 
     Attributes:
         learning_rate: peak of the schedule.
-        head_learning_rate: the heads' own, None for the same; new layers may want a hundred times the encoder's, as in
-            the reference for Multilingual WoZ (1e-3 beside 1e-5).
+        head_learning_rate: the heads' own, the same as the encoder's if not given; new layers may want a hundred times
+            the encoder's, as in the reference for Multilingual WoZ (1e-3 beside 1e-5).
         batch_size: examples per optimizer step, over all devices and micro-batches.
         micro_batch_tokens: tokens that one forward pass takes at most (at least one example), None for the whole batch.
         epochs: passes over the drawn examples.
@@ -69,7 +69,8 @@ class TrainRecipe:
         dropout: takes the place of the encoder's own dropout probabilities, None to keep them.
         mlm_probability: share of tokens that masked language modelling predicts (Devlin et al. 2019).
         mixing: several tasks: `step`, one task per step, or `within`, mixed within a step.
-        select_every: optimizer steps between two looks at English dev; 0 for never.
+        select_every: optimizer steps between two evaluations on dev (looks), in the source language or else in English; 0
+            for never.
         select_examples: how many dev examples are looked at, the first ones.
         patience: looks without improvement after which training ends; 0 for never.
         precision: `bf16` autocast over fp32 weights, `fp32`, or `auto`: bf16 on CUDA, fp32 elsewhere.

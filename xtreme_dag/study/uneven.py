@@ -1,4 +1,4 @@
-"""When conditions of equal budget are trained on so different numbers of tokens that it is said."""
+"""Whether conditions of equal budget are trained on numbers of tokens so different that a warning is due."""
 
 from __future__ import annotations
 

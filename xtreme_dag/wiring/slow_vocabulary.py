@@ -1,4 +1,4 @@
-"""The words of a slow tokenizer's files, to hold `tokenizer.json` beside them."""
+"""The vocabulary in the files of a slow tokenizer, to be compared with that of `tokenizer.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`xtreme-dag data`: what data there are; show, check and add them."""
+"""`xtreme-dag data`: list, show, check and add data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`xtreme-dag doctor`: what this machine has and lacks."""
+"""`xtreme-dag doctor`: check whether this machine can run a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`xtreme-dag model`: model folders."""
+"""`xtreme-dag model`: convert model folders, and export the models of a study."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def command(
 
     \b
     Examples:
-      xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3]
+      xtreme-dag plan studies/demo.yaml --set seeds=[1,2,3,4]
       xtreme-dag plan studies/demo.yaml --power --accuracy 70 --seed-spread 1
     """
     if (accuracy is None) != (seed_spread is None) or (pilot and accuracy is not None):

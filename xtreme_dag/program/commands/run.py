@@ -1,4 +1,4 @@
-"""`xtreme-dag run`: run a study: whatever is not cached."""
+"""`xtreme-dag run`: run the stages of a study that are not cached."""
 
 from __future__ import annotations
 

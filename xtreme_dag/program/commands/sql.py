@@ -1,4 +1,4 @@
-"""`xtreme-dag sql`: ask the results."""
+"""`xtreme-dag sql`: query the results in SQL."""
 
 from __future__ import annotations
 
