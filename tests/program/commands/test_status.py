@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +15,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.under_way import Progress, noted, say_progress, under_way
 from xtreme_dag.program.cli import program
+from xtreme_dag.program.commands import status as room
 
 
 @pytest.fixture
@@ -101,3 +104,43 @@ def test_an_interrupted_run_is_told_until_the_next(home, number):
     with noted(home, "s"):
         assert [found.running for found in under_way(home)] == [True]
     assert under_way(home) == []
+
+
+def claim(place, number, host, device, **more):
+    """Writes what a machine says of a stage that it runs."""
+    now, key = time.time(), f"{number:064x}"
+    said = {"key": key, "stage": f"target[{number}]", "study": "s", "run": "r", "host": host, "pid": 1, "device": device,
+            "started": now - 300, "expires": now + 60, **more}  # fmt: skip
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{key}.json").write_text(json.dumps(said))
+    return place / f"{key}.json"
+
+
+def test_what_runs_where_with_the_time_left(home, tmp_path):
+    Ledger(home.ledger).append([entry("prepare", "a", "succeeded", 2)])
+    mirror = tmp_path / "mirror"
+    claim(home.running, 1, "here", "cpu", expected=900.0)
+    claim(mirror / "claims", 2, "box", "cuda:1", done=0.5)
+    claim(mirror / "claims", 3, "box", "cuda:0", started=time.time() + 500)  # its clock is ahead
+    claim(mirror / "claims", 4, "box", "cpu", study="other")
+    claim(mirror / "claims", 5, "gone", "cpu", expires=time.time() - 1)
+    rows = [line.split() for line in status(home, "s", "--mirror", str(mirror)) if "target[" in line]
+    assert rows == [
+        ["box", "cuda:1", "target[2]", "5", "min", "50", "%", "about", "5", "min"],
+        ["box", "cuda:0", "target[3]", "0", "s"],
+        ["here", "cpu", "target[1]", "5", "min", "about", "10", "min"],
+    ]
+    assert not any("box" in line for line in status(home, "s")), "without its mirror a home knows of itself alone"
+
+
+def test_watching_ends_when_nothing_runs_any_more(home, monkeypatch):
+    monkeypatch.setattr(room, "_WATCH_SECONDS", 0.05)
+    Ledger(home.ledger).append([entry("prepare", "a", "succeeded", 2)])
+    path = claim(home.running, 1, "here", "cpu", done=0.25)
+    ended = threading.Timer(1.0, path.unlink)
+    ended.start()
+    begun = time.monotonic()
+    lines = status(home, "s", "--watch")
+    assert 0.9 < time.monotonic() - begun < 30
+    assert sum("target[1]" in line for line in lines) > 3, "shown again and again"
+    assert "target[1]" not in lines[-1] and any(line.startswith("s: 1 stages") for line in lines)
