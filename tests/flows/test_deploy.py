@@ -66,6 +66,9 @@ def test_every_flow_is_there_with_its_form_and_the_study_with_its_schedule(place
         assert row["global_concurrency_limit"] is None
         assert row["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
         assert row["job_variables"]["working_dir"] == str(place)
+    # Deployed twice and more, one automation marks the runs that have no heartbeat.
+    automations = servers.post(f"{prefect_api}/automations/filter", json={}).json()
+    assert [row["name"] for row in automations].count("xtreme-dag: dead runs") == 1
     # What an earlier version put there goes: a limit of runs is a lease in the server's memory.
     limited = servers.patch(f"{prefect_api}/deployments/{found['study']['id']}", json={"concurrency_limit": 1})
     limited.raise_for_status()

@@ -177,6 +177,10 @@ def test_two_checkpoints_are_kept_and_half_a_checkpoint_is_invisible(tmp_path):
     for step in (1, 2, 3):
         checkpoints.save(step, {"w": torch.full((2,), float(step))}, {}, {"looks": []})
     assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-000000002", "step-000000003"]
+    for state in ("[]", "7", '{"step": 3}', "[" * 100_000):
+        (tmp_path / "step-000000003" / "state.json").write_text(state)
+        assert checkpoints.latest().state["step"] == 2
+    checkpoints.save(3, {"w": torch.full((2,), 3.0)}, {}, {"looks": []})
     (tmp_path / "writing").mkdir()
     (tmp_path / "writing" / "weights.safetensors").write_bytes(b"half")
     found = checkpoints.latest()

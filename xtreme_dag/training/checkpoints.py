@@ -117,7 +117,7 @@ class Checkpoints:
 
         try:
             state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-            if state.pop("run") != self._run:
+            if not isinstance(state, dict) or state.pop("run") != self._run:
                 return None
             return Checkpoint(
                 folder=path,
@@ -125,7 +125,7 @@ class Checkpoints:
                 optimiser=load_file(str(path / "optimiser.safetensors")),
                 state=state,
             )
-        except (OSError, ValueError, KeyError, SafetensorError):
+        except (OSError, ValueError, KeyError, RecursionError, SafetensorError):
             return None
 
 
