@@ -130,6 +130,12 @@ def test_a_tolerated_share_is_of_the_whole(small):
     for row in (40, 60, 80):
         table = changed(table, row, tags=["O", "I-PER", "O", "B-LOC", "O"])
     assert verdicts(table, "panx", "ja")[0]["iob2_legal"]["ok"] is False
+    # Six of 100 that were drawn from a file of 2,000 are no sign of more than five in a hundred there; ten are.
+    assert verdicts(table, "panx", "ja", read=2000)[0]["iob2_legal"]["ok"] is True
+    assert verdicts(table, "panx", "de", read=2000)[0]["iob2_legal"]["ok"] is False, "none is tolerated"
+    for row in (90, 91, 92, 93):
+        table = changed(table, row, tags=["O", "I-PER", "O", "B-LOC", "O"])
+    assert verdicts(table, "panx", "ja", read=2000)[0]["iob2_legal"]["ok"] is False
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from xtreme_dag.contracts.columns import Facts, Rows, batches, values_at
 from xtreme_dag.contracts.counts import MOSTLY, Count, count
 from xtreme_dag.contracts.engine import Verdict, judge
 from xtreme_dag.contracts.odcs import Contract, Rule, contract_from, read_contract
+from xtreme_dag.contracts.tolerance import most
 from xtreme_dag.contracts.whole import Whole
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.engine.gates import write_verdict
@@ -102,7 +103,8 @@ def counted(folder: Path, contract: Contract, params: Mapping[str, Any]) -> list
         params: `language`, `split`, `limit`; see `check`.
     """
     known = facts(params, json.loads((folder / "counts.json").read_text()), contract)
-    return count(StoredTable(folder), tolerant(contract, known.language), known)
+    table = StoredTable(folder)
+    return count(table, tolerant(contract, known.language, len(table), known.read), known)
 
 
 def judged(table: Whole, counts: Sequence[Count], params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Rows]]:
@@ -123,14 +125,26 @@ def judged(table: Whole, counts: Sequence[Count], params: Mapping[str, Any]) -> 
     return outcome, {one.rule.name: one.rows for one in stopping if len(one.rows)}
 
 
-def tolerant(contract: Contract, language: str) -> list[Rule]:
-    """The rules of a contract, each with the share of rows that must satisfy it in a language."""
-    return [
-        replace(rule, kwargs={**rule.kwargs, MOSTLY: 1 - rule.tolerance[language]})
-        if language in rule.tolerance
-        else rule
-        for rule in contract.rules
-    ]
+def tolerant(contract: Contract, language: str, rows: int, read: int) -> list[Rule]:
+    """The rules of a contract, each with the share of rows that must satisfy it in a language.
+
+    A tolerated share is that of the whole table: a sample of it has more by chance.
+
+    Args:
+        contract: the dataset's.
+        language: the table's.
+        rows: how many rows it has.
+        read: how many its files have.
+    """
+    rules = []
+    for rule in contract.rules:
+        if language in rule.tolerance:
+            share = rule.tolerance[language]
+            if 0 < rows < read:
+                share = min(1.0, most(rows, share) / rows)
+            rule = replace(rule, kwargs={**rule.kwargs, MOSTLY: 1 - share})
+        rules.append(rule)
+    return rules
 
 
 def quarantine(table: Whole, broken: Mapping[str, Rows]) -> Iterator[pa.Table]:

@@ -16,6 +16,7 @@ from xtreme_dag.contracts.columns import batches
 from xtreme_dag.contracts.folded import Hashes, fold_column, hashes
 from xtreme_dag.contracts.odcs import read_document
 from xtreme_dag.contracts.similar import Near
+from xtreme_dag.contracts.tolerance import most
 from xtreme_dag.core.context import StageContext
 from xtreme_dag.engine.gates import write_verdict
 from xtreme_dag.tables.canonical import StoredTable
@@ -222,7 +223,7 @@ class _Tested:
             "share": round(many / max(1, total), 4),
             "by": {how: int(rows.sum()) for how, rows in self._by.items() if rows.any()},
             "first_ids": [[self.ids[row], self._first.get(row, self.ids[row])] for row in first],
-            "leak": sure > _most(total, tolerances[0]) or many > _most(total, max(tolerances)),
+            "leak": sure > most(total, tolerances[0]) or many > most(total, max(tolerances)),
             "allowed": allowed.get(name),
         }
 
@@ -231,11 +232,6 @@ def _number(name: str) -> int:
     """The running number that an id ends in; -1 if it ends in none."""
     digits = name[len(name.rstrip("0123456789")) :][-18:]
     return int(digits) if digits.isascii() and digits else -1
-
-
-def _most(examples: int, tolerance: float) -> float:
-    """How many of some examples may be found, with two standard errors of the few that a small sample has."""
-    return tolerance * examples + 2 * float(np.sqrt(tolerance * examples))
 
 
 def _search(tested: Sequence[_Tested], path: Path, params: Mapping[str, Any], context: StageContext) -> None:
