@@ -29,7 +29,7 @@ SELECT kind, count(*) AS stages, round(sum(seconds), 1) AS seconds
 FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL
 """
 WARNINGS = """
-SELECT task, warning, count(*) AS evaluations
+SELECT task, warning, count(DISTINCT (condition, language, seed)) AS evaluations
 FROM evaluation_warnings WHERE study = $study AND split = 'test' GROUP BY ALL ORDER BY ALL
 """
 _EFFECT = ("task", "part", "value", "baseline_value", "delta", "low", "high", "p_corrected", "verdict", "detectable")
