@@ -92,7 +92,11 @@ with noted(Home(Path(sys.argv[1])), "s"):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_run_is_told_until_the_next(home, number):
-    run = subprocess.Popen([sys.executable, "-c", SLEEPER, str(home.root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+    run = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, str(home.root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        # Tests that were started in the background of a script ignore interruptions, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     assert run.stdout is not None and run.stdout.readline()
     assert [found.running for found in under_way(home)] == [True]
     run.send_signal(number)
