@@ -81,5 +81,5 @@ def test_a_task_in_some_of_its_languages():
         ("xnli", "qaa", "test"), ("xnli", "en", "dev"),
         ("xquad", "qaa", "test"), ("xquad", "en", "test"), ("xquad", "en", "dev"),
     }  # fmt: skip
-    with pytest.raises(UserError, match=r"targets.xnli.languages: xnli has no 'uk' here"):
+    with pytest.raises(UserError, match=r"targets.xnli.languages: unknown language 'uk'"):
         build(small(NONE, targets={"xnli": {"languages": ["uk"]}}))

@@ -222,10 +222,7 @@ class _Builder:
                     raise UserError(f"no language {language!r}", where="languages", fix=nearest(language, known))
             listed = tuple(language for language in listed if language in self.study.languages)
         if (given := self.study.targets.get(task.name)) and given.languages:
-            for language in given.languages:
-                if language not in listed:
-                    where = f"targets.{task.name}.languages"
-                    raise UserError(f"{task.name} has no {language!r} here", where=where, fix=nearest(language, listed))
+            refuse_unknown(given.languages, listed, what="language", where=f"targets.{task.name}.languages")
             listed = tuple(language for language in listed if language in given.languages)
         missing = tuple(language for language in listed if language not in available)
         if missing:
