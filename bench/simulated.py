@@ -78,6 +78,10 @@ class Matrices(Predictions):
         """Accuracy alone."""
         return ["id", "s_correct"]
 
+    def rows(self, path: str) -> int:
+        """Number of examples."""
+        return len(self._right[path])
+
     def read(self, path: str, metric: Metric, *, keep: bool, cluster: str = "") -> pa.Table:
         """Ids that all languages share, and what is right."""
         right = self._right[path]

@@ -64,6 +64,7 @@ def _delete(path: Path, rng: random.Random, others: Sequence[Path]) -> None:
 
 def _swap(path: Path, rng: random.Random, others: Sequence[Path]) -> None:
     other = rng.choice(others)
+    own(other)  # a command may write where it comes to lie
     aside = path.with_name("aside")
     path.rename(aside)
     other.rename(path)

@@ -1,6 +1,7 @@
 """Model folders: what is written is read back, bit for bit; what cannot be trusted is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads import HeadSpec
 from xtreme_dag.heads.trained import build_head, load_model, save_model
 from xtreme_dag.model import pack
+from xtreme_dag.model.folder import load_encoder
 from xtreme_dag.model.layers import initialise
 from xtreme_dag.tables.tokenizer import load_tokenizer
 
@@ -120,6 +122,15 @@ def test_folders_without_a_model_or_tokenizer_are_named(tmp_path):
         load_model(tmp_path)
     with pytest.raises(UserError, match="no tokenizer"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("layers", [0, 10**4, 10**400])
+def test_a_number_of_layers_that_cannot_be_is_refused_at_once(base, tmp_path, layers):
+    shutil.copytree(base, tmp_path / "model")
+    path = next((tmp_path / "model").rglob("config.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": layers}))
+    with pytest.raises(UserError, match=r"without layers|larger than the number of weights"):
+        load_encoder(path.parent, log=print)
 
 
 def test_heads_that_are_not_there_are_named(model):

@@ -13,6 +13,7 @@ from tests.results.synthetic_study import in_store, make_study
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.course import Course
+from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.store import Record
 from xtreme_dag.formats import pair_classification, span_qa, tagging
@@ -213,7 +214,8 @@ def in_store_with(home, training, **manifest):
     folder.mkdir()
     (folder / "training.json").write_text(json.dumps(training))
     place = in_store(home, folder)
-    return Record(key="k", digest=place.name, files={}, manifest=manifest)
+    files = {path.name: (file_digest(path), path.stat().st_size) for path in place.iterdir()}
+    return Record(key="k", digest=place.name, files=files, manifest=manifest)
 
 
 def test_a_course_is_thinned_out_and_keeps_its_figures():

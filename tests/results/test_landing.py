@@ -3,12 +3,14 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.store import Store
 from xtreme_dag.results import database
 from xtreme_dag.results.facts import Landing, StageFacts
 from xtreme_dag.results.landing import add, land, landing_path, read_landings, rebuild
@@ -170,10 +172,38 @@ def test_scores_that_cannot_be_read_land_nothing(make, home):
     before = (home / "results.duckdb").read_bytes()
     made = make(name="bad", seed=3)
     (made.evaluations[5].artifact / "scores.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="not JSON"):
         land(Home(home), *made.arguments)
     assert (home / "results.duckdb").read_bytes() == before
     assert [landing.study.name for landing in read_landings(Home(home))] == ["good"]
+
+
+def test_scores_are_held_against_their_record(make, home, tmp_path):
+    made, store = make(), Store(Home(home).store)
+    row = made.evaluations[5]
+    manifest = dict.fromkeys(("name", "kind", "function", "host", "git_commit"), "") | {
+        name: {} for name in ("params", "inputs", "libraries", "options", "figures")
+    }
+    times = {"started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "peak_memory_bytes": 1}
+    record = store.commit(
+        "ab" * 32, Path(shutil.copytree(row.artifact, tmp_path / "out")), {**manifest, **times, "code": "0" * 64}
+    )
+    assert store.artifact(record.digest) == row.artifact
+    made.evaluations[5] = replace(row, stage_key=record.key)
+    made.stages[:] = [replace(one, key=record.key) if one.key == row.stage_key else one for one in made.stages]
+    land(Home(home), *made.arguments)
+    scores = row.artifact / "scores.json"
+    text = scores.read_text()
+    scores.write_text(text[:-3] + chr(ord(text[-3]) ^ 1) + text[-2:])  # still JSON, of the same size
+    with pytest.raises(UserError, match="gone or damaged") as error:
+        rebuild(Home(home))
+    assert error.value.where == str(scores)
+    scores.write_text("{}")
+    with pytest.raises(UserError, match="gone or damaged"):
+        rebuild(Home(home))
+    store.record_path(record.key).unlink()
+    with pytest.raises(UserError, match="has no scores"):
+        rebuild(Home(home))
 
 
 def test_what_the_database_refuses_leaves_the_landing_as_it_was(make, home):

@@ -44,11 +44,11 @@ WRONG = {
     },
 }
 TRAINING = {
-    "learning_rate": (0, -1e-5, "fast"),
+    "learning_rate": (0, -1e-5, 1e300, "fast"),
     "head_learning_rate": (0, -1e-5, "fast"),
     "batch_size": (0, -1, 1.5),
     "micro_batch_tokens": (0, -1, 1.5),
-    "epochs": (0, -1),
+    "epochs": (0, -1, 1e308),
     "steps": (0, -1, 1.5),
     "warmup": (-0.1, 1.5),
     "schedule": ("cosine",),

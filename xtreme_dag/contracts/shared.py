@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +52,8 @@ class Shared:
 _HOW = {"text": "text", "id": "id", "number": "number, label and length", "near": "near duplicate"}
 
 
-def shared_in(artifact: Path) -> list[Shared]:
-    """What the artifact of an `audit` stage says.
-
-    Raises:
-        OSError, ValueError, KeyError: it is damaged.
-    """
-    content = json.loads((artifact / "overlap.json").read_bytes())
+def shared_in(content: Mapping[str, Any]) -> list[Shared]:
+    """What the `overlap.json` of an `audit` stage says."""
     return [
         Shared(
             seen=content["seen"],

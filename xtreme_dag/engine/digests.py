@@ -44,11 +44,11 @@ def tree_digest(files: dict[str, tuple[str, int]]) -> str:
 
 def list_files(folder: Path) -> dict[str, Path]:
     """Relative POSIX path -> file, for every file under a folder, in sorted order."""
-    found = {}
-    for parent, _folders, names in os.walk(folder):
-        for name in names:
-            path = Path(parent) / name
-            found[path.relative_to(folder).as_posix()] = path
+    root = str(folder)
+    found: dict[str, Path] = {}
+    for parent, _folders, names in os.walk(root):
+        inside = os.path.relpath(parent, root).replace(os.sep, "/") + "/" if parent != root else ""
+        found |= {inside + name: Path(parent, name) for name in names}
     return dict(sorted(found.items()))
 
 

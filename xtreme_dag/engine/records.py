@@ -168,8 +168,10 @@ def _mapping(content: bytes) -> dict[str, Any]:
     """The JSON mapping in a file, such that it can be written again."""
     _require(len(content) <= MAX_JSON_BYTES, "it is too large")
     try:
-        value = json.loads(content)
-        json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
+        text = content.decode()
+        value = json.loads(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
     except (ValueError, RecursionError) as error:
         raise ValueError("it is no JSON of ours") from error
     _require(isinstance(value, dict), "it is no mapping")

@@ -13,6 +13,7 @@ committing twice is harmless. Two keys with the same content share an artifact.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import sync_folder, write_atomically
 from xtreme_dag.core.locks import locked, try_lock, unlock
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
@@ -80,6 +82,22 @@ class Store:
         """The record of a key whose artifact is there in full, else None."""
         record = self.read(key)
         return record if record is not None and self.is_intact(record) else None
+
+    def said(self, record: Record, name: str) -> dict[str, Any]:
+        """What a JSON file of an artifact says, its bytes held against the record.
+
+        Raises:
+            UserError: it is gone or damaged.
+        """
+        path = self.artifact(record.digest) / name
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        if (hashlib.sha256(content).hexdigest(), len(content)) != record.files.get(name):
+            raise UserError("is gone or damaged", where=str(path), fix="`xtreme-dag verify`, then run the study again")
+        told: dict[str, Any] = json.loads(content)
+        return told
 
     def dropped_files(self, record: Record) -> frozenset[str]:
         """Files of an artifact that were dropped on purpose, and may be missing."""

@@ -153,5 +153,4 @@ class Format:
 
     def facts(self, *fields: str) -> dict[str, Any]:
         """Some fields as plain values: parameters of a stage that looks the format up by its name."""
-        plain = asdict(self)
-        return {name: json.loads(json.dumps(plain[name])) for name in fields}
+        return {name: json.loads(json.dumps(getattr(self, name), default=asdict)) for name in fields}

@@ -23,6 +23,7 @@ _ENCODER_HALVES = frozenset({"mt5", "t5", "umt5"})
 _WITHOUT_POOLER = frozenset({"distilbert", "electra", "eurobert", "modernbert"})
 # Single precision rounds the states of a sequence in company to within this of those alone (measured: 1e-6).
 _ROUNDING = 1e-3
+_MANY_LAYERS = 1000
 
 
 def encoder_folder(folder: Path) -> Path:
@@ -62,8 +63,12 @@ def load_encoder(
     config = load_config(folder)
     masked = masked_class(config) if with_head else None
     where = str(folder / "config.json")
-    if getattr(config, "num_hidden_layers", 1) < 1:
+    layers = getattr(config, "num_hidden_layers", 1)
+    if layers < 1:
         raise UserError("an encoder without layers", where=where)
+    # transformers would make them all, for hours, before it looks for their weights.
+    if layers > _MANY_LAYERS and layers > (weights := len(Checkpoint(folder).keys)):
+        raise UserError(f"num_hidden_layers is larger than the number of weights ({weights})", where=where)
     if masked is None:
         kind = encoder_class(config, where)
         model, _ = load_complete(kind, folder, config, log=log, device=device, **construction(config))

@@ -68,7 +68,7 @@ def looked_at(home: Home, study_file: Path, overrides: tuple[str, ...], listen: 
     for stage in graph:
         record = executor.store.intact(executor.known[stage.name]) if stage.name in executor.known else None
         if stage.of is AUDIT and record is not None:
-            shared += shared_in(executor.store.artifact(record.digest))
+            shared += shared_in(executor.store.said(record, "overlap.json"))
             looked += 1
         elif outcomes[stage.name] == FAILED:
             failed[stage.name] = executor.failure(stage)

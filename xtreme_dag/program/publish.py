@@ -36,6 +36,9 @@ from xtreme_dag.wiring.supervision import supervision
 if TYPE_CHECKING:
     from xtreme_dag.report.short import Short
 
+# What the artifacts of stages say of themselves, beside tables and weights.
+_SAID = {"counts.json", "encode.json", "training.json", "choice.json"}
+
 
 def to_publish(executor: Executor, study: Study, graph: Graph) -> str:
     """Identity of what a run has to land and report; empty if it evaluated nothing, or the database says all of it."""
@@ -65,7 +68,8 @@ def land_study(home: Home, study: Study, built: Built, done: Mapping[str, str]) 
         record = store.standing(done[stage.name]) if stage.name in done else None
         if record is None:
             continue
-        if stage.kind in ("evaluate", "check", "audit") and (bad := reads.damaged(record)):
+        parts = [""] if stage.kind in ("evaluate", "check", "audit") else [*_SAID & record.files.keys()]
+        if bad := [name for part in parts for name in reads.damaged(record, part)]:
             damage.set_aside(store, record, bad)
             raise UserError(f"{', '.join(bad)} damaged, set aside", where=stage.name, fix="run again: it is made anew")
         # Stages with one key (conditions that differ in name only) are landed once.

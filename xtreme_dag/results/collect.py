@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from xtreme_dag.catalogue.published import published_count
 from xtreme_dag.contracts.shared import Shared, shared_in
-from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import canonical
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Stage
@@ -54,7 +51,7 @@ def evaluation(stage: Stage, record: Record, home: Home, supervision: str = "") 
     if told := record.manifest["inputs"].get("table"):
         made = store.read(told["key"])  # a part of an artifact has a digest of its own
         texts = store.artifact(made.digest) / "table.parquet" if made is not None else None
-    scores = _json(artifact / "scores.json", stage)
+    scores = store.said(record, "scores.json")
     return Evaluation(
         stage_key=record.key,
         **{name: stage.labels[name] for name in ("condition", "task", "language", "split", "seed")},
@@ -68,7 +65,7 @@ def evaluation(stage: Stage, record: Record, home: Home, supervision: str = "") 
 
 def table_facts(stage: Stage, record: Record, home: Home, stand_ins: Mapping[str, str]) -> TableFacts:
     """A prepared table; `stand_ins`: `dataset | language | split` -> what it really is."""
-    counts = _json(Store(home.store).artifact(record.digest) / "counts.json", stage)
+    counts = Store(home.store).said(record, "counts.json")
     of = {name: str(stage.labels[name]) for name in ("dataset", "language", "split")}
     generated = stage.params["reader"] == "miniworld"
     return TableFacts(
@@ -82,7 +79,7 @@ def table_facts(stage: Stage, record: Record, home: Home, stand_ins: Mapping[str
 
 def training_facts(stage: Stage, record: Record, home: Home) -> list[TrainingFacts]:
     """What an intermediate or target training drew."""
-    made = _json(Store(home.store).artifact(record.digest) / "training.json", stage)
+    made = Store(home.store).said(record, "training.json")
     return [
         TrainingFacts(
             condition=str(stage.labels["condition"]),
@@ -97,7 +94,7 @@ def training_facts(stage: Stage, record: Record, home: Home) -> list[TrainingFac
 
 def curve_facts(stage: Stage, record: Record, home: Home) -> list[CurveFacts]:
     """How a training went: its loss and its looks at dev, and its speed and memory as it reported them."""
-    made = _json(Store(home.store).artifact(record.digest) / "training.json", stage)
+    made = Store(home.store).said(record, "training.json")
     curves: dict[str, list[tuple[int, float]]] = {}
     losses = made["loss_curve"]
     # means of nearly equal runs of steps; the first runs are the longer ones, see `training.artifact`
@@ -128,7 +125,7 @@ def curve_facts(stage: Stage, record: Record, home: Home) -> list[CurveFacts]:
 
 def trial_facts(stage: Stage, record: Record, home: Home) -> list[TrialFacts]:
     """What a choice was made from: the trials of a grid, each with its figure on dev."""
-    made = _json(Store(home.store).artifact(record.digest) / "choice.json", stage)
+    made = Store(home.store).said(record, "choice.json")
     of: dict[str, Any] = {name: stage.labels[name] for name in ("condition", "task", "seed")}
     return [
         TrialFacts(
@@ -146,7 +143,7 @@ def trial_facts(stage: Stage, record: Record, home: Home) -> list[TrialFacts]:
 
 def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcome:
     """What a contract said of one table."""
-    outcome = _json(Store(home.store).artifact(record.digest) / "outcome.json", stage)
+    outcome = Store(home.store).said(record, "outcome.json")
     broken = tuple(rule for rule in outcome["rules"] if not rule["ok"])
     return ContractOutcome(
         **{name: outcome[name] for name in ("dataset", "language", "split", "ok")},
@@ -158,10 +155,7 @@ def contract_outcome(stage: Stage, record: Record, home: Home) -> ContractOutcom
 
 def overlaps(stage: Stage, record: Record, home: Home) -> list[Shared]:
     """What an audit found that its table has of others."""
-    try:
-        return shared_in(Store(home.store).artifact(record.digest))
-    except (OSError, ValueError, KeyError):
-        raise _unreadable("overlap.json", stage) from None
+    return shared_in(Store(home.store).said(record, "overlap.json"))
 
 
 def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
@@ -180,15 +174,3 @@ def stage_facts(stage: Stage, record: Record, home: Home) -> StageFacts:
         # That a trial learnt nothing is no reason to doubt the model that another trial made.
         warnings=() if stage.kind == "trial" else signals_of(Store(home.store).artifact(record.digest)),
     )
-
-
-def _json(path: Path, stage: Stage) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise _unreadable(path.name, stage) from None
-    return content
-
-
-def _unreadable(name: str, stage: Stage) -> UserError:
-    return UserError(f"{name} cannot be read", where=stage.name, fix="xtreme-dag verify, then run again")

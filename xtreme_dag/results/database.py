@@ -142,17 +142,20 @@ def is_current(path: Path) -> bool:
     Raises:
         UserError: a newer version of the program made it.
     """
-    version = version_in(path)
-    if version is None or version < current_version():
+    try:
+        with reading(path) as connection:
+            version = version_of(connection)
+            if version == current_version():
+                return connection.execute("SELECT digest FROM package").fetchall() == [(package_digest(),)]
+    except duckdb.Error:
         return False
-    if version > current_version():
+    if version is not None and version > current_version():
         raise UserError(
             f"was made by a newer version of the program (schema {version}, this one knows {current_version()})",
             where=str(path),
             fix="upgrade, or make it again for this version with `xtreme-dag results rebuild`",
         )
-    with reading(path) as connection:
-        return connection.execute("SELECT digest FROM package").fetchall() == [(package_digest(),)]
+    return False
 
 
 @contextmanager

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Run = tuple[str, int]
 """A condition and a seed."""
+# Rows of a task: threads that read fewer cost more than they save.
+_WORTH_THREADS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +140,12 @@ def read_leaves(
         named = cluster if cluster and cluster in predictions.columns(path) else ""
         return predictions.read(path, metric, keep=job[1][0] == "baseline", cluster=named)
 
-    with ThreadPoolExecutor() as pool:
-        found = dict(zip(jobs, pool.map(read, jobs), strict=True))
+    if sum(predictions.rows(files[language][run]) for language, run in jobs) < _WORTH_THREADS:
+        tables = [read(job) for job in jobs]
+    else:
+        with ThreadPoolExecutor() as pool:
+            tables = list(pool.map(read, jobs))
+    found = dict(zip(jobs, tables, strict=True))
     leaves = [
         leaf_of(language, {run: found[language, run] for run in files[language]}, metric, cluster) for language in files
     ]

@@ -15,6 +15,7 @@ from xtreme_dag.scoring.columns import Metric
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _AGAIN = "`xtreme-dag verify`, then run the study again: the stage is made anew"
 
@@ -29,6 +30,7 @@ class Predictions:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._kept: dict[tuple[str, str, str], pa.Table] = {}
+        self._footers: dict[str, pq.FileMetaData] = {}
 
     def check(self, paths: Iterable[str]) -> None:
         """See `check_predictions`."""
@@ -36,9 +38,18 @@ class Predictions:
 
     def columns(self, path: str) -> list[str]:
         """Names of the columns of a file that was checked."""
+        return list(self._footer(path).schema.to_arrow_schema().names)
+
+    def rows(self, path: str) -> int:
+        """Number of rows of a file that was checked."""
+        return int(self._footer(path).num_rows)
+
+    def _footer(self, path: str) -> pq.FileMetaData:
         import pyarrow.parquet as pq
 
-        return list(pq.read_schema(self._home.root / path).names)
+        if path not in self._footers:
+            self._footers[path] = pq.read_metadata(self._home.root / path)
+        return self._footers[path]
 
     def read(self, path: str, metric: Metric, *, keep: bool, cluster: str = "") -> pa.Table:
         """The ids and a metric's statistics in a file that was checked, or what was kept of it.
@@ -50,7 +61,7 @@ class Predictions:
             cluster: a column that says which examples hang together, read too.
         """
         key = (path, metric.name, cluster)
-        found = self._kept.get(key) or read_rows(self._home.root / path, metric, cluster)
+        found = self._kept.get(key) or read_rows(self._home.root / path, metric, cluster, self._footer(path))
         if keep:
             self._kept[key] = found
         return found
@@ -103,11 +114,11 @@ def _is_parquet(path: Path) -> bool:
     return True
 
 
-def read_rows(path: Path, metric: Metric, cluster: str) -> pa.Table:
+def read_rows(path: Path, metric: Metric, cluster: str, footer: pq.FileMetaData | None = None) -> pa.Table:
     """The ids and a metric's statistics in a file, and the column of groups if one is named; see `Predictions.read`."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, metadata=footer) as file:
         table = file.read(columns=["id", *metric.columns, *([cluster] if cluster else [])], use_threads=False)
     if any(table[name].null_count for name in metric.columns):  # outcome not known: not an example of the metric
         table = table.drop_null()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from xtreme_dag.contracts.shared import Shared
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.files import canonical
+from xtreme_dag.core.files import canonical, read_json
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.store import Store
 from xtreme_dag.results.facts import (
     ContractOutcome,
     CurveFacts,
@@ -254,14 +254,17 @@ def _fields(
 
 
 def _read_scores(artifact: Path, evaluation: Evaluation) -> dict[str, Any]:
+    """The scores of an evaluation, held against its record where the store that has the artifact still has that."""
     path = artifact / "scores.json"
     where = f"{evaluation.task}/{evaluation.language}/{evaluation.split} of condition {evaluation.condition}"
-    try:
-        scores: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"its scores cannot be read ({error})", where=where, fix="`xtreme-dag verify`, then run the study again"
-        ) from None
+    store = Store(artifact.parents[2])
+    record = store.read(evaluation.stage_key)
+    if record is not None and store.artifact(record.digest) == artifact and path.name in record.files:
+        scores = store.said(record, path.name)
+    else:
+        scores = read_json(path, what="a mapping of scores", fix="`xtreme-dag verify`, then run the study again")
+    if not isinstance(scores.get("metrics"), dict) or "n" not in scores:
+        raise UserError("has no scores", where=str(path), fix="`xtreme-dag verify`, then run the study again")
     if scores["metrics"] and evaluation.primary not in scores["metrics"]:
         raise UserError(f"has no metric {evaluation.primary!r}, only {sorted(scores['metrics'])}", where=where)
     return scores

@@ -12,8 +12,9 @@ from xtreme_dag.study.settings import STRICT, checked, within
 
 Whole = Annotated[int, Field(gt=0, lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+# Products of several of these are still numbers.
+Positive = Annotated[float, Field(gt=0, lt=1e9)]
+NotNegative = Annotated[float, Field(ge=0, lt=1e9)]
 Share = Annotated[float, within(lambda value: 0 < value < 1, "between 0 and 1")]
 
 # Floating-point operations for each weight of the layers and token: two in the forward pass, two for the gradients of

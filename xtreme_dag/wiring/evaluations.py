@@ -23,6 +23,10 @@ _GROUPED = ("cluster", "cluster_if_asked")
 class Evaluations(Adding):
     """Adds the stages of evaluation."""
 
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._as_they_are: dict[tuple[str, TableRef, str], Stage] = {}
+
     def trained_for(self, task: Task) -> Task:
         """The task whose training makes the model that a task is evaluated with.
 
@@ -99,10 +103,13 @@ class Evaluations(Adding):
         """Adds `encode`; a retrieval pool is encoded row by row, also for a head that is trained on pairs."""
         head = "embedding" if self._pooled(ref) else task.head
         if translated is None or translated[1] == language:
-            raw = self._tables.canonical(ref, language)
-        else:
-            translation, into = translated
-            raw = self._derived.test(ref, language, into, translation, f"{task.name}: test_translated")
+            known = (task.name, ref, language)  # each condition and seed asks for it
+            if known not in self._as_they_are:
+                raw = self._tables.canonical(ref, language)
+                self._as_they_are[known] = self._tables.encode(raw, head, task.name, self._tokenizer)
+            return self._as_they_are[known]
+        translation, into = translated
+        raw = self._derived.test(ref, language, into, translation, f"{task.name}: test_translated")
         return self._tables.encode(raw, head, task.name, self._tokenizer)
 
     def _calibration(

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.e2e.conftest import write_release
 from tests.wiring.small_studies import mixture, small
+from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.cli import program
@@ -54,6 +55,21 @@ def test_a_leak_is_named_and_the_exit_says_so(place):
     assert kinds == {"prepare", "audit"}  # nothing is trained
     planned = ask(place, "plan")
     assert f"warning: {leak}" in planned.stdout
+
+
+@pytest.mark.parametrize(("kind", "file"), [("audit", "overlap.json"), ("prepare", "counts.json")])
+def test_a_plan_names_what_is_damaged(place, kind, file):
+    assert ask(place, "audit").exit_code == 1
+    store = Store(Home(place / "home").store)
+    made = [record for record in store.records() if record.manifest["kind"] == kind]
+    kept = {path: path.read_bytes() for path in (store.artifact(record.digest) / file for record in made)}
+    for path, content in kept.items():
+        path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    planned = ask(place, "plan")
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert isinstance(planned.exception, UserError) and planned.exception.where.endswith(f"/{file}")
+    assert planned.exception.what == "is gone or damaged" and ask(place, "plan").exit_code == 0
 
 
 def test_what_the_study_allows_is_shown_with_its_reason(place):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from xtreme_dag.engine.graph import Graph, Output
@@ -120,10 +119,7 @@ def too_few_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
 def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
     """A line for each finished translation that lost examples: how many, and why."""
     for stage in graph:
-        report = sizes.artifact(stage.name, "translation.json") if stage.of is TRANSLATE else None
-        if report is None:
-            continue
-        made = json.loads(report.read_text(encoding="utf-8"))
-        if made["lost"]:
+        made = sizes.said(stage.name, "translation.json") if stage.of is TRANSLATE else None
+        if made is not None and made["lost"]:
             why = ", ".join(f"{reason} ({count:,})" for reason, count in made["lost_because"].items())
             yield f"{stage.name}: {made['lost']:,} of {made['read']:,} examples lost: {why}"

@@ -5,7 +5,6 @@ Figures are read from the artifacts of finished trainings, and otherwise follow 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -131,10 +130,9 @@ def _further(condition: Condition) -> str:
 
 def _trained(stage: Stage, sizes: Sizes) -> _Run | None:
     """What the artifact of a finished training says."""
-    report = sizes.artifact(stage.name, "training.json")
-    if report is None:
+    made = sizes.said(stage.name, "training.json")
+    if made is None:
         return None
-    made = json.loads(report.read_text(encoding="utf-8"))
     parts = [
         Part(step=stage.step, **{name: entry[name] for name in ("task", "dataset", "language", "examples", "tokens")})
         for entry in made["composition"]

@@ -15,8 +15,8 @@ from xtreme_dag.wiring.supervision import SAME_ITEMS
 
 def found_overlaps(graph: Graph, sizes: Sizes) -> list[Shared]:
     """What the audits that are cached found."""
-    artifacts = (sizes.artifact(stage.name, "overlap.json") for stage in graph if stage.of is AUDIT)
-    return [one for path in artifacts if path is not None for one in shared_in(path.parent)]
+    told = (sizes.said(stage.name, "overlap.json") for stage in graph if stage.of is AUDIT)
+    return [one for content in told if content is not None for one in shared_in(content)]
 
 
 def overlap_lines(graph: Graph, sizes: Sizes, allowed: Sequence[Overlap]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +67,16 @@ class Sizes:
         path = self._store.artifact(planned.digest) / file
         return path if path.is_file() else None
 
+    def said(self, stage: str, file: str) -> dict[str, Any] | None:
+        """What a JSON file of a stage's artifact says, if the stage is cached.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if self.artifact(stage, file) is None or (record := self._store.read(self._plan.by_name[stage].key)) is None:
+            return None
+        return self._store.said(record, file)
+
     def of(self, name: str) -> Size:
         """The size of an `encode` stage's table."""
         if name not in self._known:
@@ -75,9 +84,8 @@ class Sizes:
         return self._known[name]
 
     def _look(self, stage: Stage) -> Size:
-        found = self.artifact(stage.name, "encode.json")
-        if found is not None:
-            info = json.loads(found.read_text(encoding="utf-8"))
+        info = self.said(stage.name, "encode.json")
+        if info is not None:
             return Size(examples=info["examples"], mean=info["tokens"] / max(1, info["examples"]), counted=True)
         sequences = head_of(stage.params["head"]).sequences_per_example
         mean = sequences * int(stage.params.get("max_length", 128)) * FILL
@@ -86,9 +94,9 @@ class Sizes:
     def rows(self, stage: Stage) -> int | None:
         """Rows of the table that a stage reads or writes: counted, generated, published, or None."""
         table = stage.inputs.get("table")
-        counts = self.artifact(stage.name, "counts.json") if stage.of is PREPARE else None
+        counts = self.said(stage.name, "counts.json") if stage.of is PREPARE else None
         if counts is not None:
-            return int(json.loads(counts.read_text(encoding="utf-8"))["rows"])
+            return int(counts["rows"])
         if isinstance(table, Output):  # text made from another table: assumed to have as many rows
             return self._narrowed(stage, self.rows(self._graph[table.stage]))
         params = stage.params
