@@ -5,6 +5,8 @@ import pytest
 
 import xtreme_dag as xd
 from xtreme_dag.core.dialogue import accumulated, informed, turn_of
+from xtreme_dag.core.home import Home
+from xtreme_dag.results.compare import compare_conditions
 
 CONDITIONS = ("none", "tlm", "response", "xdm", "monodm")
 
@@ -43,3 +45,23 @@ def test_dialogues_are_drawn_as_wholes(study):
     gold = accumulated(dialogues, [turn_of(row["gold"]) for row in rows])
     assert [row["s_joint"] for row in rows] == [float(one == other) for one, other in zip(states, gold, strict=True)]
     assert informed(turn_of(rows[0]["gold"])) == gold[0]
+
+
+def test_answers_and_lengths_are_shown_as_those_of_other_tasks(study):
+    (row,) = study.sql("SELECT count(*) AS n, count(correct) AS known FROM examples").to_pylist()
+    assert 0 < row["known"] == row["n"]
+    wrong = study.sql("SELECT count(*) AS n FROM examples WHERE NOT correct").to_pylist()[0]["n"]
+    assert wrong == study.sql("SELECT count(*) AS n FROM predictions WHERE s_joint = 0").to_pylist()[0]["n"] > 0
+    (length,) = study.sql(
+        "SELECT sum(examples * value) / sum(examples) AS mean FROM by_length"
+        " WHERE condition = 'tlm' AND language = 'qaa' AND split = 'test'"
+    ).to_pylist()
+    (score,) = study.sql(
+        "SELECT value FROM scores WHERE condition = 'tlm' AND language = 'qaa' AND split = 'test' AND metric = 'joint_goal'"
+    ).to_pylist()
+    assert length["mean"] == pytest.approx(score["value"])
+
+
+def test_compare_draws_dialogues_and_says_so(study):
+    (found,) = compare_conditions(Home(study.home), conditions=["tlm"])
+    assert any("groups of examples that hang together are drawn as wholes" in note for note in found.notes)

@@ -213,7 +213,12 @@ def test_losses_in_translation_are_reported_by_the_plan(bench, tiny_translator):
     graph, _, sizes, _ = looked_at(study, bench.home.root)
     made = json.loads((bench.artifact("translate[squad_v1 | qac | train | model]") / "translation.json").read_text())
     assert 0 < made["lost"] == sum(made["lost_because"].values()) and made["rows"] + made["lost"] == 30
-    (line,) = lost_lines(graph, sizes)
+    line, odd = lost_lines(graph, sizes)
+    assert odd == (
+        f"translate[squad_v1 | qac | train | model]: {made['texts_cut']} texts were cut before they were translated "
+        f"(max_length), {made['translations_cut']} translations were cut (max_length), "
+        f"{made['translations_empty']} translations are empty"
+    )
     assert line.startswith(f"translate[squad_v1 | qac | train | model]: {made['lost']} of 30 examples lost: the ")
 
 

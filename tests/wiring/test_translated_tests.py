@@ -63,6 +63,17 @@ def test_a_sequence_to_sequence_model_translates_tests(bench, tiny_translator):
     )
     assert [(row["id"], row["label"]) for row in made] == [(row["id"], row["label"]) for row in original]
     assert all(row["text_a"] != before["text_a"] for row, before in zip(made, original, strict=True))
+    report = json.loads(
+        (bench.artifact("translate[xnli | qaa | test | model into en]") / "translation.json").read_text()
+    )
+    texts = {row[name] for row in original for name in ("text_a", "text_b")}
+    # A word that the model does not know is a piece, and `</s>` ends a text.
+    assert report["texts_cut"] == sum(len(text.split()) + 1 > 6 for text in texts) > 0
+    sides = [
+        (row[name], before[name]) for row, before in zip(made, original, strict=True) for name in ("text_a", "text_b")
+    ]
+    assert report["translations_empty"] == len({before for after, before in sides if not after})
+    assert report["translations_cut"] > 0  # random weights seldom end a text
 
 
 @pytest.mark.parametrize(
@@ -72,10 +83,16 @@ def test_a_sequence_to_sequence_model_translates_tests(bench, tiny_translator):
 def test_what_cannot_be_scored_on_a_translation_is_refused(task, reason):
     with pytest.raises(UserError, match=reason) as caught:
         build(translated("lexicon", targets=[task]))
-    assert (
-        "pair_classification, multiple_choice" in caught.value.fix
-        or "multiple_choice, pair_classification" in caught.value.fix
-    )
+    able = caught.value.fix.rpartition("translate-test is for ")[2].split(", ")
+    assert sorted(able) == ["dialogue_state", "multiple_choice", "pair_classification"]
+
+
+@pytest.mark.parametrize("missing", ["en", "qac"])
+def test_a_language_without_a_code_is_named(tiny_translator, missing):
+    codes = {code: "deu" for code in ALL if code != missing}
+    by = {"by": "model", "model": {"folder": str(tiny_translator)}, "codes": codes}
+    with pytest.raises(UserError, match=f"codes has no '{missing}'"):
+        build(translated(by))
 
 
 def test_a_language_without_a_model_is_named(tiny_translator):

@@ -25,6 +25,7 @@ _QUALITY = {  # statistic -> how good the answer to one example is
     "s_f1": "s_f1",
     "s_ap": "s_ap",
     "s_tp": "s_tp * 2 - s_pred",
+    "s_joint": "s_joint",
 }
 
 

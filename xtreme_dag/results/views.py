@@ -97,7 +97,7 @@ def _examples(predictions: str, paths: Iterable[str], root: str, variable: str) 
         f"array_to_string(t.{name}, ' ')" if kind == "VARCHAR[]" else f"t.{name}" for name, kind in columns.items()
     )
     return f"""SELECT p.study, p.condition, p.task, p.seed, p.split, p.language, p.id, p.gold, p.prediction, p.score,
-       coalesce(p.s_correct = 1, p.s_em = 1, p.s_tokens_correct = p.s_tokens, p.s_ap = 1) AS correct,
+       coalesce(p.s_correct = 1, p.s_em = 1, p.s_tokens_correct = p.s_tokens, p.s_ap = 1, p.s_joint = 1) AS correct,
        nullif(concat_ws(' | ', {", ".join(plain)}), '') AS texts, {", ".join(f"t.{name}" for name in columns)}
 FROM {predictions} p JOIN evaluations e USING (study, condition, task, language, split, seed)
 LEFT JOIN ({rows}) t ON t.filename = {_path("e.texts", root)} AND t.id = p.id"""

@@ -172,12 +172,12 @@ CREATE OR REPLACE VIEW by_length AS
 WITH classed AS (
     SELECT *, CAST(2 ** greatest(4, ceil(log2(tokens))) AS INTEGER) AS tokens_to
     FROM predictions
-    WHERE tokens > 0 AND coalesce(s_correct, s_tp, s_em, s_ap) IS NOT NULL),
+    WHERE tokens > 0 AND coalesce(s_correct, s_tp, s_em, s_ap, s_joint) IS NOT NULL),
 by_seed AS (
     SELECT study, condition, task, language, split, seed, tokens_to, count(*) AS examples,
            100 * coalesce(CASE WHEN sum(s_pred) + sum(s_gold) = 0 THEN 0
                                ELSE 2 * sum(s_tp) / (sum(s_pred) + sum(s_gold)) END,
-                          (avg(s_em) + avg(s_f1)) / 2, avg(s_ap), avg(s_correct)) AS value
+                          (avg(s_em) + avg(s_f1)) / 2, avg(s_ap), avg(s_joint), avg(s_correct)) AS value
     FROM classed GROUP BY ALL)
 SELECT study, condition, task, language, split, CASE WHEN tokens_to = 16 THEN 1 ELSE tokens_to // 2 + 1 END AS tokens_from,
        tokens_to, max(examples) AS examples, avg(value) AS value

@@ -124,10 +124,11 @@ class Translation(Section):
         by: the miniworld's word list, or a model.
         model: one model for all languages.
         models: language -> its model (Marian has one for each pair).
-        codes: language -> the first token of its translations (NLLB, M2M100), with `model`.
+        codes: language -> the model's own token of it (NLLB, M2M100: `deu_Latn`): of each language that is written, and of
+            those that tests are read in.
         beams: width of the beam search; 1 is greedy.
         max_length: tokens of a translation at most.
-        rows: rows that are translated at most, the first ones.
+        rows: rows that are translated at most, a sample that is the same for all languages.
     """
 
     by: Literal["lexicon", "model"]

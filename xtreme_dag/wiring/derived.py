@@ -68,7 +68,7 @@ class Derived:
             able = [
                 name
                 for name, each in formats.FORMATS.items()
-                if each.label and each.translation and not each.translation.follows
+                if each.layout and each.translation and not each.translation.follows
             ]
             raise UserError(
                 f"the test of {dataset.name} ({dataset.format}) cannot be translated: {reason}", where=where,
@@ -99,6 +99,11 @@ class Derived:
         pretrained = translation.model_of(language)
         if pretrained is not None:
             inputs["model"] = self._model_of(pretrained)
+            # Without its own code a language would be read, or written, as the tokenizer's default one.
+            for code in (target, *([source] if tested else ())):
+                if translation.codes and code not in translation.codes:
+                    fix = f"name the model's own token of each language that is read or written: {{{code}: ...}}"
+                    raise UserError(f"codes has no {code!r}", where=where, fix=fix)
             settings |= {"beams": translation.beams, "max_length": translation.max_length}
             settings |= {"code": translation.codes.get(target)}
             settings |= {"reads": translation.codes[source]} if source in translation.codes else {}

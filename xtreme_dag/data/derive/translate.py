@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def translate_by_model(
     from xtreme_dag.data.derive.translate_model import open_translator
     from xtreme_dag.data.derive.translate_spans import answered_rows
 
+    odd: Counter[str] = Counter()
     translate = open_translator(
         inputs["model"],
         beams=int(params["beams"]),
@@ -84,6 +86,7 @@ def translate_by_model(
         reads=params.get("reads"),
         device=str(context.options.get("device", "cpu")),
         log=context.log,
+        odd=odd,
     )
     table = sampled(read_table(inputs["table"]), params.get("rows"))
     losses = Losses()
@@ -92,7 +95,7 @@ def translate_by_model(
         rows = answered_rows(table.to_pylist(), translate, losses)
     else:
         rows = plain_rows(table.to_pylist(), kind, translate)
-    return write_translation(rows, table, params, losses, context, {})
+    return write_translation(rows, table, params, losses, context, odd)
 
 
 def sampled(table: pa.Table, rows: int | None) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def open_translator(
     device: str,
     log: Callable[[str], None],
     reads: str | None = None,
+    odd: Counter[str] | None = None,
 ) -> Translate:
     """A function that translates texts.
 
@@ -36,6 +38,7 @@ def open_translator(
         log: told what is odd about the weights.
         reads: what a multilingual tokenizer calls the language of the texts (NLLB: `deu_Latn`); None for its default,
             and for a tokenizer of one language.
+        odd: counts `texts_cut` and `translations_cut` at `max_length`, and `translations_empty` of texts that are not.
 
     Raises:
         UserError: the folder holds no such model, or its tokenizer has no such token.
@@ -63,16 +66,22 @@ def open_translator(
     model: Any = loaded
     forced = {"forced_bos_token_id": _token(tokenizer, code, folder)} if code else {}
     model = model.to(device).eval()
+    seen: Counter[str] = Counter() if odd is None else odd
 
     def translate(texts: Sequence[str]) -> list[str]:
         encoded = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in texts]
+        at_the_limit = [text for text, ids in zip(texts, encoded, strict=True) if len(ids) >= max_length]
+        seen["texts_cut"] += sum(len(tokenizer(text)["input_ids"]) > max_length for text in at_the_limit)
         made = [""] * len(texts)
         for rows in _batches([len(ids) for ids in encoded]):
             batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt").to(device)
             with torch.inference_mode():
                 out = model.generate(**batch, num_beams=beams, do_sample=False, max_new_tokens=max_length, **forced)
+            if out.shape[1] > max_length:
+                seen["translations_cut"] += int((out[:, 1:] != tokenizer.eos_token_id).all(dim=1).sum())
             for row, text in zip(rows, tokenizer.batch_decode(out, skip_special_tokens=True), strict=True):
                 made[row] = text.strip()
+        seen["translations_empty"] += sum(not new and bool(old.strip()) for old, new in zip(texts, made, strict=True))
         return made
 
     return translate

@@ -13,6 +13,13 @@ from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.kinds import TARGET, TRANSLATE
 from xtreme_dag.wiring.supervision import unseen_in_both
 
+# Counts of a translation by a model, in words.
+_ODD = {
+    "texts_cut": "texts were cut before they were translated (max_length)",
+    "translations_cut": "translations were cut (max_length)",
+    "translations_empty": "translations are empty",
+}
+
 
 def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
     """Comparisons with the baseline that differ in more than one factor, uneven tokens, budgets beyond the data."""
@@ -123,3 +130,6 @@ def lost_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
         if made is not None and made["lost"]:
             why = ", ".join(f"{reason} ({count:,})" for reason, count in made["lost_because"].items())
             yield f"{stage.name}: {made['lost']:,} of {made['read']:,} examples lost: {why}"
+        odd = {} if made is None else {words: made[name] for name, words in _ODD.items() if made.get(name)}
+        if odd:
+            yield f"{stage.name}: {', '.join(f'{count:,} {words}' for words, count in odd.items())}"
