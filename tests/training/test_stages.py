@@ -254,6 +254,18 @@ def test_repetition_is_possible_when_asked_for(base, tables, tmp_path):
     assert report["composition"][0]["examples"] == 200 and report["composition"][0]["distinct"] == 90
 
 
+@pytest.mark.parametrize("budget", [{"examples": 200}, {"examples": 300}, {"steps": 40}, {"tokens": 4000}])
+def test_languages_repeat_items_of_their_own_where_there_are_too_few(base, tables, tmp_path, budget):
+    entries = [entry("classification", "en", "de", "fr")]
+    folder = mix(base, tables, tmp_path, entries, budget, repeat=True)
+    report, found = training(folder), drawn(folder)
+    distinct = {language: set(ids) for (_task, language), ids in found.items()}
+    assert report["shared_items"] == 0 and sum(len(ids) for ids in distinct.values()) <= 90
+    assert all(25 <= len(ids) <= 35 for ids in distinct.values())
+    counts = [each["examples"] for each in report["composition"]]
+    assert max(counts) - min(counts) <= 1 or "tokens" in budget
+
+
 def test_patience_ends_training_and_the_best_is_kept(base, tables, tmp_path):
     dev = make_encoded(tmp_path / "dev", "classification", 30, base, seed=9, split="dev")
     recipe = {"learning_rate": 1e-9, "batch_size": 8, "epochs": 50, "select_every": 2, "patience": 3}

@@ -25,6 +25,7 @@ from xtreme_dag.study.budget import (
     languages_in_draw_order,
 )
 from xtreme_dag.study.train_recipe import TrainRecipe
+from xtreme_dag.tables.encoded import EncodedTable
 from xtreme_dag.training.artifact import refuse_unlabelled, write_artifact
 from xtreme_dag.training.controls import shuffle_labels
 from xtreme_dag.training.loop import train
@@ -228,7 +229,8 @@ def _task_shares(params: Mapping[str, Any], wanted: Sequence[Wanted]) -> npt.NDA
 def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items: str, repeat: bool) -> Pool:
     """The drawn examples of one task.
 
-    With `disjoint` items a language skips the ids that an earlier one drew, so no item comes in two languages.
+    With `disjoint` items a language skips the ids that an earlier one drew, so no item comes in two languages. Where
+    examples may repeat and there are fewer items than are asked for, each language repeats a share that is its own.
     """
     sizes = [len(part.table) for part in task.parts]
     weights = task.sampling.weights(sizes, task.shares, where=f"mixture: {task.name}")
@@ -237,7 +239,8 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
     amounts = every if amount is None else apportion(amount, weights).tolist()
     rows: dict[int, npt.NDArray[np.int64]] = {}
     taken: dict[str, set[str]] = {}
-    for number in languages_in_draw_order([part.language for part in task.parts]):
+    turns = languages_in_draw_order([part.language for part in task.parts])
+    for turn, number in enumerate(turns):
         part = task.parts[number]
         table = part.table
         order = draw_order(table.example_ids, seed=seed, dataset=part.origin, language=part.language, items=items)
@@ -246,6 +249,12 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
             order = order[[table.example_ids[row] not in before for row in order]]
         where = f"mixture: {task.name}: {part.dataset}/{part.language}"
         facts: dict[str, Any] = {"repeat": repeat, "where": where, "elsewhere": len(table.example_ids) - len(order)}
+        later = [each for each in turns[turn + 1 :] if task.parts[each].origin == part.origin]
+        if items == "disjoint" and repeat and _contested(table, order, [task.parts[each].table for each in later]):
+            mean = float(table.example_lengths.mean()) if unit == "tokens" and amount is not None else 1.0
+            wanted = [amounts[each] / mean for each in (number, *later)]
+            if sum(wanted) > len(order):
+                order = order[: max(1, round(len(order) * wanted[0] / sum(wanted)))]
         if unit == "tokens" and amount is not None:
             rows[number] = draw_by_tokens(order, table.example_lengths, amounts[number], **facts)
         else:
@@ -253,6 +262,12 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
         before.update(table.example_ids[row] for row in rows[number])
     parts = tuple(replace(part, rows=rows[number]) for number, part in enumerate(task.parts))
     return Pool(name=task.name, spec=task.spec, parts=parts)
+
+
+def _contested(table: EncodedTable, order: npt.NDArray[np.int64], others: Sequence[EncodedTable]) -> bool:
+    """Whether there are other tables, and all of them have the items of these rows too."""
+    names = {table.example_ids[row] for row in order}
+    return bool(others) and all(names <= set(other.example_ids) for other in others)
 
 
 def _selection(pools: Sequence[Pool], inputs: Mapping[str, Path], recipe: TrainRecipe) -> tuple[Pool, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from xtreme_dag.engine.graph import Graph, Output
 from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
+from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.study.uneven import uneven
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
@@ -22,7 +23,7 @@ _ODD = {
 
 
 def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
-    """Comparisons with the baseline that differ in more than one factor, uneven tokens, budgets beyond the data."""
+    """Comparisons that differ in more than one factor, uneven tokens, budgets beyond the data, a recipe for toys."""
     found = [
         f"{row.name} and {study.compare.baseline} (the baseline) differ in {len(row.differs)} factors: "
         f"{', '.join(row.differs)}{_one_apart(study, row.name)}"
@@ -32,8 +33,22 @@ def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
     found += _uneven(study, rows)
     return [
         *found,
+        *_toy_recipe(study),
         *dict.fromkeys(_beyond(row.name, part) for row in rows for part in row.parts if part.short is not None),
     ]
+
+
+def _toy_recipe(study: Study) -> Iterator[str]:
+    """A pretrained encoder with the learning rate of `quick`, which is for the tiny ones of generated languages."""
+    given, quick = load_recipe(study.recipe), load_recipe({})
+    trained = ["target", *(["intermediate"] if any(each.steps for each in study.intermediate.values()) else [])]
+    rates = {name: quick.sections[name]["default"]["learning_rate"] for name in trained}
+    same = [name for name in trained if given.sections[name]["default"]["learning_rate"] == rates[name]]
+    if study.model.pretrain is None and given.name == quick.name and same:
+        yield (
+            f"recipe: {' and '.join(same)} training has the learning rate of `quick` ({rates[same[0]]:g}), which is for "
+            "tiny encoders of generated languages; name another recipe (`xtreme`, `phang2020`), or set learning_rate"
+        )
 
 
 def _one_apart(study: Study, name: str) -> str:
