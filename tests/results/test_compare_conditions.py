@@ -126,6 +126,16 @@ def test_a_choice_of_languages_is_judged_by_them(planted, comparisons):
         members = [effect for effect in one.languages if effect.task == task.task]
         assert len(members) == 2
         assert task.p_corrected == max(task.p, min(effect.p_corrected for effect in members))
+    # what would have been found is known of the study's claims at their level, and of no mean of some of them
+    (whole,) = compare_conditions(Home(planted), conditions=["same"], resamples=500)
+    assert all(effect.detectable is not None for effect in (*whole.tasks, whole.overall))
+    assert all(effect.detectable is None for effect in (*one.tasks, one.overall))
+    assert "hardly any improvement" not in one.sentence and "would probably have shown" not in one.sentence
+    (two,) = compare_conditions(Home(planted), conditions=["same"], tasks=["xnli", "udpos"], resamples=500)
+    assert two.overall.detectable is None and all(effect.detectable is not None for effect in two.tasks)
+    # a single part is that claim itself, at its own level
+    (one,) = compare_conditions(Home(planted), conditions=["same"], tasks=["xnli"], resamples=500)
+    assert one.overall.detectable == one.tasks[0].detectable == whole.tasks[1].detectable
 
 
 def supervised(made, words):

@@ -67,6 +67,8 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
     said = f"{one} cannot be told from {other} {scope}: {_signed(effect.delta)} points ({interval}, {p})"
     if effect.degenerate:
         return f"{said}; this is no null result, since {_reasons(comparison, effect)}."
+    if effect.chosen:
+        return f"{said}."
     if effect.detectable is None:
         return f"{said}; with so few seeds or examples hardly any improvement could have been found."
     if abs(effect.delta) >= effect.detectable:
