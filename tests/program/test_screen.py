@@ -52,10 +52,14 @@ def test_question_answer_figures_and_controls_are_on_one_screen(comparisons):
 
 
 def test_the_answer_is_what_the_study_names_in_unseen_and_seen_languages_and_the_control(comparisons):
-    first, second, third = answer_lines(comparisons)
+    first, second, third, rest = answer_lines(comparisons)
     assert first.startswith("mixed beats english by ") and "in unseen languages" in first
     assert second.startswith("In the languages that one of them was trained on")
     assert third.startswith("Control: shuffled ")
+    assert rest == "And 1 more: `xtreme-dag compare --study demo`."
+    assert answer_lines(comparisons[:1]) == [first, second]
+    another = replace(comparisons[-1], condition="permuted")
+    assert answer_lines([*comparisons, another], 3)[3] == "And 5 more: `xtreme-dag compare --study demo`."
     unnamed = [replace(one, named=False) for one in comparisons]
     assert [line.split()[0] for line in answer_lines(unnamed)] == ["mixed", "none", "Control:"]
     assert answer_lines([]) == []

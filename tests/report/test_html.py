@@ -20,6 +20,7 @@ from xtreme_dag.report.charts import label_sides
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.figures import interval, signed
 from xtreme_dag.report.html import inline_script, templates, write_page, write_report
+from xtreme_dag.report.short import short_form
 from xtreme_dag.report.words import described
 from xtreme_dag.results.landing import land, rebuild
 from xtreme_dag.study.file import load_study
@@ -166,6 +167,24 @@ def test_many_conditions_stay_under_five_megabytes(tmp_path):
     text = write_report(Home(home), "demo", resamples=100).read_text()
     assert "8 more conditions are in the database" in text and "c47" in text
     assert len(text.encode()) < 5_000_000
+
+
+def test_what_the_study_is_about_is_shown_however_low_its_average(tmp_path):
+    home = tmp_path / "home"
+    conditions = {f"c{number:02d}": 0.9 - number / 60 for number in range(44)}
+    made = make_study(home, conditions=conditions, n=40, seeds=(1,), splits=("test",), tasks={"xnli": "accuracy"}, languages=("de",))  # fmt: skip
+    described = tuple(
+        replace(one, description={"control": "shuffled_labels"}) if one.name == "c42" else one
+        for one in made.study.conditions
+    )
+    recipe = {"compare": {"baseline": "c41", "condition": "c43"}}
+    made.study = replace(made.study, baseline="c41", conditions=described, recipe=recipe)
+    land(Home(home), *made.arguments)
+    content = read_content(Home(home), "demo", resamples=100)
+    shown = {row["condition"] for row in content.conditions}
+    assert {"c00", "c20", "c41", "c42", "c43"} <= shown and len(shown) == 40 and content.left_out == 4
+    assert len(content.comparisons) == 39 and content.comparisons[0].named and content.comparisons[-1].control
+    assert short_form(content).answer[-1] == "And 41 more: `xtreme-dag compare --study demo`."
 
 
 def test_no_study_no_scores(written, tmp_path):

@@ -192,6 +192,20 @@ def make_study(
     return Made(study, evaluations, contracts, stages)
 
 
+def in_groups(made: Made, column: str, *, of: int, languages: Sequence[str] | None = None) -> None:
+    """Gives predictions groups of examples that hang together: all are right, or all wrong, as the first of them is."""
+    for row in made.evaluations:
+        if languages is None or row.language in languages:
+            path = row.artifact / "predictions.parquet"
+            table = pq.read_table(path)
+            first = pa.array(np.arange(table.num_rows) // of * of)
+            for name in table.column_names:
+                if name.startswith("s_"):
+                    table = table.set_column(table.column_names.index(name), name, table[name].take(first))
+            pq.write_table(table.append_column(column, table["id"].take(first)), path)
+    made.settle()
+
+
 def make_columns(rng: np.random.Generator, family: str, n: int, right: float) -> dict[str, np.ndarray]:
     """Sufficient statistics of n examples of a model that is right with probability `right`."""
     if family == "accuracy":

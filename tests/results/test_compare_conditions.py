@@ -120,12 +120,60 @@ def test_verdicts_do_not_hang_on_what_is_shown(planted, comparisons, options):
             assert effect.detectable == same.detectable
 
 
+def test_verdicts_do_not_hang_on_conditions_that_are_not_the_studys(make, home):
+    options = {"tasks": {"xnli": "accuracy", "udpos": "tagging"}, "seeds": (1,), "splits": ("test",), "n": 100}
+    land(Home(home), *make(name="one", conditions={"none": 0.5, "same": 0.52, "mixed": 0.56}, **options).arguments)
+    other = make(name="two", conditions={"base": 0.5, "more": 0.54}, seed=1, **options)
+    land(Home(home), *other.arguments)
+
+    def judged(*conditions, tasks=None):
+        found = compare_conditions(Home(home), study="one", conditions=conditions or None, tasks=tasks, resamples=300)
+        return {
+            c.condition: {(e.task, e.language): (e.p, e.p_corrected, e.detectable) for e in (*c.rows, *c.languages)}
+            for c in found
+        }
+
+    whole = judged()
+    assert whole["mixed"][None, None][1] > whole["mixed"][None, None][0]  # two claims: the correction is at work
+    alone = judged("two/more")["two/more"]
+    assert alone[None, None][0] == alone[None, None][1]  # the only one of its family
+    assert judged("two/more", "mixed") == {"two/more": alone, "mixed": whole["mixed"]}
+    both = judged("two/more", "two/base", "same", "one/same")
+    assert both["same"] == whole["same"] and list(both) == ["two/more", "two/base", "same"]
+    claims = [both[name][task, None] for name in ("two/more", "two/base") for task in ("udpos", "xnli")]
+    assert [one[1] for one in claims] == pytest.approx(holm([one[0] for one in claims]))
+    # claims that are lost with their predictions are lost to the other study's family alone
+    for row in other.evaluations:
+        if (row.condition, row.task) == ("more", "udpos"):
+            (row.artifact / "predictions.parquet").unlink()
+    less = judged("two/more", "mixed", tasks=["xnli"])
+    assert less["mixed"]["xnli", None] == whole["mixed"]["xnli", None]
+    assert less["two/more"]["xnli", None][1] == pytest.approx(min(1.0, 2 * alone["xnli", None][0]))
+
+
+@pytest.mark.parametrize("options", [{}, {"baseline": "same", "conditions": ["better", "demo/same"]}])
+def test_a_baseline_is_no_condition_to_compare(planted, options):
+    with pytest.raises(UserError, match="is the baseline itself") as error:
+        compare_conditions(Home(planted), **({"conditions": ["none", "same"]} | options))
+    assert error.value.where == "study demo" and error.value.fix
+
+
 def test_a_choice_of_languages_is_judged_by_them(planted, comparisons):
     (one,) = compare_conditions(Home(planted), conditions=["same"], languages=["de", "sw"], resamples=500)
     for task in one.tasks:
         members = [effect for effect in one.languages if effect.task == task.task]
         assert len(members) == 2
         assert task.p_corrected == max(task.p, min(effect.p_corrected for effect in members))
+    # what would have been found is known of the study's claims at their level, and of no mean of some of them
+    (whole,) = compare_conditions(Home(planted), conditions=["same"], resamples=500)
+    assert all(effect.detectable is not None for effect in (*whole.tasks, whole.overall))
+    assert all(effect.detectable is None for effect in (*one.tasks, one.overall))
+    assert "hardly any improvement" not in one.sentence and "would probably have shown" not in one.sentence
+    (two,) = compare_conditions(Home(planted), conditions=["same"], tasks=["xnli", "udpos"], resamples=500)
+    assert two.overall.detectable is None and all(effect.detectable is not None for effect in two.tasks)
+    # a single part is that claim itself, at its own level
+    (one,) = compare_conditions(Home(planted), conditions=["same"], tasks=["xnli"], resamples=500)
+    assert one.overall.detectable == one.tasks[0].detectable == whole.tasks[1].detectable
 
 
 def supervised(made, words):

@@ -88,6 +88,7 @@ def test_what_is_not_known_is_left_out(pilot):
     assert [(row.task, row.n) for row in rows] == [("xnli", 200), ("udpos", None)]
     stated = of_statement(70.0, 1.0, tested)
     assert stated.keys() == {"xnli", "paws_x"}
+    assert of_statement(70.0, 1.0, {**tested, "udpos": {"de": 9}}, wholes={"xnli"}).keys() == {"udpos", "paws_x"}
     assert stated["xnli"].seeds == 2.0 and stated["xnli"].examples == pytest.approx(2 * 2100 / 100 * 1.25 / 2)
 
 

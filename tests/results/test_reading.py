@@ -1,10 +1,16 @@
 """What a study read and trained on, in words: stand-ins, limits, uneven tokens."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xtreme_dag.core.home import Home
+from xtreme_dag.report.content import read_content
+from xtreme_dag.report.html import write_page
+from xtreme_dag.report.short import short_form
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.facts import Condition, CurveFacts, TableFacts, TrainingFacts
 from xtreme_dag.results.landing import land
@@ -29,6 +35,48 @@ def test_stand_ins_and_limits_say_how_many_of_how_many():
         "mnli train (en) has 1,000 of 392,702 examples",
         f"xnli test (de sw) is a stand-in: {HALF}; 1,245 of 5,010 examples",
     ]
+
+
+@given(
+    st.integers(1, 9_000), st.integers(0, 9_000), st.integers(0, 9_000), st.none() | st.integers(1, 9_000), st.booleans()
+)  # fmt: skip
+def test_what_is_not_all_of_the_published_data_has_a_line(examples, left, more, published, stands_in):
+    table = TableFacts(
+        dataset="xnli", language="en", split="test", examples=examples, available=examples + left, published=published,
+        stand_in="another" if stands_in else "",
+    )  # fmt: skip
+    part = stands_in or left > 0 or (published is not None and 20 * examples < 19 * published)
+    assert bool(data_lines([table])) == part
+    # a limit of the study below what the files have, which are themselves fewer than were published
+    less = replace(table, available=examples + 1, published=examples + 1 + more, stand_in="")
+    assert data_lines([less]) == [f"xnli test (en) has {examples:,} of {examples + 1 + more:,} examples"]
+
+
+@pytest.mark.parametrize(("examples", "data"), [(1000, "2,000 of 10,020 examples"), (4760, None), (5010, None)])
+def test_files_with_few_of_the_published_examples_are_said_everywhere(make, home, examples, data):
+    tables = tuple(
+        TableFacts(dataset="xnli", language=code, split="test", examples=examples, available=examples, published=5010)
+        for code in ("de", "sw")
+    )
+    made = make(seeds=(1,), n=20, tasks={"xnli": "accuracy"}, splits=("test",))
+    land(Home(home), replace(made.study, tables=tables), made.evaluations, made.contracts, made.stages)
+    line = f"xnli test (de sw) has {examples:,} of 5,010 examples"
+    assert data_lines(tables) == ([line] if data else [])
+    with reader(Home(home)) as connection:
+        beside = connection.execute("SELECT DISTINCT data FROM beside_published WHERE study IS NOT NULL").fetchall()
+        assert beside == [(data,)]
+        assert connection.execute("SELECT data FROM test_data").fetchall() == ([(data,)] if data else [])
+    content = read_content(Home(home), "demo", resamples=100)
+    head = "Not all of the published data were used"
+    short, page = short_form(content).markdown, page_text(content, home)
+    assert (f"{head}: {line}." in short, f"{head}. X{line[1:]}." in page) == (bool(data), bool(data))
+    assert (head in short, head in page) == (bool(data), bool(data))
+
+
+def page_text(content, home):
+    """The words of the report's page, without markup."""
+    page = re.sub(r"<[^>]+>", "", write_page(content, home / "page.html").read_text(encoding="utf-8"))
+    return " ".join(page.split())
 
 
 def drew(condition, tokens):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,9 @@ def looked(bench: Bench, planned: Study) -> tuple[set[str], dict[tuple[str, str]
     graph = audits(build(planned).graph)
     outcomes = bench.outcomes(planned, graph)
     names = [stage.name for stage in graph if stage.kind == "audit"]
-    found = [one for name in names for one in shared_in(bench.artifact(name))]
+    found = [
+        one for name in names for one in shared_in(json.loads((bench.artifact(name) / "overlap.json").read_text()))
+    ]
     return {name for name in names if outcomes[name] == "failed"}, {(one.seen, one.tested): one for one in found}
 
 
@@ -144,6 +147,33 @@ def test_questions_under_the_same_ids_in_another_language_are_found(bench, relea
     stopped, found = looked(bench, study(release))
     assert stopped == {"audit[squad_v1 | en | train]"}
     assert found["squad_v1/en/train", "xquad/ru/test"].by == {"id": 24}
+
+
+NAMED = {  # how an example is called by its number -> whether its id tells it from all others
+    "a hash": (lambda number: hashlib.md5(str(number).encode()).hexdigest()[:16], True),
+    "a hash after a prefix": (lambda number: f"en-{hashlib.md5(str(number).encode()).hexdigest()}-0", True),
+    "a number of an article": (lambda number: f"{300_000_000 + number}", True),
+    "a running number": (lambda number: f"{number}", False),
+    "a running number with noughts": (lambda number: f"test-{number:012d}", False),
+    "eight digits": (lambda number: f"{30_000_000 + number}", False),
+    "a hash in capitals": (lambda number: f"ABCDEFABCDEFABCDEF{number:02d}", False),
+    "a UUID": (lambda number: f"abcdef{number:02d}-abcd-abcd-abcd-abcdefabcd{number:02d}", False),
+}
+
+
+@pytest.mark.parametrize("named", NAMED)
+def test_ids_that_no_other_example_can_have_are_found_and_no_others(bench, release, named):
+    """docs/datasets.md says which those are; the texts are in three languages, so that nothing but ids can tell."""
+    name, tells = NAMED[named]
+    for code, world in (("ru", LANGUAGES["ru"]), ("en", "en")):
+        rows = [{**row, "id": name(number)} for number, row in enumerate(questions(world, "test"))]
+        (release / "xquad" / f"xquad.{code}.json").write_text(squad(rows))
+    train = [{**row, "id": name(number)} for number, row in enumerate(questions("qad", "train"))]
+    (release / "squad" / "train-v1.1.json").write_text(squad(train))
+    stopped, found = looked(bench, study(release))
+    assert stopped == ({"audit[squad_v1 | en | train]"} if tells else set())
+    ways = {tested: one.by.get("id") for (seen, tested), one in found.items() if seen == "squad_v1/en/train"}
+    assert ways == ({"xquad/en/test": 24, "xquad/ru/test": 24} if tells else {})
 
 
 def questions(code: str, split: str) -> list[dict[str, Any]]:

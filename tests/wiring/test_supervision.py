@@ -76,9 +76,12 @@ def test_a_plan_says_what_is_seen_and_where_no_language_is_left():
         "seen: mixed: xnli in en (source), qaa (same task); udpos in en (source)",
         "seen: all: xnli in en (source), qaa qac qag (same task); udpos in en (source)",
     ]
-    assert [line.split(":")[0] for line in no_answer_lines("none", found)] == [
+    assert [line.split(":")[0] for line in no_answer_lines("none", found, ())] == [
         "all against none has no zero-shot answer on xnli"
     ]
+    # the source language of another condition is no language for a zero-shot answer
+    (line,) = no_answer_lines("none", {name: found[name] for name in ("none", "mixed")}, {"en", "qac", "qag"})
+    assert line.startswith("mixed against none has no zero-shot answer on xnli: ") and "or a source language" in line
 
 
 def test_it_lands_with_the_scores(bench):

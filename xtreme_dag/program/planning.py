@@ -38,7 +38,7 @@ from xtreme_dag.wiring.forecast.overview import (
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.forecast.unanswered import unanswered
 from xtreme_dag.wiring.preflight import translators
-from xtreme_dag.wiring.supervision import by_condition
+from xtreme_dag.wiring.supervision import by_condition, source_languages
 
 _SHOWN = 40
 
@@ -73,7 +73,7 @@ def planned(
     supervision, baseline = by_condition(built.graph), study.compare.baseline
     cautions = [
         *warnings(study, rows),
-        *no_answer_lines(baseline, supervision),
+        *no_answer_lines(baseline, supervision, source_languages(study, supervision)),
         *too_few_lines(built.graph, sizes),
         *lost_lines(built.graph, sizes),
         *overlap_lines(built.graph, sizes, study.data.allow_overlap),
@@ -84,7 +84,7 @@ def planned(
     if with_power:
         from xtreme_dag.program.power import foresee
 
-        asked = claims(built.graph, baseline, sizes)
+        asked = claims(study, built.graph, sizes)
         foreseen = foresee(home, study, asked, pilot, accuracy, seed_spread)
     return Answer(
         value={

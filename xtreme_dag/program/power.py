@@ -28,6 +28,7 @@ class Foreseen:
         claims: the study's claims.
         rows: task by task, then on average.
         lacking: tasks of which no variance is known.
+        grouped: those of them that have stated figures, which do not hold for examples that are drawn in groups.
     """
 
     source: str
@@ -35,6 +36,7 @@ class Foreseen:
     claims: Claims
     rows: Sequence[Power]
     lacking: Sequence[str]
+    grouped: Sequence[str]
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -68,8 +70,13 @@ class Foreseen:
             yield f"note: -: not found with {MOST_SEEDS} seeds either (too few examples), or nearly all that is left to 100"
         if self.seeds == 1:
             yield "note: with one seed the verdicts would speak of the trained models alone"
-        if self.lacking:
-            yield f"note: of {', '.join(self.lacking)} nothing is said: no variance, or no number of examples, is known"
+        if self.grouped:
+            yield (
+                f"note: of {', '.join(self.grouped)} nothing is said without a pilot: the examples are drawn in groups that "
+                "hang together, how closely no accuracy says"
+            )
+        if rest := [task for task in self.lacking if task not in self.grouped]:
+            yield f"note: of {', '.join(rest)} nothing is said: no variance, or no number of examples, is known"
 
 
 def foresee(
@@ -88,18 +95,20 @@ def foresee(
         UserError: there is no pilot, or it says nothing of seeds; no language is unseen in both sides of a comparison.
     """
     if not claims.examples:
-        raise UserError(
-            "every language is trained on for the task in each comparison", where=f"study {study.study}: power"
-        )
+        named = study.compare.condition
+        of = f"the comparison of {named} with {study.compare.baseline}" if named else "each comparison"
+        raise UserError(f"every language is trained on for the task in {of}", where=f"study {study.study}: power")
+    grouped: frozenset[str] = frozenset()
     if accuracy is not None and seed_spread is not None:
-        variances = of_statement(accuracy, seed_spread, claims.examples)
+        grouped = claims.wholes
+        variances = of_statement(accuracy, seed_spread, claims.examples, grouped)
         source = (
             f"accuracies of {accuracy:g} % that vary by {seed_spread:g} points over seeds, models that fail independently of "
             f"each other, and differences that go together at {TOGETHER:g} in translations of an example"
         )
     else:
         name = pilot or _default_pilot(home, study.study)
-        variances = of_pilot(compare_conditions(home, study=name))
+        variances = of_pilot(compare_conditions(home, study=name, clusters=study.compare.clusters))
         source = f"the variance of study {name}"
         if not variances:
             what = "has no comparison over unseen languages with two or more seeds on each side: it does not say how far runs differ"
@@ -112,6 +121,7 @@ def foresee(
             variances, claims.examples, of_tasks=claims.of_tasks, of_means=claims.of_means, seeds=len(study.seeds)
         ),
         lacking=[task for task in claims.examples if task not in variances],
+        grouped=[task for task in claims.examples if task in grouped],
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from xtreme_dag.program.output import table
 from xtreme_dag.results.effects import Comparison, Effect
-from xtreme_dag.results.wording import answer_lines
+from xtreme_dag.results.wording import outcomes
 
 COLUMNS = 100
 _TERMS = (
@@ -33,7 +33,7 @@ def screen(question: str, comparisons: Sequence[Comparison]) -> list[str]:
     notes = (*_TERMS, _CONTROL) if any(one.control for one in comparisons) else _TERMS
     return [
         *textwrap.wrap(question, COLUMNS),
-        *textwrap.wrap(" ".join(answer_lines([one for one in comparisons if not one.control])), COLUMNS),
+        *textwrap.wrap(" ".join(outcomes([one for one in comparisons if not one.control])[0]), COLUMNS),
         "",
         *table(heads, rows, right=(2, 3, 5, 6)).splitlines(),
         *notes,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.report.samples import Sample, samples
-from xtreme_dag.results.cells import SEEN
+from xtreme_dag.results.cells import SEEN, is_control
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.facts import TableFacts
@@ -101,12 +101,12 @@ def read_content(home: Home, study: str, *, resamples: int | None = None) -> Con
             split=split,
             baseline=about["baseline"],
         )
-        shown = [row["condition"] for row in ranked[:SHOWN_CONDITIONS]]
         at = {"study": study, "split": split}
         tables = {
             name: _rows(connection, sql, **{k: at[k] for k in at if f"${k}" in sql}) for name, sql in _QUERIES.items()
         }
         trained = read_trained(connection, study)
+    shown = _shown(about, tables["conditions"], [row["condition"] for row in ranked])
     comparisons: list[Comparison] = []
     if about["baseline"] in shown and len(shown) > 1:
         every = compare_conditions(home, study=study, split=split, resamples=resamples)
@@ -254,6 +254,14 @@ def _split(connection: duckdb.DuckDBPyConnection, study: str) -> str:
     if not splits:
         raise UserError("has no scores yet", where=f"study {study}", fix="run it to the end first")
     return "test" if "test" in splits else min(splits)
+
+
+def _shown(about: Row, described: Sequence[Row], ranked: Sequence[str]) -> list[str]:
+    """The conditions that are shown, best first: those that the study is about and its controls, then the best averages."""
+    controls = {row["condition"] for row in described if is_control(json.loads(row["description"]))}
+    named = (about["baseline"], about["recipe"].get("compare", {}).get("condition"))
+    chosen = sorted(ranked, key=lambda one: (one not in named, one not in controls))[:SHOWN_CONDITIONS]
+    return [one for one in ranked if one in chosen]
 
 
 def _conditions(

@@ -18,7 +18,7 @@ class Short:
 
     Attributes:
         markdown: question, answer, conditions, contracts.
-        answer: what the study answers, in at most three sentences.
+        answer: what the study answers, in at most three sentences, and how many comparisons these leave out.
         table: one row per condition and task: languages (unseen in training by both sides, seen
             by one, or all where it is not known), score, difference, interval, p-values, verdict (JSON values).
     """
@@ -30,7 +30,8 @@ class Short:
 
 def short_form(content: Content) -> Short:
     """What was read, in short."""
-    return Short(markdown=_markdown(content), answer=answer_lines(content.comparisons), table=_table(content))
+    answer = answer_lines(content.comparisons, content.left_out)
+    return Short(markdown=_markdown(content), answer=answer, table=_table(content))
 
 
 def _markdown(content: Content) -> str:

@@ -110,7 +110,7 @@ def read_landed(home: Home, study: str | None, split: str) -> Landed:
         ]
         trained, processors = read_trained(connection, name), read_processors(connection, name)
     told = json.loads(recipe).get("compare", {})
-    controls = frozenset(condition for condition, text in described if _is_control(json.loads(text)))
+    controls = frozenset(condition for condition, text in described if is_control(json.loads(text)))
     order = sorted(
         (condition for condition, _ in described), key=lambda one: (one != told.get("condition"), one in controls)
     )
@@ -129,7 +129,8 @@ def read_landed(home: Home, study: str | None, split: str) -> Landed:
     )
 
 
-def _is_control(condition: Mapping[str, Any]) -> bool:
+def is_control(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition is a control, by its description."""
     return any(step.get("control") for step in (condition, *condition.get("then", ())))
 
 

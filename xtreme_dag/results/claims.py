@@ -63,10 +63,13 @@ def judged(conditions: Sequence[Effects], untested: int = 0) -> list[dict[Key, E
 def of_choice(effect: Effect, members: Sequence[Effect]) -> Effect:
     """A mean over claims or languages that somebody chose to see; it is judged by them, not as one claim more.
 
+    What would be found of such a mean hangs on the tests of its members too, so there is no one level to say it at.
+
     Args:
         effect: uncorrected.
         members: what it is the mean of, corrected. A single one is the effect itself.
     """
     if len(members) == 1:
         return replace(effect, p_corrected=members[0].p_corrected, detectable=members[0].detectable)
-    return replace(effect, p_corrected=max(effect.p, min(one.p_corrected for one in members)))
+    gate = min(one.p_corrected for one in members)
+    return replace(effect, p_corrected=max(effect.p, gate), detectable=None, chosen=True)

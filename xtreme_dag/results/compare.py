@@ -40,7 +40,8 @@ def compare_conditions(
     Paired bootstrap over examples within language; examples that several languages share (parallel test sets) are
     resampled together. Seeds enter as `inference` explains. What decides, and for which family, `claims` explains: all
     conditions, tasks and languages of the study are computed whichever are asked for, so that a verdict does not hang
-    on what is shown beside it, nor on the level of the intervals.
+    on what is shown beside it, nor on the level of the intervals. Conditions of other studies are no claims of this one:
+    those that are asked for together are a family of their own.
 
     The means are over the languages that neither condition was trained on for the task. Where a study trains its target
     tasks in several languages, none of those counts as unseen: else the means of two comparisons would be over
@@ -64,7 +65,7 @@ def compare_conditions(
             where examples can stand alone; by default what the study file says, or not. Dialogues always are.
 
     Raises:
-        UserError: unknown names, nothing in common, or predictions that are gone.
+        UserError: unknown names, the baseline among the conditions, nothing in common, or predictions that are gone.
     """
     return compare_landed(
         read_landed(home, study, split), Predictions(home), baseline=baseline, conditions=conditions, tasks=tasks,
@@ -97,9 +98,14 @@ def compare_landed(
         chosen = [side for side in others if side in asked]
     else:
         chosen = [resolve(one, name, asked) for one in conditions]
+        if against in chosen:
+            raise UserError(
+                f"condition {against[1]!r} is the baseline itself", where=f"study {name}",
+                fix="leave it out, or name another baseline",
+            )  # fmt: skip
     if not chosen:
         raise UserError(f"no condition with {split} scores to compare with {against[1]!r}", where=f"study {name}")
-    cells, untested = _sound(predictions, cells, against, dict.fromkeys([*chosen, *others]), (*chosen, against), tasks)
+    cells, lost = _sound(predictions, cells, against, dict.fromkeys([*chosen, *others]), (*chosen, against), tasks)
     settings = Settings(
         study=name, split=split, metric=metric, resamples=resamples, confidence=confidence, seed=seed,
         supervised=landed.supervised, tasks=tasks, languages=languages,
@@ -110,14 +116,23 @@ def compare_landed(
         for side in dict.fromkeys([*chosen, *others])
         if side in chosen or cells[side].keys() & cells[against].keys()
     }
-    untested += sum(pair.untested for pair in pairs.values())
-    effects = judged([pair.effects for pair in pairs.values()], untested)
-    found = dict(zip(pairs, effects, strict=True))
+    effects = _judged(name, pairs, lost)
     return [
-        _comparison(pair, pair.view, found[side], settings, landed)
+        _comparison(pair, pair.view, effects[side], settings, landed)
         for side, pair in pairs.items()
         if pair.view is not None
     ]
+
+
+def _judged(study: str, pairs: Mapping[Side, Pair], lost: Mapping[Side, int]) -> dict[Side, dict[Key, Effect]]:
+    """The corrected effects of each pair: the study's own conditions are one family, those of other studies another."""
+    found: dict[Side, dict[Key, Effect]] = {}
+    for own in (True, False):
+        family = {side: pair for side, pair in pairs.items() if (side[0] == study) == own}
+        untested = sum(pair.untested for pair in family.values())
+        untested += sum(count for side, count in lost.items() if (side[0] == study) == own)
+        found |= zip(family, judged([pair.effects for pair in family.values()], untested), strict=True)
+    return found
 
 
 def _sound(
@@ -127,8 +142,8 @@ def _sound(
     others: Iterable[Side],
     asked: Collection[Side],
     tasks: Sequence[str] | None,
-) -> tuple[Cells, int]:
-    """The evaluations whose predictions are as they were recorded, and the number of claims that are lost with the rest.
+) -> tuple[Cells, dict[Side, int]]:
+    """The evaluations whose predictions are as they were recorded, and how many claims of each side are lost with the rest.
 
     Raises:
         UserError: predictions that are asked for are gone or damaged.
@@ -141,7 +156,7 @@ def _sound(
     needed = {side: cells.get(side, {}) for side in (*others, against)}
     try:
         check(of for by_task in needed.values() for of in by_task.values())
-        return cells, 0
+        return cells, {}
     except UserError:
         check(needed[side][task] for side in asked for task in needed[side] if tasks is None or task in tasks)
     sound: dict[Side, dict[str, OfTask]] = {side: {} for side in needed}
@@ -150,9 +165,8 @@ def _sound(
             with suppress(UserError):
                 check([of])
                 sound[side][task] = of
-    common = [needed[side].keys() & needed[against].keys() for side in others]
-    kept = [sound[side].keys() & sound[against].keys() for side in others]
-    return sound, sum(map(len, common)) - sum(map(len, kept))
+    common = {side: needed[side].keys() & needed[against].keys() for side in others}
+    return sound, {side: len(tasks - (sound[side].keys() & sound[against].keys())) for side, tasks in common.items()}
 
 
 def _comparison(

@@ -36,8 +36,8 @@ class Effect:
         p: two-sided p-value of no difference.
         p_corrected: corrected for the study's other claims, see `claims`.
         detectable: the true difference that the deciding test, its correction included, would find in 80 % of such
-            studies; None where that cannot be said: a side is degenerate, or it is too much of what the baseline
-            leaves to 100.
+            studies; None where that cannot be said: a side is degenerate, it is too much of what the baseline leaves to
+            100, or the effect is `chosen`.
         standard_error: of delta.
         n: examples that were compared (of one language or summed).
         seeds: number of the condition's seeds.
@@ -51,6 +51,7 @@ class Effect:
             the baseline's mean.
         degenerate: a side (`condition`, `baseline`) and why it is degenerate, for each of both that there is: then a
             difference that is not found is no null result.
+        chosen: whether it is a mean over a choice of tasks or languages, which is no claim of the study.
         spread: where the difference's variance comes from.
     """
 
@@ -76,6 +77,7 @@ class Effect:
     baseline_supervision: str | None = None
     by_seed: tuple[float, ...] = ()
     degenerate: tuple[tuple[str, str], ...] = ()
+    chosen: bool = False
     spread: Spread = field(repr=False)
 
     @property

@@ -12,7 +12,7 @@ from xtreme_dag.results.cells import SEEN, Cell, Cells, OfTask, Side, common_fil
 from xtreme_dag.results.claims import Effects, Key
 from xtreme_dag.results.draws import Draws, degenerate, draw, mean_of
 from xtreme_dag.results.effects import Effect, Part, effect_of
-from xtreme_dag.results.pairs import Run, find_metric, read_leaves
+from xtreme_dag.results.pairs import Leaf, Run, find_metric, read_leaves
 from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.results.signals import DEGENERATE
 from xtreme_dag.tables.predictions import CLUSTER, CLUSTER_IF_ASKED
@@ -197,8 +197,7 @@ def measure_task(
     if dropped := sum(each.dropped for each in draws.values()):
         notes.append(f"{name}: {dropped:,} examples that not every run has are left out")
     if cluster:
-        groups = sum(each.smallest for each in draws.values())
-        notes.append(f"{name}: {groups:,} groups of examples that hang together are drawn as wholes")
+        notes.append(f"{name}: {_groups(leaves):,} groups of examples that hang together are drawn as wholes")
     draws = {
         code: replace(figures, degenerate=_degenerate(((one[code], "condition"), (other[code], "baseline"))))
         for code, figures in draws.items()
@@ -220,6 +219,11 @@ def _cluster(predictions: Predictions, paths: Mapping[str, Mapping[Run, str]], s
     there = {name for runs in paths.values() for path in runs.values() for name in predictions.columns(path)}
     asked = (CLUSTER, *([CLUSTER_IF_ASKED] if settings.clusters else []))
     return next((name for name in asked if name in there), "")
+
+
+def _groups(leaves: Iterable[Leaf]) -> int:
+    """Number of groups that are drawn; those that several languages share are drawn for all of them at once."""
+    return len({one for leaf in leaves if leaf.cluster is not None for one in leaf.cluster.unique().to_pylist()})
 
 
 def _degenerate(sides: Iterable[tuple[Mapping[int, Cell], str]]) -> tuple[tuple[str, str], ...]:

@@ -115,8 +115,13 @@ def _mean(effects: Sequence[Effect]) -> Variance:
     )
 
 
-def of_statement(accuracy: float, seed_spread: float, tested: Examples) -> dict[str | None, Variance]:
+def of_statement(
+    accuracy: float, seed_spread: float, tested: Examples, wholes: Collection[str] = ()
+) -> dict[str | None, Variance]:
     """The same from what somebody expects; tasks whose numbers of examples are not known are left out.
+
+    So are those whose examples are drawn in groups: how far those of a group go together no accuracy says, and taken as
+    independent they would make far smaller differences look detectable.
 
     Two models are taken to fail independently of each other, which real ones do not: less is then needed. The
     differences on translations of an example go together at `TOGETHER`. For the mean over tasks seeds are taken to be
@@ -126,12 +131,13 @@ def of_statement(accuracy: float, seed_spread: float, tested: Examples) -> dict[
         accuracy: of both sides, 0-100.
         seed_spread: standard deviation over seeds of a side's mean over the languages of a task, in points.
         tested: the examples of the study's tests.
+        wholes: tasks whose examples are drawn in groups.
     """
     found: dict[str | None, Variance] = {}
     each = accuracy * (100.0 - accuracy)
     for task, languages in tested.items():
         counts = [count for count in languages.values() if count]
-        if not counts or len(counts) < len(languages):
+        if task in wholes or not counts or len(counts) < len(languages):
             continue
         shared = (1 + (len(counts) - 1) * TOGETHER) / len(counts)
         found[task] = Variance(

@@ -33,18 +33,32 @@ def headline(comparison: Comparison) -> str:
     )
 
 
-def answer_lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """What a study answers, in at most three sentences, from its comparisons with the baseline.
+def answer_lines(comparisons: Sequence[Comparison], left_out: int = 0) -> list[str]:
+    """What a study answers, in at most three sentences, and where the comparisons are that these leave out.
+
+    Args:
+        comparisons: with the study's baseline.
+        left_out: further comparisons, which are not among them.
+    """
+    lines, told = outcomes(comparisons)
+    more = len(comparisons) - told + left_out
+    return (
+        [*lines, f"And {more} more: `xtreme-dag compare --study {comparisons[0].study}`."] if told and more else lines
+    )
+
+
+def outcomes(comparisons: Sequence[Comparison]) -> tuple[list[str], int]:
+    """At most three sentences on comparisons, and how many comparisons they are about.
 
     Those are the comparison that the study names, in unseen and in seen languages, and the first control; where it names
-    none, the first of all.
+    none, the first two of all.
     """
     controls = [one for one in comparisons if one.control]
     others = [one for one in comparisons if not one.control]
     named = [one for one in others if one.named]
     first = named or others[:2]
     said = [line for one in first for line in (headline(one), in_seen(one) if named else "") if line]
-    return [*said, *map(headline, controls[:1])]
+    return [*said, *map(headline, controls[:1])], len(first) + len(controls[:1])
 
 
 def detail(comparison: Comparison) -> str:
@@ -67,6 +81,8 @@ def _claim(comparison: Comparison, effect: Effect, tasks: Sequence[Effect]) -> s
     said = f"{one} cannot be told from {other} {scope}: {_signed(effect.delta)} points ({interval}, {p})"
     if effect.degenerate:
         return f"{said}; this is no null result, since {_reasons(comparison, effect)}."
+    if effect.chosen:
+        return f"{said}."
     if effect.detectable is None:
         return f"{said}; with so few seeds or examples hardly any improvement could have been found."
     if abs(effect.delta) >= effect.detectable:

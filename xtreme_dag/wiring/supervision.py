@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from xtreme_dag.catalogue.catalogue import Catalogue, Task, load_catalogue
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.heads import head_of
+from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.adding import Input
 from xtreme_dag.wiring.kinds import EVALUATE, PRETRAIN, TARGET, TRIAL
 from xtreme_dag.wiring.lineage import training_behind
@@ -105,10 +106,30 @@ def _datasets(catalogue: Catalogue, name: str, split: str) -> set[str]:
     return {name, *(ref.dataset for ref in declared.union)} if declared else {name}
 
 
-def unseen_in_both(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """Languages in which neither of two conditions was trained on a task.
+def source_languages(study: Study, words: Mapping[str, Mapping[str, Mapping[str, str]]]) -> frozenset[str]:
+    """The languages of target training that count as seen in every comparison, as `results.cells` counts them.
+
+    Those are all of a study with several, since the means of two comparisons would else be over different languages; none
+    where the study tests in no other.
+
+    Args:
+        study: the study.
+        words: condition -> task -> language -> supervision, as `by_condition` says it.
+    """
+    sources = {study.source_of(condition) for condition in study.intermediate.values()}
+    tested = {code for tasks in words.values() for languages in tasks.values() for code in languages}
+    return frozenset(sources) if len(sources) > 1 and tested - sources else frozenset()
+
+
+def unseen_in_both(one: Mapping[str, str], other: Mapping[str, str], sources: Collection[str]) -> list[str]:
+    """The languages that neither condition was trained on for a task, nor any other of a study with several sources.
 
     Args:
         one, other: language -> supervision for the task.
+        sources: languages that count as seen whatever the conditions, see `source_languages`.
     """
-    return [code for code in one.keys() & other.keys() if not {one[code], other[code]} & {SOURCE, SAME}]
+    return [
+        code
+        for code in one.keys() & other.keys()
+        if code not in sources and not {one[code], other[code]} & {SOURCE, SAME}
+    ]

@@ -76,11 +76,26 @@ class Ran:
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     write_release(folder / "release", test=ROWS)
+    return run(folder, "none", "english", seeds=[1, 2])
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A study of one task that takes some of the rows of its files alone."""
+    folder = tmp_path_factory.mktemp("limited")
+    write_release(folder / "release", test=120)
+    limit = {"train": 40, "datasets": {"xnli": {"test": 110}}}
+    more = {"targets": ["xnli"], "languages": ["en", "de"], "compare": {"baseline": "none"}}
+    return run(folder, "none", limit=limit, **more)
+
+
+def run(folder, *conditions, limit=None, **more):
+    """Runs a study of the release in a folder, in a home beside it."""
     document = {
         **STUDY,
-        "data": {"folder": str(folder / "release"), "contracts": False},
-        "seeds": [1, 2],
-        "intermediate": {name: STUDY["intermediate"][name] for name in ("none", "english")},
+        "data": {"folder": str(folder / "release"), "contracts": False, **({"limit": limit} if limit else {})},
+        "intermediate": {name: STUDY["intermediate"][name] for name in conditions},
+        **more,
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     study = load_study(folder / "study.yaml")
@@ -148,6 +163,31 @@ def test_the_metadata_says_where_each_file_comes_from_and_what_is_missing(finish
     assert metadata["versions"]["torch"] and metadata["versions"]["xtreme-dag"]
     assert "xnli/test-sw.tsv" in metadata["missing"] and "xnli/test-de.tsv" not in metadata["missing"]
     assert str(exported) not in json.dumps(metadata)
+
+
+def test_the_metadata_says_how_much_of_the_data_was_used(finished, limited, exported, tmp_path):
+    metadata = json.loads((exported / "submission" / "metadata.json").read_text())
+    assert metadata["limit"] == {}  # but the files have few of the examples that were published
+    assert "xnli test (de en ru) has 24 of 5,010 examples" in metadata["data"]
+    limited.export(tmp_path / "out")
+    metadata = json.loads((tmp_path / "out" / "metadata.json").read_text())
+    assert metadata["limit"] == {"train": 40, "datasets": {"xnli": {"test": 110}}}
+    assert {line for line in metadata["data"] if " dev " not in line} == {
+        "mnli train (en) has 40 of 392,702 examples", "xnli test (de en) has 110 of 5,010 examples"
+    }  # fmt: skip
+
+
+def test_an_import_of_the_labels_themselves_is_pointed_out(limited, tmp_path):
+    limited.export(tmp_path / "out", "--labels", tmp_path / "labels")
+    told = limited.take(tmp_path / "labels", name="copied")
+    assert told["scores"] == {"xnli/de": 100.0, "xnli/en": 100.0}
+    copies = [f"xnli/{code}: all 110 predictions are right: is the file a copy of the labels?" for code in ("de", "en")]
+    assert [line for line in told["warnings"] if "copy of the labels" in line] == copies
+    path = tmp_path / "labels" / "xnli" / "test-de.tsv"
+    first, _, rest = path.read_text().partition("\n")
+    path.write_text(f"{'neutral' if first != 'neutral' else 'entailment'}\n{rest}")
+    told = limited.take(tmp_path / "labels", name="nearly")
+    assert [line for line in told["warnings"] if "copy of the labels" in line] == copies[1:]
 
 
 def test_an_export_says_what_is_missing_and_what_is_left_out(finished, tmp_path):
@@ -255,7 +295,7 @@ def test_other_predictions_make_the_difference_that_they_are(ran, exported, tmp_
         (folder / "xnli" / f"test-{language}.tsv").write_text(gold)
     told = ran.take(folder)
     assert told["scores"] == {"xnli/de": 100.0, "xnli/en": 100.0}
-    assert told["seed"] == 1
+    assert told["seed"] == 1 and told["warnings"] == []  # so few may all be right
     assert "xnli/ru" in told["missing"] and "udpos/en" in told["missing"]
     [found] = ran.compare("--condition", "theirs", "--baseline", "none")
     own = dict(

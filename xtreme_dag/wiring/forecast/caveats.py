@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from xtreme_dag.engine.graph import Graph, Output
 from xtreme_dag.study.factors import differences
@@ -107,20 +107,21 @@ def _same_tasks(study: Study, name: str, other: str) -> bool:
     return len(factors) == 1 and factors[0] not in ("tasks", "intermediate training")
 
 
-def no_answer_lines(baseline: str, words: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[str]:
+def no_answer_lines(
+    baseline: str, words: Mapping[str, Mapping[str, Mapping[str, str]]], sources: Collection[str]
+) -> Iterator[str]:
     """The comparisons with the baseline that leave no language unseen for a task.
 
     Args:
         baseline: name of the baseline.
         words: condition -> task -> language -> supervision, as `supervision.by_condition` says it.
+        sources: languages that count as seen in all of them, see `supervision.source_languages`.
     """
+    why = f"trained on in one of them{' or a source language of the study' if sources else ''}"
     for name, tasks in words.items():
-        none = [task for task in tasks if not unseen_in_both(tasks[task], words[baseline][task])]
+        none = [task for task in tasks if not unseen_in_both(tasks[task], words[baseline][task], sources)]
         if name != baseline and none:
-            yield (
-                f"{name} against {baseline} has no zero-shot answer on {', '.join(none)}: each of its languages is "
-                "trained on in one of them"
-            )
+            yield f"{name} against {baseline} has no zero-shot answer on {', '.join(none)}: each of its languages is {why}"
 
 
 def too_few_lines(graph: Graph, sizes: Sizes) -> Iterator[str]:
