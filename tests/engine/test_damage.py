@@ -236,3 +236,17 @@ def test_a_stage_of_a_damaged_part_alone_is_made_again_for_whoever_reads_that_pa
     flip(file_of(toy, "encode[a]"))
     assert run_local(graph, toy.executor(pool))["target[part]"] == "succeeded"
     assert (Store(toy.home.store).artifact(record_of(toy, "target[part]", graph).digest) / "n").read_text() == "a."
+
+
+def test_a_stage_that_writes_no_file_fails_and_says_so(toy, pool):
+    graph = Graph()
+    toy.edit(
+        "def die(",
+        "def idle(params, inputs, context):\n    (context.out / 'folder').mkdir()\n\ndef die(",
+        "functions.py",
+    )
+    stage = graph.add(Stage(of=ENCODE, name="idle", function="toy.functions:idle"))
+    executor = toy.executor(pool)
+    assert run_local(graph, executor) == {"idle": "failed"}
+    assert executor.failure(stage) == "wrote no file (write its artifact into context.out)"
+    assert not list((toy.home.store / "records").glob("*/*")) and not list((toy.home.store / "objects").glob("*/*"))
