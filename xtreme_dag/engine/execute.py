@@ -22,7 +22,7 @@ from xtreme_dag.engine.course import Course
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.exchange import Exchange
-from xtreme_dag.engine.failures import disk_error, failure_reason
+from xtreme_dag.engine.failures import disk_error, disk_errors, failure_reason
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.keys import Keys
@@ -193,7 +193,7 @@ class Executor(Exchange):
         def waiting(holder: str) -> None:
             listen({"event": "log", "message": f"{stage.name}: waiting for {holder}"})
 
-        with locked(self.store.lock_path(key), stage.name, waiting):
+        with disk_errors(stage.name), locked(self.store.lock_path(key), stage.name, waiting):
             record = self.lookup(stage, key)
             if record is None and stage.name not in self._forced and not self._is_suspect(key):
                 self.claims.wait(key, waiting, lambda: self._pool.closed, lambda: self._pull(stage.name, key, listen))
@@ -218,7 +218,7 @@ class Executor(Exchange):
             raise UserError(what, where=reader.name, fix="run again")
         if dropped:
             self.want(maker)
-        with locked(self.store.lock_path(found.record.key), maker.name):
+        with disk_errors(reader.name), locked(self.store.lock_path(found.record.key), maker.name):
             # Another stage may have found the same and mended it.
             if not dropped and (bad := self.reads.damaged(found.record, found.part)):
                 done = damage.set_aside(self.store, found.record, bad)
