@@ -23,6 +23,7 @@ from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.exchange import Exchange
 from xtreme_dag.engine.failures import disk_error, disk_errors, failure_reason
+from xtreme_dag.engine.garbage import sweep
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.keys import Keys
@@ -72,6 +73,7 @@ class Executor(Exchange):
         run: str = "",
     ) -> None:
         super().__init__(home, mirror, forced)
+        sweep(home)  # what a run that was killed has left
         self.keys = keys or Keys.of(home.caches)
         self.sources = FileDigests(home.caches / "digests.json")
         self.ledger = Ledger(home.ledger)
@@ -302,12 +304,10 @@ class Executor(Exchange):
 
     def _note(self, stage: Stage, key: str, outcome: str, **more: Any) -> None:
         entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "run": self.run, "study": self.study}
-        try:
+        with disk_errors(stage.name):
             self.ledger.append(
                 [{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}]
             )
-        except OSError as error:
-            raise disk_error(error, stage.name) from None
 
     def _judge(self, stage: Stage, record: Record) -> None:
         folder = self.store.artifact(record.digest)
