@@ -42,13 +42,14 @@ def flip(path, *, keep_times=False):
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def without_reads(toy):
-    """Makes records look like those of versions that did not note what they read."""
+def without_reads(toy, **other):
+    """Makes records look like those of versions that did not note what they read; `other` replaces fields of inputs."""
     for path in (toy.home.store / "records").glob("*/*.json"):
         state = path.stat()
         manifest = json.loads(path.read_text())
         for entry in manifest["inputs"].values():
             entry.pop("read", None)
+            entry |= other
         path.write_text(json.dumps(manifest))
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
@@ -191,6 +192,44 @@ def test_verify_marks_readers_of_damage_that_is_older_than_what_they_noted(toy, 
     assert check(toy, 0)["damaged"] == []
 
 
+def test_readers_by_another_key_of_the_same_artifact_are_found(toy, pool):
+    """Two keys have the same bytes, and the record of the one that the reader names was removed as garbage since."""
+    run_local(toy.graph(loud=True), toy.executor(pool))
+    old = record_of(toy, "prepare[a]", toy.graph(loud=True))
+    for path in toy.raw.values():
+        path.write_text(path.read_text().upper())
+    assert Counter(run_local(toy.graph(), toy.executor(pool)).values()) == {"succeeded": 3, "cached": 4}
+    assert record_of(toy, "prepare[a]").digest == old.digest
+    Store(toy.home.store).record_path(old.key).unlink()
+    without_reads(toy)
+    flip(file_of(toy, "prepare[a]"), keep_times=True)
+    found = check(toy, 1)["damaged"][0]
+    assert found["suspects"] == ["encode[a]"] and found["after"] == ["target[all]"]
+
+
+def test_what_depends_on_a_suspect_is_known_by_digest(toy, pool):
+    run_local(toy.graph(), toy.executor(pool))
+    without_reads(toy, key="f" * 64)
+    flip(file_of(toy, "prepare[a]"), keep_times=True)
+    found = check(toy, 1)["damaged"][0]
+    assert found["suspects"] == ["encode[a]"] and found["after"] == ["target[all]"]
+
+
+def test_a_reader_of_another_part_is_no_suspect(toy, pool):
+    toy.edit("def judge(", 'def more(params, inputs, context):\n    (context.out / "x").write_text("x")\n    (context.out / "y").write_text("y")\n\ndef judge(', "functions.py")  # fmt: skip
+    toy.edit("def judge(", 'def copy(params, inputs, context):\n    (context.out / "n").write_text(inputs["n"].read_text())\n\ndef judge(', "functions.py")  # fmt: skip
+    graph = Graph()
+    graph.add(Stage(of=ENCODE, name="both", function="toy.functions:more"))
+    for part in "xy":
+        made = {"n": Output(stage="both", part=part)}
+        graph.add(Stage(of=TARGET, name=f"of {part}", function="toy.functions:copy", inputs=made))
+    run_local(graph, toy.executor(pool))
+    without_reads(toy, key="f" * 64)
+    flip(Store(toy.home.store).artifact(record_of(toy, "both", graph).digest) / "x", keep_times=True)
+    found = check(toy, 1)["damaged"][0]
+    assert found["suspects"] == ["of x"] and found["after"] == []
+
+
 def test_readers_from_before_the_damage_are_no_suspects(toy, pool):
     run_local(toy.graph(), toy.executor(pool))
     without_reads(toy)
@@ -236,3 +275,17 @@ def test_a_stage_of_a_damaged_part_alone_is_made_again_for_whoever_reads_that_pa
     flip(file_of(toy, "encode[a]"))
     assert run_local(graph, toy.executor(pool))["target[part]"] == "succeeded"
     assert (Store(toy.home.store).artifact(record_of(toy, "target[part]", graph).digest) / "n").read_text() == "a."
+
+
+def test_a_stage_that_writes_no_file_fails_and_says_so(toy, pool):
+    graph = Graph()
+    toy.edit(
+        "def die(",
+        "def idle(params, inputs, context):\n    (context.out / 'folder').mkdir()\n\ndef die(",
+        "functions.py",
+    )
+    stage = graph.add(Stage(of=ENCODE, name="idle", function="toy.functions:idle"))
+    executor = toy.executor(pool)
+    assert run_local(graph, executor) == {"idle": "failed"}
+    assert executor.failure(stage) == "wrote no file (write its artifact into context.out)"
+    assert not list((toy.home.store / "records").glob("*/*")) and not list((toy.home.store / "objects").glob("*/*"))

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.engine.test_damage import file_of, record_of
+from xtreme_dag.core.locks import try_lock, unlock
 from xtreme_dag.engine.garbage import Needed, collection, trash
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.local import run_local
@@ -161,6 +162,36 @@ def test_work_that_was_touched_lately_or_is_under_way_stays(ran):
         os.utime(path, (1e9, 1e9))
     assert collect(ran, "--yes")["work"] == 1
     assert young.is_dir() and not old.exists()
+
+
+def test_old_lock_files_go_and_those_that_are_held_or_new_stay(ran):
+    locks = ran.home.store / "locks"
+    (locks / "new.lock").touch()
+    (held, other), made = sorted(locks.glob("*.use.lock"))[:2], len(list(locks.glob("*.lock")))
+    handle = try_lock(held, "", shared=True)
+    assert collect(ran)["locks"] == made - 2  # all but new.lock, and store.lock, which is the collection's own
+    assert len(list(locks.glob("*.lock"))) == made
+    assert collect(ran, "--yes")["locks"] == made - 3
+    assert {path.name for path in locks.iterdir()} == {"new.lock", "store.lock", held.name} and not other.exists()
+    unlock(handle)
+    assert all_cached(ran)
+
+
+def test_a_run_removes_what_killed_runs_left_but_what_can_be_gone_on_from(toy, pool):
+    checkpoint, partial, pulled, held, young = (toy.home.work / (letter * 64) for letter in "abcde")
+    files = (checkpoint / "scratch/checkpoints/step-1", checkpoint / "out/half", partial / "out/half",
+             partial / "scratch/.lock", pulled / "pulled/half", held / "out/half", young / "out/half")  # fmt: skip
+    for path in files:
+        path.parent.mkdir(parents=True)
+        path.write_text("x")
+    for path in toy.home.work.rglob("*"):
+        if young not in (path, *path.parents):
+            os.utime(path, (1e9, 1e9))
+    handle = try_lock(toy.planner().store.lock_path(held.name), "another run")
+    assert set(run_local(toy.graph(), toy.executor(pool)).values()) == {"succeeded"}
+    unlock(handle)
+    left = {path for path in toy.home.work.rglob("*") if path.is_file()}
+    assert left == {files[0], files[5], files[6]} and not partial.exists() and not pulled.exists()
 
 
 def test_landings_are_roots_and_an_unreadable_one_keeps_its_study(ran):

@@ -1,5 +1,6 @@
 """Running: once, early cutoff, failures that stop only what depends on them, workers that die, gates, locks."""
 
+import errno
 import multiprocessing
 import os
 import shutil
@@ -137,3 +138,20 @@ def test_a_time_out_costs_no_stage_that_comes_after(toy):
         outcomes = run_local(graph, executor)
     assert [outcomes[str(number)] for number in range(12)] == ["failed", "succeeded"] * 6
     assert all("time limit" in executor.failure(stage) for stage in graph if outcomes[stage.name] == "failed")
+
+
+def test_a_disk_that_is_full_when_a_lock_is_taken_costs_that_stage_and_the_next_run_goes_on(toy, pool, monkeypatch):
+    write = os.write
+
+    def full(handle, text):
+        if b'"holder": "encode[b]"' in text:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, text)
+
+    executor = toy.executor(pool)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        outcomes = run_local(toy.graph(), executor)
+    assert {name for name, outcome in outcomes.items() if outcome != "succeeded"} == {"encode[b]", "target[all]"}
+    assert "no space left on the disk" in executor.failure(toy.graph()["encode[b]"])
+    assert Counter(run_local(toy.graph(), toy.executor(pool)).values()) == {"cached": 5, "succeeded": 2}

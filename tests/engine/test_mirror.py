@@ -146,6 +146,7 @@ CRAFTED = {
     "half a surrogate pair": lambda r: {**r, "files": {"\ud800.txt": [SHA, 3]}},
     "a digest that is not the files'": lambda r: {**r, "digest": SHA},
     "a digest that is a path": lambda r: {**r, "digest": "../../../../tmp"},
+    "no files": lambda r: with_files(r, {}),
     "files that are a list": lambda r: {**r, "files": [["text.txt", SHA, 3]]},
     "a file without a digest": lambda r: {**r, "files": {"text.txt": [None, 3]}},
     "a size below zero": lambda r: with_files(r, {"text.txt": [SHA, -1]}),

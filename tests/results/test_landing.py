@@ -13,9 +13,10 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results import database
 from xtreme_dag.results.facts import Landing, StageFacts
-from xtreme_dag.results.landing import add, land, landing_path, read_landings, rebuild
+from xtreme_dag.results.landing import add, land, read_landings, rebuild
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.rows import STUDY_TABLES
+from xtreme_dag.results.stamp import landing_path
 
 
 def everything(home, *, without_history=False):
@@ -79,6 +80,19 @@ def test_rebuild_from_the_store_gives_the_same_rows(make, home):
     (home / "results.duckdb").unlink()
     assert [report.study for report in rebuild(Home(home))] == ["one", "two"]
     assert everything(home) == before
+    rebuild(Home(home))
+    assert everything(home) == before
+
+
+def test_a_landing_that_was_deleted_is_kept_again(make, home):
+    """What a person is told to do about a damaged one: the database says the same, and can be made again from it."""
+    made = make()
+    land(Home(home), *made.arguments)
+    before, kept = everything(home), landing_path(Home(home), made.study.name)
+    content = kept.read_bytes()
+    kept.unlink()
+    land(Home(home), *made.arguments)
+    assert kept.read_bytes() == content and everything(home) == before
     rebuild(Home(home))
     assert everything(home) == before
 

@@ -2,9 +2,10 @@
 
 import shutil
 
+from xtreme_dag.core.home import Home
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.results import stamp
-from xtreme_dag.results.stamp import publication
+from xtreme_dag.results.stamp import is_published, landing_path, mark_published, publication, report_path
 from xtreme_dag.study.file import load_study
 
 
@@ -19,3 +20,18 @@ def test_a_changed_template_style_or_script_makes_a_report_anew(repository, tmp_
             file.write("\n")
         before, after = publication(study, {}, keys), before
         assert before != after
+
+
+def test_a_run_publishes_again_what_is_gone(repository, tmp_path):
+    study, home = load_study(repository / "studies" / "demo.yaml"), Home(tmp_path).ensure()
+    kept = home.results, landing_path(home, study.study), report_path(home, study)
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    mark_published(home, study, "same", [], [])
+    assert is_published(home, study, "same") and not is_published(home, study, "other")
+    for path in kept:
+        path.unlink()
+        assert not is_published(home, study, "same")
+        path.touch()
+    assert is_published(home, study, "same")

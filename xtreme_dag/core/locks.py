@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,24 +19,61 @@ def try_lock(path: Path, holder: str, *, shared: bool = False) -> int | None:
     """Takes a lock if it is free and writes the holder into its file; returns a handle for `unlock`, or None.
 
     A `shared` lock, which does not say who holds it, keeps out only those that want it for themselves.
+
+    Raises:
+        OSError: the file cannot be made or written; the lock is not held then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    if shared:
+    handle = _taken(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, os.O_CREAT)
+    if handle is None or shared:
         return handle
-    os.ftruncate(handle, 0)
-    os.write(handle, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
+    with ExitStack() as undo:
+        undo.callback(os.close, handle)
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps({"pid": os.getpid(), "holder": holder}).encode())
+        undo.pop_all()
     return handle
 
 
+def _taken(path: Path, how: int, flags: int = 0) -> int | None:
+    """A handle with the lock of a file, or None if the lock is not free."""
+    while True:
+        with ExitStack() as undo:
+            handle = os.open(path, os.O_RDWR | flags, 0o644)
+            undo.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            # Of a file that was removed after it was opened (`remove_free`) the next one to come has no notion.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    undo.pop_all()
+                    return handle
+
+
 def unlock(handle: int) -> None:
-    """Releases a lock; the file stays, since deleting it would allow two holders."""
+    """Releases a lock; the file stays, for `remove_free`."""
     os.close(handle)
+
+
+def remove_free(path: Path) -> bool:
+    """Removes the file of a lock, unless it is gone or somebody holds it; whether it did.
+
+    Only whoever holds a lock alone may remove its file, and whoever has opened it by then takes another (`_taken`): so
+    there are never two holders.
+    """
+    try:
+        handle = _taken(path, fcntl.LOCK_EX)
+    except FileNotFoundError:
+        return False
+    if handle is None:
+        return False
+    try:
+        path.unlink()
+    finally:
+        os.close(handle)
+    return True
 
 
 def holder_of(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,8 +45,7 @@ def set_aside(store: Store, record: Record, files: Sequence[str]) -> Damage:
     """
     changed = {name: _changed(store.artifact(record.digest), name) for name in files}
     records = list(store.records())
-    keys = {each.key for each in records if each.digest == record.digest}
-    suspects = [each for each in records if not each.suspect and _may_have_read(store, each, record, keys, changed)]
+    suspects = [each for each in records if not each.suspect and _may_have_read(store, each, record, changed)]
     place = store.set_aside(record.digest, f"{', '.join(files)} not as recorded by {record.name}")
     for each in suspects:
         store.accept(each.key, each, {"suspect": f"may have read damaged bytes of {record.name}"})
@@ -91,10 +90,11 @@ def _changed(folder: Path, name: str) -> float | None:
     return None
 
 
-def _may_have_read(
-    store: Store, reader: Record, damaged: Record, keys: Set[str], changed: Mapping[str, float | None]
-) -> bool:
-    """Whether a stage has the artifact (by one of its keys) as an input and may have run after a file of it changed."""
+def _may_have_read(store: Store, reader: Record, damaged: Record, changed: Mapping[str, float | None]) -> bool:
+    """Whether a stage has the artifact as an input and may have run after a file of it changed.
+
+    An input is known by its digest: its key may be another one of the same artifact, and have no record any more.
+    """
     try:
         ended = store.record_path(reader.key).stat().st_mtime
     except OSError:
@@ -102,7 +102,7 @@ def _may_have_read(
     started = datetime.fromisoformat(reader.manifest["started"]).timestamp()
     for entry in reader.manifest["inputs"].values():
         part = entry.get("part", "")
-        if entry.get("key") not in keys or entry["digest"] != damaged.part_digest(part):
+        if entry["digest"] != damaged.part_digest(part):
             continue
         for name, moment in changed.items():
             if moment is None or moment > ended or not is_within(name, part):
@@ -114,17 +114,19 @@ def _may_have_read(
 
 
 def _descendants(records: Iterable[Record], of: Iterable[Record]) -> list[Record]:
-    """Records that depend on others through their inputs, those themselves left out."""
-    readers: dict[str, list[Record]] = {}
+    """Records that depend on others through their inputs, known by digest, those themselves left out."""
+    readers: dict[str, dict[str, list[Record]]] = {}  # part of an artifact -> its digest -> who has it as an input
     for record in records:
         for entry in record.manifest["inputs"].values():
-            readers.setdefault(entry.get("key", ""), []).append(record)
-    first = {record.key for record in of}
+            readers.setdefault(entry.get("part", ""), {}).setdefault(entry["digest"], []).append(record)
+    waiting = list(of)
+    first = {record.key for record in waiting}
     found: dict[str, Record] = {}
-    waiting = list(first)
     while waiting:
-        for reader in readers.get(waiting.pop(), ()):
-            if reader.key not in found and reader.key not in first:
-                found[reader.key] = reader
-                waiting.append(reader.key)
+        record = waiting.pop()
+        for part, by_digest in readers.items():
+            for reader in by_digest.get(record.part_digest(part) or "", ()):
+                if reader.key not in found and reader.key not in first:
+                    found[reader.key] = reader
+                    waiting.append(reader)
     return list(found.values())

@@ -11,7 +11,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.checkpoints import Checkpoints
-from xtreme_dag.engine.failures import disk_error
+from xtreme_dag.engine.failures import disk_errors
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.pool import Listener
@@ -76,7 +76,7 @@ class Exchange:
             return
         if self._is_suspect(key) or not self._mirror.has(key):
             return
-        with locked(self.store.lock_path(key), stage.name):
+        with disk_errors(stage.name), locked(self.store.lock_path(key), stage.name):
             self._pull(stage.name, key, listen)
 
     def _pull(self, name: str, key: str, listen: Listener, digest: str = "") -> bool:
@@ -92,10 +92,7 @@ class Exchange:
         here = self.store.intact(key)
         if here is not None and digest in ("", here.digest):
             return True
-        try:
-            found = self._mirror.pull(key, self.store, self.home.work / key / "pulled")
-        except OSError as error:
-            raise disk_error(error, name) from None
+        found = self._mirror.pull(key, self.store, self.home.work / key / "pulled")
         if found is not None:
             listen({"event": "log", "message": f"{name}: pulled from {self._mirror.url}"})
         return found is not None and digest in ("", found.digest)
@@ -112,7 +109,7 @@ class Exchange:
         if self._mirror is None:
             raise UserError("its artifact is not in this home", where=name, fix="share the home, or name a --mirror")
         self._mirror.trust(key)
-        with locked(self.store.lock_path(key), name):
+        with disk_errors(name), locked(self.store.lock_path(key), name):
             if not self._pull(name, key, listen, digest):
                 why = self._mirror.trouble or "its artifact is not there"
                 raise UserError(why, where=f"{name} in mirror {self._mirror.url}", fix="run again")
@@ -127,14 +124,11 @@ class Exchange:
         if (here is not None and here.digest == digest) or self._mirror is None:
             return
         self._mirror.trust(key)
-        with locked(self.store.lock_path(key), name):
+        with disk_errors(name), locked(self.store.lock_path(key), name):
             here = self.store.standing(key)
             if here is not None and here.digest == digest:
                 return
-            try:
-                found = self._mirror.pull(key, self.store, self.home.work / key / "notes", of=is_note)
-            except OSError as error:
-                raise disk_error(error, name) from None
+            found = self._mirror.pull(key, self.store, self.home.work / key / "notes", of=is_note)
             if found is None or found.digest != digest:
                 why = self._mirror.trouble or "its artifact is not there"
                 raise UserError(why, where=f"{name} in mirror {self._mirror.url}", fix="run again")

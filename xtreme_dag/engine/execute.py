@@ -22,7 +22,8 @@ from xtreme_dag.engine.course import Course
 from xtreme_dag.engine.devices import Devices
 from xtreme_dag.engine.digests import FileDigests
 from xtreme_dag.engine.exchange import Exchange
-from xtreme_dag.engine.failures import disk_error, failure_reason
+from xtreme_dag.engine.failures import disk_error, disk_errors, failure_reason
+from xtreme_dag.engine.garbage import sweep
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.keys import Keys
@@ -72,6 +73,7 @@ class Executor(Exchange):
         run: str = "",
     ) -> None:
         super().__init__(home, mirror, forced)
+        sweep(home)  # what a run that was killed has left
         self.keys = keys or Keys.of(home.caches)
         self.sources = FileDigests(home.caches / "digests.json")
         self.ledger = Ledger(home.ledger)
@@ -193,7 +195,7 @@ class Executor(Exchange):
         def waiting(holder: str) -> None:
             listen({"event": "log", "message": f"{stage.name}: waiting for {holder}"})
 
-        with locked(self.store.lock_path(key), stage.name, waiting):
+        with disk_errors(stage.name), locked(self.store.lock_path(key), stage.name, waiting):
             record = self.lookup(stage, key)
             if record is None and stage.name not in self._forced and not self._is_suspect(key):
                 self.claims.wait(key, waiting, lambda: self._pool.closed, lambda: self._pull(stage.name, key, listen))
@@ -218,7 +220,7 @@ class Executor(Exchange):
             raise UserError(what, where=reader.name, fix="run again")
         if dropped:
             self.want(maker)
-        with locked(self.store.lock_path(found.record.key), maker.name):
+        with disk_errors(reader.name), locked(self.store.lock_path(found.record.key), maker.name):
             # Another stage may have found the same and mended it.
             if not dropped and (bad := self.reads.damaged(found.record, found.part)):
                 done = damage.set_aside(self.store, found.record, bad)
@@ -302,12 +304,10 @@ class Executor(Exchange):
 
     def _note(self, stage: Stage, key: str, outcome: str, **more: Any) -> None:
         entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "run": self.run, "study": self.study}
-        try:
+        with disk_errors(stage.name):
             self.ledger.append(
                 [{**entry, "stage": stage.name, "kind": stage.kind, "key": key, "outcome": outcome, **more}]
             )
-        except OSError as error:
-            raise disk_error(error, stage.name) from None
 
     def _judge(self, stage: Stage, record: Record) -> None:
         folder = self.store.artifact(record.digest)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from xtreme_dag.core.disk import full_disk, is_full
 from xtreme_dag.core.errors import UserError, printable
 from xtreme_dag.engine.graph import Stage
@@ -20,4 +23,14 @@ def disk_error(error: OSError, name: str) -> UserError:
     """What the failed write of a stage (its name) means for the user: a full disk, or a file that cannot be written."""
     if is_full(error):
         return full_disk(name)
-    return UserError(f"cannot be written ({error.strerror})", where=str(error.filename), fix=f"needed by {name}")
+    place = str(error.filename or name)
+    return UserError(f"cannot be written ({error.strerror})", where=place, fix=f"needed by {name}")
+
+
+@contextmanager
+def disk_errors(name: str) -> Iterator[None]:
+    """Lets a block that writes for a stage (its name) fail with `disk_error`."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, name) from None

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from xtreme_dag.engine.records import Record, is_hash
 from xtreme_dag.engine.store import Store
 
 _HASH = re.compile(rb"[0-9a-f]{64}")
+_SWEPT_SECONDS = 86_400.0  # for which work that nobody is at is left alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Garbage:
         records: records that a later run replaced.
         artifacts: folders of artifacts that no other record refers to.
         work: folders of work that nobody has touched for long and nobody is at.
+        locks: lock files that nobody has written for long; some may be held (see `locks.remove_free`).
         emptied: what an earlier collection left in the trash.
         size: bytes of artifacts.
         kept: what could not be read, or is not known, and what is kept for that reason.
@@ -57,6 +59,7 @@ class Garbage:
     records: tuple[Record, ...]
     artifacts: tuple[Path, ...]
     work: tuple[Path, ...]
+    locks: tuple[Path, ...]
     emptied: tuple[Path, ...]
     size: int
     kept: tuple[str, ...]
@@ -103,10 +106,12 @@ def collection(home: Home, needed: Needed, age: float) -> Iterator[Garbage]:
             if folder.name in replaced
             or (not unreadable and folder.name not in used and folder.lstat().st_mtime <= young)
         ]
+        locks = [path for path in sorted((store.root / "locks").glob("*.lock")) if path.stat().st_mtime <= young]
         yield Garbage(
             records=tuple(garbage),
             artifacts=tuple(artifacts),
             work=tuple(path for path in sorted(home.work.glob("*")) if _is_abandoned(store, path, young)),
+            locks=tuple(locks),
             emptied=tuple(sorted(trash(home).glob("*"))),
             size=sum(file.stat().st_size for folder in artifacts for file in list_files(folder).values()),
             kept=(
@@ -139,17 +144,43 @@ def move(home: Home, garbage: Garbage) -> Path:
     return target
 
 
-def _is_abandoned(store: Store, path: Path, young: float) -> bool:
-    """Whether nobody holds the key of a work folder, and nothing in it was touched lately."""
+def sweep(home: Home) -> None:
+    """Removes abandoned work that no stage can go on from; a run does so at its start.
+
+    Checkpoints stay, with what else is in the scratch folder of a stage: a training that was killed goes on from them,
+    be it weeks later. They are left to `gc`.
+    """
+    store, young = Store(home.store), time.time() - _SWEPT_SECONDS
+    for path in sorted(home.work.glob("*")):
+        with suppress(OSError):  # a disk that is full, a home that cannot be written: the run will say so
+            if (handle := _abandoned(store, path, young)) is None:
+                continue
+            try:
+                scratch = path / "scratch"
+                kept = {scratch} if any(name != ".lock" for name in list_files(scratch)) else set()
+                for each in set(path.iterdir()) - kept:
+                    shutil.rmtree(each)
+                if not kept:
+                    path.rmdir()
+            finally:
+                unlock(handle)
+
+
+def _abandoned(store: Store, path: Path, young: float) -> int | None:
+    """The lock of a work folder's key, if nobody holds it and nothing in the folder was touched lately, else None."""
     try:
         touched = max(each.lstat().st_mtime for each in (path, *list_files(path).values()))
     except OSError:
-        return False
-    handle = try_lock(store.lock_path(path.name), "gc") if touched <= young else None
-    if handle is None:
-        return False
-    unlock(handle)
-    return True
+        return None
+    return try_lock(store.lock_path(path.name), "gc") if touched <= young else None
+
+
+def _is_abandoned(store: Store, path: Path, young: float) -> bool:
+    """Whether nobody holds the key of a work folder, and nothing in it was touched lately."""
+    handle = _abandoned(store, path, young)
+    if handle is not None:
+        unlock(handle)
+    return handle is not None
 
 
 class _History:

@@ -137,8 +137,12 @@ def checked_code(digest: str, content: bytes) -> dict[str, Any]:
 
 
 def checked_files(value: Any) -> dict[str, tuple[str, int]]:
-    """Relative path -> (sha256, bytes) of an artifact whose files can be written into an empty folder and no other."""
+    """Relative path -> (sha256, bytes) of an artifact whose files can be written into an empty folder and no other.
+
+    One without files is none: nothing of it could be missing or damaged, so it would count as done whatever it says.
+    """
     _require(isinstance(value, dict), "its files are no mapping")
+    _require(bool(value), "it has no files")
     files: dict[str, tuple[str, int]] = {}
     for name, entry in value.items():
         _require(_is_inside(name), f"its file {name!r} does not lie inside the artifact")

@@ -209,12 +209,15 @@ class Store:
 
         Raises:
             OSError: the disk is full or the store cannot be written; nothing is visible then.
+            UserError: `out` has no files, of which no record can be made (see `records.checked_files`).
         """
         files: dict[str, tuple[str, int]] = {}
         for name, path in list_files(out).items():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             files[name] = file_digest(path), path.stat().st_size
+        if not files:
+            raise UserError("wrote no file", where=str(manifest["name"]), fix="write its artifact into context.out")
         digest = tree_digest(files)
         whole = {
             "schema": SCHEMA,

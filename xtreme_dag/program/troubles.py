@@ -17,7 +17,7 @@ def cache_troubles(home: Home) -> list[str]:
 def troubles(home: Home) -> list[str]:
     """A line for each damaged file among ledger, caches and landings."""
     landings = [
-        f"{path} is damaged: delete it and run its study again"
+        f"{path} is damaged: delete it and {'run its study' if path.parent == home.landings else 'import'} again"
         for path in sorted(home.landings.rglob("*.json"))
         if read_cache(path)[1]
     ]

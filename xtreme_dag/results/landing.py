@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace as with_changes
 from pathlib import Path
-from urllib.parse import quote
 
 import duckdb
 
@@ -19,6 +18,7 @@ from xtreme_dag.results import database as files
 from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LandingReport, StageFacts, StudyFacts
 from xtreme_dag.results.known import described
 from xtreme_dag.results.rows import cell_of, replace_study, rows_of
+from xtreme_dag.results.stamp import landing_path
 from xtreme_dag.results.views import refresh
 
 
@@ -33,7 +33,8 @@ def land(
     """Lands a study: its rows replace those of its last landing; everything else stays.
 
     Once a copy of the database has taken it, the landing itself is kept as `landings/<study>.json`, so that `rebuild` has
-    all it needs; then the copy takes the database's place. What the database refuses leaves both as they were. If the database already says all of it, the file is not touched.
+    all it needs; then the copy takes the database's place. What the database refuses leaves both as they were. If the database already says all of it
+    and the landing is kept, neither is touched.
 
     Args:
         home: the folder in which all state lives.
@@ -128,13 +129,11 @@ def _read_landing(path: Path) -> Landing:
     return Landing.read(path, what="a landing", fix="delete it and run its study again")
 
 
-def landing_path(home: Home, study: str) -> Path:
-    """Where the landing of a study is kept."""
-    return home.landings / f"{quote(study, safe=' ')}.json"
-
-
 def _write(home: Home, landings: Sequence[Landing], *, save: bool, fresh: bool = False) -> list[LandingReport]:
-    """Writes landings into the database, if they say anything new; the caller holds the lock."""
+    """Writes landings into the database, if they say anything new; the caller holds the lock.
+
+    With `save`, one whose file is gone is new: the database would not be made again from all that it says.
+    """
     path = home.results
     known = {} if fresh else _landed(path)
     if known is None:  # gone or unreadable: all that is kept is landed again
@@ -148,6 +147,7 @@ def _write(home: Home, landings: Sequence[Landing], *, save: bool, fresh: bool =
         landing.study.name: rows_of(home, landing, digests[landing.study.name])
         for landing in landings
         if known.get(landing.study.name) != digests[landing.study.name]
+        or (save and not landing_path(home, landing.study.name).is_file())
     }
 
     def change(connection: duckdb.DuckDBPyConnection) -> None:

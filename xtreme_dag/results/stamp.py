@@ -1,10 +1,11 @@
-"""What was published last: a stamp that tells a run with nothing new to leave database and report alone."""
+"""What was published last, and where: a stamp that tells a run with nothing new to leave database and report alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from xtreme_dag.core.files import sha256_of, write_atomically
 from xtreme_dag.core.home import Home
@@ -23,6 +24,11 @@ def report_path(home: Home, study: Study) -> Path:
     return home.reports / f"{study.study}.html"
 
 
+def landing_path(home: Home, study: str) -> Path:
+    """Where the landing of a study is kept."""
+    return home.landings / f"{quote(study, safe=' ')}.json"
+
+
 def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Keys) -> str:
     """Identity of what is to be published: the study, its stages (name -> key and digest), and the code that does it."""
     code = {function: keys.code_digest(function) for function in (_LAND, _REPORT, _SUPERVISION, _SIGNALS)}
@@ -38,10 +44,11 @@ def publication(study: Study, artifacts: Mapping[str, tuple[str, str]], keys: Ke
 
 
 def is_published(home: Home, study: Study, identity: str) -> bool:
-    """Whether the database and the report already say this."""
+    """Whether database, landing and report are there and already say this."""
+    made = (home.results, landing_path(home, study.study), report_path(home, study))
     try:
         stamp = json.loads(_stamp(home, study.study).read_text())
-        return bool(stamp["identity"] == identity and home.results.is_file() and report_path(home, study).is_file())
+        return bool(stamp["identity"] == identity and all(path.is_file() for path in made))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -11,6 +11,7 @@ import click
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import remove_free
 from xtreme_dag.engine import upkeep
 from xtreme_dag.engine.garbage import Garbage, collection, move, trash
 from xtreme_dag.engine.ledger import Ledger
@@ -51,24 +52,25 @@ def command(yes: bool, dry_run: bool, older_than: float | None, mirror: Mirror |
     if mirror is not None:
         return _mirror(mirror, home, (_MONTH if older_than is None else older_than) * _HOUR, removed)
     if not home.store.is_dir():
-        return Answer(value={"records": 0, "artifacts": 0, "bytes": 0, "work": 0, "trash": 0, "removed": removed,
+        return Answer(value={"records": 0, "artifacts": 0, "bytes": 0, "work": 0, "locks": 0, "trash": 0, "removed": removed,
                              "kept": []}, text=["nothing to remove"])  # fmt: skip
     try:
         with collection(home, landed_needs(home), (_DAY if older_than is None else older_than) * _HOUR) as garbage:
             if removed and (garbage.records or garbage.artifacts or garbage.work):
                 place = move(home, garbage)
+            locks = sum(map(remove_free, garbage.locks)) if removed else len(garbage.locks)
         for path in garbage.emptied if removed else ():
             shutil.rmtree(path)
     except OSError as error:
         raise UserError(f"cannot be removed ({error.strerror})", where=str(error.filename)) from None
     counts = {name: len(getattr(garbage, name)) for name in ("records", "artifacts", "work")}
-    value = {**counts, "bytes": garbage.size, "trash": len(garbage.emptied), "removed": removed}
+    value = {**counts, "bytes": garbage.size, "locks": locks, "trash": len(garbage.emptied), "removed": removed}
     return Answer(
         value={**value, "kept": list(garbage.kept)},
         warnings=[*garbage.kept, *cache_troubles(home)],
         text=[
             f"{'removed' if removed else 'would remove'} {counts['records']} records, {counts['artifacts']} artifacts"
-            f" ({garbage.size / 1e6:.1f} MB), {counts['work']} abandoned work folders",
+            f" ({garbage.size / 1e6:.1f} MB), {counts['work']} abandoned work folders, {locks} lock files",
             *_more(home, garbage, removed),
             *([f"they lie in {place} until the next `xtreme-dag gc --yes`"] if place else []),
         ],
