@@ -37,6 +37,6 @@ def command(home: Home) -> None:
     )
     click.echo(f"report:      {outcome['report']}")
     click.echo("by language: xtreme-dag compare --study demo --languages")
-    click.echo('in SQL:      xtreme-dag sql "FROM leaderboard"')
+    click.echo("in SQL:      xtreme-dag sql \"FROM leaderboard WHERE split = 'test'\"")
     if outcome["failed"]:
         sys.exit(1)
