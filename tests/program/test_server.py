@@ -1,14 +1,30 @@
 """The keeper of the local Prefect server."""
 
+import fcntl
 import json
 import signal
 import subprocess
 import sys
 
+import httpx
 import psutil
 import pytest
 
 from tests.servers import until
+
+
+def answers(api):
+    try:
+        return httpx.get(f"{api}/health", timeout=5).text == "true"
+    except httpx.HTTPError:
+        return False
+
+
+def ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE  # nobody may wait for an orphan, in a container
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -24,3 +40,27 @@ def test_a_keeper_that_is_told_to_end_takes_its_server_along_without_a_word(tmp_
     _out, said = keeper.communicate(timeout=60)
     assert (keeper.returncode, said) == (0, b"")
     assert not server.is_running() and not told.exists()
+
+
+def test_a_server_ends_when_its_keeper_is_killed(tmp_path):
+    """The server is up by then: one that has yet to import would end in any case."""
+    (tmp_path / "prefect").mkdir()
+    told = tmp_path / "prefect" / "server.json"
+    with (tmp_path / "prefect" / "server.users.lock").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)  # as a run does, so that the keeper has no reason to end the server
+        keeper = subprocess.Popen([sys.executable, "-m", "xtreme_dag.program.server", str(tmp_path)])
+        try:
+            until(told.exists, 60)
+            said = json.loads(told.read_text())
+            server = psutil.Process(said["pid"])
+            until(lambda: ended(server) or answers(said["api"]), 300)
+            assert not ended(server)
+        finally:
+            keeper.kill()
+            keeper.wait()
+        try:
+            until(lambda: ended(server), 60)
+            assert not answers(said["api"])
+        finally:
+            if not ended(server):
+                server.kill()
