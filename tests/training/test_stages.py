@@ -1,11 +1,14 @@
 """The training stages: what they read, draw, refuse and leave."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from tests.training.worlds import (
@@ -22,6 +25,7 @@ from tests.training.worlds import (
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads.trained import load_model
 from xtreme_dag.tables.encoded import open_encoded
+from xtreme_dag.training.intermediate import _own_share
 from xtreme_dag.training.stages import intermediate, pretrain_text, target
 from xtreme_dag.training.tables import SelectionTable, TrainingTable
 
@@ -264,6 +268,43 @@ def test_languages_repeat_items_of_their_own_where_there_are_too_few(base, table
     assert all(25 <= len(ids) <= 35 for ids in distinct.values())
     counts = [each["examples"] for each in report["composition"]]
     assert max(counts) - min(counts) <= 1 or "tokens" in budget
+
+
+def table_of(*names):
+    return SimpleNamespace(example_ids=list(names), example_lengths=np.array([2] * len(names)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_language_is_left_without_items(data):
+    """Whatever tables have in common: each language draws something, nothing comes in two languages."""
+    count = data.draw(st.integers(2, 4))
+    items = [f"i{number}" for number in range(data.draw(st.integers(count, 30)))]
+    some = st.lists(st.sampled_from(items), min_size=count, unique=True)
+    tables = [table_of(*data.draw(some)) for _ in range(count)]
+    wanted = [float(data.draw(st.integers(1, 60))) for _ in tables]
+    taken: set[str] = set()
+    for turn, table in enumerate(tables):
+        order = np.array([row for row, name in enumerate(table.example_ids) if name not in taken], dtype=np.int64)
+        others = {name for each in tables[turn + 1 :] for name in each.example_ids} - taken
+        mine = {table.example_ids[row] for row in order}
+        if turn < count - 1:
+            order = _own_share(order, tables[turn:], wanted[turn:], taken)
+        drawn = {table.example_ids[row] for row in order[: int(wanted[turn])]}
+        assert drawn or not mine
+        if sum(wanted[turn:]) <= len(mine | others):
+            assert len(drawn) == min(len(mine), wanted[turn])  # nothing is held back where there is enough
+        taken |= drawn
+
+
+def test_common_items_are_divided_by_what_is_wanted():
+    names = [f"i{number}" for number in range(90)]
+    order, whole = np.arange(90), table_of(*names)
+    for wanted, left in (([100.0, 100.0], 45), ([1999.0, 1.0], 89), ([160.0, 40.0], 72)):
+        assert len(_own_share(order, [whole, whole], wanted, set())) == left
+    assert len(_own_share(order, [whole, table_of(*names[:89])], [100.0, 100.0], set())) in (45, 46)
+    many = table_of(*names, *(f"j{number}" for number in range(900)))
+    assert len(_own_share(order, [whole, many], [100.0, 100.0], set())) == 90
 
 
 def test_patience_ends_training_and_the_best_is_kept(base, tables, tmp_path):

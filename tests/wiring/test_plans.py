@@ -18,7 +18,7 @@ from xtreme_dag.study import conditions
 from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import load_study
 from xtreme_dag.wiring.build import build
-from xtreme_dag.wiring.forecast.caveats import lost_lines, warnings
+from xtreme_dag.wiring.forecast.caveats import _toy_recipe, lost_lines, warnings
 from xtreme_dag.wiring.forecast.composition import Part, Row, condition_table
 from xtreme_dag.wiring.forecast.costs import RATE, cost, utilisation
 from xtreme_dag.wiring.forecast.disk import disk
@@ -203,6 +203,26 @@ def test_a_budget_beyond_published_sizes_is_pointed_out_without_data(repository,
     more = ["--set", "intermediate.english.budget.examples=400000", "--home", str(tmp_path / "home")]
     done = CliRunner().invoke(plan_command, [file, *more])
     assert "english: xnli/en is asked for 400,000 examples and has 392,702" in done.output
+
+
+SLOW = {"learning_rate": 1e-5}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "own", "said"),
+    [
+        ({}, {}, "target and intermediate training"),
+        ({"target": {"default": SLOW}}, {}, "intermediate training"),
+        ({"target": {"xnli": SLOW}}, SLOW, None),
+        ({"target": {"grid": {"learning_rate": [1e-5, 2e-5]}}, "intermediate": {"default": SLOW}}, {}, None),
+        ({"name": "xtreme"}, {}, None),
+    ],
+)
+def test_a_recipe_for_toys_is_named_where_the_encoder_is_none(recipe, own, said):
+    conditions = {"none": None, "english": mixture(EN, recipe=own) if own else mixture(EN)}
+    assert not list(_toy_recipe(small(conditions, recipe=recipe)))
+    found = list(_toy_recipe(small(conditions, recipe=recipe, model={"folder": "encoder"})))
+    assert [line.partition(" has the")[0] for line in found] == ([f"recipe: {said}"] if said else [])
 
 
 def test_losses_in_translation_are_reported_by_the_plan(bench, tiny_translator):

@@ -1,12 +1,16 @@
 """Translate-test: tests translated into the language of training, their gold kept."""
 
 import json
+import shutil
+from collections import Counter
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.wiring.small_studies import small
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.data.derive.translate_model import open_translator
 from xtreme_dag.wiring.build import build
 from xtreme_dag.wiring.supervision import by_condition
 
@@ -85,6 +89,18 @@ def test_what_cannot_be_scored_on_a_translation_is_refused(task, reason):
         build(translated("lexicon", targets=[task]))
     able = caught.value.fix.rpartition("translate-test is for ")[2].split(", ")
     assert sorted(able) == ["dialogue_state", "multiple_choice", "pair_classification"]
+
+
+def test_cuts_are_counted_of_models_that_end_at_the_limit_too(tiny_translator, tmp_path):
+    folder = Path(shutil.copytree(tiny_translator, tmp_path / "model"))
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "forced_eos_token_id": 1}))
+    counts = []
+    for where in (tiny_translator, folder):
+        odd: Counter[str] = Counter()
+        open_translator(where, beams=1, max_length=6, code=None, device="cpu", log=print, odd=odd)(["a b c", "d e"])
+        counts.append(odd["translations_cut"])
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("missing", ["en", "qac"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.05
+_TRIES = 100  # a file is removed between two looks at it once or twice, not so often
 
 
 def try_lock(path: Path, holder: str, *, shared: bool = False) -> int | None:
@@ -37,7 +39,7 @@ def try_lock(path: Path, holder: str, *, shared: bool = False) -> int | None:
 
 def _taken(path: Path, how: int, flags: int = 0) -> int | None:
     """A handle with the lock of a file, or None if the lock is not free."""
-    while True:
+    for _ in range(_TRIES):
         with ExitStack() as undo:
             handle = os.open(path, os.O_RDWR | flags, 0o644)
             undo.callback(os.close, handle)
@@ -50,11 +52,23 @@ def _taken(path: Path, how: int, flags: int = 0) -> int | None:
                 if os.path.samestat(os.fstat(handle), path.stat()):
                     undo.pop_all()
                     return handle
+    raise OSError(errno.ESTALE, "the lock file is never the one that was opened", str(path))
 
 
 def unlock(handle: int) -> None:
     """Releases a lock; the file stays, for `remove_free`."""
     os.close(handle)
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds a lock; one without a file is free."""
+    try:
+        handle = _taken(path, fcntl.LOCK_EX)
+    except FileNotFoundError:
+        return True
+    if handle is not None:
+        os.close(handle)
+    return handle is not None
 
 
 def remove_free(path: Path) -> bool:

@@ -23,8 +23,10 @@ def disk_error(error: OSError, name: str) -> UserError:
     """What the failed write of a stage (its name) means for the user: a full disk, or a file that cannot be written."""
     if is_full(error):
         return full_disk(name)
-    place = str(error.filename or name)
-    return UserError(f"cannot be written ({error.strerror})", where=place, fix=f"needed by {name}")
+    what = f"cannot be written ({error.strerror or error})"
+    if not error.filename:
+        return UserError(what, where=name)
+    return UserError(what, where=str(error.filename), fix=f"needed by {name}")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xtreme_dag.core.home import Home
-from xtreme_dag.core.locks import try_lock, unlock
+from xtreme_dag.core.locks import is_free, try_lock, unlock
 from xtreme_dag.engine.digests import list_files
 from xtreme_dag.engine.ledger import CACHED, DONE, Ledger
 from xtreme_dag.engine.records import Record, is_hash
@@ -159,7 +159,7 @@ def sweep(home: Home) -> None:
                 scratch = path / "scratch"
                 kept = {scratch} if any(name != ".lock" for name in list_files(scratch)) else set()
                 for each in set(path.iterdir()) - kept:
-                    shutil.rmtree(each)
+                    shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
                 if not kept:
                     path.rmdir()
             finally:
@@ -172,7 +172,9 @@ def _abandoned(store: Store, path: Path, young: float) -> int | None:
         touched = max(each.lstat().st_mtime for each in (path, *list_files(path).values()))
     except OSError:
         return None
-    return try_lock(store.lock_path(path.name), "gc") if touched <= young else None
+    if touched > young or not is_free(path / "scratch" / ".lock"):  # a worker may have outlived its run
+        return None
+    return try_lock(store.lock_path(path.name), "gc")
 
 
 def _is_abandoned(store: Store, path: Path, young: float) -> bool:

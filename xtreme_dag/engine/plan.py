@@ -37,6 +37,7 @@ class Planned:
         reasons: why it is not cached.
         expected_seconds: from earlier runs; None if nothing is known.
         maker: machine and processor that made the artifact, where it is cached.
+        record: of the artifact, where it is cached.
     """
 
     stage: Stage
@@ -46,6 +47,7 @@ class Planned:
     reasons: tuple[str, ...] = ()
     expected_seconds: float | None = None
     maker: str = ""
+    record: Record | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +250,9 @@ class Planner:
 
 def _cached(stage: Stage, record: Record, *reasons: str) -> Planned:
     made = maker(record.manifest)
-    return Planned(stage=stage, status=CACHED, key=record.key, digest=record.digest, reasons=reasons, maker=made)
+    return Planned(
+        stage=stage, status=CACHED, key=record.key, digest=record.digest, reasons=reasons, maker=made, record=record
+    )
 
 
 def _short(value: Any) -> str:

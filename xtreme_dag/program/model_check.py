@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,9 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.digests import list_files, read_cache
 from xtreme_dag.engine.keys import library_version
 from xtreme_dag.wiring.model_files import Finding
-from xtreme_dag.wiring.preflight import preflight
+
+if TYPE_CHECKING:
+    from xtreme_dag.wiring.build import Built
 
 _MEMORY = "models.json"
 _LIBRARIES = ("transformers", "tokenizers", "safetensors", "sentencepiece", "sacremoses")
@@ -36,11 +39,21 @@ def findings_of(home: Home, folder: Path, *, remember: bool = False) -> list[Fin
     try:
         return [Finding(**entry) for entry in known[key]]
     except (KeyError, TypeError):
+        from xtreme_dag.wiring.preflight import preflight  # it imports what reads tokenizers
+
         click.echo(f"looking at the model in {folder}", err=True)
         found = preflight(folder)
     if remember:
         write_atomically(memory, json.dumps({**known, key: [vars(finding) for finding in found]}))
     return found
+
+
+def looked_over(home: Home, built: Built, *, remember: bool = False) -> list[Finding]:
+    """What the pre-flight finds in the models of a study: the encoder, and those that translate; see `findings_of`."""
+    from xtreme_dag.wiring.preflight import translators
+
+    found = [] if built.model is None else findings_of(home, built.model, remember=remember)
+    return [*found, *translators(built.graph)]
 
 
 def refuse_faults(found: Sequence[Finding]) -> None:

@@ -14,7 +14,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.plan import CACHED, Plan, Planned, Planner, matching
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.makers import maker_lines
-from xtreme_dag.program.model_check import findings_of
+from xtreme_dag.program.model_check import looked_over
 from xtreme_dag.program.output import Answer, table
 from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import is_published, publication
@@ -37,7 +37,6 @@ from xtreme_dag.wiring.forecast.overview import (
 )
 from xtreme_dag.wiring.forecast.sizes import Sizes
 from xtreme_dag.wiring.forecast.unanswered import unanswered
-from xtreme_dag.wiring.preflight import translators
 from xtreme_dag.wiring.supervision import by_condition, source_languages
 
 _SHOWN = 40
@@ -64,8 +63,7 @@ def planned(
     makers = list(maker_lines(plan, elsewhere))
     if elsewhere is not None and elsewhere.trouble:
         click.echo(f"warning: mirror {elsewhere.url}: {elsewhere.trouble}", err=True)
-    found = [] if plan.all_cached or built.model is None else findings_of(home, built.model)
-    found = found if plan.all_cached else [*found, *translators(built.graph)]
+    found = [] if plan.all_cached else looked_over(home, built)
     plan = with_absent(plan, built.absent)
     sizes = Sizes(built.graph, plan, Store(home.store))
     rows = condition_table(study, built.graph, sizes)

@@ -22,7 +22,7 @@ from xtreme_dag.engine.mirror import Mirror
 from xtreme_dag.engine.store import Store
 from xtreme_dag.engine.under_way import noted
 from xtreme_dag.program.flow_process import ask_flows
-from xtreme_dag.program.model_check import findings_of, refuse_faults
+from xtreme_dag.program.model_check import looked_over, refuse_faults
 from xtreme_dag.program.options import opened
 from xtreme_dag.program.planning import made
 from xtreme_dag.program.server import server, wait_recorded
@@ -31,7 +31,6 @@ from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import published_lines, report_path
 from xtreme_dag.study.file import Study
 from xtreme_dag.wiring.build import Built
-from xtreme_dag.wiring.preflight import translators
 
 _FULL_BYTES = 65_536
 
@@ -115,8 +114,7 @@ def _run(
             outcome["dropped_bytes"] = dropping.all({planned.stage.name: planned.key for planned in plan.stages})
         return outcome
     if not plan.all_cached:
-        found = [] if built.model is None else findings_of(home, built.model, remember=True)
-        found = [*found, *translators(built.graph)]
+        found = looked_over(home, built, remember=True)
         for finding in found:
             if not finding.fatal:
                 click.echo(f"warning: model: {finding}", err=True)

@@ -33,8 +33,8 @@ def land(
     """Lands a study: its rows replace those of its last landing; everything else stays.
 
     Once a copy of the database has taken it, the landing itself is kept as `landings/<study>.json`, so that `rebuild` has
-    all it needs; then the copy takes the database's place. What the database refuses leaves both as they were. If the database already says all of it
-    and the landing is kept, neither is touched.
+    all it needs; then the copy takes the database's place. What the database refuses leaves both as they were. If the
+    database already says all of it and the landing is kept, neither is touched.
 
     Args:
         home: the folder in which all state lives.

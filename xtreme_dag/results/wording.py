@@ -42,8 +42,11 @@ def answer_lines(comparisons: Sequence[Comparison], left_out: int = 0) -> list[s
     """
     lines, told = outcomes(comparisons)
     more = len(comparisons) - told + left_out
+    split = f" --split {comparisons[0].split}" if comparisons and comparisons[0].split != "test" else ""
     return (
-        [*lines, f"And {more} more: `xtreme-dag compare --study {comparisons[0].study}`."] if told and more else lines
+        [*lines, f"And {more} more: `xtreme-dag compare --study {comparisons[0].study}{split}`."]
+        if told and more
+        else lines
     )
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.study.settings import Settings, within
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+# numpy is imported where arrays are made: the plan of a finished study makes none.
 
 ITEMS = ("disjoint", "parallel", "independent")
 
@@ -52,6 +55,8 @@ class Sampling(Settings):
             shares: stated shares, used (and needed) by the rule `shares` alone.
             where: for messages.
         """
+        import numpy as np
+
         if self.rule == "shares":
             return stated_shares(shares, where=where)
         capped = np.minimum(np.array(sizes, dtype=np.float64), self.cap if self.cap is not None else np.inf)
@@ -67,6 +72,8 @@ class Sampling(Settings):
 
 def stated_shares(shares: Sequence[float | None], *, where: str) -> Floats:
     """Shares as given; a single part needs none."""
+    import numpy as np
+
     if len(shares) == 1 and shares[0] is None:
         return np.ones(1)
     missing = [number for number, share in enumerate(shares) if share is None]
@@ -80,6 +87,8 @@ def stated_shares(shares: Sequence[float | None], *, where: str) -> Floats:
 
 def apportion(total: int, weights: Floats) -> Ints:
     """Whole numbers that sum to `total`, each within one of its share (largest remainders; ties to the first)."""
+    import numpy as np
+
     exact = total * weights
     counts = np.floor(exact + 1e-9).astype(np.int64)
     missing = total - int(counts.sum())
@@ -94,6 +103,8 @@ def draw_order(ids: Sequence[str], *, seed: int, dataset: str, language: str, it
     The place of an example depends on the seed, the dataset and its id, not on the language (unless `independent`)
     nor on what else is there: examples with equal ids in two languages, translations of each other, have equal places.
     """
+    import numpy as np
+
     salt = "" if items != "independent" or language == ENGLISH else language
     head = f"{seed}\0{dataset}\0{salt}\0".encode()
     keys = np.array([hashlib.blake2b(head + name.encode(), digest_size=8).digest() for name in ids], dtype="S8")
@@ -129,6 +140,8 @@ def draw_by_count(order: Ints, count: int, *, repeat: bool, where: str, elsewher
     Raises:
         UserError: there are too few.
     """
+    import numpy as np
+
     if count > len(order) and not repeat:
         raise _too_few("examples", count, len(order), elsewhere, where)
     if not len(order) and count:
@@ -139,6 +152,8 @@ def draw_by_count(order: Ints, count: int, *, repeat: bool, where: str, elsewher
 
 def draw_by_tokens(order: Ints, lengths: Ints, tokens: int, *, repeat: bool, where: str, elsewhere: int = 0) -> Ints:
     """The longest prefix of an order whose examples have at most `tokens` tokens together; see `draw_by_count`."""
+    import numpy as np
+
     cumulative = np.cumsum(lengths[order])
     available = int(cumulative[-1]) if len(order) else 0
     if tokens > available and not repeat:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -250,11 +250,14 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
         where = f"mixture: {task.name}: {part.dataset}/{part.language}"
         facts: dict[str, Any] = {"repeat": repeat, "where": where, "elsewhere": len(table.example_ids) - len(order)}
         later = [each for each in turns[turn + 1 :] if task.parts[each].origin == part.origin]
-        if items == "disjoint" and repeat and _contested(table, order, [task.parts[each].table for each in later]):
-            mean = float(table.example_lengths.mean()) if unit == "tokens" and amount is not None else 1.0
-            wanted = [amounts[each] / mean for each in (number, *later)]
-            if sum(wanted) > len(order):
-                order = order[: max(1, round(len(order) * wanted[0] / sum(wanted)))]
+        if items == "disjoint" and repeat and later:
+            tables = [task.parts[each].table for each in (number, *later)]
+            tokens = unit == "tokens" and amount is not None
+            wanted = [
+                amounts[each] / (float(one.example_lengths.mean()) if tokens else 1.0)
+                for each, one in zip((number, *later), tables, strict=True)
+            ]
+            order = _own_share(order, tables, wanted, before)
         if unit == "tokens" and amount is not None:
             rows[number] = draw_by_tokens(order, table.example_lengths, amounts[number], **facts)
         else:
@@ -264,10 +267,27 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
     return Pool(name=task.name, spec=task.spec, parts=parts)
 
 
-def _contested(table: EncodedTable, order: npt.NDArray[np.int64], others: Sequence[EncodedTable]) -> bool:
-    """Whether there are other tables, and all of them have the items of these rows too."""
-    names = {table.example_ids[row] for row in order}
-    return bool(others) and all(names <= set(other.example_ids) for other in others)
+def _own_share(
+    order: npt.NDArray[np.int64], tables: Sequence[EncodedTable], wanted: Sequence[float], taken: Collection[str]
+) -> npt.NDArray[np.int64]:
+    """The rows of an order without the items that are left to languages that have them too and draw later.
+
+    Where there are as many items as all of them want, nothing has to be left; else each gets its share of those in common.
+
+    Args:
+        order: rows that a language may draw.
+        tables: its table, then those of the languages that draw later.
+        wanted: how many examples each of them wants.
+        taken: items that were drawn before.
+    """
+    names = [tables[0].example_ids[row] for row in order]
+    others = set[str]().union(*(table.example_ids for table in tables[1:])).difference(taken)
+    if sum(wanted) <= len(others.union(names)):
+        return order
+    common = np.array([name in others for name in names], dtype=bool)
+    share = min(round(int(common.sum()) * wanted[0] / sum(wanted)), int(common.sum()) - len(tables) + 1)
+    kept = order[~common | (np.cumsum(common) <= share)]
+    return kept if len(kept) else order[:1]
 
 
 def _selection(pools: Sequence[Pool], inputs: Mapping[str, Path], recipe: TrainRecipe) -> tuple[Pool, ...]:

@@ -7,6 +7,7 @@ from tests.training.worlds import make_tokenizer
 from xtreme_dag.core.home import Home
 from xtreme_dag.program import model_check
 from xtreme_dag.program.commands import doctor, plan, run
+from xtreme_dag.wiring import preflight
 
 STUDY = {
     "study": "spoilt",
@@ -45,8 +46,8 @@ def test_all_three_name_the_file_and_what_to_do(tmp_path):
 
 def test_what_was_found_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
     folder, home, looks = spoilt(tmp_path / "model"), Home(tmp_path / "home"), []
-    look = model_check.preflight
-    monkeypatch.setattr(model_check, "preflight", lambda folder: looks.append(folder) or look(folder))
+    look = preflight.preflight
+    monkeypatch.setattr(preflight, "preflight", lambda folder: looks.append(folder) or look(folder))
     first = model_check.findings_of(home, folder, remember=True)
     assert model_check.findings_of(home, folder) == first and len(looks) == 1
     (folder / "model.safetensors").write_text("")

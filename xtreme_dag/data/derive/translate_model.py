@@ -78,7 +78,9 @@ def open_translator(
             with torch.inference_mode():
                 out = model.generate(**batch, num_beams=beams, do_sample=False, max_new_tokens=max_length, **forced)
             if out.shape[1] > max_length:
-                seen["translations_cut"] += int((out[:, 1:] != tokenizer.eos_token_id).all(dim=1).sum())
+                # Some models (Marian's) end every translation at the limit: then the last token says nothing.
+                last = -1 if model.generation_config.forced_eos_token_id is not None else None
+                seen["translations_cut"] += int((out[:, 1:last] != tokenizer.eos_token_id).all(dim=1).sum())
             for row, text in zip(rows, tokenizer.batch_decode(out, skip_special_tokens=True), strict=True):
                 made[row] = text.strip()
         seen["translations_empty"] += sum(not new and bool(old.strip()) for old, new in zip(texts, made, strict=True))

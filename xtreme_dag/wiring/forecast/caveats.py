@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from xtreme_dag.core.files import canonical
 from xtreme_dag.engine.graph import Graph, Output
 from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
-from xtreme_dag.study.recipe import load_recipe
 from xtreme_dag.study.uneven import uneven
 from xtreme_dag.wiring.forecast.composition import Part, Row
 from xtreme_dag.wiring.forecast.sizes import Sizes
@@ -40,14 +40,16 @@ def warnings(study: Study, rows: tuple[Row, ...]) -> list[str]:
 
 def _toy_recipe(study: Study) -> Iterator[str]:
     """A pretrained encoder with the learning rate of `quick`, which is for the tiny ones of generated languages."""
-    given, quick = load_recipe(study.recipe), load_recipe({})
-    trained = ["target", *(["intermediate"] if any(each.steps for each in study.intermediate.values()) else [])]
-    rates = {name: quick.sections[name]["default"]["learning_rate"] for name in trained}
-    same = [name for name in trained if given.sections[name]["default"]["learning_rate"] == rates[name]]
-    if study.model.pretrain is None and given.name == quick.name and same:
+    if study.model.pretrain is not None or study.recipe.get("name", "quick") != "quick":
+        return
+    steps = [condition for condition in study.intermediate.values() if condition.steps]
+    own = all("learning_rate" in canonical(condition.recipe or {}) for condition in steps)
+    trained = ["target", *([] if own else ["intermediate"])]
+    same = [name for name in trained if "learning_rate" not in canonical(study.recipe.get(name, {}))]
+    if same:
         yield (
-            f"recipe: {' and '.join(same)} training has the learning rate of `quick` ({rates[same[0]]:g}), which is for "
-            "tiny encoders of generated languages; name another recipe (`xtreme`, `phang2020`), or set learning_rate"
+            f"recipe: {' and '.join(same)} training has the learning rate of `quick`, which is for tiny encoders of "
+            "generated languages; name another recipe (`xtreme`, `phang2020`), or set learning_rate"
         )
 
 

@@ -14,7 +14,6 @@ from xtreme_dag.study.budget import Sampling, apportion
 from xtreme_dag.study.conditions import Condition
 from xtreme_dag.study.factors import differences
 from xtreme_dag.study.file import Study
-from xtreme_dag.study.schedule import Schedule
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.wiring.forecast.sizes import Size, Sizes, total
 from xtreme_dag.wiring.kinds import INTERMEDIATE
@@ -250,6 +249,8 @@ def _steps(entries: Any, parts: list[Part], recipe: TrainRecipe, whole: int | No
         sizes = [total(part.examples for part in parts if part.task == entry["task"]) or 0 for entry in entries]
     if not all(sizes):
         return recipe.steps
+    from xtreme_dag.study.schedule import Schedule  # numpy, which a study that is done needs not
+
     return Schedule(
         sizes, seed=0, batch_size=recipe.batch_size, epochs=recipe.epochs, steps=recipe.steps, mixing=recipe.mixing
     ).steps

@@ -58,6 +58,7 @@ class Sizes:
         self._plan = plan
         self._store = store
         self._known: dict[str, Size] = {}
+        self._said: dict[tuple[str, str], dict[str, Any] | None] = {}
 
     def artifact(self, stage: str, file: str) -> Path | None:
         """A file of a stage's artifact, if the stage is cached."""
@@ -73,9 +74,11 @@ class Sizes:
         Raises:
             UserError: the file is damaged.
         """
-        if self.artifact(stage, file) is None or (record := self._store.read(self._plan.by_name[stage].key)) is None:
-            return None
-        return self._store.said(record, file)
+        if (stage, file) not in self._said:
+            there = self.artifact(stage, file) is not None
+            record = self._plan.by_name[stage].record if there else None
+            self._said[stage, file] = None if record is None else self._store.said(record, file)
+        return self._said[stage, file]
 
     def of(self, name: str) -> Size:
         """The size of an `encode` stage's table."""
