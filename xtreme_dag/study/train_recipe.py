@@ -13,8 +13,8 @@ from xtreme_dag.study.settings import STRICT, checked, within
 Whole = Annotated[int, Field(gt=0, lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 # Products of several of these are still numbers.
-Positive = Annotated[float, Field(gt=0, lt=1e9)]
-NotNegative = Annotated[float, Field(ge=0, lt=1e9)]
+Positive = Annotated[float, Field(gt=0, le=1e30)]
+NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 Share = Annotated[float, within(lambda value: 0 < value < 1, "between 0 and 1")]
 
 # Floating-point operations for each weight of the layers and token: two in the forward pass, two for the gradients of
@@ -90,7 +90,7 @@ class TrainRecipe:
     head_learning_rate: Positive | None = None
     batch_size: Whole = 32
     micro_batch_tokens: Whole | None = None
-    epochs: Positive = 3.0
+    epochs: Annotated[Positive, Field(lt=1e9)] = 3.0
     steps: Whole | None = None
     warmup: Annotated[NotNegative, within(lambda value: value < 1 or value == int(value), "a share or whole steps")] = (
         0.1
