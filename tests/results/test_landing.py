@@ -192,7 +192,7 @@ def test_scores_that_cannot_be_read_land_nothing(make, home):
     assert [landing.study.name for landing in read_landings(Home(home))] == ["good"]
 
 
-def test_scores_are_held_against_their_record(make, home, tmp_path):
+def test_scores_are_held_against_their_record(make, home, tmp_path, monkeypatch):
     made, store = make(), Store(Home(home).store)
     row = made.evaluations[5]
     manifest = dict.fromkeys(("name", "kind", "function", "host", "git_commit"), "") | {
@@ -212,6 +212,10 @@ def test_scores_are_held_against_their_record(make, home, tmp_path):
     with pytest.raises(UserError, match="gone or damaged") as error:
         rebuild(Home(home))
     assert error.value.where == str(scores)
+    with monkeypatch.context() as here:
+        here.chdir(home.parent)
+        with pytest.raises(UserError, match="gone or damaged"):
+            rebuild(Home(Path(home.name)))
     scores.write_text("{}")
     with pytest.raises(UserError, match="gone or damaged"):
         rebuild(Home(home))

@@ -255,9 +255,10 @@ def _fields(
 
 def _read_scores(artifact: Path, evaluation: Evaluation) -> dict[str, Any]:
     """The scores of an evaluation, held against its record where the store that has the artifact still has that."""
+    artifact = artifact.absolute()  # the store's paths are compared with it
     path = artifact / "scores.json"
     where = f"{evaluation.task}/{evaluation.language}/{evaluation.split} of condition {evaluation.condition}"
-    store = Store(artifact.absolute().parent.parent.parent)
+    store = Store(artifact.parent.parent.parent)
     record = store.read(evaluation.stage_key)
     if record is not None and store.artifact(record.digest) == artifact and path.name in record.files:
         scores = store.said(record, path.name)

@@ -254,7 +254,7 @@ def _draw_task(task: Wanted, unit: str, amount: int | None, *, seed: int, items:
             tables = [task.parts[each].table for each in (number, *later)]
             tokens = unit == "tokens" and amount is not None
             wanted = [
-                amounts[each] / (float(one.example_lengths.mean()) if tokens else 1.0)
+                amounts[each] / (float(one.example_lengths.mean()) if tokens and len(one.example_lengths) else 1.0)
                 for each, one in zip((number, *later), tables, strict=True)
             ]
             order = _own_share(order, tables, wanted, before)
