@@ -21,6 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from xtreme_dag.engine.digests import tree_digest
 from xtreme_dag.engine.mirror import Mirror, record_path
+from xtreme_dag.engine.records import SCHEMA, record_text
 
 
 def record(number: int) -> dict[str, object]:
@@ -34,7 +35,7 @@ def record(number: int) -> dict[str, object]:
         "started": "2026-01-01T00:00:00+00:00",
     }
     return {
-        "schema": 1, "key": hashlib.sha256(str(number).encode()).hexdigest(), "digest": tree_digest(files),
+        "schema": SCHEMA, "key": hashlib.sha256(str(number).encode()).hexdigest(), "digest": tree_digest(files),
         "files": {name: list(entry) for name, entry in files.items()}, "code": "ef" * 32, "name": f"evaluate[{number}]",
         **texts, "params": {"x": list(range(40))}, "inputs": {}, "libraries": {}, "options": {}, "figures": {},
         "seconds": 1.0, "peak_memory_bytes": 1,
@@ -58,7 +59,7 @@ def main() -> None:
     for number in range(given.records):
         content = record(number)
         keys.append(str(content["key"]))
-        stored.put_object("bench-mirror", f"store/{record_path(keys[-1])}", json.dumps(content).encode())
+        stored.put_object("bench-mirror", f"store/{record_path(keys[-1])}", record_text(content).encode())
     found: dict[str, object] = {"records": given.records}
 
     def measured(name: str, work) -> None:

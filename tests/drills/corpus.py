@@ -162,7 +162,7 @@ STUDY: Mapping[str, Any] = {
 _FILES = {"table.parquet": ["a" * 64, 12], "counts.json": ["b" * 64, 3]}
 RECORD_KEY = "c" * 64
 RECORD: Mapping[str, Any] = {
-    "schema": 1, "key": RECORD_KEY, "digest": sha256_of({name: entry[0] for name, entry in _FILES.items()}),
+    "schema": 2, "key": RECORD_KEY, "digest": sha256_of({name: entry[0] for name, entry in _FILES.items()}),
     "code": "d" * 64, "name": "prepare[xnli | en | train]", "kind": "prepare", "function": "a.b:c", "host": "here",
     "git_commit": "", "started": "2026-01-01T00:00:00+00:00", "params": {"limit": None}, "libraries": {"pyarrow": "1"},
     "inputs": {"table": {"digest": "e" * 64, "key": "f" * 64, "part": "", "read": 1.5}}, "options": {}, "figures": {"rows": 3},

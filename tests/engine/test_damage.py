@@ -13,6 +13,7 @@ from tests.engine.conftest import ENCODE, TARGET
 from xtreme_dag.engine import digests
 from xtreme_dag.engine.graph import Graph, Output, Stage
 from xtreme_dag.engine.local import run_local
+from xtreme_dag.engine.records import record_text
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.commands.verify import command as verify
 
@@ -50,7 +51,7 @@ def without_reads(toy, **other):
         for entry in manifest["inputs"].values():
             entry.pop("read", None)
             entry |= other
-        path.write_text(json.dumps(manifest))
+        path.write_text(record_text(manifest))
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
@@ -259,9 +260,29 @@ def test_a_record_of_a_wrong_form_is_no_record(toy, pool, shape):
     run_local(toy.graph(), toy.executor(pool))
     record = record_of(toy, "encode[b]")
     path = Store(toy.home.store).record_path(record.key)
-    path.write_text(json.dumps(WRONG[shape] if shape in WRONG else {**record.manifest, **PATHS[shape]}))
+    path.write_text(json.dumps(WRONG[shape]) if shape in WRONG else record_text({**record.manifest, **PATHS[shape]}))
     assert toy.planner().plan(toy.graph()).by_name["encode[b]"].status == "stale"
     assert run_local(toy.graph(), toy.executor(pool))["encode[b]"] == "succeeded"
+
+
+def test_every_field_of_a_record_is_covered_by_a_digest(toy, pool):
+    """Seconds, host, figures: no key and no digest of an artifact depends on them, yet they are shown."""
+    run_local(toy.graph(), toy.executor(pool))
+    store = Store(toy.home.store)
+    record = record_of(toy, "encode[b]")
+    path = store.record_path(record.key)
+    content = path.read_bytes()
+    for field, value in record.manifest.items():
+        other = f"{value}x" if isinstance(value, str) else [value] if isinstance(value, dict) else value + 1
+        told = {**json.loads(content), field: other}
+        path.write_text(json.dumps(told))
+        assert store.read(record.key) is None, field
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        read = store.read(record.key)
+        assert read is None or read == record, place  # a blank between two fields says nothing
+    path.write_bytes(content)
+    assert store.read(record.key) == record and "manifest_digest" not in record.manifest
 
 
 def test_a_stage_of_a_damaged_part_alone_is_made_again_for_whoever_reads_that_part(toy, pool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from xtreme_dag.core.files import canonical, sha256_of
 from xtreme_dag.engine import fingerprint
 from xtreme_dag.engine.digests import tree_digest
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_JSON_BYTES = 32 << 20
 MAX_ARTIFACT_BYTES = 1 << 40
 # In the folder of an artifact: the names of its files that were dropped on purpose (`Store.drop`). No part of it.
@@ -24,6 +25,7 @@ _TEXTS = ("name", "kind", "function", "host", "git_commit", "started")
 _MAPPINGS = ("params", "inputs", "libraries", "options", "figures")
 _MOST = 1e18  # seconds or bytes; more may be no float
 _NUMBERS = ("seconds", "peak_memory_bytes")
+_SELF = "manifest_digest"  # in the file alone: sha256 of all else in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Record:
         key: the stage's key.
         digest: digest of the artifact.
         files: relative path -> (sha256, size in bytes).
-        manifest: the whole manifest, as in the JSON file.
+        manifest: the whole manifest, as in the JSON file but for the digest of the manifest itself.
     """
 
     key: str
@@ -83,6 +85,17 @@ def is_hash(value: object) -> bool:
     return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
+def record_text(manifest: Mapping[str, Any]) -> str:
+    """A manifest as a file: its own digest is added, so that damage to fields no other digest covers is noticed."""
+    told = json.loads(json.dumps({name: value for name, value in manifest.items() if name != _SELF}))
+    return json.dumps({**told, _SELF: _digest_of(told)}, indent=1, ensure_ascii=False)
+
+
+def _digest_of(manifest: Mapping[str, Any]) -> str:
+    """sha256 of a manifest; figures may be infinite or no number (training that diverged)."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
 def checked_record(key: str, content: bytes) -> Record:
     """The record in a file.
 
@@ -92,7 +105,7 @@ def checked_record(key: str, content: bytes) -> Record:
 
     Returns:
         A record whose manifest has all that a store of ours writes, whose files lie inside its artifact, and whose
-        digest and key are those that it names.
+        key and digests are those that it names.
 
     Raises:
         ValueError: it is not such a record; says why.
@@ -117,6 +130,8 @@ def checked_record(key: str, content: bytes) -> Record:
     datetime.fromisoformat(manifest["started"])
     files = checked_files(manifest.get("files"))
     _require(tree_digest(files) == manifest["digest"], "its digest is not that of its files")
+    # Last: what is wrong with a forged record is said in particular.
+    _require(manifest.pop(_SELF, None) == _digest_of(manifest), "its manifest_digest is not that of its manifest")
     return Record(key=key, digest=manifest["digest"], files=files, manifest=manifest)
 
 

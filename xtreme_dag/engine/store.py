@@ -28,7 +28,7 @@ from xtreme_dag.core.files import sync_folder, write_atomically
 from xtreme_dag.core.locks import locked, try_lock, unlock
 from xtreme_dag.engine.digests import file_digest, list_files, tree_digest
 from xtreme_dag.engine.records import DROPPED as DROPPED
-from xtreme_dag.engine.records import SCHEMA, checked_code, checked_record, is_within
+from xtreme_dag.engine.records import SCHEMA, checked_code, checked_record, is_within, record_text
 from xtreme_dag.engine.records import Record as Record
 
 
@@ -286,7 +286,7 @@ class Store:
 
     def _write_record(self, record: Record) -> None:
         path = self.record_path(record.key)
-        write_atomically(path, json.dumps(record.manifest, indent=1, ensure_ascii=False))
+        write_atomically(path, record_text(record.manifest))
         sync_folder(path.parent)
 
     def accept(self, key: str, earlier: Record, changes: Mapping[str, Any]) -> Record:
