@@ -18,9 +18,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 from pathlib import Path
 
 import fsspec
@@ -125,9 +126,11 @@ class Cluster:
                 time.sleep(0.1)
             self.address = json.loads(file.read_text())["address"]
         else:
+            # Ray takes a loopback address for one that others must reach, and looks for the machine's own instead,
+            # unless it is told (before it is imported, and so are its processes) that there is one machine alone.
+            os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
             from ray.cluster_utils import Cluster as Ray
 
-            os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
             self._ray = Ray()
             stack.callback(self._ray.shutdown)
             self._ray.add_node(num_cpus=0, include_dashboard=False, node_ip_address="127.0.0.1")
@@ -147,7 +150,7 @@ class Cluster:
                                 "--host", "127.0.0.1", "--no-dashboard"], XTREME_DAG_HOME=home)  # fmt: skip
         before, os.environ["XTREME_DAG_HOME"] = os.environ.get("XTREME_DAG_HOME", ""), home
         try:
-            return self._ray.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+            return self._ray.add_node(num_cpus=1, include_dashboard=False, node_ip_address="127.0.0.1")
         finally:
             os.environ["XTREME_DAG_HOME"] = before
 
@@ -269,21 +272,21 @@ def whole_study(engine: str, folder: Path, url: str, bucket: Bucket, count: int,
         mirror = Mirror(url, LONG)
 
         def reached(share: float) -> None:
-            while len(mirror.files.listing("records")) < before + share * count:
+            while not running.done() and len(mirror.files.listing("records")) < before + share * count:
                 time.sleep(0.5)
 
-        def accidents() -> None:
+        before = len(mirror.files.listing("records"))
+        # The run is in the thread: a node of Ray can be added in the main thread alone.
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(copy_context().run, spread, graph, Home(folder / "driver"), cluster, url, 2)
             reached(0.3)
             cluster.kill(first)
-            told.append("a worker was killed -9 and one added")
             cluster.worker()
+            told.append("a worker was killed -9 and one added")
             reached(0.5)
-            told.append(f"S3 was away for {away:.0f} s")
             bucket.away(away)
-
-        before = len(mirror.files.listing("records"))
-        threading.Thread(target=accidents, daemon=True).start()
-        wall, digests = spread(graph, Home(folder / "driver"), cluster, url, 2)
+            told.append(f"S3 was away for {away:.0f} s")
+            wall, digests = running.result()
     return {
         "stages": count, "threads s": round(alone, 1), f"{engine} s": round(wall, 1), "accidents": told,
         "digests equal": digests == expected,
