@@ -24,7 +24,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
-	$(PIP) -e ".[dev,docs,real,s3,faiss,lora,sentencepiece,dask,mlflow,tensorboard]"
+	$(PIP) -e ".[dev,docs,real,s3,faiss,lora,sentencepiece,dask,ray,mlflow,tensorboard]"
 	touch $@
 
 setup: $(VENV)/.installed
@@ -46,9 +46,9 @@ check: lint
 quick: $(VENV)/.installed-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.quick $(BASE)
 
-# mypy is one of the tests: the other process goes on meanwhile.
+# mypy is one of the tests: the other process goes on meanwhile. Hundreds of processes read the compiled modules.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=20
 
 # Faults by the hundred and a million spoilt inputs: an hour or more, and root for the full disks. SEED repeats a failure.
 SEED ?= 1

@@ -31,10 +31,20 @@ settings.load_profile("patient")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules with slow tests come first, so that the processes that share the tests end together."""
-    first = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")}
-    items.sort(key=lambda item: item.path not in first)
+    """Of several processes one runs all of a module, whose fixtures are made once, and so of a group of modules.
+
+    The groups come first, then modules with slow tests, so that the processes end together.
+    """
+    grouped = {item.path for item in items if item.get_closest_marker("xdist_group")}
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: 0 if item.path in grouped else 1 if item.path in slow else 2)
+    for item in items:
+        if item.path not in grouped:
+            item.add_marker(
+                pytest.mark.xdist_group(item.path.relative_to(REPOSITORY / "tests").with_suffix("").as_posix())
+            )
 
 
 @pytest.fixture(scope="session")

@@ -108,11 +108,17 @@ def _users_lock(home: Home) -> Path:
 
 def _running(home: Home) -> str:
     """URL of the home's server if it answers, else empty."""
+    url = str(_told(home).get("api", ""))
+    return url if url and _ask(f"{url}/health") == "true" else ""
+
+
+def _told(home: Home) -> dict[str, object]:
+    """What the keeper has written of the home's server; empty if there is none."""
     try:
-        url = str(json.loads((home.prefect / "server.json").read_text())["api"])
-    except (OSError, ValueError, KeyError):
-        return ""
-    return url if _ask(f"{url}/health") == "true" else ""
+        told = json.loads((home.prefect / "server.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _start(home: Home, say: Callable[[str], None]) -> str:
@@ -178,7 +184,8 @@ def keep(home: Home) -> None:
                     break
             except BlockingIOError:
                 free_since = None
-        (home.prefect / "server.json").unlink(missing_ok=True)
+        if _told(home).get("pid") == process.pid:  # the home may have been made anew, with another server
+            (home.prefect / "server.json").unlink(missing_ok=True)
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(timeout=20)

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from xtreme_dag.study.train_recipe import TrainRecipe
 from xtreme_dag.training.objectives import LossModule
@@ -172,11 +171,19 @@ def shard(module: nn.Module, layer: str, world: int) -> None:
 
 def _whole(value: Tensor) -> Tensor:
     """A sharded tensor put together, any other as it is."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    return cast(Tensor, cast(Any, value).full_tensor()) if _is_sharded(value) else value
 
 
 def _part_like(there: Tensor, value: Tensor) -> Tensor:
     """A whole tensor cut as another one is."""
-    if not isinstance(there, DTensor):
+    if not _is_sharded(there):
         return value
-    return distribute_tensor(value.to(there.device), there.device_mesh, there.placements)
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    sharded = cast(DTensor, there)
+    return distribute_tensor(value.to(sharded.device), sharded.device_mesh, sharded.placements)
+
+
+def _is_sharded(value: Tensor) -> bool:
+    """Whether it is a DTensor, whose module takes two seconds to import and is imported wherever there is one."""
+    return hasattr(value, "full_tensor")
