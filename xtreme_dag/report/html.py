@@ -6,6 +6,7 @@ Whatever a template prints is escaped, except for what is `Markup`: other sectio
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from markupsafe import Markup
 from xtreme_dag.core.durations import duration
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
+from xtreme_dag.core.user_cache import kept_text
 from xtreme_dag.report.charts import charts, row_name
 from xtreme_dag.report.content import Content, read_content
 from xtreme_dag.report.figures import interval, number, signed, size
@@ -120,9 +122,17 @@ def _thousands(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script without dependencies, for the Vega-Lite that Altair speaks."""
+    """Vega, Vega-Lite and Vega-Embed as one script without dependencies, for the Vega-Lite that Altair speaks.
+
+    Bundling takes 1.6 s.
+    """
     import altair
-    import vl_convert
 
     version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    return kept_text(f"vega-{version}-{metadata.version('vl-convert-python')}.js", lambda: _bundle(version))
+
+
+def _bundle(version: str) -> str:
+    import vl_convert
+
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version))
