@@ -118,7 +118,7 @@ def test_no_such_function(project):
 
 @pytest.mark.parametrize("stage", sorted(set(STAGES)))
 def test_every_stage_function_of_the_project_has_one(stage):
-    found = CodeBase().fingerprint(stage)
+    found = CodeBase.current().fingerprint(stage)
     module, _, name = stage.partition(":")
     assert f"{module}.{name}" in found
 
@@ -126,7 +126,7 @@ def test_every_stage_function_of_the_project_has_one(stage):
 def test_rewriting_every_file_without_comments_and_with_other_docstrings_changes_nothing(tmp_path):
     source = Path(xtreme_dag.__file__).parent
     shutil.copytree(source, tmp_path / "xtreme_dag", ignore=shutil.ignore_patterns("__pycache__"))
-    before = {stage: CodeBase().fingerprint(stage) for stage in STAGES}
+    before = {stage: CodeBase.current().fingerprint(stage) for stage in STAGES}
     for path in (tmp_path / "xtreme_dag").rglob("*.py"):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
@@ -138,14 +138,29 @@ def test_rewriting_every_file_without_comments_and_with_other_docstrings_changes
 
 
 def test_training_does_not_reach_the_reporting_metrics():
-    code = CodeBase()
+    code = CodeBase.current()
     for stage in ("xtreme_dag.training.stages:target", "xtreme_dag.training.stages:intermediate"):
         assert not [name for name in code.fingerprint(stage) if name.startswith("xtreme_dag.evaluation.")]
 
 
 def test_the_two_trainings_have_helpers_of_their_own():
-    code = CodeBase()
+    code = CodeBase.current()
     target = set(code.fingerprint("xtreme_dag.training.stages:target"))
     intermediate = set(code.fingerprint("xtreme_dag.training.stages:intermediate"))
     assert any(".target." in name for name in target - intermediate)
     assert any(".intermediate." in name for name in intermediate - target)
+
+
+def test_code_is_parsed_once_until_a_byte_of_it_is_another(tmp_path, monkeypatch):
+    copy = tmp_path / "xtreme_dag"
+    shutil.copytree(Path(xtreme_dag.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(xtreme_dag, "__file__", str(copy / "__init__.py"))
+    stage = "xtreme_dag.training.stages:target"
+    before = CodeBase.current()
+    found = before.fingerprint(stage)
+    assert CodeBase.current() is before
+    path = copy / "training" / "stages.py"
+    path.write_text(path.read_text().replace("def target(", "def target(  # the same\n"))
+    assert CodeBase.current() is not before and CodeBase.current().fingerprint(stage) == found
+    path.write_text(path.read_text() + "\ntarget.more = 1\n")
+    assert CodeBase.current().fingerprint(stage) != found

@@ -29,7 +29,7 @@ METRICS = {
 
 @pytest.fixture(scope="module")
 def code():
-    return CodeBase()
+    return CodeBase.current()
 
 
 @pytest.mark.parametrize("function", sorted({*METRICS, RANK_POOL}))

@@ -35,13 +35,13 @@ def test_a_stage_that_looks_a_format_up_has_what_it_uses_among_its_parameters(st
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_table_hangs_on_a_judge_or_a_metric(stage):
-    reached = CodeBase().fingerprint(stage)
+    reached = CodeBase.current().fingerprint(stage)
     assert "xtreme_dag.formats.get" in reached
     scoring = {name for name in reached if ".scoring." in name and ".scoring.columns." not in name}
     assert not scoring | {name for name in reached if name.startswith("xtreme_dag.formats.judging")}
 
 
 def test_who_knows_its_format_counts_its_declaration():
-    code = CodeBase()
+    code = CodeBase.current()
     for stage in ("xtreme_dag.training.stages:pretrain_text", "xtreme_dag.data.derive.objectives:make_text"):
         assert "xtreme_dag.formats.plain_text.FORMAT" in code.fingerprint(stage)

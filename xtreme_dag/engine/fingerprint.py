@@ -16,6 +16,7 @@ import hashlib
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import xtreme_dag
@@ -25,22 +26,30 @@ from xtreme_dag.engine.normal_form import NormalForm
 
 # Dotted name -> the hash of its normal form, then the dotted names that it refers to; the stage function comes first.
 Fingerprint = Mapping[str, Sequence[str]]
+_CURRENT: dict[str, CodeBase] = {}  # by the digest of its bytes, of which there is one
 
 
 class CodeBase:
-    """The code of a package, read when first needed."""
+    """The code of a package, as its modules are when this is made."""
 
     def __init__(self, root: Path | None = None, package: str = "xtreme_dag") -> None:
         self._modules = Modules(root or Path(xtreme_dag.__file__).parent, package)
         self._direct: dict[str, tuple[str, ...]] = {}
 
+    @classmethod
+    def current(cls) -> CodeBase:
+        """This program's own code as it is now; what a process has parsed of the same bytes is used again."""
+        found = cls()
+        if found.content not in _CURRENT:
+            _CURRENT.clear()
+        return _CURRENT.setdefault(found.content, found)
+
+    @cached_property
     def content(self) -> str:
         """sha256 of the bytes of all modules, and of the Python that reads them."""
         total = hashlib.sha256(sys.version.encode())
-        root = self._modules.root
-        for path in sorted(root.rglob("*.py")):
-            content = path.read_bytes()
-            total.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+        for path, content in sorted(self._modules.sources.items()):
+            total.update(f"{path} {len(content)}\n".encode() + content)
         return total.hexdigest()
 
     def fingerprint(self, function: str, *looked_up: str) -> dict[str, tuple[str, ...]]:

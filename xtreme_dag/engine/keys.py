@@ -34,9 +34,9 @@ class Keys:
     """
 
     def __init__(self, code: fingerprint.CodeBase | None = None, *, memo: Path | None = None) -> None:
-        self._code = code or fingerprint.CodeBase()
+        self._code = code or fingerprint.CodeBase.current()
         self._memo = memo
-        self._bytes = self._code.content() if memo else ""
+        self._bytes = self._code.content if memo else ""
         self._digests = self._remembered()
         self._saved = dict(self._digests)
         self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}

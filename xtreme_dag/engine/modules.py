@@ -1,4 +1,4 @@
-"""The modules of a package, parsed when first needed: what each defines, and what a dotted name in it stands for."""
+"""The modules of a package, read at once and parsed when first needed: what each defines, what a name in it stands for."""
 
 from __future__ import annotations
 
@@ -68,10 +68,14 @@ class Meaning:
 
 
 class Modules:
-    """The modules of a package, by dotted name."""
+    """The modules of a package, by dotted name.
+
+    Attributes:
+        sources: path below the root -> content, of every module.
+    """
 
     def __init__(self, root: Path, package: str) -> None:
-        self.root = root
+        self.sources = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.py")}
         self._package = package
         self._modules: dict[str, Module | None] = {}
 
@@ -138,13 +142,13 @@ class Modules:
         head, *rest = name.split(".")
         if head != self._package:
             return None
-        path = self.root.joinpath(*rest)
-        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if not file.is_file():
+        package = "/".join([*rest, "__init__.py"])
+        source = self.sources.get(package, self.sources.get(f"{'/'.join(rest)}.py"))
+        if source is None:
             return None
-        module = Module(name=name, is_package=file.name == "__init__.py")
+        module = Module(name=name, is_package=package in self.sources)
         with _PARSING:
-            tree = ast.parse(file.read_bytes())
+            tree = ast.parse(source)
         for statement in tree.body:
             _collect(module, statement)
         return module
