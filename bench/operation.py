@@ -158,6 +158,7 @@ def outlived(folder: Path, database: str, away: float) -> dict[str, Any]:
             until(lambda: state() == "RUNNING", 120)
             until(lambda: any("engine.worker" in " ".join(each.cmdline()) for each in worker.children(True)), 120)
             family = worker.children(recursive=True)
+            names = {each.pid: " ".join(each.cmdline())[:100] for each in family}
             server.stop()
             time.sleep(away)
             lived = all(process.is_running() for process in family)
@@ -181,7 +182,7 @@ def outlived(folder: Path, database: str, away: float) -> dict[str, Any]:
         "processes_lived": lived,
         "state_when_back": before,
         "cancelled_after_s": round(took, 1),
-        "processes_left": len(left),
+        "processes_left": [names[each.pid] for each in left],
         "checkpoints": kept,
     }
 
