@@ -184,6 +184,10 @@ def _ray(address: str | None, workers: int, threads: int) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray would put nothing in the place of a GPU that a stage does not ask for, and hide all of them.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not address:
+        # Without it Ray's processes take orders on every network interface of the machine, from whoever can reach it,
+        # whatever address they are given: Ray reads, when it is imported, that there is this machine alone.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import_module("ray")  # prefect_ray imports it only when it is used
     runner: Any = import_module("prefect_ray").RayTaskRunner
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
