@@ -42,6 +42,19 @@ def test_a_keeper_that_is_told_to_end_takes_its_server_along_without_a_word(tmp_
     assert not server.is_running() and not told.exists()
 
 
+def test_a_keeper_leaves_the_note_of_another_server_alone(tmp_path):
+    """The folder was deleted while its server ran, and a new run made it anew, with a server of its own."""
+    (tmp_path / "prefect").mkdir()
+    keeper = subprocess.Popen([sys.executable, "-m", "xtreme_dag.program.server", str(tmp_path)])
+    told = tmp_path / "prefect" / "server.json"
+    until(told.exists, 60)
+    other = json.dumps({"api": "http://127.0.0.1:9/api", "pid": 1})
+    told.write_text(other)
+    keeper.send_signal(signal.SIGTERM)
+    assert keeper.wait(timeout=60) == 0
+    assert told.read_text() == other
+
+
 def test_a_server_ends_when_its_keeper_is_killed(tmp_path):
     """The server is up by then: one that has yet to import would end in any case."""
     (tmp_path / "prefect").mkdir()
