@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from contextlib import suppress
 from dataclasses import replace
@@ -12,9 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.training.worlds import LABELS, LABELS_OF, context, digest, events, make_base, make_encoded, run_stage
+from xtreme_dag.core.context import Stopped
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.training.launch import visible_devices
-from xtreme_dag.training.stages import target
+from xtreme_dag.training.stages import intermediate, target
 
 RECIPE = {"learning_rate": 1e-3, "batch_size": 27, "epochs": 2, "micro_batch_tokens": 300,
           "weight_decay": 0.1, "select_every": 5, "select_examples": 20}  # fmt: skip
@@ -66,10 +68,29 @@ def test_two_processes_equal_one_and_resume(world, tmp_path, strategy, mixing):
     seen = [event for event in events(tmp_path / "two") if event["event"] == "progress"]
     assert [event["done"] for event in seen[:2]] == [3, 6], "the first process's progress is passed on"
     whole = digest(tmp_path / "two" / "out")
+    if strategy == "ddp":
+        last = stopped_in_the_middle(shared, inputs, tmp_path / "two")
+    else:
+        last = (one["steps"] - 1) // 5 * 5
     run_stage("intermediate", shared, inputs, tmp_path / "two", log_steps=3, checkpoint_steps=5)
     assert digest(tmp_path / "two" / "out") == whole
-    last = (one["steps"] - 1) // 5 * 5
     assert any(f"resumed at step {last} of" in event.get("message", "") for event in events(tmp_path / "two"))
+
+
+def stopped_in_the_middle(params, inputs, folder):
+    """Goes on from the last checkpoint but one and is asked to stop at once: a checkpoint that is not due by the count."""
+    checkpoints = folder / "scratch" / "checkpoints"
+    before, newest = sorted(checkpoints.glob("step-*"))
+    shutil.rmtree(newest)
+    shutil.rmtree(folder / "out")
+    step = int(before.name.removeprefix("step-")) + 1
+    heard = []
+    surroundings = replace(context(folder, threads=1, log_steps=1), listen=heard.append, stopping=lambda: True)
+    with pytest.raises(Stopped, match=f"stopped after step {step} of .*, with a checkpoint"):
+        intermediate(params, inputs, surroundings)
+    assert [event["done"] for event in heard if event["event"] == "progress"] == [step]
+    assert max(path.name for path in checkpoints.glob("step-*")) == f"step-{step:09d}", "no step was lost"
+    return step
 
 
 def test_a_failed_process_fails_the_stage_with_its_own_error(world, tmp_path):
