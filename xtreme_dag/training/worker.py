@@ -15,6 +15,9 @@ def main() -> None:
     # Before torch is imported, which counts its threads and devices then.
     os.environ.update(job["environment"])
 
+    from xtreme_dag.core.processes import quick_start
+
+    quick_start()
     from xtreme_dag.training import stages
     from xtreme_dag.training.launch import run_process
 
