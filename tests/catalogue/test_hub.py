@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from tempfile import mkdtemp
 
 import pyarrow as pa
@@ -133,31 +134,52 @@ def hub():
         yield server
 
 
-def fetch(server, tmp_path, *tables, token="", offline=False, endpoint=None):
+@contextmanager
+def fetching(endpoint, tmp_path, *tables, token="", offline=False):
     """Prepares tables in a process of its own, since the clients read their environment when they are imported.
 
-    A table is (dataset, language, split) or (dataset, language, split, settings of the source). Gives the rows of each,
-    or in their place what it says that the user can mend.
+    A table is (dataset, language, split) or (dataset, language, split, settings of the source). Gives a
+    function that waits for the rows of each, or in their place what it says that the user can mend.
     """
     env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    env |= {"HF_ENDPOINT": endpoint or server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
     env |= {"HF_TOKEN": token} if token else {}
     env |= {"HF_HUB_OFFLINE": "1"} if offline else {}
     asked = []
     for name, language, split, *settings in tables:
         out = mkdtemp(dir=tmp_path)
         asked.append([name, language, split, {"revisions": {name: COMMIT}, **(settings[0] if settings else {})}, out])
-    done = subprocess.run(
-        [sys.executable, "-c", PREPARE, json.dumps(asked)], env=env, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if line.startswith(("PREPARED", "USER ERROR"))]
-    return [
-        pq.read_table(f"{out}/table.parquet").to_pylist()
-        if line == "PREPARED"
-        else json.loads(line[len("USER ERROR") :])
-        for line, (*_, out) in zip(told, asked, strict=True)
-    ]
+
+    def result():
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        told = [line for line in out.splitlines() if line.startswith(("PREPARED", "USER ERROR"))]
+        return [
+            pq.read_table(f"{out}/table.parquet").to_pylist()
+            if line == "PREPARED"
+            else json.loads(line[len("USER ERROR") :])
+            for line, (*_, out) in zip(told, asked, strict=True)
+        ]
+
+    command = [sys.executable, "-c", PREPARE, json.dumps(asked)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield result
+        finally:
+            process.kill()
+
+
+def fetch(server, tmp_path, *tables, **more):
+    """The same, and waits."""
+    with fetching(server.url, tmp_path, *tables, **more) as result:
+        return result()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_a_network(tmp_path_factory):
+    """Begins before all tests of this module, since the client tries for half a minute."""
+    with fetching("http://127.0.0.1:9", tmp_path_factory.mktemp("away"), ("xnli", "de", "dev")) as result:
+        yield result
 
 
 def test_trap_label_order_of_the_hub_is_not_the_order_of_the_task(hub, tmp_path):
@@ -257,12 +279,6 @@ def test_what_readers_may_be_told_of_columns_is_what_the_catalogue_tells():
                 if split.hub is not None} & {"allenai/social_i_qa"}  # fmt: skip
 
 
-@pytest.mark.slow  # the client tries for half a minute
-def test_no_network_is_an_error_in_one_line(hub, tmp_path):
-    (said,) = fetch(hub, tmp_path, ("xnli", "de", "dev"), endpoint="http://127.0.0.1:9")
-    assert "the hub cannot be reached" in said and len(said.splitlines()) <= 2
-
-
 def test_a_revision_must_be_a_commit():
     with pytest.raises(UserError, match="pin the commit"):
         open_source("hub", {"revisions": {"xnli": "main"}})
@@ -352,3 +368,8 @@ def test_a_cache_folder_is_not_in_the_params(tmp_path):
     assert str(tmp_path) not in json.dumps(located.params)
     assert located.options["hub_cache"] == str(tmp_path)
     assert located.params["options"]["revision"] == COMMIT
+
+
+def test_no_network_is_an_error_in_one_line(without_a_network):
+    (said,) = without_a_network()
+    assert "the hub cannot be reached" in said and len(said.splitlines()) <= 2
