@@ -190,7 +190,9 @@ def test_show_of_a_real_language_in_the_miniworld_names_the_other_sources():
 
 
 def test_check_exits_with_0_where_all_is_well():
-    done = call("check", "--source", "miniworld", "--dataset", "copa", "--json")
+    done = call(
+        "check", "--source", "miniworld", "--dataset", "copa", "--language", "en", "--language", "qaa", "--json"
+    )
     report = json.loads(done.output)
     assert report["ok"] is True
     assert done.exit_code == 0
