@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
+from tempfile import mkdtemp
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,15 +34,16 @@ from xtreme_dag.catalogue.sources import open_source
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.context import StageContext
 
-name, language, split, settings, out = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4]), Path(sys.argv[5])
-dataset = load_catalogue().dataset(name)
-try:
-    located = open_source("hub", settings).locate(dataset, language, split)
-    params = {**located.params, "dataset": name, "language": language, "split": split, "format": dataset.format,
-              "labels": list(dataset.labels), "limit": None, "limit_seed": 0}
-    prepare(params, located.files, StageContext(out=out, scratch=out, options=located.options))
-except UserError as error:
-    print(f"USER ERROR {error}")
+for name, language, split, settings, out in json.loads(sys.argv[1]):
+    out, dataset = Path(out), load_catalogue().dataset(name)
+    try:
+        located = open_source("hub", settings).locate(dataset, language, split)
+        params = {**located.params, "dataset": name, "language": language, "split": split, "format": dataset.format,
+                  "labels": list(dataset.labels), "limit": None, "limit_seed": 0}
+        prepare(params, located.files, StageContext(out=out, scratch=out, options=located.options))
+        print("PREPARED")
+    except UserError as error:
+        print("USER ERROR", json.dumps(str(error)))
 """
 
 
@@ -131,95 +134,115 @@ def hub():
         yield server
 
 
-def fetch(server, tmp_path, name, language, split, *, settings=None, token="", offline=False, endpoint=None):
-    """Prepares a table in a process of its own, since the clients read their environment when they are imported."""
-    out = tmp_path / f"{name}-{language}-{split}"
-    out.mkdir(exist_ok=True)
+@contextmanager
+def fetching(endpoint, tmp_path, *tables, token="", offline=False):
+    """Prepares tables in a process of its own, since the clients read their environment when they are imported.
+
+    A table is (dataset, language, split) or (dataset, language, split, settings of the source). Gives a
+    function that waits for the rows of each, or in their place what it says that the user can mend.
+    """
     env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    env |= {"HF_ENDPOINT": endpoint or server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
     env |= {"HF_TOKEN": token} if token else {}
     env |= {"HF_HUB_OFFLINE": "1"} if offline else {}
-    given = {"revisions": {name: COMMIT}, **(settings or {})}
-    done = subprocess.run(
-        [sys.executable, "-c", PREPARE, name, language, split, json.dumps(given), str(out)],
-        env=env, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    if "USER ERROR" in done.stdout:
-        raise UserError(done.stdout)
-    return pq.read_table(out / "table.parquet").to_pylist()
+    asked = []
+    for name, language, split, *settings in tables:
+        out = mkdtemp(dir=tmp_path)
+        asked.append([name, language, split, {"revisions": {name: COMMIT}, **(settings[0] if settings else {})}, out])
+
+    def result():
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        told = [line for line in out.splitlines() if line.startswith(("PREPARED", "USER ERROR"))]
+        return [
+            pq.read_table(f"{out}/table.parquet").to_pylist()
+            if line == "PREPARED"
+            else json.loads(line[len("USER ERROR") :])
+            for line, (*_, out) in zip(told, asked, strict=True)
+        ]
+
+    command = [sys.executable, "-c", PREPARE, json.dumps(asked)]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield result
+        finally:
+            process.kill()
+
+
+def fetch(server, tmp_path, *tables, **more):
+    """The same, and waits."""
+    with fetching(server.url, tmp_path, *tables, **more) as result:
+        return result()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_a_network(tmp_path_factory):
+    """Begins before all tests of this module, since the client tries for half a minute."""
+    with fetching("http://127.0.0.1:9", tmp_path_factory.mktemp("away"), ("xnli", "de", "dev")) as result:
+        yield result
 
 
 def test_trap_label_order_of_the_hub_is_not_the_order_of_the_task(hub, tmp_path):
-    rows = fetch(hub, tmp_path, "xnli", "de", "dev")
-    assert [row["label"] for row in rows] == ["entailment", "neutral", "contradiction"]
-    assert rows[0] == {
+    dev, test = fetch(hub, tmp_path, ("xnli", "de", "dev"), ("xnli", "de", "test"))
+    assert [row["label"] for row in dev] == ["entailment", "neutral", "contradiction"]
+    assert dev[0] == {
         "id": "dev-0", "language": "de", "split": "dev", "text_a": "a", "text_b": "d", "label": "entailment"
     }  # fmt: skip
     # The names in the data win over those that the catalogue believes in.
-    assert [row["label"] for row in fetch(hub, tmp_path, "xnli", "de", "test")] == [
-        "contradiction", "neutral", "entailment",
-    ]  # fmt: skip
+    assert [row["label"] for row in test] == ["contradiction", "neutral", "entailment"]
     assert not any(token for _, _, token in hub.requests)
 
 
-def test_only_the_files_of_the_configuration_are_fetched(hub, tmp_path):
-    fetch(hub, tmp_path, "xnli", "de", "dev")
+def test_only_the_files_of_the_configuration_are_fetched_and_offline_nothing_else_than_the_cache(hub, tmp_path):
+    de = ("xnli", "de", "dev")
+    fetch(hub, tmp_path, de)
     fetched = {path for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path}
     assert {path.rpartition("/")[2] for path in fetched} == {"README.md", "val-0.parquet"}
     assert all(COMMIT in path for path in fetched)
+    asked = len(hub.requests)
+    again, other = fetch(hub, tmp_path, de, (*de, {"revisions": {"xnli": OTHER}}), offline=True)
+    assert len(again) == 3 and "not in the cache, and this is offline" in other
+    (again,) = fetch(hub, tmp_path, (*de, {"offline": True}))
+    assert len(again) == 3 and len(hub.requests) == asked
 
 
 def test_retries_where_the_hub_is_busy(hub, tmp_path):
     hub.failures = 1
-    assert len(fetch(hub, tmp_path, "xnli", "fr", "dev")) == 3
-
-
-def test_offline_takes_the_pinned_commit_from_the_cache_and_nothing_else(hub, tmp_path):
-    fetch(hub, tmp_path, "xnli", "de", "dev")
-    asked = len(hub.requests)
-    assert len(fetch(hub, tmp_path, "xnli", "de", "dev", offline=True)) == 3
-    assert len(fetch(hub, tmp_path, "xnli", "de", "dev", settings={"offline": True})) == 3
-    assert len(hub.requests) == asked
-    with pytest.raises(UserError, match="not in the cache, and this is offline"):
-        fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {"xnli": OTHER}}, offline=True)
+    (rows,) = fetch(hub, tmp_path, ("xnli", "fr", "dev"))
+    assert len(rows) == 3
 
 
 def test_token_comes_from_the_environment(hub, tmp_path):
-    with pytest.raises(UserError, match="access is granted on its page"):
-        fetch(hub, tmp_path, "squad_v1", "en", "dev")
-    rows = fetch(hub, tmp_path, "squad_v1", "en", "dev", token=hub.token)
+    (rows,) = fetch(hub, tmp_path, ("squad_v1", "en", "dev"), token=hub.token)
     assert rows[0]["answers"] == [{"text": "rains", "start": 3}]
 
 
 def test_errors_name_the_repository_and_what_to_do(hub, tmp_path):
-    with pytest.raises(UserError, match=r"nyu-mll/multi_nli at 0123456789ab: no such dataset"):
-        fetch(hub, tmp_path, "mnli", "en", "train")
-    with pytest.raises(UserError, match="no such commit"):
-        fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {"xnli": OTHER}})
-    with pytest.raises(UserError, match="no configuration 'th'"):
-        fetch(hub, tmp_path, "xnli", "th", "dev")
-    with pytest.raises(
-        UserError, match="a repository of code is not run: `xtreme-dag data revisions --dataset cosmosqa`"
-    ):
-        fetch(hub, tmp_path, "cosmosqa", "en", "train")
+    gated, absent, commit, configuration, code, part = fetch(
+        hub, tmp_path, ("squad_v1", "en", "dev"), ("mnli", "en", "train"),
+        ("xnli", "de", "dev", {"revisions": {"xnli": OTHER}}), ("xnli", "th", "dev"), ("cosmosqa", "en", "train"),
+        ("socialiqa", "en", "train", {"revisions": {"socialiqa": CONVERTED}}),
+    )  # fmt: skip
+    assert "access is granted on its page" in gated
+    assert "nyu-mll/multi_nli at 0123456789ab: no such dataset" in absent
+    assert "no such commit" in commit
+    assert "no configuration 'th'" in configuration
+    assert "a repository of code is not run: `xtreme-dag data revisions --dataset cosmosqa`" in code
+    assert "no data files match" in part  # a truncated conversion stands for nothing
 
 
-def test_a_parquet_conversion_is_read_at_its_commit_and_a_part_of_one_is_not(hub, tmp_path):
-    rows = fetch(hub, tmp_path, "cosmosqa", "en", "dev", settings={"revisions": {"cosmosqa": CONVERTED}})
-    assert [(row["choices"], row["label"]) for row in rows] == [(["p", "q", "r", "s"], 3)]
-    with pytest.raises(UserError, match="no data files match"):  # a truncated conversion stands for nothing
-        fetch(hub, tmp_path, "socialiqa", "en", "train", settings={"revisions": {"socialiqa": CONVERTED}})
-
-
-def test_a_study_may_name_another_repository_its_configuration_splits_and_columns(hub, tmp_path):
-    settings = {"revisions": {}, "mnli": {"id": "us/nli", "revision": OWN, "config": None}}
-    rows = fetch(hub, tmp_path, "mnli", "en", "train", settings=settings)
-    assert [row["label"] for row in rows] == ["entailment", "neutral", "contradiction", "entailment"]
+def test_a_parquet_conversion_is_read_at_its_commit_and_so_is_what_a_study_names_instead(hub, tmp_path):
+    """A study may name another repository, its configuration, splits and columns."""
     columns = {"text_a": "s1", "text_b": "s2", "label": "gold", "id": "key"}
     other = {"id": "us/named", "revision": OWN, "config": "nli-{Name}", "splits": {"dev": "dev"}, "columns": columns}
-    (row,) = fetch(hub, tmp_path, "xnli", "de", "dev", settings={"revisions": {}, "xnli": other})
-    assert (row["id"], row["text_a"], row["label"]) == ("k7", "a", "contradiction")
+    converted, own, (named,) = fetch(
+        hub, tmp_path, ("cosmosqa", "en", "dev", {"revisions": {"cosmosqa": CONVERTED}}),
+        ("mnli", "en", "train", {"revisions": {}, "mnli": {"id": "us/nli", "revision": OWN, "config": None}}),
+        ("xnli", "de", "dev", {"revisions": {}, "xnli": other}),
+    )  # fmt: skip
+    assert [(row["choices"], row["label"]) for row in converted] == [(["p", "q", "r", "s"], 3)]
+    assert [row["label"] for row in own] == ["entailment", "neutral", "contradiction", "entailment"]
+    assert (named["id"], named["text_a"], named["label"]) == ("k7", "a", "contradiction")
 
 
 @pytest.mark.parametrize(("given", "said"), [
@@ -254,12 +277,6 @@ def test_what_readers_may_be_told_of_columns_is_what_the_catalogue_tells():
                 assert split.hub.options.keys() <= {*COLUMNS[split.hub.reader], "part", "leave_out"}
     assert not {split.hub.id for dataset in load_catalogue().datasets.values() for split in dataset.splits.values()
                 if split.hub is not None} & {"allenai/social_i_qa"}  # fmt: skip
-
-
-@pytest.mark.slow  # the client tries for half a minute
-def test_no_network_is_an_error_in_one_line(hub, tmp_path):
-    with pytest.raises(UserError, match="the hub cannot be reached"):
-        fetch(hub, tmp_path, "xnli", "de", "dev", endpoint="http://127.0.0.1:9")
 
 
 def test_a_revision_must_be_a_commit():
@@ -351,3 +368,8 @@ def test_a_cache_folder_is_not_in_the_params(tmp_path):
     assert str(tmp_path) not in json.dumps(located.params)
     assert located.options["hub_cache"] == str(tmp_path)
     assert located.params["options"]["revision"] == COMMIT
+
+
+def test_no_network_is_an_error_in_one_line(without_a_network):
+    (said,) = without_a_network()
+    assert "the hub cannot be reached" in said and len(said.splitlines()) <= 2

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
 
 from tests.data import release_files as release
+from tests.workers import shared_worker
 from xtreme_dag.catalogue.catalogue import Catalogue, load_catalogue
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.catalogue.sources import Source, open_source
@@ -22,7 +21,6 @@ from xtreme_dag.core.context import StageContext
 from xtreme_dag.core.home import Home
 from xtreme_dag.data.prepare.prepare import canonical, prepare
 from xtreme_dag.engine.execute import Executor
-from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.survey import Survey, Table
 from xtreme_dag.tables.canonical import SCHEMAS
 
@@ -62,17 +60,11 @@ def checked(table: Path, out: Path, dataset: str, language: str, split: str, con
     return json.loads((out / "outcome.json").read_text())
 
 
-@cache
-def _pool() -> WorkerPool:
-    """One worker for all surveys of a test process, with which it ends: it loads Great Expectations once."""
-    return WorkerPool(1, Path(mkdtemp(prefix="workers-")))
-
-
 def surveyed(folder: Path, *datasets: str, catalogue: Catalogue | None = None) -> list[Table]:
     """What a survey finds in a folder; what did not change there since the last one is cached."""
     source = open_source("folder", {"path": str(folder)})
     survey = Survey.of(catalogue or load_catalogue(), source, datasets=datasets)
-    return survey.run(Executor(Home(folder / ".home").ensure(), "survey", _pool()))
+    return survey.run(Executor(Home(folder / ".home").ensure(), "survey", shared_worker()))
 
 
 def facts_of(table: pa.Table, dataset: str, language: str = "en", **given: Any) -> Facts:

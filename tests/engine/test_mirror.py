@@ -171,39 +171,31 @@ def sealed(value):
     return json.dumps(json.loads(record_text(value))) if isinstance(value, dict) else json.dumps(value)
 
 
-@pytest.fixture
-def crafted(toy, pool, tmp_path, other):
-    """Puts the record of `encode[b]` on a mirror in another form; gives what a run of another machine then does."""
+def test_a_crafted_record_costs_a_warning_and_writes_nothing_outside(toy, pool, tmp_path):
+    """The record of `encode[b]` stands on a mirror in another form: what another machine then does, one for each form."""
     url = str(tmp_path / "mirror")
     run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
     key = toy.planner().plan(toy.graph()).by_name["encode[b]"].key
     path = Path(record_path(url, key))
     good = json.loads(path.read_text())
-
-    def run(content):
+    for number, (shape, content) in enumerate({**CRAFTED, **RAW}.items()):
+        other = Home(tmp_path / f"other-{number}").ensure()
+        before = {path for path in tmp_path.rglob("*") if other.root not in path.parents}
         path.write_bytes(content if isinstance(content, bytes) else sealed(content(good)).encode())
-        mirror = Mirror(url)
-        plan = toy.planner(home=other, mirror=mirror).plan(toy.graph())
-        assert plan.by_name["encode[b]"].status == "new", plan.by_name["encode[b]"]
+        plan = toy.planner(home=other, mirror=Mirror(url)).plan(toy.graph())
+        assert plan.by_name["encode[b]"].status == "new", (shape, plan.by_name["encode[b]"])
         mirror = Mirror(url)
         outcomes = run_local(toy.graph(), toy.executor(pool, home=other, mirror=mirror))
-        return outcomes, mirror.trouble, key
-
-    return run
-
-
-@pytest.mark.parametrize("shape", [*CRAFTED, *RAW])
-def test_a_crafted_record_costs_a_warning_and_writes_nothing_outside(crafted, shape, tmp_path, other):
-    before = {path for path in tmp_path.rglob("*") if other.root not in path.parents}
-    outcomes, trouble, key = crafted(CRAFTED.get(shape) or RAW[shape])
-    assert outcomes["encode[b]"] == "succeeded"
-    assert Counter(outcomes.values()) == {"cached": 6, "succeeded": 1}
-    assert f"record {key[:16]} is damaged there: " in trouble and trouble.isprintable()
-    after = {path for path in tmp_path.rglob("*") if other.root not in path.parents}
-    assert {path for path in after - before if (tmp_path / "mirror") not in path.parents} <= {tmp_path / "log.txt"}
-    assert not Path("/tmp/escaped").exists() and not list(other.root.rglob("*escaped*"))
-    # What was made here instead has mended the mirror.
-    assert Mirror(str(tmp_path / "mirror")).read(key) is not None
+        assert outcomes["encode[b]"] == "succeeded", shape
+        assert Counter(outcomes.values()) == {"cached": 6, "succeeded": 1}, shape
+        assert f"record {key[:16]} is damaged there: " in mirror.trouble and mirror.trouble.isprintable(), shape
+        after = {path for path in tmp_path.rglob("*") if other.root not in path.parents}
+        outside = {path for path in after - before if (tmp_path / "mirror") not in path.parents}
+        assert outside <= {tmp_path / "log.txt"}, shape
+        assert not Path("/tmp/escaped").exists() and not list(other.root.rglob("*escaped*")), shape
+        # What was made here instead has mended the mirror.
+        assert Mirror(url).read(key) is not None, shape
+        shutil.rmtree(other.root)
 
 
 def test_a_link_on_a_shared_folder_is_not_followed(toy, pool, tmp_path, other):
@@ -224,16 +216,16 @@ def test_a_link_on_a_shared_folder_is_not_followed(toy, pool, tmp_path, other):
 CODE = {"empty": b"{}", "list": b"[]", "number": b'{"a": 1}', "other": b'{"a": ["b", "c"]}', "null": b"null", **RAW}
 
 
-@pytest.mark.parametrize("shape", CODE)
-def test_damaged_code_costs_a_warning(toy, pool, tmp_path, other, shape):
+def test_damaged_code_costs_a_warning(toy, pool, tmp_path):
     url = str(tmp_path / "mirror")
     run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
-    for path in (Path(url) / "code").iterdir():
-        path.write_bytes(CODE[shape])
-    mirror = Mirror(url)
-    outcomes = run_local(toy.graph(), toy.executor(pool, home=other, mirror=mirror))
-    assert set(outcomes.values()) == {"cached"} and "is damaged there" in mirror.trouble
-    assert not (other.store / "code").exists()
+    for number, (shape, content) in enumerate(CODE.items()):
+        for path in (Path(url) / "code").iterdir():
+            path.write_bytes(content)
+        mirror, other = Mirror(url), Home(tmp_path / f"other-{number}").ensure()
+        outcomes = run_local(toy.graph(), toy.executor(pool, home=other, mirror=mirror))
+        assert set(outcomes.values()) == {"cached"} and "is damaged there" in mirror.trouble, shape
+        assert not (other.store / "code").exists(), shape
 
 
 def test_what_a_store_writes_is_taken(toy, pool):

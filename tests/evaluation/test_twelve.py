@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from bench.twelve import STUDY, compared, with_mewslix
+from tests.workers import shared_worker
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.local import run_local
-from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.publish import land_study
 from xtreme_dag.study.file import load_study
 from xtreme_dag.wiring.build import build
@@ -46,9 +46,8 @@ def home(shared_data, tmp_path_factory):
         if stage.name in needed:
             graph.add(stage)
     built = replace(built, graph=graph)
-    with WorkerPool(2, home.logs) as pool:
-        executor = Executor(home, study.study, pool)
-        outcomes = run_local(built.graph, executor)
+    executor = Executor(home, study.study, shared_worker())
+    outcomes = run_local(built.graph, executor)
     assert set(outcomes.values()) == {"succeeded"}, outcomes
     land_study(home, study, built, dict(executor.known))
     return home

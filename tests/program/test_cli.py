@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from xtreme_dag.program.cli import COMMANDS, program
+from xtreme_dag.program.cli import COMMANDS, main, program
 
 DEMO = "studies/demo.yaml"
 
@@ -72,9 +72,11 @@ def test_help_is_quick_and_lists_every_command(repository):
         ("compare={baseline: none, baseline: english}", ["compare"]),
     ],
 )
-def test_mistakes_in_a_study_name_the_key(repository, tmp_path, assignment, words):
-    done = call("plan", DEMO, "--set", assignment, cwd=repository, home=tmp_path / "home")
-    assert_one_clear_error(done, *words)
+def test_mistakes_in_a_study_name_the_key(repository, tmp_path, capfd, assignment, words):
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(repository / DEMO), "--set", assignment, "--home", str(tmp_path / "home")])
+    said = capfd.readouterr()
+    assert_one_clear_error(subprocess.CompletedProcess([], ended.value.code, said.out, said.err), *words)
     assert not (tmp_path / "home").exists()
 
 

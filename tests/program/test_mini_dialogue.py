@@ -18,9 +18,14 @@ def study(repository, tmp_path_factory):
         home=tmp_path_factory.mktemp("dialogue"),
         frames="arrow",
         languages=["en", "qaa"],
-        **{"data.miniworld.train": 240, "data.miniworld.test": 60, "recipe.target.default.epochs": 3},
+        **{
+            "data.miniworld.train": 120,
+            "data.miniworld.test": 40,
+            "recipe.target.default.epochs": 1,
+            "data.contracts": False,
+        },
     )
-    found.run(server=False)
+    found.run(server=False, workers=1)
     return found
 
 

@@ -1,6 +1,7 @@
 """Predictions that are damaged, swapped or missing are named; a damaged database is made again."""
 
 import os
+import shutil
 
 import pytest
 
@@ -15,11 +16,17 @@ from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader, run_query
 
 
-@pytest.fixture
-def home(tmp_path):
-    root = tmp_path / "home"
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("landed") / "home"
     land(Home(root), *make_study(root, n=40, splits=("test",), tasks={"xnli": "accuracy"}).arguments)
     return root
+
+
+@pytest.fixture
+def home(landed, tmp_path):
+    """The home of the study, to be damaged."""
+    return shutil.copytree(landed, tmp_path / "home", symlinks=True)
 
 
 def paths(home):
@@ -109,25 +116,28 @@ def test_files_that_have_not_changed_are_hashed_once(home, monkeypatch):
     assert hashed == []
 
 
+STEP = 24_576  # bytes from one damage to the next
+
+
 def spoilt(content, at):
     """The file with 4 KiB flipped."""
     return content[:at] + bytes(byte ^ 255 for byte in content[at : at + 4096]) + content[at + 4096 :]
 
 
-@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.9])
-def test_a_damaged_database_is_named_and_made_again(home, capfd, place):
+def test_a_damaged_database_is_named_and_made_again(home, capfd):
     database = home / "results.duckdb"
     before = compare_conditions(Home(home), resamples=20)
     content, telling = database.read_bytes(), []
-    for at in range(0, len(content), 8192):  # not all of a file is read: indices are for writers
+    for at in range(0, len(content), STEP):  # not all of a file is read: indices are for writers
         database.write_bytes(spoilt(content, at))
         if not is_sound(database):
             telling.append(at)
-    assert len(telling) > len(content) / 8192 / 6
-    database.write_bytes(spoilt(content, telling[int(len(telling) * place)]))
-    assert compare_conditions(Home(home), resamples=20) == before
-    assert f"{database} is damaged: made again" in capfd.readouterr().err
-    assert compare_conditions(Home(home), resamples=20) == before and capfd.readouterr().err == ""
+    assert len(telling) > len(content) / STEP / 6
+    for place in (0.0, 0.3, 0.6, 0.9):
+        database.write_bytes(spoilt(content, telling[int(len(telling) * place)]))
+        assert compare_conditions(Home(home), resamples=20) == before
+        assert f"{database} is damaged: made again" in capfd.readouterr().err
+        assert compare_conditions(Home(home), resamples=20) == before and capfd.readouterr().err == ""
 
 
 def test_landing_over_a_damaged_database_makes_it_again(home, capfd):

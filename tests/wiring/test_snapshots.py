@@ -15,6 +15,7 @@ from transformers import AutoModelForMaskedLM, MarianConfig, MarianMTModel
 
 from tests.catalogue.hub_server import HubServer, Repository
 from tests.training.worlds import make_tokenizer, tiny_config
+from xtreme_dag.data.derive.translate_model import open_translator
 
 PINNED, PULL, BARE = "1" * 40, "2" * 40, "3" * 40
 
@@ -25,17 +26,14 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.study.file import Model
 from xtreme_dag.wiring.models import Models
-try:
-    found = Models(Graph(), absent=sys.argv[2] == "plan").base(Model(**json.loads(sys.argv[1])))
-    print(json.dumps(str(getattr(found, "path", found.stage if hasattr(found, "stage") else ""))))
-except UserError as error:
-    print("ERROR", error)
-"""
-TRANSLATE = """
-import sys
-from pathlib import Path
-from xtreme_dag.data.derive.translate_model import open_translator
-print(open_translator(Path(sys.argv[1]), beams=1, max_length=8, code=None, device="cpu", log=print)(["the cat runs"]))
+told = []
+for model, how in json.loads(sys.argv[1]):
+    try:
+        found = Models(Graph(), absent=how == "plan").base(Model(**model))
+        told.append(str(getattr(found, "path", found.stage if hasattr(found, "stage") else "")))
+    except UserError as error:
+        told.append(f"ERROR {error}")
+print(json.dumps(told))
 """
 
 
@@ -106,60 +104,61 @@ def hub(encoder, marian):
         yield server
 
 
-def called(server, tmp_path, code, *arguments, **more):
+def found(server, tmp_path, *models, **more):
+    """The folders of models, or what is wrong, found by a process of its own: a model is (name, revision) or (name, revision, how)."""
+    asked = [
+        ({"hub": name, **({"revision": revision} if revision else {})}, *(how or ["run"]))
+        for name, revision, *how in models
+    ]
     env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     env |= {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", **more}
-    command = [sys.executable, "-c", code, *arguments]
+    command = [sys.executable, "-c", FIND, json.dumps(asked)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def found(server, tmp_path, name, revision=PINNED, how="run", **more):
-    model = {"hub": name, **({"revision": revision} if revision else {})}
-    return called(server, tmp_path, FIND, json.dumps(model), how, **more)
-
-
-def test_a_snapshot_with_safetensors_is_taken_without_its_pickles(hub, tmp_path):
-    folder = Path(json.loads(found(hub, tmp_path, "us/safe")))
-    assert (folder / "model.safetensors").is_file() and not list(folder.glob("*.bin"))
+def test_a_snapshot_with_safetensors_is_taken_without_its_pickles_and_so_is_that_of_a_pull_request(
+    hub, tmp_path, encoder
+):
+    safe, pull, other = found(hub, tmp_path, ("us/safe", PINNED), ("us/pickled", PULL), ("us/flax", PINNED))
+    for folder in (Path(safe), Path(pull)):
+        assert (folder / "model.safetensors").is_file() and not list(folder.glob("*.bin"))
     assert not any("pytorch_model" in path for _, path, _ in hub.requests)
+    assert (Path(pull) / "model.safetensors").read_bytes() == (encoder[0] / "model.safetensors").read_bytes()
+    # Weights of another framework are refused in a line.
+    assert other.startswith(f"ERROR model.hub: us/flax at {PINNED[:12]} has no weights for torch")
 
 
 def test_pickled_weights_are_converted_once_and_found_offline(hub, tmp_path, encoder):
-    assert found(hub, tmp_path, "us/pickled", how="plan").startswith('"pretrain[us/pickled]')  # a plan fetches nothing
-    folder = Path(json.loads(found(hub, tmp_path, "us/pickled")))
+    pickled = ("us/pickled", PINNED)
+    planned, made = found(hub, tmp_path, (*pickled, "plan"), pickled)
+    assert planned.startswith("pretrain[us/pickled]")  # a plan fetches nothing
+    folder = Path(made)
     assert (folder / "model.safetensors").is_file() and not list(folder.glob("*.bin")) and PINNED in folder.name
     before = files(folder)
     asked = len(hub.requests)
-    assert Path(json.loads(found(hub, tmp_path, "us/pickled", how="plan", HF_HUB_OFFLINE="1"))) == folder
+    assert found(hub, tmp_path, (*pickled, "plan"), HF_HUB_OFFLINE="1") == [str(folder)]
     assert len(hub.requests) == asked and files(folder) == before
-    other = Path(json.loads(found(hub, tmp_path / "other", "us/pickled")))
-    assert files(other) == before, "the same bytes wherever it is converted, so the same keys"
-
-
-def test_the_commit_of_a_pull_request_can_be_pinned(hub, tmp_path, encoder):
-    folder = Path(json.loads(found(hub, tmp_path, "us/pickled", PULL)))
-    assert (folder / "model.safetensors").read_bytes() == (encoder[0] / "model.safetensors").read_bytes()
+    (other,) = found(hub, tmp_path / "other", pickled)
+    assert files(Path(other)) == before, "the same bytes wherever it is converted, so the same keys"
 
 
 def test_a_translator_with_pickled_weights_and_a_slow_tokenizer_translates(hub, tmp_path):
-    folder = Path(json.loads(found(hub, tmp_path, "us/opus")))
-    assert {"source.spm", "target.spm", "vocab.json", "model.safetensors"} <= files(folder).keys()
-    assert called(hub, tmp_path, TRANSLATE, str(folder)).splitlines()[-1].startswith("['")
-
-
-def test_weights_of_another_framework_are_refused_in_a_line(hub, tmp_path):
-    said = found(hub, tmp_path, "us/flax")
-    assert said.startswith(f"ERROR model.hub: us/flax at {PINNED[:12]} has no weights for torch")
+    (folder,) = found(hub, tmp_path, ("us/opus", PINNED))
+    assert {"source.spm", "target.spm", "vocab.json", "model.safetensors"} <= files(Path(folder)).keys()
+    translate = open_translator(Path(folder), beams=1, max_length=8, code=None, device="cpu", log=print)
+    (translated,) = translate(["the cat runs"])
+    assert isinstance(translated, str)
 
 
 def test_without_a_commit_the_newest_is_offered_where_there_is_a_network(hub, tmp_path):
-    for how in ("run", "plan"):
-        said = found(hub, tmp_path, "us/safe", None, how)
-        assert "a hub model needs `revision`" in said and said.endswith(f"the newest is revision: {PINNED}")
-    said = found(hub, tmp_path, "us/pickled", None)
+    *both, said, nothing = found(
+        hub, tmp_path, ("us/safe", None, "run"), ("us/safe", None, "plan"), ("us/pickled", None), ("us/nothing", None)
+    )
+    for one in both:
+        assert "a hub model needs `revision`" in one and one.endswith(f"the newest is revision: {PINNED}")
     assert f"the newest is revision: {PINNED} (pickled weights, which a run converts)" in said
     assert said.endswith(f"refs/pr/8, whose author is anybody, has safetensors: {PULL}")
-    for name, more in (("us/safe", {"HF_HUB_OFFLINE": "1"}), ("us/nothing", {})):
-        assert found(hub, tmp_path, name, None, **more).endswith("its page shows it")
+    (offline,) = found(hub, tmp_path, ("us/safe", None), HF_HUB_OFFLINE="1")
+    assert nothing.endswith("its page shows it") and offline.endswith("its page shows it")

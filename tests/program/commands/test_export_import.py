@@ -10,11 +10,11 @@ import yaml
 from click.testing import CliRunner
 
 from tests.e2e.conftest import STUDY, write_release
+from tests.workers import shared_worker
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.local import run_local
-from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.cli import COMMANDS
 from xtreme_dag.program.commands import compare, export, gc, import_, results, score, sql
@@ -100,9 +100,8 @@ def run(folder, *conditions, limit=None, **more):
     (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     study = load_study(folder / "study.yaml")
     built, home = build(study), Home(folder / "home").ensure()
-    with WorkerPool(2, home.logs) as pool:
-        executor = Executor(home, study.study, pool)
-        outcomes = run_local(built.graph, executor)
+    executor = Executor(home, study.study, shared_worker())
+    outcomes = run_local(built.graph, executor)
     assert set(outcomes.values()) <= {"succeeded", "cached"}
     ran = Ran(home, study, built, dict(executor.known))
     ran.land()

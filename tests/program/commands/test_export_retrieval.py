@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from tests.e2e.conftest import STUDY
 from tests.program.commands.retrieval_release import write_release
+from tests.workers import shared_worker
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.engine.local import run_local
-from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.program.commands import export, import_, score, sql
 from xtreme_dag.program.publish import land_study
 from xtreme_dag.study.file import load_study
@@ -88,9 +88,8 @@ def home(tmp_path_factory):
     (folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     study, home = load_study(folder / "study.yaml"), Home(folder / "home").ensure()
     built = add_pooled(study, build(study))
-    with WorkerPool(2, home.logs) as pool:
-        executor = Executor(home, study.study, pool)
-        outcomes = run_local(built.graph, executor)
+    executor = Executor(home, study.study, shared_worker())
+    outcomes = run_local(built.graph, executor)
     assert set(outcomes.values()) <= {"succeeded", "cached"}, outcomes
     land_study(home, study, built, dict(executor.known))
     return home
