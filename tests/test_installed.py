@@ -1,6 +1,7 @@
 """The program out of its wheel, in a folder that is not the checkout: docs/howto-bring-your-own.md, to the letter."""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -43,8 +44,16 @@ def run(installed, folder, line, *, fails=False, **more):
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XTREME_DAG_HOME")}
     environment |= more
     environment["PATH"] = f"{installed.parent}{os.pathsep}{environment['PATH']}"
+    core = random.choice(sorted(os.sched_getaffinity(0)))
     done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        # A run has a worker for each core that it may use; most of its time here goes into what each of them imports.
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     assert (done.returncode != 0) == fails, f"{line}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -100,7 +109,7 @@ def test_the_how_to_to_the_letter(installed, foreign, repository, prefect_api):
     assert f"{count} stages: {count} cached" in run(installed, foreign, "xtreme-dag plan andes.yaml")
     # The first stages of the demo, in the same home.
     small = "--set seeds=[1] --set targets=[xnli] --set languages=[en] --set data.miniworld.train=60"
-    phase = "--set model.pretrain.steps=2 --set 'intermediate={english: {}, none: {}}' --set compare={baseline:\\ none}"
+    phase = "--set model.pretrain.steps=2 --set 'intermediate={none: {}}' --set compare={baseline:\\ none}"
     assert "0 failed" in run(installed, foreign, f"xtreme-dag run demo {small} {phase}", PREFECT_API_URL=prefect_api)
 
 

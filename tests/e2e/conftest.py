@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,22 @@ STUDY = {
     "recipe": {"name": "quick", "intermediate": {"default": {"epochs": 1}}, "target": {"default": {"epochs": 1}}},
     "compare": {"baseline": "english"},
 }
+SMALLER = {**STUDY, "targets": ["xnli"], "intermediate": {"none": None}, "compare": {"baseline": "none"}}
+
+# Several commands of the program in one process, each as if alone; on standard input their words, home and all.
+SEVERAL = """
+import contextlib, io, json, sys
+from xtreme_dag.program.cli import main
+found = []
+for words in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(words)
+        except SystemExit as end:
+            found.append([words, end.code, out.getvalue(), err.getvalue()])
+print(json.dumps(found))
+"""
 
 
 class Checkout:
@@ -102,9 +119,9 @@ class Checkout:
     def __init__(self, folder: Path, repository: Path, api: str) -> None:
         self.folder = folder
         self.api = api
-        ignore = shutil.ignore_patterns("__pycache__")
+        # With their bytecode, where there is some: it counts for a file until that is edited, and none is written here.
         for part in ("xtreme_dag", "tasks", "flows", "data_contracts", "studies"):
-            shutil.copytree(repository / part, folder / part, ignore=ignore)
+            shutil.copytree(repository / part, folder / part)
         for contract in (folder / "data_contracts").glob("*.odcs.yaml"):
             document = yaml.safe_load(contract.read_text())
             # The made-up release is smaller than the published one.
@@ -114,9 +131,10 @@ class Checkout:
             contract.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
         write_release(folder / "release")
         self.write_study(STUDY)
+        self.write_study(SMALLER, "smaller.yaml")
 
-    def write_study(self, document: dict) -> None:
-        (self.folder / "study.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    def write_study(self, document: dict, name: str = "study.yaml") -> None:
+        (self.folder / name).write_text(yaml.safe_dump(document, sort_keys=False))
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("XTREME_DAG", "PREFECT"))}
@@ -138,22 +156,49 @@ class Checkout:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def plan(self, *arguments: str, home: str = "home") -> dict:
-        return json.loads(self.call("plan", "study.yaml", "--json", *arguments, home=home).stdout)
+    def calls(self, *commands: tuple[str, ...], home: str = "home") -> list[subprocess.CompletedProcess[str]]:
+        """Calls several commands in one process: what loading the program costs is paid once."""
+        words = json.dumps([[*command, "--home", str(self.folder / home)] for command in commands])
+        done = subprocess.run(
+            [sys.executable, "-c", SEVERAL],
+            cwd=self.folder, env=self.environment(), input=words, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [subprocess.CompletedProcess(*found) for found in json.loads(done.stdout)]
 
-    def run(self, *arguments: str, home: str = "home") -> dict:
-        return json.loads(self.call("run", "study.yaml", "--json", *arguments, home=home).stdout)
+    def plan(self, *arguments: str, home: str = "home", study: str = "study.yaml") -> dict:
+        return json.loads(self.call("plan", study, "--json", *arguments, home=home).stdout)
 
-    def digests(self, home: str = "home") -> dict[str, str]:
+    def run(self, *arguments: str, home: str = "home", study: str = "study.yaml") -> dict:
+        """Runs a study with one worker: most of the time of so small stages goes into what each worker imports."""
+        words = ("run", study, "--json", "--workers", "1", *arguments)
+        return json.loads(self.call(*words, home=home).stdout)
+
+    def record(self, key: str, home: str = "home") -> Path:
+        return self.folder / home / "store" / "records" / key[:2] / f"{key}.json"
+
+    def artifact(self, digest: str, home: str = "home") -> Path:
+        return self.folder / home / "store" / "objects" / digest[:2] / digest
+
+    def digests(self, home: str = "home", study: str = "study.yaml") -> dict[str, str]:
         """Stage name -> artifact digest, of a finished study."""
-        records = self.folder / home / "store" / "records"
-        keys = {stage["name"]: stage["key"] for stage in self.plan(home=home)["stages"]}
         return {
-            name: json.loads((records / key[:2] / f"{key}.json").read_text())["digest"] for name, key in keys.items()
+            stage["name"]: json.loads(self.record(stage["key"], home).read_text())["digest"]
+            for stage in self.plan(home=home, study=study)["stages"]
         }
 
     def copy_home(self, name: str) -> str:
         shutil.copytree(self.folder / "home", self.folder / name, symlinks=True)
+        return name
+
+    def home_of(self, name: str, kinds: Collection[str]) -> str:
+        """A home that has what stages of some kinds made in the finished one, and nothing else."""
+        for stage in self.plan()["stages"]:
+            if stage["kind"] in kinds:
+                digest = json.loads(self.record(stage["key"]).read_text())["digest"]
+                shutil.copytree(self.artifact(digest), self.artifact(digest, name), dirs_exist_ok=True)
+                self.record(stage["key"], name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self.record(stage["key"]), self.record(stage["key"], name))
         return name
 
     def edited(self, file: str, old: str, new: str):

@@ -1,87 +1,82 @@
 """Bad files and a full disk: one or two lines, a non-zero exit, nothing half-written, what is done stays done."""
 
+import gzip
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e.conftest import STUDY, Checkout
 from xtreme_dag.engine.digests import list_files
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("finished")
 
 
-@pytest.fixture(scope="module")
-def checkout(finished, prefect_api, tmp_path_factory):
-    made = Checkout(tmp_path_factory.mktemp("bad") / "checkout", finished.folder, prefect_api)
-    made.write_study({**STUDY, "targets": ["xnli"], "intermediate": {"none": None}, "compare": {"baseline": "none"}})
-    assert made.run()["stages"]["failed"] == 0
-    return made
+@contextmanager
+def spoilt(path, content, name=None):
+    """A context in which a file holds other bytes, or is replaced by one of another name that holds them."""
+    before = path.read_bytes()
+    path.unlink()
+    instead = path.with_name(name or path.name)
+    instead.write_bytes(content)
+    try:
+        yield
+    finally:
+        instead.unlink()
+        path.write_bytes(before)
 
 
-def failing(checkout, home, *words):
-    """Runs in a copy of the finished home: it must fail in a line and leave nothing half-written."""
-    done = checkout.call("run", "study.yaml", home=home, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr
+def test_files_that_are_not_what_they_should_be(finished):
+    """A label that is none, a row without a column, bytes that are no UTF-8, a truncated archive: each is named."""
+    home = finished.copy_home("home-bad")
+    folder = finished.folder / "release" / "xnli"
+    english, german, dev, packed = (
+        (folder / name).read_bytes() for name in ("train-en.tsv", "train-de.tsv", "dev-en.tsv", "test-de.tsv")
+    )
+    with (
+        spoilt(folder / "train-en.tsv", english.replace(b"neutral", b"perhaps", 1)),
+        spoilt(folder / "train-de.tsv", german.replace(b"\t", b" ", 1)),
+        spoilt(folder / "dev-en.tsv", dev[:200] + b"\xff\xfe" + dev[200:]),
+        spoilt(folder / "test-de.tsv", gzip.compress(packed)[:-20], "test-de.tsv.gz"),
+    ):
+        done = finished.call("run", "study.yaml", "--workers", "1", home=home, check=False)
     said = done.stdout + done.stderr
-    assert "Traceback" not in said
-    for word in words:
-        assert word in said.replace("\n", " "), said
-    assert not list((checkout.folder / home / "work").glob("*/out/*"))
-    assert not [name for name in list_files(checkout.folder / home / "store") if name.endswith(".tmp")]
-
-
-@pytest.mark.parametrize(
-    ("name", "spoil", "words"),
-    [
-        ("label", lambda text: text.replace("neutral", "perhaps", 1).encode(), ["xnli", "perhaps"]),
-        ("ragged", lambda text: text.replace("\t", " ", 1).encode(), ["xnli", "train-en.tsv"]),
-        ("utf8", lambda text: text[:200].encode() + b"\xff\xfe" + text[200:].encode(), ["xnli", "UTF-8"]),
-    ],
-)
-def test_a_file_that_is_not_what_it_should_be(checkout, name, spoil, words):
-    path = checkout.folder / "release" / "xnli" / "train-en.tsv"
-    text = path.read_text()
-    path.write_bytes(spoil(text))
-    try:
-        failing(checkout, checkout.copy_home(f"home-{name}"), *words)
-    finally:
-        path.write_text(text)
-    # Evaluations of other tables, done before, are still there.
-    assert set(checkout.plan()["summary"]) == {"cached"}
-
-
-def test_a_truncated_archive(checkout):
-    folder = checkout.folder / "release" / "xnli"
-    subprocess.run(["gzip", "-k", str(folder / "test-de.tsv")], check=True)
-    packed, plain = folder / "test-de.tsv.gz", folder / "test-de.tsv"
-    text = plain.read_text()
-    packed.write_bytes(packed.read_bytes()[:-20])
-    plain.unlink()
-    try:
-        failing(checkout, checkout.copy_home("home-gzip"), "xnli", "de", "test-de.tsv.gz")
-    finally:
-        packed.unlink()
-        plain.write_text(text)
+    assert done.returncode == 1 and "Traceback" not in said
+    failed = [line for line in done.stdout.splitlines() if line.startswith("failed: ")]
+    for stage, *words in (
+        ("xnli | en | train", "perhaps"),
+        ("xnli | de | train", "train-de.tsv"),
+        ("xnli | en | dev", "UTF-8"),
+        ("xnli | de | test", "test-de.tsv.gz"),
+    ):
+        assert any(f"prepare[{stage}]" in line and all(word in line for word in words) for line in failed), said
+    assert len(failed) == 5  # mnli is read from the same file as the first of them
+    assert not list((finished.folder / home / "work").glob("*/out/*"))
+    assert not [name for name in list_files(finished.folder / home / "store") if name.endswith(".tmp")]
+    # What was done before, with the files as they are again, is still there.
+    assert set(finished.plan(home=home)["summary"]) == {"cached"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk(checkout, tmp_path):
-    disk = checkout.folder / "home-full"
+def test_a_full_disk(finished):
+    """While tables are prepared and tokenised: what trains and evaluates them has its results already."""
+    disk = finished.folder / "home-full"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(disk)], check=True)
     try:
-        done = checkout.call("run", "study.yaml", home="home-full", check=False)
+        finished.home_of("home-full", {"check", "audit", "pretrain", "intermediate", "target", "evaluate"})
+        (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 300_000))
+        done = finished.call("run", "study.yaml", "--workers", "1", home="home-full", check=False)
         assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
         said = (done.stdout + done.stderr).replace("\n", " ")
         assert "no space left on the disk" in said, said
-        kept = checkout.folder / "home-kept"
-        shutil.copytree(disk, kept, ignore=shutil.ignore_patterns("work", "logs"))
+        kept = finished.folder / "home-kept"
+        shutil.copytree(disk, kept, ignore=shutil.ignore_patterns("work", "logs", "filler"))
         (kept / "work").mkdir()
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
     # What was done before the disk was full is whole, and the rest runs where there is room.
-    assert checkout.call("verify", home="home-kept").returncode == 0
-    assert checkout.run(home="home-kept")["stages"]["failed"] == 0
-    assert checkout.digests("home-kept") == checkout.digests()
+    assert finished.call("verify", home="home-kept").returncode == 0
+    assert finished.run(home="home-kept")["stages"]["failed"] == 0
+    assert finished.digests("home-kept") == finished.digests()

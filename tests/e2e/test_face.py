@@ -13,11 +13,13 @@ from xml.etree import ElementTree
 import nbformat
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from nbclient import NotebookClient
 
 from tests.e2e.conftest import STUDY
+from xtreme_dag.program.commands import model
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("finished")
 
 DOCTESTS = """
 import doctest
@@ -110,8 +112,9 @@ for asked in ({"task": "udpo", "condition": "english"}, {"task": "udpos", "condi
     out = finished.folder / "by-python"
     told = python(finished, code, str(out), str(finished.folder / "encoder-by-python")).splitlines()
     made, kept, same, encoder = json.loads(told[-3])
-    finished.call("model", "export", "target[udpos | english | seed 1]", "by-command")
     command = finished.folder / "by-command"
+    words = ["export", "target[udpos | english | seed 1]", str(command), "--home", str(finished.folder / "home")]
+    assert CliRunner().invoke(model.command, words).exit_code == 0
     assert made == kept == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in command.iterdir()}
     assert same and "model.safetensors" in encoder
     assert "udpos" in told[-2] and "seed 9" in told[-1]
@@ -146,7 +149,7 @@ import json, sys, xtreme_dag as xd
 if __name__ == "__main__":
     study = xd.load("study.yaml", home=sys.argv[1], targets=["xnli"], seeds=[1], study="here", frames="arrow")
     new = sum(status != "cached" for status in study.plan()["status"].to_pylist())
-    print(json.dumps({"new": new} | study.run(server=False, force=["target[xnli | none | seed 1]"], track=sys.argv[2])))
+    print(json.dumps({"new": new} | study.run(server=False, workers=1, force=["target[xnli | none | seed 1]"], track=sys.argv[2])))
 """
 
 

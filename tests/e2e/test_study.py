@@ -4,20 +4,16 @@ import copy
 import hashlib
 import json
 import re
-import signal
-import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
 from tests import servers
-from tests.e2e.conftest import STUDY, Checkout
+from tests.e2e.conftest import STUDY
 
-pytestmark = pytest.mark.xdist_group("prefect")
+pytestmark = pytest.mark.xdist_group("finished")
 
 
 def by_status(plan):
@@ -132,20 +128,13 @@ def test_conditions_are_chosen_on_dev_and_reported_on_test(finished):
     assert finished.call("audit").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("xtreme_dag/training/target.py", "\n# Standard deviation", "\n# A comment.\n# Standard deviation"),
-        ("xtreme_dag/data/prepare/prepare.py", '"""', '"""Other words. '),
-        (
-            "xtreme_dag/core/files.py",
-            "def canonical(value: Any) -> str:",
-            "def canonical(\n    value: Any,\n) -> str:",
-        ),
-    ],
-)
-def test_comments_docstrings_and_formatting_invalidate_nothing(finished, file, old, new):
-    with finished.edited(file, old, new):
+def test_comments_docstrings_and_formatting_invalidate_nothing(finished):
+    comment, header = "\n# Standard deviation", "def canonical(value: Any) -> str:"
+    with (
+        finished.edited("xtreme_dag/training/target.py", comment, f"\n# A comment.{comment}"),
+        finished.edited("xtreme_dag/data/prepare/prepare.py", '"""', '"""Other words. '),
+        finished.edited("xtreme_dag/core/files.py", header, "def canonical(\n    value: Any,\n) -> str:"),
+    ):
         plan = finished.plan()
     assert set(plan["summary"]) == {"cached"}
 
@@ -262,175 +251,3 @@ def test_a_parameter_is_named_with_both_values(finished):
         for name, reasons in found["stale"].items()
         if name.startswith("target[")
     )
-
-
-def test_force_why_status_accept_verify_gc_audit(finished):
-    home = finished.copy_home("home-commands")
-    name = "encode[xnli | de | test]"
-    outcome = finished.run("--force", name, home=home)
-    assert outcome["stages"]["succeeded"] == 1 and outcome["stages"]["failed"] == 0
-    why = json.loads(finished.call("why", "study.yaml", name, "--json", home=home).stdout)[0]
-    assert why["status"] == "cached" and "xtreme_dag.heads.encoding.encode" in why["code"]
-    assert "stages" in finished.call("status", "tiny", home=home).stdout
-    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.020"):
-        assert set(finished.plan(home=home)["summary"]) == {"cached"}
-    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 2e-2 + 0"):
-        assert "stale" in finished.plan(home=home)["summary"]
-        finished.call("accept", "study.yaml", "target", "--why", "the same number", home=home)
-        assert set(finished.plan(home=home)["summary"]) == {"cached"}
-        again = finished.call("accept", "study.yaml", "target", "--why", "twice", home=home, check=False)
-        assert again.returncode == 1 and "nothing to accept" in again.stderr
-    assert json.loads(finished.call("verify", "--json", home=home).stdout)["damaged"] == []
-    assert json.loads(finished.call("gc", "--dry-run", "--json", home=home).stdout)["removed"] is False
-    finished.call("gc", "--yes", "--older-than", "0", home=home)
-    with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 2e-2 + 0"):
-        assert set(finished.plan(home=home)["summary"]) == {"cached"}
-    assert json.loads(finished.call("audit", "--json", home=home).stdout)["tainted"] == []
-
-
-def test_damage_is_found_and_mended(finished):
-    home = finished.copy_home("home-damaged")
-    stage = next(stage for stage in finished.plan(home=home)["stages"] if stage["name"] == "encode[xnli | ru | test]")
-    record = json.loads(
-        (finished.folder / home / "store" / "records" / stage["key"][:2] / f"{stage['key']}.json").read_text()
-    )
-    victim = finished.folder / home / "store" / "objects" / record["digest"][:2] / record["digest"] / "sequences.arrow"
-    victim.write_bytes(bytes([victim.read_bytes()[0] ^ 1]) + victim.read_bytes()[1:])
-    assert set(finished.plan(home=home)["summary"]) == {"cached"}  # same size: only a hash can tell
-    done = finished.call("verify", home=home, check=False)
-    assert done.returncode == 1 and "encode[xnli | ru | test]" in done.stdout
-    assert by_status(finished.plan(home=home))["stale"] == {"encode[xnli | ru | test]": ["damaged"]}
-    assert finished.run(home=home)["stages"]["succeeded"] == 1
-    assert finished.digests(home)["encode[xnli | ru | test]"] == record["digest"]
-
-
-def test_a_flipped_weight_is_found_when_it_is_read_and_the_model_is_made_again(finished):
-    home = finished.copy_home("home-flipped")
-    digests = finished.digests(home)
-    target = next(name for name in sorted(digests) if name.startswith("target["))
-    inputs = json.loads(finished.call("why", "study.yaml", target, "--json", home=home).stdout)[0]["inputs"]
-    maker = inputs["model"].partition(" (")[0]
-    artifact = finished.folder / home / "store" / "objects" / digests[maker][:2] / digests[maker]
-    victim = max((path for path in artifact.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    content = bytearray(victim.read_bytes())
-    content[len(content) // 2] ^= 1
-    victim.write_bytes(content)
-    assert set(finished.plan(home=home)["summary"]) == {"cached"}  # same size: only a hash can tell
-    done = finished.call("run", "study.yaml", "--force", target, home=home)
-    told = " ".join(done.stderr.split())  # lines are folded
-    assert f"{maker}: damaged ({victim.relative_to(artifact)}), set aside as" in told and f"before {target}" in told
-    assert finished.digests(home) == digests
-    assert json.loads(finished.call("verify", "--json", home=home).stdout)["damaged"] == []
-
-
-def test_damaged_ledger_caches_and_landing_are_named_in_a_line_and_nothing_is_lost(finished):
-    home = finished.copy_home("home-torn")
-    root = finished.folder / home
-    with (root / "ledger.jsonl").open("ab") as file:
-        file.write(b'{"time": "2026-')
-    for content in ("[]", "7", '{"x": [1, 2]', '{"x": 1, "digests": []}'):
-        for name in ("fingerprints.json", "digests.json", "reads.json"):
-            (root / "cache" / name).write_text(content)
-        (root / "landings" / "tiny.json").write_text(content)
-        for command in (("plan", "study.yaml"), ("why", "study.yaml", "target"), ("status", "tiny"), ("gc",)):
-            done = finished.call(*command, home=home)
-            assert "1 damaged lines are passed over" in done.stderr, (command, done.stderr)
-            assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) <= 7
-            if not content.endswith("[]}"):
-                assert "digests.json is damaged: what it held is computed again" in done.stderr
-    assert set(finished.plan(home=home)["summary"]) == {"cached"}
-
-
-def test_a_violated_contract_stops_what_depends_on_the_table_only(finished):
-    home = finished.copy_home("home-violated")
-    path = finished.folder / "release" / "xnli" / "test-labels.txt"
-    before = path.read_text()
-    path.write_text("entailment\n" * len(before.splitlines()))
-    try:
-        done = finished.call("run", "study.yaml", home=home, check=False)
-    finally:
-        path.write_text(before)
-    assert done.returncode == 1
-    assert re.search(r"failed: check\[xnli \| de \| test\]: .*contract violated", done.stdout)
-    last = json.loads(finished.call("status", "tiny", "--json", home=home).stdout)
-    outcomes = {entry["stage"]: entry["outcome"] for entry in last}
-    assert {name for name, outcome in outcomes.items() if outcome == "failed"} == {
-        f"check[xnli | {code} | test]" for code in ("en", "de", "ru")
-    }
-    stopped = {name for name, outcome in outcomes.items() if outcome == "not run"}
-    assert kinds(stopped) == {"encode", "evaluate"} and all("xnli" in name for name in stopped)
-
-
-def test_two_processes_at_once_run_each_stage_once(finished, tmp_path, prefect_api):
-    checkout = Checkout(tmp_path / "twice", finished.folder, prefect_api)
-    checkout.write_study({**STUDY, "targets": ["xnli", "tatoeba"]})
-    processes = [
-        subprocess.Popen(
-            checkout.command("run", "study.yaml", "--json"),
-            cwd=checkout.folder,
-            env=checkout.environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    outcomes = [json.loads(process.communicate(timeout=600)[0]) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    ledger = [json.loads(line) for line in (checkout.folder / "home" / "ledger.jsonl").read_text().splitlines()]
-    ran = Counter(entry["stage"] for entry in ledger if entry["outcome"] == "succeeded")
-    assert set(ran.values()) == {1}
-    stages = checkout.plan()["stages"]
-    total = len(stages)
-    # Tables with the same content share the key of their encoding, so there are fewer keys than names.
-    assert sum(outcome["stages"]["succeeded"] for outcome in outcomes) == len({stage["key"] for stage in stages})
-    assert all(sum(outcome["stages"].values()) == total for outcome in outcomes)
-    rows = json.loads(checkout.call("sql", "SELECT count(*) AS n FROM scores", "--format", "json").stdout)
-    assert rows[0]["n"] > 0
-
-
-def test_an_interrupted_run_ends_with_its_workers_and_blames_no_stage(finished, tmp_path, prefect_api):
-    checkout = Checkout(tmp_path / "interrupted", finished.folder, prefect_api)
-    checkout.write_study({**STUDY, "targets": ["xnli"]})
-    ledger = checkout.folder / "home" / "ledger.jsonl"
-    process = psutil.Popen(
-        checkout.command("run", "study.yaml"),
-        cwd=checkout.folder,
-        env=checkout.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Tests that were started in the background of a script ignore interruptions, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    while process.poll() is None and (not ledger.is_file() or ledger.read_text().count("\n") < 8):
-        time.sleep(0.05)
-    family = process.children(recursive=True)
-    # To this process alone, as a supervisor sends it; a terminal would reach the same one.
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 130 and said.rstrip().endswith("stopped") and "Traceback" not in said
-    assert len(family) > 1 and not psutil.wait_procs(family, timeout=30)[1]
-    before = by_status(checkout.plan())
-    assert "failed" not in before and before["cached"] and before["new"]
-    outcome = checkout.run()["stages"]
-    assert outcome["cached"] >= len(before["cached"]) and outcome["failed"] == outcome["not run"] == 0
-
-
-@pytest.mark.slow
-def test_killed_at_four_moments_it_ends_with_the_same_artifacts(finished, prefect_api, tmp_path):
-    """While it starts, plans, prepares and trains; `make drills` has 200 kills of all processes."""
-    checkout = Checkout(tmp_path / "killed", finished.folder, prefect_api)
-    for moment in (0.4, 3.0, 5.5, 8.0):
-        process = subprocess.Popen(
-            checkout.command("run", "study.yaml"),
-            cwd=checkout.folder,
-            env=checkout.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(moment)
-        process.kill()
-        process.wait()
-    outcome = checkout.run()
-    assert outcome["stages"]["failed"] == outcome["stages"]["not run"] == 0
-    assert checkout.digests() == finished.digests()
