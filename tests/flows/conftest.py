@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import psutil
 import pytest
 
 
-@pytest.fixture
-def start(place, repository):
-    """Starts a program in the module's `place`; whatever still runs is ended with the test."""
+@contextmanager
+def programs(place, repository):
+    """Gives what starts a program in a folder; whatever still runs is ended with the block."""
     started = []
 
     def start(*arguments, api=""):
@@ -26,10 +27,26 @@ def start(place, repository):
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        if process.is_running():
-            for child in process.children(recursive=True):
-                child.kill()
-            process.kill()
-            process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.is_running():
+                for child in process.children(recursive=True):
+                    child.kill()
+                process.kill()
+                process.communicate()
+
+
+@pytest.fixture
+def start(place, repository):
+    """Starts a program in the module's `place`; whatever still runs is ended with the test."""
+    with programs(place, repository) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def worker_of(place, repository, prefect_api):
+    """Starts a worker of a work pool, which runs until the module's tests are over."""
+    with programs(place, repository) as start:
+        yield lambda pool: start("prefect", "worker", "start", "--pool", pool, api=prefect_api)

@@ -18,7 +18,8 @@ from flows import _automations
 from flows._alive import Watch, alive, current_run
 from flows._automations import mark_dead_runs, start_again, too_often
 from tests import servers
-from tests.flows.test_outage import STUDY
+from tests.flows import tiny_study
+from tests.flows.deployments import asked, deployed
 from tests.servers import until
 from xtreme_dag.core.home import Home
 
@@ -61,12 +62,19 @@ def flow_of(api, run):
     return servers.get(f"{api}/flow_runs/{run}").json()["flow_id"]
 
 
-@pytest.fixture
-def dead(api, repository, tmp_path):
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The home of the run whose process is killed."""
+    return Home(tmp_path_factory.mktemp("dead"))
+
+
+@pytest.fixture(scope="module")
+def dead(prefect_api, repository, home):
     """Id of a flow run with a task run, both of them "Running", whose process was killed."""
+    api = prefect_api
     process = subprocess.Popen(
         [sys.executable, "-c", DYING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(repository), "PLACE": str(tmp_path),
+        env={**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(repository), "PLACE": str(home.root),
              "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"},
     )  # fmt: skip
     assert process.stdout.readline() == "here\n"
@@ -78,16 +86,16 @@ def dead(api, repository, tmp_path):
     return run
 
 
-def test_the_next_run_closes_what_a_dead_one_left_open(api, dead, tmp_path):
+def test_the_next_run_closes_what_a_dead_one_left_open(api, dead, home):
     @flow(name="next")
     def following():
-        with alive(Home(tmp_path)):
+        with alive(home):
             return servers.get(f"{api}/flow_runs/{dead}").json()["state"]
 
     assert (following()["type"], following()["message"]) == ("CRASHED", "its process is gone")
     states = [row["state"] for row in runs(api, "task_runs", "dying") if row["flow_run_id"] == dead]
     assert [state["type"] for state in states] == ["CRASHED"]
-    assert not list((tmp_path / "prefect" / "runs").iterdir())
+    assert not list((home.prefect / "runs").iterdir())
 
 
 def test_the_server_marks_a_run_without_heartbeats(api, dead):
@@ -170,17 +178,11 @@ def test_a_cancelled_run_is_told(api):
     assert state.is_cancelled() and state.result(raise_on_failure=False) == ["stop"]
 
 
-def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, repository, tmp_path):
-    (tmp_path / "again.yaml").write_text(yaml.safe_dump({**STUDY, "study": "again"}))
-    done = subprocess.run(
-        [sys.executable, "-m", "xtreme_dag", "deploy", "again.yaml", "--home", "home", "--retries", "1"],
-        cwd=tmp_path, env={**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(repository)},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    deployment = servers.get(f"{api}/deployments/name/study/again").json()
+def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, tmp_path):
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump({**tiny_study.STUDY, "study": "again"}))
+    deployment = deployed(api, tmp_path / "again.yaml", "home", retries=1)
     assert deployment["job_variables"]["env"]["PREFECT_FLOWS_DEFAULT_RETRIES"] == "1"
-    run = servers.post(f"{api}/deployments/{deployment['id']}/create_flow_run", json={}).raise_for_status().json()["id"]
+    run = asked(api, deployment)
     time.sleep(3)
     with get_client(sync_client=True) as client:
         for crash in (1, 2):

@@ -36,7 +36,7 @@ def test_weights_go_and_come_back_with_the_same_key(tmp_path, prefect_api):
     def run(languages):
         path.write_text(yaml.safe_dump({**document, "languages": languages}))
         with temporary_settings({PREFECT_API_URL: prefect_api}):
-            state = study(str(path), home=str(home.root), workers=2, device="cpu", return_state=True)
+            state = study(str(path), home=str(home.root), workers=1, device="cpu", return_state=True)
         outcome = state.result()
         assert not outcome["stages"]["failed"] and not outcome["stages"]["not run"]
         targets = [record for record in store.records() if record.name.startswith("target[")]

@@ -42,7 +42,7 @@ def outward(tmp_path_factory, repository):
     environment |= {**SECRETS, "AWS_ACCESS_KEY_ID": "ann", "SEEN": str(folder / "seen"), "PREFECT_HOME": str(folder)}
     environment |= {"PYTHONPATH": os.pathsep.join([str(folder / "code"), str(repository)])}
     run = psutil.Popen(
-        [sys.executable, "-m", "xtreme_dag", "run", "study.yaml", "--home", "home"],
+        [sys.executable, "-m", "xtreme_dag", "run", "study.yaml", "--home", "home", "--workers", "1"],
         cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     listened: set[str] = set()

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from tests import servers
-from tests.flows.test_outage import LONG, deployed, state
+from tests.flows.deployments import asked, deployed, state
+from tests.flows.test_outage import LONG, trains
 from tests.servers import until
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -19,12 +20,6 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suspend")
     (folder / "long.yaml").write_text(yaml.safe_dump(LONG))
     return folder
-
-
-def trains(process):
-    """Whether a process below this one trains, and has taken steps."""
-    family = process.children(recursive=True)
-    return [each for each in family if "engine.worker" in " ".join(each.cmdline())]
 
 
 def checkpoint(place):
@@ -52,13 +47,14 @@ def suspend(api, run, **details):
 
 @pytest.mark.slow
 def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefect_api):
-    run, worker = deployed(start, prefect_api, "long", "home")
+    run = asked(prefect_api, deployed(prefect_api, place / "long.yaml", "home"))
+    worker = start("prefect", "worker", "start", "--pool", "long", api=prefect_api)
     total = LONG["recipe"]["target"]["default"]["epochs"] * 2  # steps of the training, two an epoch
     until(lambda: reached(prefect_api, 0, total), 240)
     family = trains(worker)
     suspend(prefect_api, run)
-    assert not psutil.wait_procs(family, timeout=60)[1]
-    until(lambda: not trains(worker), 60)
+    assert not psutil.wait_procs(family, timeout=120)[1]
+    until(lambda: not trains(worker), 120)
     assert state(prefect_api, run)["name"] == "Suspended"
     first = checkpoint(place)
     assert first
@@ -69,19 +65,19 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
     assert any(line.startswith(f"resumed at step {first} of {total}") for line in said(prefect_api, run))
     family = trains(worker)
     worker.send_signal(signal.SIGTERM)
-    assert not psutil.wait_procs(family, timeout=60)[1]
+    assert not psutil.wait_procs(family, timeout=120)[1]
     second = checkpoint(place)
     assert second > first
 
     # A closed terminal.
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
-        program = start("xtreme_dag", "run", "long.yaml", "--home", "home", api=prefect_api)
+        program = start("xtreme_dag", "run", "long.yaml", "--home", "home", "--workers", "1", api=prefect_api)
     finally:
         signal.signal(signal.SIGHUP, before)
     until(lambda: reached(prefect_api, second, total), 240)
     family = trains(program)
     program.send_signal(signal.SIGHUP)
-    program.communicate(timeout=60)
-    assert program.returncode == 130 and not psutil.wait_procs(family, timeout=60)[1]
+    program.communicate(timeout=120)
+    assert program.returncode == 130 and not psutil.wait_procs(family, timeout=120)[1]
     assert checkpoint(place) > second
