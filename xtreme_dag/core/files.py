@@ -37,8 +37,11 @@ def read_regular(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(state.st_mode):
         number = errno.EISDIR if stat.S_ISDIR(state.st_mode) else errno.EINVAL
         raise OSError(number, os.strerror(number) if number == errno.EISDIR else "not a regular file", str(path))
+    content = b""
     with path.open("rb") as file:
-        content = file.read(most + 1)
+        # In pieces of the file's size, since Python reserves all the memory that it is asked to read into.
+        while piece := file.read(min(max(state.st_size + 1, 1 << 16), most + 1 - len(content))):
+            content += piece
     if len(content) > most:
         raise OSError(None, f"more than {most >> 20} MiB", str(path))
     return content
