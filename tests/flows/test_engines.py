@@ -1,12 +1,14 @@
-"""One study on several machines: Dask workers with homes of their own, and S3 between; the same answers as on one."""
+"""One study on engines: two Dask machines with S3 between, Ray on this one; the same answers as without an engine."""
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import dask
@@ -15,12 +17,14 @@ import fsspec
 import psutil
 import pytest
 import yaml
+from distributed import Client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.study import study
+from tests import servers
 from tests.flows import tiny_study
-from tests.flows.test_outage import until
 from tests.flows.test_outcome import task_runs
+from tests.servers import until
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Figure, Kind, Output, Source, Stage
@@ -47,6 +51,15 @@ def place(tmp_path_factory):
 def api(prefect_api):
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield prefect_api
+
+
+@pytest.fixture(scope="module")
+def alone(place, prefect_api, tmp_path_factory):
+    """The home of a run without an engine."""
+    home = Home(tmp_path_factory.mktemp("alone"))
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        run(place, home, workers=1)
+    return home
 
 
 @pytest.fixture
@@ -148,17 +161,29 @@ def database(home):
     return found
 
 
-def test_two_machines_one_of_them_killed_answer_as_one_does(api, place, mirror, repository, tmp_path):
-    alone, driver = Home(tmp_path / "alone"), Home(tmp_path / "driver")
-    run(place, alone, workers=2)
+def machine_tables(api, flow_run):
+    """The tables of what runs where that a flow run has shown, one after another."""
+    question = {"artifacts": {"flow_run_id": {"any_": [flow_run]}, "key": {"any_": ["machines-spread"]}}}
+    found = servers.post(f"{api}/artifacts/filter", json=question).raise_for_status().json()
+    assert all(row["type"] == "table" and row["description"].startswith("What runs where, of spread") for row in found)
+    return [json.loads(row["data"]) for row in found]
+
+
+def test_two_machines_one_of_them_killed_answer_as_one_does(
+    api, place, alone, mirror, repository, tmp_path, monkeypatch
+):
+    driver = Home(tmp_path / "driver")
+    for name in ("_LOOK_SECONDS", "_SHOW_SECONDS"):  # or the run would be over before it is shown what runs where
+        monkeypatch.setattr(f"flows._overview.{name}", 0.5)
     with machines(tmp_path, repository) as cluster:
         first, home = cluster.worker("first")
-        cluster.worker("second")
 
         def kill():
-            until(lambda: len(list(home.store.glob("records/*/*.json"))) > 2, 120)
+            until(lambda: list(home.store.glob("records/*/*.json")), 120)
+            cluster.worker("second")  # it comes when the run is under way
+            with Client(cluster.address) as client:
+                client.wait_for_workers(2, timeout=120)
             Machines.kill(first)
-            cluster.worker("third")
 
         killer = threading.Thread(target=kill)
         killer.start()
@@ -174,10 +199,40 @@ def test_two_machines_one_of_them_killed_answer_as_one_does(api, place, mirror, 
         found = task_runs(api, flow_run, len(digests(alone)) + 2)  # landing and report, too
         assert {state["type"] for state in found.values()} == {"COMPLETED"}
         assert {name for name in digests(alone) if " on " not in found[name]["message"]} == set()
+        # Trainings are claimed from their first second on, as what runs for long.
+        tables = machine_tables(api, flow_run)
+        stages = [[row["stage"] for row in table] for table in tables]
+        assert all(names and len(names) == len(set(names)) for names in stages)
+        assert {"pretrain[planted]"} <= set(chain(*stages)) <= set(digests(alone))
+        assert {row["machine"] for table in tables for row in table} == {platform.node()}
         # Everything is there: nobody is asked again.
         _, again = run(place, driver, engine="dask", address=cluster.address, mirror=mirror)
         assert again["stages"] == {"succeeded": 0, "cached": len(digests(alone)), "failed": 0, "not run": 0}
     assert not Mirror(mirror).files.listing("claims")
+
+
+def test_a_study_on_ray_answers_as_on_threads(api, place, alone, repository, tmp_path, monkeypatch):
+    """Its processes end with the run."""
+    monkeypatch.setenv("PYTHONPATH", str(repository))
+    here, rays = psutil.Process(), Home(tmp_path)
+    before, family = set(here.children(recursive=True)), set()
+    over = threading.Event()
+
+    def look():
+        while not over.wait(0.5):
+            family.update(set(here.children(recursive=True)) - before)
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    try:
+        _, outcome = run(place, rays, engine="ray", workers=1)
+    finally:
+        over.set()
+        watching.join()
+    assert not outcome["stages"]["failed"] and outcome["stages"]["succeeded"] == len(digests(alone)), outcome
+    assert digests(rays) == digests(alone)
+    assert database(rays) == database(alone)
+    assert family and not psutil.wait_procs(family, timeout=60)[1]
 
 
 def test_nobody_at_the_address(api, place, tmp_path):
