@@ -1,6 +1,7 @@
 """Programs that a test of flows starts, ended with the test."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -20,10 +21,16 @@ def programs(place, repository):
         environment |= {"PREFECT_API_URL": api} if api else {}
         # Prefect's workers ask for runs every 10 s: the tests would wait for that alone.
         environment |= {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_PREFETCH_SECONDS": "1"}
-        process = psutil.Popen(
-            [sys.executable, "-m", *arguments], cwd=place, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        # A program inherits which signals are ignored, and a job in the background of a script ignores some.
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)}
+        try:
+            process = psutil.Popen(
+                [sys.executable, "-m", *arguments], cwd=place, env=environment,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         started.append(process)
         return process
 

@@ -70,11 +70,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
     assert second > first
 
     # A closed terminal.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        program = start("xtreme_dag", "run", "long.yaml", "--home", "home", "--workers", "1", api=prefect_api)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    program = start("xtreme_dag", "run", "long.yaml", "--home", "home", "--workers", "1", api=prefect_api)
     until(lambda: reached(prefect_api, second, total), 240)
     family = trains(program)
     program.send_signal(signal.SIGHUP)
