@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
@@ -212,15 +212,19 @@ def test_two_machines_one_of_them_killed_answer_as_one_does(
 
 
 def test_a_study_on_ray_answers_as_on_threads(api, place, alone, repository, tmp_path, monkeypatch):
-    """Its processes end with the run."""
+    """Its processes listen on loopback alone, and end with the run."""
     monkeypatch.setenv("PYTHONPATH", str(repository))
     here, rays = psutil.Process(), Home(tmp_path)
-    before, family = set(here.children(recursive=True)), set()
+    before, family, listened = set(here.children(recursive=True)), set(), set()
     over = threading.Event()
 
     def look():
         while not over.wait(0.5):
-            family.update(set(here.children(recursive=True)) - before)
+            for process in set(here.children(recursive=True)) - before:
+                family.add(process)
+                with suppress(psutil.Error):
+                    found = process.net_connections()
+                    listened.update(each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN)
 
     watching = threading.Thread(target=look)
     watching.start()
@@ -232,7 +236,8 @@ def test_a_study_on_ray_answers_as_on_threads(api, place, alone, repository, tmp
     assert not outcome["stages"]["failed"] and outcome["stages"]["succeeded"] == len(digests(alone)), outcome
     assert digests(rays) == digests(alone)
     assert database(rays) == database(alone)
-    assert family and not psutil.wait_procs(family, timeout=60)[1]
+    assert {address.removeprefix("::ffff:") for address in listened} == {"127.0.0.1"}
+    assert not psutil.wait_procs(family, timeout=60)[1]
 
 
 def test_nobody_at_the_address(api, place, tmp_path):
