@@ -8,7 +8,7 @@ from xtreme_dag.results.draws import draw, mean_of
 from xtreme_dag.results.effects import corrected, effect_of
 from xtreme_dag.results.pairs import Leaf, find_metric
 
-PAIRS = 600
+PAIRS = 1000
 SIDES = ("condition", "baseline")
 RESAMPLES = 300
 
@@ -79,7 +79,7 @@ CASES = {
 def true_difference(simulate, metric, seed_sd):
     """What very many examples and seeds give."""
     rng, found = np.random.default_rng(12345), []
-    for _ in range(20):
+    for _ in range(40):
         columns = simulate(rng, 10_000, 12, seed_sd)
         sums = {run: block.astype(float).sum(axis=0) for run, block in columns.items()}
         values = {
@@ -90,11 +90,8 @@ def true_difference(simulate, metric, seed_sd):
     return float(np.mean(found))
 
 
-# Seeds that hardly differ are a matter of their own for chunk F1 alone (below).
-@pytest.mark.parametrize(
-    ("case", "runs", "seed_sd"),
-    [*((case, *seeds) for seeds in ((1, 0.0), (3, 0.3)) for case in CASES), ("chunk F1", 3, 0.1)],
-)
+@pytest.mark.parametrize(("runs", "seed_sd"), [(1, 0.0), (3, 0.1), (3, 0.3)])
+@pytest.mark.parametrize("case", CASES)
 def test_95_percent_intervals_cover_the_truth_95_times_in_100(case, runs, seed_sd):
     simulate, columns, name = CASES[case]
     metric = find_metric(name, columns)
@@ -105,7 +102,7 @@ def test_95_percent_intervals_cover_the_truth_95_times_in_100(case, runs, seed_s
         found = effect([leaf(simulate(rng, 200, runs, seed_sd))], metric, number)
         covered += found.low <= true <= found.high
     # Chunk F1 of three seeds that hardly differ: what each makes of each example is left in their part, so intervals are
-    # a bit wide: 97.4 % (docs/results.md), here with a binomial error of 1.3 of 600 studies.
+    # a bit wide: 97.4 %, with a binomial error of 1.0 of 1,000 studies (docs/results.md).
     wide = (case, runs, seed_sd) == ("chunk F1", 3, 0.1)
     assert 0.93 <= covered / PAIRS <= (0.98 if wide else 0.97), covered / PAIRS
 
