@@ -103,12 +103,12 @@ import contextlib, io, json, sys
 from xtreme_dag.program.cli import main
 found = []
 for words in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main(words)
         except SystemExit as end:
-            found.append([words, end.code, out.getvalue(), err.getvalue()])
+            found.append([words, end.code, *(stream.buffer.getvalue().decode() for stream in (out, err))])
 print(json.dumps(found))
 """
 

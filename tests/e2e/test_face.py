@@ -149,7 +149,8 @@ import json, sys, xtreme_dag as xd
 if __name__ == "__main__":
     study = xd.load("study.yaml", home=sys.argv[1], targets=["xnli"], seeds=[1], study="here", frames="arrow")
     new = sum(status != "cached" for status in study.plan()["status"].to_pylist())
-    print(json.dumps({"new": new} | study.run(server=False, workers=1, force=["target[xnli | none | seed 1]"], track=sys.argv[2])))
+    for force in (["target[xnli | none | seed 1]"], []):
+        print(json.dumps({"new": new} | study.run(server=False, workers=1, force=force, track=sys.argv[2])))
 """
 
 
@@ -159,26 +160,28 @@ def test_a_run_without_a_server_lands_reports_and_is_logged(finished):
 
     home = finished.copy_home("without-server")
     database = finished.folder / "mlflow.db"
-    outcome = json.loads(python(finished, RUN, home, f"mlflow:sqlite:///{database}").splitlines()[-1])
+    told = python(finished, RUN, home, f"mlflow:sqlite:///{database}").splitlines()[-2:]
+    outcome, again = map(json.loads, told)
     assert outcome["stages"]["failed"] == 0 and outcome["stages"]["succeeded"] == outcome["new"] + 1 < 5
     assert Path(finished.folder / outcome["report"]).is_file()
     scores = "SELECT condition, language, value FROM scores WHERE study = '{}' AND task = 'xnli' ORDER BY ALL"
-    ours, theirs = (
-        json.loads(finished.call("sql", scores.format(name), "--format", "json", home=home).stdout)
-        for name in ("here", "tiny")
+    queries = (
+        scores.format("here"),
+        scores.format("tiny"),
+        "SELECT count(*) AS n FROM stages WHERE study = 'here' AND current",  # stages of one key are one
+        "SELECT value FROM training_curves WHERE study = 'here' AND measure = 'loss' AND condition = 'none' ORDER BY optimizer_step",
+    )
+    ours, theirs, stages, curve = (
+        json.loads(done.stdout)
+        for done in finished.calls(*(("sql", query, "--format", "json") for query in queries), home=home)
     )
     assert ours == theirs
-    again = json.loads(
-        python(finished, RUN.replace("force=", "force=[] and "), home, f"mlflow:sqlite:///{database}").splitlines()[-1]
-    )
     assert again["stages"]["succeeded"] == 0
 
     client = MlflowClient(tracking_uri=f"sqlite:///{database}")
     experiment = client.get_experiment_by_name("here").experiment_id
     runs = {run.info.run_name: run for run in client.search_runs([experiment], max_results=1000)}
-    sql = "SELECT count(*) AS n FROM stages WHERE study = 'here' AND current"  # stages of one key are one
-    stages = json.loads(finished.call("sql", sql, "--format", "json", home=home).stdout)[0]["n"]
-    assert len(runs) == stages + 1 and 0 < stages <= sum(again["stages"].values())
+    assert len(runs) == stages[0]["n"] + 1 and 0 < stages[0]["n"] <= sum(again["stages"].values())
     parent, target = runs["here"], runs["target[xnli | none | seed 1]"]
     assert target.data.tags["mlflow.parentRunId"] == parent.info.run_id
     plan = {stage["name"]: stage["key"] for stage in finished.plan()["stages"]}
@@ -186,8 +189,6 @@ def test_a_run_without_a_server_lands_reports_and_is_logged(finished):
     assert target.data.tags["xtreme_dag.digest"] == finished.digests()["target[xnli | none | seed 1]"]
     assert target.data.params["seed"] == "1" and len(target.data.params) > 3
     losses = client.get_metric_history(target.info.run_id, "loss")
-    sql = "SELECT value FROM training_curves WHERE study = 'here' AND measure = 'loss' AND condition = 'none' ORDER BY optimizer_step"
-    curve = json.loads(finished.call("sql", sql, "--format", "json", home=home).stdout)
     assert [metric.value for metric in sorted(losses, key=lambda metric: metric.step)] == [
         row["value"] for row in curve
     ]
@@ -215,10 +216,11 @@ def test_tensorboard_files_hold_every_point(finished):
             place += 12 + length + 4
         return found
 
-    for _ in range(2):  # exported again, they replace themselves
-        finished.call("curves", "export", "--tensorboard", "runs")
     sql = "SELECT measure, optimizer_step, value FROM training_curves WHERE target = 'xnli' AND condition = 'mixed'"
-    rows = json.loads(finished.call("sql", sql, "--format", "json").stdout)
+    export = ("curves", "export", "--tensorboard", "runs")
+    done = finished.calls(export, export, ("sql", sql, "--format", "json"))  # exported again, they replace themselves
+    assert not any(one.returncode for one in done)
+    rows = json.loads(done[-1].stdout)
     (file,) = (finished.folder / "runs" / "tiny" / "xnli" / "mixed" / "seed-1").iterdir()
     found = sorted(scalars(file))
     expected = sorted(

@@ -35,7 +35,7 @@ def works(process):
 @pytest.fixture(scope="module")
 def mended(finished):
     """A home in which a tokenised table was damaged and found by `verify`, and then a model that a forced stage read."""
-    home, target, table = finished.copy_home("home-damaged"), "target[udpos | english | seed 1]", ENCODED
+    home, target, table = finished.copy_home("home-damaged"), "target[xnli | none | seed 1]", ENCODED
     digests = finished.digests(home)
     flip(finished.artifact(digests[table], home) / "sequences.arrow")
     seen = [finished.plan(home=home), finished.call("verify", home=home, check=False), finished.plan(home=home)]
@@ -45,7 +45,7 @@ def mended(finished):
     victim = max((path for path in artifact.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
     flip(victim)
     seen.append(finished.plan(home=home))
-    done = finished.call("run", "study.yaml", "--workers", "1", "--force", target, home=home)
+    done = finished.call("run", "smaller.yaml", "--workers", "1", "--force", target, home=home)
     # Lines are folded.
     told = f"{maker}: damaged ({victim.relative_to(artifact)}), set aside as", f"before {target}"
     return SimpleNamespace(home=home, seen=seen, said=" ".join(done.stderr.split()), out=done.stdout, told=told)
@@ -72,12 +72,12 @@ def test_why_status_accept_gc_audit(finished, mended):
     assert "stages" in status.stdout
     with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 0.020"):
         assert set(finished.plan(home=home)["summary"]) == {"cached"}
+    plan, accept = ("plan", "study.yaml", "--json"), ("accept", "study.yaml", "target", "--why", "the same number")
     with finished.edited("xtreme_dag/training/target.py", "TARGET_HEAD_STD = 0.02", "TARGET_HEAD_STD = 2e-2 + 0"):
-        assert "stale" in finished.plan(home=home)["summary"]
-        finished.call("accept", "study.yaml", "target", "--why", "the same number", home=home)
-        assert set(finished.plan(home=home)["summary"]) == {"cached"}
-        again = finished.call("accept", "study.yaml", "target", "--why", "twice", home=home, check=False)
-        assert again.returncode == 1 and "nothing to accept" in again.stderr
+        before, accepted, after, again = finished.calls(plan, accept, plan, accept, home=home)
+    assert "stale" in json.loads(before.stdout)["summary"] and accepted.returncode == 0
+    assert set(json.loads(after.stdout)["summary"]) == {"cached"}
+    assert again.returncode == 1 and "nothing to accept" in again.stderr
     swept = (("gc", "--dry-run", "--json"), ("gc", "--yes", "--older-than", "0"), ("audit", "--json"))
     dry, gc, audit = finished.calls(*swept, home=home)
     assert dry.returncode == gc.returncode == audit.returncode == 0
@@ -91,12 +91,13 @@ def test_damaged_ledger_caches_and_landing_are_named_in_a_line_and_nothing_is_lo
     root = finished.folder / home
     with (root / "ledger.jsonl").open("ab") as file:
         file.write(b'{"time": "2026-')
-    for content in ("[]", "7", '{"x": [1, 2]', '{"x": 1, "digests": []}'):
+    # What reads them is the same for each command.
+    why, status, gc = ("why", "study.yaml", "target"), ("status", "tiny"), ("gc",)
+    for content, command in {"[]": why, "7": status, '{"x": [1, 2]': gc, '{"x": 1, "digests": []}': why}.items():
         for name in ("fingerprints.json", "digests.json", "reads.json"):
             (root / "cache" / name).write_text(content)
         (root / "landings" / "tiny.json").write_text(content)
-        commands = ("plan", "study.yaml"), ("why", "study.yaml", "target"), ("status", "tiny"), ("gc",)
-        for done in finished.calls(*commands, home=home):
+        for done in finished.calls(("plan", "study.yaml"), command, home=home):
             assert done.returncode == 0 and "1 damaged lines are passed over" in done.stderr, done
             assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) <= 7
             if not content.endswith("[]}"):
@@ -110,7 +111,7 @@ def test_a_violated_contract_stops_what_depends_on_the_table_only(finished):
     before = path.read_text()
     path.write_text("entailment\n" * len(before.splitlines()))
     try:
-        done = finished.call("run", "study.yaml", "--workers", "1", home=home, check=False)
+        done = finished.call("run", "smaller.yaml", "--workers", "1", home=home, check=False)
     finally:
         path.write_text(before)
     assert done.returncode == 1

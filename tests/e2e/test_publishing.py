@@ -52,10 +52,11 @@ def test_a_model_leaves_with_its_card_and_predicts_as_before(finished, tmp_path)
 
 
 def test_figures_tables_and_references_of_a_study(finished, tmp_path):
-    finished.call("report", "--figures", str(tmp_path), "--format", "svg")
+    figures = ("report", "--figures", str(tmp_path), "--format", "svg")
+    report, latex, cite = finished.calls(figures, ("table", "compare", "--format", "latex"), ("cite",))
+    assert report.returncode == latex.returncode == cite.returncode == 0
     assert {"forest.svg", "curves.svg", "heat_xnli.svg", "languages_mixed.svg"} <= {
         path.name for path in tmp_path.iterdir()
     }
-    assert "\\toprule" in finished.call("table", "compare", "--format", "latex").stdout
-    text = finished.call("cite").stdout
-    assert "conneau2018xnli" in text and "xquad" in text and "made by the study itself" in text
+    assert "\\toprule" in latex.stdout
+    assert "conneau2018xnli" in cite.stdout and "xquad" in cite.stdout and "made by the study itself" in cite.stdout

@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests import servers
 from tests.e2e.conftest import STUDY
@@ -73,11 +72,12 @@ def test_another_machine_pulls_the_study_from_the_mirror(finished):
     mirror = str(finished.folder / "mirror")
     total = len(finished.plan()["stages"])
     assert finished.run("--mirror", mirror)["stages"]["cached"] == total  # made before there was a mirror: pushed
-    elsewhere = finished.plan("--mirror", mirror, home="elsewhere")
-    assert elsewhere["summary"] == {"cached": total}
-    outcome = finished.run("--mirror", mirror, home="elsewhere")
-    assert outcome["stages"] == {"succeeded": 0, "cached": total, "failed": 0, "not run": 0}
-    assert finished.digests(home="elsewhere") == finished.digests()
+    there = {"home": "elsewhere", "study": "smaller.yaml"}
+    elsewhere = finished.plan("--mirror", mirror, **there)
+    assert elsewhere["summary"] == {"cached": len(elsewhere["stages"])}
+    outcome = finished.run("--mirror", mirror, **there)
+    assert outcome["stages"] == {"succeeded": 0, "cached": len(elsewhere["stages"]), "failed": 0, "not run": 0}
+    assert finished.digests(**there).items() <= finished.digests().items()
 
 
 def test_prefect_shows_every_stage_by_name(finished):
@@ -221,27 +221,31 @@ def test_an_edited_contract_re_checks_and_nothing_else(finished):
         assert kinds(found["stale"]) == {"audit", "check"}
         assert all("xnli" in name for name in found["stale"] if name.startswith("check"))
         assert set(found) == {"stale", "cached"}
-        outcome = finished.run(home=home)
-        assert outcome["stages"]["succeeded"] == len(found["stale"]) and outcome["stages"]["failed"] == 0
-        assert set(finished.plan(home=home)["summary"]) == {"cached"}
+        stale = by_status(finished.plan(home=home, study="smaller.yaml"))["stale"]
+        assert kinds(stale) == {"audit", "check"}
+        outcome = finished.run(home=home, study="smaller.yaml")
+        assert outcome["stages"]["succeeded"] == len(stale) and outcome["stages"]["failed"] == 0
+        assert set(finished.plan(home=home, study="smaller.yaml")["summary"]) == {"cached"}
     finally:
         path.write_text(before)
 
 
 def test_another_seed_and_another_name_run_nothing_again(finished):
-    cached = by_status(finished.plan())["cached"]
-    found = by_status(finished.plan("--set", "seeds=[1,2]"))
+    renamed = copy.deepcopy(STUDY)
+    renamed["intermediate"]["blend"] = renamed["intermediate"].pop("mixed")
+    finished.write_study(renamed, "renamed.yaml")
+    plans = (("study.yaml",), ("study.yaml", "--set", "seeds=[1,2]"), ("renamed.yaml",))
+    plan, seeds, other = (
+        json.loads(done.stdout) for done in finished.calls(*(("plan", *words, "--json") for words in plans))
+    )
+    cached, found = by_status(plan)["cached"], by_status(seeds)
     assert set(found["cached"]) >= set(cached) and set(found) == {"cached", "new"}
     assert all("seed 2" in name for name in found["new"])
     # Retrieval with the bare encoder has no seed: the second seed finds the first one's evaluation.
     assert {name for name in found["cached"] if name not in cached} == {
         f"evaluate[tatoeba | {code} | none | seed 2]" for code in ("de", "ru")
     }
-    renamed = copy.deepcopy(STUDY)
-    renamed["intermediate"]["blend"] = renamed["intermediate"].pop("mixed")
-    (finished.folder / "renamed.yaml").write_text(yaml.safe_dump(renamed, sort_keys=False))
-    plan = json.loads(finished.call("plan", "renamed.yaml", "--json").stdout)
-    assert set(plan["summary"]) == {"cached"}
+    assert set(other["summary"]) == {"cached"}
 
 
 def test_a_parameter_is_named_with_both_values(finished):
