@@ -91,14 +91,16 @@ def test_prefect_shows_every_stage_by_name(finished):
 
 def test_prefect_shows_the_report_in_short(finished):
     query = {"artifacts": {"key": {"any_": ["report-tiny", "differences-tiny", "outcome-tiny"]}}}
-    found = {row["key"]: row for row in servers.post(f"{finished.api}/artifacts/filter", json=query).json()}
-    text = found["report-tiny"]["data"]
-    assert found["report-tiny"]["type"] == "markdown" and "\n\n- " in text
+    found: dict[str, list] = {}
+    for row in servers.post(f"{finished.api}/artifacts/filter", json=query).json():
+        found.setdefault(row["key"], []).append(row)
+    text = found["report-tiny"][0]["data"]
+    assert found["report-tiny"][0]["type"] == "markdown" and "\n\n- " in text
     assert text.startswith("## Does it work?\n\nNot all of the published data were used: mnli train (en) has 60 of")
-    rows = json.loads(found["differences-tiny"]["data"])
-    assert {(row["condition"], row["task"]) for row in rows} == {
-        (condition, task) for condition in ("none", "mixed") for task in (*STUDY["targets"], "all tasks")
-    }
+    # Runs of other homes, with fewer conditions, have shown theirs on the same server.
+    rows = [json.loads(each["data"]) for each in found["differences-tiny"]]
+    wanted = {(condition, task) for condition in ("none", "mixed") for task in (*STUDY["targets"], "all tasks")}
+    assert wanted in [{(row["condition"], row["task"]) for row in each} for each in rows]
     assert "outcome-tiny" in found
 
 
