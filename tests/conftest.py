@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: 0 if item.path in grouped else 1 if item.path in slow else 2)
     for item in items:
-        if item.path not in grouped:
+        if not item.get_closest_marker("xdist_group"):
             item.add_marker(
                 pytest.mark.xdist_group(item.path.relative_to(REPOSITORY / "tests").with_suffix("").as_posix())
             )

@@ -3,6 +3,5 @@
 
 def test_a_group_is_in_the_name_of_each_of_its_tests(request, worker_id):
     """The scheduler reads groups from the names: where they are not, a server starts in every process."""
-    groups = {item.path: item.get_closest_marker("xdist_group").args[0] for item in request.session.items}
-    alone = worker_id == "master"
-    assert all(alone or item.nodeid.endswith(f"@{groups[item.path]}") for item in request.session.items)
+    groups = [(item.nodeid, item.get_closest_marker("xdist_group").args[0]) for item in request.session.items]
+    assert all(worker_id == "master" or name.endswith(f"@{group}") for name, group in groups)

@@ -94,10 +94,10 @@ def test_prefect_shows_the_report_in_short(finished):
     found: dict[str, list] = {}
     for row in servers.post(f"{finished.api}/artifacts/filter", json=query).json():
         found.setdefault(row["key"], []).append(row)
-    text = found["report-tiny"][0]["data"]
-    assert found["report-tiny"][0]["type"] == "markdown" and "\n\n- " in text
-    assert text.startswith("## Does it work?\n\nNot all of the published data were used: mnli train (en) has 60 of")
     # Runs of other homes, with fewer conditions, have shown theirs on the same server.
+    start = "## Does it work?\n\nNot all of the published data were used: mnli train (en) has 60 of"
+    texts = [each["data"] for each in found["report-tiny"] if each["type"] == "markdown"]
+    assert any(text.startswith(start) and "\n\n- " in text for text in texts)
     rows = [json.loads(each["data"]) for each in found["differences-tiny"]]
     wanted = {(condition, task) for condition in ("none", "mixed") for task in (*STUDY["targets"], "all tasks")}
     assert wanted in [{(row["condition"], row["task"]) for row in each} for each in rows]
