@@ -17,11 +17,11 @@ def test_damage_is_told_or_mended_and_killed_runs_are_gone_on_with():
         "damage,kills",
         "--no-prefect",
         "--most",
-        "12",
+        "24",
         "--kills",
-        "2",
+        "4",
     ]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split(" | ")[:2] for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert ["| damage", "12"] in rows and ["| kills", "2"] in rows
+    assert ["| damage", "24"] in rows and ["| kills", "4"] in rows

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from xtreme_dag.engine.store import Store
 from xtreme_dag.miniworld.source import table
 
 LANGUAGES = {"en": "en", "de": "qaa", "ru": "qac"}
@@ -175,10 +176,10 @@ class Checkout:
         return json.loads(self.call(*words, home=home).stdout)
 
     def record(self, key: str, home: str = "home") -> Path:
-        return self.folder / home / "store" / "records" / key[:2] / f"{key}.json"
+        return Store(self.folder / home / "store").record_path(key)
 
     def artifact(self, digest: str, home: str = "home") -> Path:
-        return self.folder / home / "store" / "objects" / digest[:2] / digest
+        return Store(self.folder / home / "store").artifact(digest)
 
     def digests(self, home: str = "home", study: str = "study.yaml") -> dict[str, str]:
         """Stage name -> artifact digest, of a finished study."""

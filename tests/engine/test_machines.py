@@ -35,10 +35,6 @@ def never():
     return False
 
 
-# What is asked of a mirror is the same wherever it is; the tests that ask for something new are run on S3, too.
-folder_alone = pytest.mark.parametrize("url", ["folder"], indirect=True)
-
-
 def test_a_claim_is_seen_waited_for_and_gone_when_its_stage_is_done(tmp_path, mirror):
     mine, theirs = claims(tmp_path, mirror, "mine"), claims(tmp_path, mirror, "theirs")
     told, ended = [], threading.Event()
@@ -193,7 +189,6 @@ def test_of_an_artifact_what_it_says_of_itself_can_be_brought_alone(toy, pool, u
     assert len(toy.executed()) == len(ran) + 1 and store.intact(planned["encode[b]"].key) is not None
 
 
-@folder_alone
 def test_of_two_machines_that_made_the_same_key_the_first_has_it(toy, pool, url, other):  # noqa: F811
     for home in (toy.home, other):
         run_local(toy.graph(), toy.executor(pool, home=home))
@@ -214,7 +209,6 @@ def test_of_two_machines_that_made_the_same_key_the_first_has_it(toy, pool, url,
     assert not first.mirror_trouble()
 
 
-@folder_alone
 def test_what_another_machine_has_replaced_is_believed_again(toy, pool, url):  # noqa: F811
     run_local(toy.graph(), toy.executor(pool, mirror=Mirror(url)))
     key = toy.planner().plan(toy.graph()).by_name["encode[a]"].key
@@ -248,7 +242,6 @@ def test_a_checkpoint_is_signed_and_holds_for_one_stage(tmp_path, mirror, monkey
     assert Checkpoints(mirror, KEY, tmp_path / "ours", "cpu").bring() == "checkpoints/step-1"
 
 
-@folder_alone
 def test_records_without_our_signature_stay_in_a_mirror_and_are_packed_as_they_are(toy, pool, url, other, monkeypatch):  # noqa: F811
     monkeypatch.setattr("xtreme_dag.engine.mirror._MANY", 3)
     monkeypatch.setenv(SECRET, "a secret of a team, long enough")

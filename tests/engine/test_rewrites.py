@@ -135,7 +135,7 @@ def fingerprints(folder, units, layout, text="Says something."):
     return [code.fingerprint(f"gen.m{home}:{name}") for home, name in zip(layout.homes, layout.names, strict=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(packages())
 def test_names_homes_order_imports_and_texts_of_a_generated_package_do_not_count(tmp_path_factory, drawn):
     units, (one, other) = drawn
@@ -146,7 +146,7 @@ def test_names_homes_order_imports_and_texts_of_a_generated_package_do_not_count
     assert all(code_changes(old, new) == [] for old, new in zip(before, after, strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(packages(), st.data())
 def test_a_change_counts_for_exactly_what_reaches_it_and_is_named(tmp_path_factory, drawn, data):
     units, (one, other) = drawn
@@ -255,7 +255,16 @@ def bound_by(statement):
     return [name for name in named if name]
 
 
-def test_rewording_every_error_and_what_is_logged_and_reordering_the_functions_of_every_module(tmp_path, original):
+def test_reordering_the_functions_of_every_module(tmp_path, original):
+    def rewrite(trees):
+        for tree in trees.values():
+            functions = own_functions(tree)
+            tree.body = [each for each in tree.body if each not in functions] + functions[::-1]
+
+    unchanged(rewritten(tmp_path, rewrite), original)
+
+
+def test_rewording_every_error_and_what_is_logged(tmp_path, original):
     def reworded(call, everything):
         def text(value):
             return (
@@ -279,8 +288,6 @@ def test_rewording_every_error_and_what_is_logged_and_reordering_the_functions_o
                     )
                 elif isinstance(node, ast.Expr) and re.match(r"(self\.)?context\.(log|progress)\(", ast.unparse(node)):
                     reworded(node.value, everything=False)
-            functions = own_functions(tree)
-            tree.body = [each for each in tree.body if each not in functions] + functions[::-1]
 
     unchanged(rewritten(tmp_path, rewrite), original)
 

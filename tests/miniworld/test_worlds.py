@@ -14,11 +14,11 @@ from xtreme_dag.results.effects import Comparison
 from xtreme_dag.study.file import Study, read_study
 from xtreme_dag.wiring.build import build
 
-WORLD = 11  # fixed before anybody looked
+WORLDS = (11, 12, 13)  # fixed before anybody looked
 EPOCHS = {"learning_rate": 2.5e-4, "beta2": 0.98, "epochs": 2}
 
 
-def world(opposites: str) -> Study:
+def world(seed: int, opposites: str) -> Study:
     """English or a mix in a world. Ardish, whose words are the English ones to the model, is in neither.
 
     What English teaches of words it teaches for Ardish, so there is nothing left for a mix to add but the mark.
@@ -26,15 +26,15 @@ def world(opposites: str) -> Study:
     xnli = {"dataset": "xnli", "languages": ["en"]}
     return read_study(
         {
-            "study": opposites,
+            "study": f"{opposites}-{seed}",
             "data": {
-                "miniworld": {"seed": WORLD, "languages": ["en", "qaa", "qad", "qaf", "qag"], "test": 300},
+                "miniworld": {"seed": seed, "languages": ["en", "qaa", "qad", "qaf", "qag"], "test": 300},
                 "contracts": False,
             },
             "model": {
                 "pretrain": {
                     "kind": "planted",
-                    "seed": WORLD,
+                    "seed": seed,
                     "steps": 60,
                     "learning_rate": 3.0e-4,
                     "opposites": opposites,
@@ -62,13 +62,13 @@ def world(opposites: str) -> Study:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Comparison]]:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int, str], Comparison]]:
     """Runs a world and compares the mix with English."""
     home = Home(tmp_path_factory.mktemp("worlds")).ensure()
     with WorkerPool(2, home.logs) as pool:
 
-        def compare(opposites: str) -> Comparison:
-            study = world(opposites)
+        def compare(seed: int, opposites: str) -> Comparison:
+            study = world(seed, opposites)
             built = build(study)
             executor = Executor(home, study.study, pool)
             assert set(run_local(built.graph, executor).values()) <= {"succeeded", "cached"}
@@ -79,15 +79,17 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         yield compare
 
 
-def test_a_relation_that_english_cannot_teach_is_a_gain_in_an_unseen_language(compared):
-    one = compared("marked")
+@pytest.mark.parametrize("seed", WORLDS)
+def test_a_relation_that_english_cannot_teach_is_a_gain_in_an_unseen_language(compared, seed):
+    one = compared(seed, "marked")
     assert {e.language for e in one.languages if e.part == "unseen"} == {"qaa"}
     assert one.overall.part == "unseen" and one.overall.verdict == "better" and one.overall.delta > 4
     assert f"beats english's model by {one.overall.delta:.1f} points on xnli in unseen languages" in one.sentence
 
 
-def test_without_it_there_is_none_though_the_mix_helps_where_it_has_labels(compared):
-    one = compared("words")
+@pytest.mark.parametrize("seed", WORLDS)
+def test_without_it_there_is_none_though_the_mix_helps_where_it_has_labels(compared, seed):
+    one = compared(seed, "words")
     assert one.overall.part == "unseen" and one.overall.verdict != "better" and one.overall.delta < 4
     assert not one.overall.degenerate
     (drevic,) = [e for e in one.languages if e.language == "qad"]

@@ -1,10 +1,8 @@
-"""The proof of exact resume holds for stages that resume, and catches those that do not.
-
-That it holds for training is tested with its command, in `tests/program/commands/test_verify_resume.py`.
-"""
+"""The proof of exact resume holds for stages that resume, and catches those that do not."""
 
 import pytest
 
+from tests.training.worlds import LABELS, make_base, make_encoded
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.pool import Request
 from xtreme_dag.program.resume_proof import verify_resume
@@ -31,3 +29,19 @@ def test_a_stage_that_starts_over_is_caught(tmp_path):
 def test_too_few_steps_to_kill(tmp_path):
     with pytest.raises(UserError, match="2 steps, too few"):
         verify_resume(toy("counting", tmp_path, steps=2), tmp_path / "runs", kills=2)
+
+
+@pytest.mark.slow
+def test_training_passes(tmp_path):
+    base = make_base(tmp_path / "base", dropout=0.1)
+    train = make_encoded(tmp_path / "train", "classification", 120, base)
+    dev = make_encoded(tmp_path / "dev", "classification", 30, base, seed=1, split="dev")
+    recipe = {"learning_rate": 1e-3, "batch_size": 8, "epochs": 2, "select_every": 6}
+    request = Request(
+        function="xtreme_dag.training.stages:target",
+        params={"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": recipe},
+        inputs={"model": base, "train": train, "select": dev}, out=tmp_path, scratch=tmp_path,
+    )  # fmt: skip
+    verdict = verify_resume(request, tmp_path / "runs", kills=2, seed=3)
+    assert verdict.equal and verdict.steps == 30 and len(verdict.resumed) == 2
+    assert "encoder/model.safetensors" in verdict.files

@@ -12,7 +12,7 @@ from tests.training.worlds import LABELS, LABELS_OF, TAGS, digest, events, make_
 from xtreme_dag.engine.pool import PoolClosed, Request, WorkerPool
 from xtreme_dag.training.checkpoints import Checkpoints
 
-KILLS = 5
+KILLS = 8
 RECIPE = {"learning_rate": 2e-3, "batch_size": 16, "select_every": 7, "select_examples": 40, "micro_batch_tokens": 200}
 
 
@@ -73,14 +73,22 @@ def test_killed_again_and_again_it_ends_bit_equal(world, tmp_path, kills, lora):
     assert digest(folder / "out") == digest(tmp_path / "whole" / "out")
 
 
-def test_asked_to_stop_it_goes_on_where_it_was(world, tmp_path):
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_asked_to_stop_it_goes_on_where_it_was(world, tmp_path, devices):
     """The pool is closed in the middle: a checkpoint that is not due by the clock."""
-    params, inputs = mixture(world)
+    params, inputs = mixture(world, devices=devices, epochs=6)
     run_stage("intermediate", params, inputs, tmp_path / "whole")
     folders = {name: tmp_path / "broken" / name for name in ("out", "scratch")}
-    for folder in folders.values():
-        folder.mkdir(parents=True)
     heard = []
+
+    def request():
+        shutil.rmtree(folders["out"], ignore_errors=True)
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        return Request(
+            function="xtreme_dag.training.stages:intermediate", params=params, inputs=inputs, **folders,
+            options={"threads": 1, "log_steps": 1},
+        )  # fmt: skip
 
     def listen(event):
         heard.append(event)
@@ -89,18 +97,16 @@ def test_asked_to_stop_it_goes_on_where_it_was(world, tmp_path):
 
     pool = WorkerPool(1, tmp_path / "logs", grace=60)
     closing = threading.Thread(target=pool.close)
-    request = Request(
-        function="xtreme_dag.training.stages:intermediate", params=params, inputs=inputs, **folders,
-        options={"threads": 1, "log_steps": 1},
-    )  # fmt: skip
     with pytest.raises(PoolClosed, match=r"stopped after step .*, with a checkpoint"):
-        pool.call(request, listen)
+        pool.call(request(), listen)
     closing.join()
     last = max(event["done"] for event in heard if event["event"] == "progress")
     kept = sorted(folder.name for folder in (folders["scratch"] / "checkpoints").glob("step-*"))
     assert kept == [f"step-{last:09d}"], "no step was lost"
-    run_stage("intermediate", params, inputs, tmp_path / "broken", log_steps=1)
-    [resumed] = [event["message"] for event in events(tmp_path / "broken") if "resumed" in event.get("message", "")]
+    with WorkerPool(1, tmp_path / "logs", grace=60) as pool:
+        heard.clear()
+        pool.call(request(), heard.append)
+    [resumed] = [event["message"] for event in heard if "resumed at step" in event.get("message", "")]
     assert resumed.startswith(f"resumed at step {last} of")
     assert digest(folders["out"]) == digest(tmp_path / "whole" / "out")
 
