@@ -1,6 +1,6 @@
 """The tables of docs/findings.md, made of the figures that are kept of a finished study.
 
-`python docs/_site/findings.py HOME STUDY` reads the study's results in a home, keeps their figures as
+`python docs/_site/findings.py HOME STUDY [--languages]` reads the study's results in a home, keeps their figures as
 `docs/findings/STUDY.json` and prints the tables; a test holds the page against the kept file.
 """
 
@@ -24,6 +24,11 @@ FROM (SELECT task, metric, condition, language, avg(value) AS value, count(DISTI
       FROM scores WHERE study = $study AND split = 'test' AND is_primary GROUP BY ALL)
 GROUP BY ALL ORDER BY ALL
 """
+# All metrics, language by language.
+LANGUAGES = """
+SELECT task, language, metric, condition, round(avg(value), 6) AS value
+FROM scores WHERE study = $study AND split = 'test' GROUP BY ALL ORDER BY ALL
+"""
 COSTS = """
 SELECT kind, count(*) AS stages, round(sum(seconds), 1) AS seconds
 FROM stages WHERE study = $study AND current GROUP BY ALL ORDER BY ALL
@@ -35,15 +40,19 @@ FROM evaluation_warnings WHERE study = $study AND split = 'test' GROUP BY ALL OR
 _EFFECT = ("task", "part", "value", "baseline_value", "delta", "low", "high", "p_corrected", "verdict", "detectable")
 
 
-def kept(home: Path, study: str) -> dict[str, Any]:
-    """The figures of a study that has landed in a home: scores, comparisons, seconds by kind of stage, warnings."""
+def kept(home: Path, study: str, *, languages: bool = False) -> dict[str, Any]:
+    """The figures of a study that has landed in a home: scores, comparisons, levels, seconds by kind of stage, warnings; with
+    `languages` all metrics by language.
+    """
     from xtreme_dag.core.home import Home
     from xtreme_dag.results.compare import compare_conditions
+    from xtreme_dag.results.levels import levels
     from xtreme_dag.results.query import reader
 
     found: dict[str, Any] = {"study": study}
+    asked = {"scores": SCORES, "costs": COSTS, "warnings": WARNINGS} | ({"languages": LANGUAGES} if languages else {})
     with reader(Home(home), predictions=False) as connection:
-        for name, sql in (("scores", SCORES), ("costs", COSTS), ("warnings", WARNINGS)):
+        for name, sql in asked.items():
             found[name] = connection.sql(sql, params={"study": study}).to_arrow_table().to_pylist()
     found["comparisons"] = [
         {
@@ -54,6 +63,7 @@ def kept(home: Path, study: str) -> dict[str, Any]:
         }
         for one in compare_conditions(Home(home), study=study)
     ]
+    found["levels"] = [one.to_json() for one in levels(Home(home), study=study)[1]]
     return found
 
 
@@ -62,7 +72,9 @@ def _rounded(value: Any) -> Any:
 
 
 def tables(found: Mapping[str, Any]) -> dict[str, str]:
-    """Name of a table -> Markdown: `scores`, `effects` of the first comparison, `means` of all, `costs`."""
+    """Name of a table -> Markdown: `scores`, `effects` of the first comparison, `means` of all, `costs`; `levels` and `languages`
+    if they are kept.
+    """
     scores: Sequence[Mapping[str, Any]] = found["scores"]
     conditions = list(dict.fromkeys([found["comparisons"][0]["baseline"], *(row["condition"] for row in scores)]))
     cells = {(row["task"], row["condition"]): row for row in scores}
@@ -93,7 +105,34 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
             ["stages of a kind", "how many", "seconds"],
             ([row["kind"], str(row["stages"]), f"{row['seconds']:,.0f}"] for row in found["costs"]),
         ),
+        **({"levels": _levels(found["levels"], conditions)} if "levels" in found else {}),
+        **({"languages": _languages(found["languages"], conditions)} if "languages" in found else {}),
     }  # fmt: skip
+
+
+def _levels(rows: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> str:
+    """The score, and the interval of how far it lies above the constant answer; bold where it is above."""
+    cells = {(row["task"], row["part"], row["condition"]): _level(row) for row in rows}
+    places = dict.fromkeys((row["task"], row["part"]) for row in rows)
+    return _markdown(
+        ["task", "languages", *conditions],
+        ([*place, *(cells.get((*place, name), "-") for name in conditions)] for place in places),
+    )
+
+
+def _level(row: Mapping[str, Any]) -> str:
+    score = f"**{row['value']:.1f}**" if row["above"] else f"{row['value']:.1f}"
+    return f"{score} ({_interval(row)})"
+
+
+def _languages(rows: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> str:
+    """Every metric in every language, by condition."""
+    cells = {(row["task"], row["language"], row["metric"], row["condition"]): f"{row['value']:.1f}" for row in rows}
+    places = dict.fromkeys((row["task"], row["language"], row["metric"]) for row in rows)
+    return _markdown(
+        ["task", "language", "metric", *conditions],
+        ([*place, *(cells.get((*place, name), "-") for name in conditions)] for place in places),
+    )
 
 
 def _effect(row: Mapping[str, Any]) -> list[str]:
@@ -127,9 +166,9 @@ def _line(cells: Sequence[str]) -> str:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    _home, _study = sys.argv[1:]
+    _home, _study, *_more = sys.argv[1:]
     FOLDER.mkdir(exist_ok=True)
-    _found = kept(Path(_home), _study)
+    _found = kept(Path(_home), _study, languages=_more == ["--languages"])
     (FOLDER / f"{_study}.json").write_text(json.dumps(_found, indent=1) + "\n", encoding="utf-8")
     for _name, _text in tables(_found).items():
         print(f"{_name}:\n{_text}\n")

@@ -307,3 +307,20 @@ def test_conditions_of_shipped_studies_are_told_without_the_words_of_a_study_fil
         for name in names:
             said = said.replace(name, "")
         assert said and not re.search(r"[_:{}\[\]]|None|True|False", said), said
+
+
+def test_what_is_not_above_one_answer_to_everything_is_said(tmp_path):
+    made = make_study(
+        tmp_path, conditions={"none": 0.5, "mixed": 0.9}, tasks={"xnli": "accuracy"}, splits=("test",), n=80, slope=0.0
+    )
+    for row in made.evaluations:  # two labels, as frequent as one another
+        path = row.artifact / "predictions.parquet"
+        table = pq.read_table(path)
+        pq.write_table(table.set_column(table.column_names.index("gold"), "gold", pa.array(["a", "b"] * 40)), path)
+    made.settle()
+    land(Home(tmp_path), *made.arguments)
+    text = write_report(Home(tmp_path), "demo", resamples=200).read_text()
+    section = text[text.index('<section id="levels"') :].split("</section>")[0]
+    assert "Was the task learnt?" in section
+    none, mixed = section.split("<tbody>")[1].split('<td class="n">')[1:]
+    assert "not above" in none and "not above" not in mixed and re.match(r"9\d\.\d <small>\+4\d\.\d \[", mixed)

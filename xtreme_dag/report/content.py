@@ -14,6 +14,7 @@ from xtreme_dag.results.cells import SEEN, is_control
 from xtreme_dag.results.compare import compare_conditions
 from xtreme_dag.results.effects import Comparison, Effect
 from xtreme_dag.results.facts import TableFacts
+from xtreme_dag.results.levels import Level, levels
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.reading import Trained, data_lines, read_trained
 
@@ -38,6 +39,7 @@ class Content:
         tasks: the tasks that were scored, with titles and metrics.
         comparisons: each condition against the baseline: the one that the study names, the others in its order, controls
             last.
+        levels: what each condition reaches on a task beside one answer to everything.
         cells: one row per condition, task and language: value, delta with interval and seeds, language facts, supervision, and
             whether it was seen: by the condition or the baseline, for the task.
         gaps: transfer gap per condition and task.
@@ -62,6 +64,7 @@ class Content:
     left_out: int
     tasks: tuple[Row, ...]
     comparisons: tuple[Comparison, ...]
+    levels: tuple[Level, ...]
     cells: tuple[Row, ...]
     gaps: tuple[Row, ...]
     costs: tuple[Row, ...]
@@ -111,6 +114,7 @@ def read_content(home: Home, study: str, *, resamples: int | None = None) -> Con
     if about["baseline"] in shown and len(shown) > 1:
         every = compare_conditions(home, study=study, split=split, resamples=resamples)
         comparisons = [one for one in every if one.condition in shown]
+    _, reached = levels(home, study=study, split=split, resamples=resamples)
     chosen = {name: [row for row in rows if row.get("condition", shown[0]) in shown] for name, rows in tables.items()}
     effects = {(c.condition, e.task, e.language): e for c in comparisons for e in c.languages}
     for row in chosen["cells"]:
@@ -128,6 +132,7 @@ def read_content(home: Home, study: str, *, resamples: int | None = None) -> Con
         left_out=len(ranked) - len(shown),
         tasks=tuple(tables["tasks"]),
         comparisons=tuple(comparisons),
+        levels=tuple(one for one in reached if one.condition in shown),
         cells=tuple(chosen["cells"]),
         gaps=tuple(chosen["gaps"]),
         costs=tuple(chosen["costs"]),

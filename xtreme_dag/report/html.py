@@ -31,6 +31,7 @@ _ROOM = Path(__file__).parent
 _SECTIONS = {
     "conditions": "Conditions",
     "differences": "Differences",
+    "levels": "Levels",
     "languages": "Languages",
     "transfer": "Transfer gap",
     "learning": "Learning curves",

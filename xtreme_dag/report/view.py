@@ -13,6 +13,7 @@ from xtreme_dag.report.charts import cost_unit, panel_name
 from xtreme_dag.report.content import Content
 from xtreme_dag.report.heat import MEAN
 from xtreme_dag.results.effects import Comparison
+from xtreme_dag.results.levels import Level
 from xtreme_dag.results.wording import headline
 from xtreme_dag.wiring.grids import in_words
 
@@ -36,6 +37,8 @@ def view(content: Content) -> dict[str, Any]:
         "controls": {one.condition for one in comparisons if one.control},
         "gains": {row["condition"]: None for row in content.conditions} | {c.condition: c.overall for c in comparisons},
         "best": {task: max((r["tasks"][task] for r in content.conditions if task in r["tasks"]), default=None) for task in tasks},
+        "levels": _levels(content),
+        "level_conditions": [row["condition"] for row in content.conditions],
         "heat": _controls(content, tasks),
         "cost_word": cost_unit(content.costs)[0][0].split()[0] if content.costs else "",
         "trainings": _trainings(content),
@@ -61,6 +64,14 @@ def violation(rule: Mapping[str, Any]) -> tuple[str, str]:
         if value not in (None, "", [], {})
     )
     return str(name), "; ".join(said)
+
+
+def _levels(content: Content) -> dict[tuple[str, str], dict[str, Level]]:
+    """Task and part -> condition -> what it reaches there."""
+    found: dict[tuple[str, str], dict[str, Level]] = {}
+    for one in content.levels:
+        found.setdefault((str(one.effect.task), one.effect.part), {})[one.condition] = one
+    return found
 
 
 def _facts(content: Content) -> list[tuple[str, str, str]]:

@@ -12,10 +12,9 @@ from xtreme_dag.results.cells import SEEN, Cell, Cells, OfTask, Side, common_fil
 from xtreme_dag.results.claims import Effects, Key
 from xtreme_dag.results.draws import Draws, degenerate, draw, mean_of
 from xtreme_dag.results.effects import Effect, Part, effect_of
-from xtreme_dag.results.pairs import Leaf, Run, find_metric, read_leaves
+from xtreme_dag.results.pairs import Leaf, added_metrics, cluster_column, find_metric, read_leaves
 from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.results.signals import DEGENERATE
-from xtreme_dag.tables.predictions import CLUSTER, CLUSTER_IF_ASKED
 
 _OTHER_SEEDS = "the tasks have different seeds; their mean is over those that all have"
 
@@ -186,8 +185,8 @@ def measure_task(
         return None
     metric = settings.metric or next(iter(next(iter(one.values())).values())).metric
     columns = predictions.columns(next(iter(next(iter(paths.values())).values())))
-    measure = find_metric(metric, columns, name, _added(name))
-    cluster = _cluster(predictions, paths, settings)
+    measure = find_metric(metric, columns, name, added_metrics(name))
+    cluster = cluster_column(predictions, paths, settings.clusters)
     leaves = read_leaves(paths, measure, predictions, cluster)
     if len(leaves) < len(paths):
         notes.append(f"{name}: {len(paths) - len(leaves)} languages have no example with a known outcome in common")
@@ -204,21 +203,6 @@ def measure_task(
     }
     words = {code: (_word(one[code]), _word(other[code])) for code in draws}
     return _Task(name=name, metric=metric, draws=draws, words=words, supervised=settings.supervised)
-
-
-def _added(task: str) -> Iterator[str]:
-    """Dotted names of the metrics that a task adds; the catalogue is read when they are asked for."""
-    from xtreme_dag.catalogue.catalogue import load_catalogue
-
-    listed = load_catalogue().tasks.get(task)
-    yield from listed.metrics if listed else ()
-
-
-def _cluster(predictions: Predictions, paths: Mapping[str, Mapping[Run, str]], settings: Settings) -> str:
-    """The column of groups that are drawn as wholes; empty where examples are drawn one by one."""
-    there = {name for runs in paths.values() for path in runs.values() for name in predictions.columns(path)}
-    asked = (CLUSTER, *([CLUSTER_IF_ASKED] if settings.clusters else []))
-    return next((name for name in asked if name in there), "")
 
 
 def _groups(leaves: Iterable[Leaf]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,6 +15,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.scoring.columns import Metric, Sums, metric_at
 from xtreme_dag.scoring.combine import FAMILIES
+from xtreme_dag.tables.predictions import CLUSTER, CLUSTER_IF_ASKED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,6 +101,33 @@ def find_metric(name: str, available: Sequence[str], task: str = "", added: Iter
             return metric
     statistics = sorted(column for column in available if column.startswith("s_"))
     raise UserError(f"metric {name!r} cannot be computed from {', '.join(statistics) or 'no statistics'}", where=task)
+
+
+def family_of(available: Sequence[str]) -> str:
+    """The family whose statistics the columns of a predictions file are: of several, the one with most of them."""
+    there = {name: len(set(of.columns)) for name, of in FAMILIES.items() if set(of.columns) <= set(available)}
+    return max(there, key=lambda name: there[name], default="")
+
+
+def added_metrics(task: str) -> Iterator[str]:
+    """Dotted names of the metrics that a task adds; the catalogue is read when they are asked for."""
+    from xtreme_dag.catalogue.catalogue import load_catalogue
+
+    listed = load_catalogue().tasks.get(task)
+    yield from listed.metrics if listed else ()
+
+
+def cluster_column(predictions: Predictions, paths: Mapping[str, Mapping[Run, str]], asked: bool) -> str:
+    """The column of groups that are drawn as wholes; empty where examples are drawn one by one.
+
+    Args:
+        predictions: reads the files.
+        paths: language -> run -> predictions file.
+        asked: whether groups are drawn as wholes too that are not always.
+    """
+    there = {name for runs in paths.values() for path in runs.values() for name in predictions.columns(path)}
+    names = (CLUSTER, *([CLUSTER_IF_ASKED] if asked else []))
+    return next((name for name in names if name in there), "")
 
 
 def as_mean(metric: Metric, leaf: Leaf) -> tuple[Metric, Leaf]:

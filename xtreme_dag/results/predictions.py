@@ -66,6 +66,16 @@ class Predictions:
             self._kept[key] = found
         return found
 
+    def gold(self, path: str, ids: pa.Array) -> list[str]:
+        """The gold outcomes of some examples in a file that was checked, as text."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self._home.root / path, metadata=self._footer(path)) as file:
+            table = file.read(columns=["id", "gold"], use_threads=False)
+        places = pc.index_in(ids, value_set=table["id"].combine_chunks())
+        return ["" if outcome is None else outcome for outcome in table["gold"].take(places).to_pylist()]
+
 
 def remembered_digests(home: Home) -> FileDigests:
     """The digests of files of a home's store, by their states; shared with the runs of studies."""

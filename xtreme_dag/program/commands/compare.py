@@ -12,6 +12,7 @@ from xtreme_dag.program.options import home_option
 from xtreme_dag.program.output import Answer, answers, table
 
 if TYPE_CHECKING:
+    from xtreme_dag.results.cells import Landed
     from xtreme_dag.results.effects import Comparison, Effect
 
 _WORDS = ("task", "language", "trained on", "metric", "")
@@ -21,6 +22,7 @@ Examples:
   xtreme-dag compare --study demo --baseline english --condition mixed --languages
   xtreme-dag compare --task xnli --json
   xtreme-dag compare --best
+  xtreme-dag compare --levels
 """
 
 
@@ -32,6 +34,9 @@ Examples:
 @click.option("--language", "languages", multiple=True, help="Only this language; may be given again.")
 @click.option("--languages", "by_language", is_flag=True, help="One line per task and language too.")
 @click.option("--best", is_flag=True, help="Which condition is best on dev for each task, and what that choice gains.")
+@click.option(
+    "--levels", "by_level", is_flag=True, help="What each condition reaches, and what one answer to everything would."
+)
 @click.option("--split", default="test", show_default=True, help="The split to compare on.")
 @click.option("--metric", help="A metric instead of each task's primary one.")
 @click.option(
@@ -51,7 +56,7 @@ Examples:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @answers
 @home_option
-def command(by_language: bool, best: bool, home: Home, **question: Any) -> Answer:
+def command(by_language: bool, best: bool, by_level: bool, home: Home, **question: Any) -> Answer:
     """Compare conditions with the baseline: differences in points, with intervals.
 
     The means are over the languages that neither side was trained on for the task; those that one was are a row of
@@ -64,6 +69,8 @@ def command(by_language: bool, best: bool, home: Home, **question: Any) -> Answe
 
     if best:
         return _best(home, question)
+    if by_level:
+        return _levels(home, question)
     # an option that may be given again and was not asks for all
     asked: dict[str, Any] = {name: None if value == () else value for name, value in question.items()}
     found = compare_conditions(home, **asked)
@@ -77,12 +84,8 @@ def _best(home: Home, question: dict[str, Any]) -> Answer:
     """The best condition of each task, chosen on dev."""
     from xtreme_dag.results.best import best_conditions
 
-    taken = ("study", "resamples", "confidence", "seed", "clusters")
-    others = [name for name, value in question.items() if name not in taken and value not in ((), None, "test")]
-    if others:
-        raise click.UsageError(f"--best is over the whole study: leave out --{others[0].rstrip('s')}")
-    landed, found = best_conditions(home, **{name: question[name] for name in taken})
-    level = f"{question['confidence'] or landed.told.get('confidence', 0.95):.0%} interval"
+    landed, found = best_conditions(home, **_of_whole_study("--best", question))
+    level = _interval_head(question, landed)
     gains = ["gain", level, "gain, unseen", level]
     heads = ["task", "best on dev", "seeds", "dev", "test", landed.baseline, *gains, "chosen by the other seeds"]
     rows = [
@@ -117,6 +120,52 @@ def _best(home: Home, question: dict[str, Any]) -> Answer:
         value=[one.to_json() for one in found],
         text=[table(heads, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)), *notes, *alone],
     )
+
+
+def _levels(home: Home, question: dict[str, Any]) -> Answer:
+    """What each condition reaches on each task."""
+    from xtreme_dag.results.levels import levels
+
+    landed, found = levels(home, split=question["split"], **_of_whole_study("--levels", question))
+    heads = ["task", "languages", "condition", "metric", "score", "constant", "difference", _interval_head(question, landed),
+             "p corrected", "n", ""]  # fmt: skip
+    rows = [
+        [
+            str(one.task), one.part, level.condition, one.metric, f"{one.value:.2f}", f"{one.baseline_value:.2f}",
+            f"{one.delta:+.2f}", f"[{one.low:+.2f}, {one.high:+.2f}]", f"{one.p_corrected:.4f}", f"{one.n:,}",
+            "above" if level.above else "",
+        ]
+        for level in found
+        for one in (level.effect,)
+    ]  # fmt: skip
+    notes = [
+        "note: constant: what the most frequent answer gets that is given to every example; no answer at all, 0, where answers"
+        " are texts, rankings or pairs",
+        "note: above: by an interval that holds for all lines together (Holm), at 5 %",
+        *(["note: one seed: the intervals hold for these trained models, not for other seeds"]
+          if any(level.effect.seeds == 1 for level in found) else []),
+    ]  # fmt: skip
+    return Answer(
+        value=[level.to_json() for level in found], text=[table(heads, rows, right=(4, 5, 6, 7, 8, 9)), *notes]
+    )
+
+
+def _of_whole_study(option: str, question: dict[str, Any]) -> dict[str, Any]:
+    """What an answer about the whole study takes of the question.
+
+    Raises:
+        UsageError: the question names a part of the study.
+    """
+    taken = ("study", "resamples", "confidence", "seed", "clusters")
+    allowed = (*taken, "split") if option == "--levels" else taken
+    for name, value in question.items():
+        if name not in allowed and value not in ((), None, "test"):
+            raise click.UsageError(f"{option} is over the whole study: leave out --{name.rstrip('s')}")
+    return {name: question[name] for name in taken}
+
+
+def _interval_head(question: dict[str, Any], landed: Landed) -> str:
+    return f"{question['confidence'] or landed.told.get('confidence', 0.95):.0%} interval"
 
 
 def _trained(found: list[Comparison]) -> list[str]:
