@@ -10,10 +10,11 @@ import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
-from xtreme_dag.results.compare import compare_conditions
+from xtreme_dag.results.compare import CONFIDENCE, RESAMPLES, compare_conditions
 from xtreme_dag.results.inference import holm, mcnemar
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.wording import headline
+from xtreme_dag.study.file import Compare
 
 PLANTED = {"none": 0.5, "same": 0.5, "better": 0.68, "worse": 0.4}
 
@@ -483,3 +484,8 @@ def test_damage_that_is_not_asked_for_counts_as_a_claim_not_decided(make, home):
     assert all(a.p_corrected >= b.p_corrected for a, b in zip(less.tasks, whole.tasks, strict=True))
     with pytest.raises(UserError, match="the predictions are gone"):
         compare_conditions(Home(home), resamples=200)
+
+
+def test_results_of_no_study_file_are_compared_as_those_of_one():
+    defaults = {name: field.default for name, field in Compare.model_fields.items()}
+    assert (RESAMPLES, CONFIDENCE) == (defaults["resamples"], defaults["confidence"])

@@ -88,7 +88,7 @@ def best_conditions(
     Args:
         home: the folder in which all state lives.
         study: the study; may be left out if there is one only.
-        resamples, confidence: by default what the study file says under `compare`, or 2,000 and 0.95.
+        resamples, confidence: by default what the study file says under `compare`, or 1,000 and 0.95.
         seed: the seed of the resampling.
         clusters: as for `compare_conditions`.
 

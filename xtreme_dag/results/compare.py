@@ -16,7 +16,7 @@ from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.results.reading import processor_lines, uneven_lines
 from xtreme_dag.results.wording import sentence_of
 
-RESAMPLES = 2000
+RESAMPLES = 1000  # of results that no study file made, which has the same defaults
 CONFIDENCE = 0.95
 
 
@@ -58,7 +58,7 @@ def compare_conditions(
         languages: only these; all by default.
         split: the split.
         metric: a metric instead of each task's primary one.
-        resamples: number of resamples; by default what the study file says under `compare`, or 2,000.
+        resamples: number of resamples; by default what the study file says under `compare`, or 1,000.
         confidence: level of the intervals; by default what the study file says, or 0.95.
         seed: the seed of the resampling; the same seed gives the same figures.
         clusters: whether groups of examples that hang together (questions on one paragraph) are drawn as wholes, also
