@@ -488,4 +488,4 @@ def test_damage_that_is_not_asked_for_counts_as_a_claim_not_decided(make, home):
 
 def test_results_of_no_study_file_are_compared_as_those_of_one():
     defaults = {name: field.default for name, field in Compare.model_fields.items()}
-    assert (RESAMPLES, CONFIDENCE) == (defaults["resamples"], defaults["confidence"])
+    assert (defaults["resamples"], defaults["confidence"]) == (RESAMPLES, CONFIDENCE)
