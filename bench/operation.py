@@ -156,7 +156,7 @@ def outlived(folder: Path, database: str, away: float) -> dict[str, Any]:
         worker = start("prefect", "worker", "start", "--pool", "xtreme-dag")
         try:
             until(lambda: state() == "RUNNING", 120)
-            until(lambda: any("engine.worker" in " ".join(each.cmdline()) for each in worker.children(True)), 120)
+            until(lambda: any("xtreme_dag.engine." in " ".join(each.cmdline()) for each in worker.children(True)), 120)
             family = worker.children(recursive=True)
             names = {each.pid: " ".join(each.cmdline())[:100] for each in family}
             server.stop()

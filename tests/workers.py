@@ -1,8 +1,11 @@
-"""One worker for every study that a test process runs without a server."""
+"""One worker for every study that a test process runs without a server; and which processes are workers."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+
+import psutil
 
 from xtreme_dag.engine.pool import WorkerPool
 
@@ -14,3 +17,16 @@ def shared_worker() -> WorkerPool:
     A worker takes seconds to load torch and its like, more than all stages of a tiny study together: it loads them once.
     """
     return WorkerPool(1, Path(mkdtemp(prefix="workers-")))
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """The processes below one that run stages, started directly or forked; not the template that they are forked from."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                line = child.cmdline()
+                forked = "xtreme_dag.engine.forks" in line and child.parent().cmdline() == line
+                if forked or "xtreme_dag.engine.worker" in line:
+                    found.append(child)
+    return found

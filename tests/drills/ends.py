@@ -20,6 +20,7 @@ import psutil
 from tests.drills import forked
 from tests.drills.place import KINDS, STUDY, Said, call, copied, digests, ended, repeatedly, started, write_study
 from tests.drills.tally import Tally
+from tests.workers import workers_of
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.store import Store
 
@@ -27,7 +28,7 @@ _LIMIT = 400.0  # seconds that a run may take on a busy machine
 _KILLS = 3  # in a home, before a run in it comes to its end
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 _SMALL_HOME = 20 << 20
-PROCESSES = ("program", "flow", "worker", "keeper", "server")
+PROCESSES = ("program", "flow", "worker", "template", "keeper", "server")
 
 
 def kills(reference: Path, study: Path, folder: Path, seed: int, count: int) -> Tally:
@@ -217,18 +218,20 @@ def _family(program: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-_MARKS = {"flow": "flows.study", "worker": "engine.worker", "keeper": "xtreme_dag.program.server", "server": "--serve"}
+_MARKS = {"flow": "flows.study", "template": "engine.forks", "keeper": "xtreme_dag.program.server", "server": "--serve"}
 
 
 def _find(program: psutil.Process, who: str) -> list[psutil.Process]:
     """The processes of a run that have a part in it."""
     if who == "program":
         return [program]
-    found = []
+    if who == "worker":
+        return workers_of(program)
+    found, workers = [], workers_of(program)
     for process in _family(program):
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
             line = " ".join(process.cmdline())
-            if _MARKS[who] in line and (who != "keeper" or "--serve" not in line):
+            if process not in workers and _MARKS[who] in line and (who != "keeper" or "--serve" not in line):
                 found.append(process)
     return found
 

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import IO, TextIO
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine import pool, worker
 from xtreme_dag.engine.execute import Executor
+from xtreme_dag.engine.forks import Starter
 from xtreme_dag.engine.local import run_local
 from xtreme_dag.study.file import load_study
 from xtreme_dag.wiring.build import build
@@ -37,26 +37,21 @@ def warm() -> None:
 
 
 class _Process:
-    """A forked worker in place of `subprocess.Popen`; what it would be started with but its log does not matter here."""
+    """A worker that is forked from this process, with its standard streams."""
 
-    def __init__(self, _command: object, *, stderr: IO[bytes], **_started_with: object) -> None:
-        (asked, ask), (answer, answered) = os.pipe(), os.pipe()
+    def __init__(self, *streams: int) -> None:
         self.returncode: int | None = None
         self.pid = os.fork()
         if not self.pid:
             with suppress(BaseException):
                 os.setsid()
-                for number, end in enumerate((asked, answered, stderr.fileno())):
+                for number, end in enumerate(streams):
                     os.dup2(end, number)
                 os.closerange(3, 4096)  # the pipes of other workers, which must close with the runner
                 sys.stdin = os.fdopen(0)
                 sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
                 worker.main()
             os._exit(1)
-        os.close(asked)
-        os.close(answered)
-        self.stdin: TextIO = os.fdopen(ask, "w")
-        self.stdout: TextIO = os.fdopen(answer)
 
     def poll(self) -> int | None:
         return self._wait(os.WNOHANG)
@@ -79,11 +74,13 @@ class _Process:
         return self.returncode
 
 
-def fork_workers() -> None:
-    """Lets this process fork its workers instead of starting them."""
-    names = {"Popen": _Process, "PIPE": subprocess.PIPE, "TimeoutExpired": subprocess.TimeoutExpired}
-    # The name of a module is bound anew, which no type allows.
-    pool.subprocess = SimpleNamespace(**names)  # type: ignore[assignment]
+class _Starter(Starter):
+    """Forks workers from the runner, which has all modules, instead of from a process that would import them first."""
+
+    def start(self, log: Path, stdin: int, stdout: int, modules: Collection[str]) -> _Process:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as errors:
+            return _Process(stdin, stdout, errors.fileno())
 
 
 def start(study: Path, home: Path, errors: Path) -> int:
@@ -96,7 +93,7 @@ def start(study: Path, home: Path, errors: Path) -> int:
         os.setsid()
         os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-        fork_workers()
+        pool.Starter = _Starter  # type: ignore[misc]  # the name is bound anew, which no type allows
         settings, place = load_study(study), Home(home).ensure()
         with pool.WorkerPool(2, place.logs) as workers:
             executor = Executor(place, settings.study, workers, options={"threads": 1})

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 from collections import Counter
-from contextlib import suppress
 from types import SimpleNamespace
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 
 from tests.e2e.test_study import by_status, kinds
 from tests.servers import until
+from tests.workers import workers_of
 
 pytestmark = pytest.mark.xdist_group("finished")
 
@@ -24,12 +24,6 @@ def flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-
-
-def works(process):
-    """Whether a process has workers by now."""
-    with suppress(psutil.NoSuchProcess):
-        return any("xtreme_dag.engine.worker" in child.cmdline() for child in process.children(recursive=True))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +158,7 @@ def stopped(finished):
     said = process.communicate(timeout=120)[1]
     left = psutil.wait_procs(family, timeout=30)[1]
     plan = finished.plan(home=home, study="smaller.yaml")
-    killed(works, "--workers", "1")  # while it pretrains
+    killed(workers_of, "--workers", "1")  # while it pretrains
     killed(lambda process: succeeded("pretrain"), "--workers", "1")  # while it trains
     return SimpleNamespace(home=home, code=process.returncode, said=said, family=family, left=left, plan=plan)
 

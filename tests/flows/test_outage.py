@@ -12,6 +12,7 @@ from tests import servers
 from tests.flows import tiny_study
 from tests.flows.deployments import asked, deployed, ended, state
 from tests.servers import Server, until
+from tests.workers import workers_of
 from xtreme_dag.core.home import Home
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -45,11 +46,6 @@ def lines(home):
     return len(ledger.read_text().splitlines()) if ledger.is_file() else 0
 
 
-def trains(process):
-    """The processes below this one that run stages."""
-    return [each for each in process.children(recursive=True) if "engine.worker" in " ".join(each.cmdline())]
-
-
 @pytest.mark.slow
 def test_a_server_that_restarts_ends_no_run_and_one_can_be_cancelled(server, start, place):
     deployment = deployed(server.api, place / "long.yaml", "home")
@@ -68,7 +64,7 @@ def test_a_server_that_restarts_ends_no_run_and_one_can_be_cancelled(server, sta
     question = {"flow_runs": {"id": {"any_": [short]}}, "task_runs": unfinished}
     until(lambda: servers.post(f"{server.api}/task_runs/count", json=question).text == "0", 30)
 
-    until(lambda: trains(worker), 120)
+    until(lambda: workers_of(worker), 120)
     assert state(server.api, long)["type"] == "RUNNING"
     family = worker.children(recursive=True)
     asked_for = {"state": {"type": "CANCELLING", "name": "Cancelling"}}

@@ -346,14 +346,10 @@ class Executor(Exchange):
             ):
                 options = {**self._options, **stage.options, "device": device}
                 request = Request(
-                    function=stage.function,
-                    params=stage.params,
+                    function=stage.function, params=stage.params, imports=stage.of.imports, out=out, scratch=scratch,
                     inputs={name: self._path(source, parents) for name, source in stage.inputs.items()},
-                    out=out,
-                    scratch=scratch,
-                    options=options,
-                    timeout=options.get("timeout"),
-                )
+                    options=options, timeout=options.get("timeout"),
+                )  # fmt: skip
                 course = Course(figure.name for figure in stage.of.figures)
 
                 def heard(event: Mapping[str, Any]) -> None:

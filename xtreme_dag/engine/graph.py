@@ -35,6 +35,7 @@ class Kind:
         name: what people read, and what manifests and the ledger keep.
         title: what such a stage does, in a line.
         libraries: distributions whose version can change the result; in the key of each stage.
+        imports: modules that take long to import and that its functions import when they are called; not in the key.
         device: whether it computes on a device (a GPU where there is one), which is then leased.
         seconds: what one usually takes, for the order of stages that never ran; only how they compare matters.
         figures: what people should see of its progress beside how far it is.
@@ -45,6 +46,7 @@ class Kind:
     name: str
     title: str = ""
     libraries: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     device: bool = False
     seconds: float = 1.0
     figures: tuple[Figure, ...] = ()

@@ -8,19 +8,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any
 
-import xtreme_dag
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.signatures import VARIABLE as SECRET
+from xtreme_dag.engine.forks import Process, Starter
 from xtreme_dag.engine.worker import TOLD
 
 Listener = Callable[[Mapping[str, Any]], None]
@@ -66,6 +64,7 @@ class Request:
         out: empty folder for the artifact.
         scratch: folder that survives a kill.
         options: device, threads and the like.
+        imports: modules that it imports; a worker that is forked has them already.
         timeout: seconds after which the worker is killed; None for no limit.
     """
 
@@ -75,6 +74,7 @@ class Request:
     out: Path
     scratch: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+    imports: Sequence[str] = ()
     timeout: float | None = None
 
     def line(self) -> str:
@@ -97,37 +97,20 @@ class Request:
 class _Worker:
     """One process and its pipes."""
 
-    def __init__(self, log: Path, threads: int) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, log: Path, starter: Starter, modules: Collection[str]) -> None:
         self.log = log
+        self.modules = frozenset(modules)
         self._orders = threading.Lock()
-        root = str(Path(xtreme_dag.__file__).parent.parent)
-        path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-        quiet = {
-            "GX_ANALYTICS_ENABLED": "false",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "DO_NOT_TRACK": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "TQDM_DISABLE": "1",
-        }
-        environment = {name: value for name, value in os.environ.items() if name != SECRET}
-        with log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "xtreme_dag.engine.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**environment, **quiet, **counts, "PYTHONPATH": path},
-                # Its own session: Ctrl-C reaches the parent, which then decides what becomes of its workers.
-                start_new_session=True,
-            )
+        stdin, stdout = os.pipe(), os.pipe()
+        try:
+            self.process: Process = starter.start(log, stdin[0], stdout[1], modules)
+        finally:
+            os.close(stdin[0])
+            os.close(stdout[1])
+        self._stdin, self._stdout = os.fdopen(stdin[1], "w"), os.fdopen(stdout[0])
 
     def call(self, request: Request, listen: Listener) -> Mapping[str, Any]:
         """Sends a request and passes events on until the answer comes."""
-        assert self.process.stdin is not None and self.process.stdout is not None
         expired = threading.Event()
 
         def expire() -> None:
@@ -139,7 +122,7 @@ class _Worker:
             if timer:
                 timer.start()
             self._write(request.line())
-            for line in self.process.stdout:
+            for line in self._stdout:
                 event = json.loads(line)
                 if event["event"] == "done":
                     return event  # type: ignore[no-any-return]  # JSON read back: a mapping
@@ -168,10 +151,9 @@ class _Worker:
         raise UserError(event["what"], where=event["where"], fix=event["fix"])
 
     def _write(self, line: str) -> None:
-        assert self.process.stdin is not None
         with self._orders:
-            self.process.stdin.write(line)
-            self.process.stdin.flush()
+            self._stdin.write(line)
+            self._stdin.flush()
 
     def ask(self, *, leave: bool) -> None:
         """Asks the stage that looks whether it shall stop to do so; with `leave` the process ends, too."""
@@ -185,17 +167,15 @@ class _Worker:
 
     def kill(self) -> None:
         """Ends the process and its children at once."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        if group := self.process.pid:  # else it was never started
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
     def close_pipes(self) -> None:
         """Closes both pipes of a process that nobody reads from."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        for pipe in (self._stdin, self._stdout):
+            with suppress(BrokenPipeError):
+                pipe.close()
 
 
 def _death(code: int) -> str:
@@ -252,7 +232,8 @@ class WorkerPool:
         self.size = size
         self._grace = grace
         self._logs = logs
-        self._threads = threads
+        self._starter = Starter(threads, forks=size > 1)
+        self._modules: set[str] = set()
         self._free: LifoQueue[_Worker] = LifoQueue()
         self._turns = Turns(size)
         self._all: list[_Worker] = []
@@ -284,7 +265,7 @@ class WorkerPool:
 
     def _call(self, request: Request, listen: Listener) -> Mapping[str, Any]:
         """One attempt."""
-        worker = self._take()
+        worker = self._take(request.imports)
         try:
             return worker.call(request, listen)
         except StageFailed as failed:
@@ -298,19 +279,24 @@ class WorkerPool:
                 else:
                     worker.close_pipes()
 
-    def _take(self) -> _Worker:
+    def _take(self, modules: Collection[str]) -> _Worker:
         while not self._closed:
             try:
                 worker = self._free.get_nowait()
             except Empty:
                 break
-            if worker.alive:
-                return worker
+            if not self._starter.forks or worker.modules.issuperset(modules):
+                if worker.alive:
+                    return worker
+            else:
+                worker.close_pipes()  # it ends, and a process that has them all is forked
         with self._guard:
             # Under the guard, so that none starts after `close` has ended them all.
             if self._closed:
                 raise PoolClosed
-            worker = _Worker(self._logs / f"worker-{os.getpid()}-{len(self._all)}.log", self._threads)
+            self._modules |= set(modules)
+            log = self._logs / f"worker-{os.getpid()}-{len(self._all)}.log"
+            worker = _Worker(log, self._starter, self._modules)
             self._all.append(worker)
         return worker
 
@@ -342,6 +328,7 @@ class WorkerPool:
             for worker in self._all:
                 with suppress(subprocess.TimeoutExpired):
                     worker.process.wait(max(0.0, end - time.monotonic()))
+        self._starter.close()
         for worker in self._all:
             worker.kill()
         for worker in self._all:

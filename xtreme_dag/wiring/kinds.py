@@ -9,6 +9,7 @@ from typing import Any
 from xtreme_dag.engine.graph import Figure, Graph, Kind
 
 _TENSORS = ("torch", "transformers", "numpy")
+_MODELS = ("torch", "transformers.modeling_utils", "xtreme_dag.model.weights")
 _FIGURES = (
     Figure(name="loss", text="loss {:.4f}"),
     Figure(name="tokens_per_s", text="{:,.0f} tokens/s"),
@@ -40,6 +41,7 @@ def _training(name: str, doing: str, title: str, phase: str, drops: tuple[str, .
         doing=doing,
         title=title,
         libraries=_TENSORS,
+        imports=_MODELS,
         device=True,
         seconds=200.0,
         figures=_FIGURES,
@@ -56,7 +58,7 @@ PREPARE = StageKind(
 )  # fmt: skip
 CHECK = StageKind(
     name="check", doing="checking data", title="Holds one canonical table against its data contract.",
-    libraries=("great-expectations", "pyarrow"), seconds=0.1, phase="prepare_data",
+    libraries=("great-expectations", "pyarrow"), imports=("great_expectations",), seconds=0.1, phase="prepare_data",
 )  # fmt: skip
 AUDIT = StageKind(
     name="audit", doing="looking for leaked tests", title="Looks for the examples of tests in one table that something is trained or selected on.",
@@ -93,11 +95,11 @@ TARGET = _training(
 )
 SEARCH = StageKind(
     name="search", doing="searching pools", title="One search of a multilingual pool for the queries of all languages.",
-    libraries=_TENSORS, device=True, seconds=10.0,
+    libraries=_TENSORS, imports=_MODELS, device=True, seconds=10.0,
 )  # fmt: skip
 EVALUATE = StageKind(
     name="evaluate", doing="evaluating", title="Zero-shot evaluation of one model, task and language.",
-    libraries=_TENSORS, device=True, seconds=4.0, phase="evaluate",
+    libraries=_TENSORS, imports=_MODELS, device=True, seconds=4.0, phase="evaluate",
 )  # fmt: skip
 
 _ALL = (PREPARE, CHECK, AUDIT, ENCODE, PRETRAIN, TRANSLATE, INTERMEDIATE, TRIAL, CHOOSE, TARGET, SEARCH, EVALUATE)
