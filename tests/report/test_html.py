@@ -323,4 +323,4 @@ def test_what_is_not_above_one_answer_to_everything_is_said(tmp_path):
     section = text[text.index('<section id="levels"') :].split("</section>")[0]
     assert "Was the task learnt?" in section
     none, mixed = section.split("<tbody>")[1].split('<td class="n">')[1:]
-    assert "not above" in none and "not above" not in mixed and re.match(r"9\d\.\d <small>\+4\d\.\d \[", mixed)
+    assert "not above" in none and "not above" not in mixed and re.match(r"9\d\.\d<br><small>\+4\d\.\d \[", mixed)
