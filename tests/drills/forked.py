@@ -83,6 +83,11 @@ class _Starter(Starter):
             return _Process(stdin, stdout, errors.fileno())
 
 
+def fork_workers() -> None:
+    """Lets this process fork its workers itself."""
+    pool.Starter = _Starter  # type: ignore[misc]  # the name is bound anew, which no type allows
+
+
 def start(study: Path, home: Path, errors: Path) -> int:
     """Forks a runner of a study's stages; its process. Its exit code is 0 when all of them are done."""
     runner = os.fork()
@@ -93,7 +98,7 @@ def start(study: Path, home: Path, errors: Path) -> int:
         os.setsid()
         os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-        pool.Starter = _Starter  # type: ignore[misc]  # the name is bound anew, which no type allows
+        fork_workers()
         settings, place = load_study(study), Home(home).ensure()
         with pool.WorkerPool(2, place.logs) as workers:
             executor = Executor(place, settings.study, workers, options={"threads": 1})

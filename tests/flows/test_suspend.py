@@ -9,8 +9,9 @@ import yaml
 
 from tests import servers
 from tests.flows.deployments import asked, deployed, state
-from tests.flows.test_outage import LONG, trains
+from tests.flows.test_outage import LONG
 from tests.servers import until
+from tests.workers import workers_of
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -51,10 +52,10 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
     worker = start("prefect", "worker", "start", "--pool", "long", api=prefect_api)
     total = LONG["recipe"]["target"]["default"]["epochs"] * 2  # steps of the training, two an epoch
     until(lambda: reached(prefect_api, 0, total), 240)
-    family = trains(worker)
+    family = workers_of(worker)
     suspend(prefect_api, run)
     assert not psutil.wait_procs(family, timeout=120)[1]
-    until(lambda: not trains(worker), 120)
+    until(lambda: not workers_of(worker), 120)
     assert state(prefect_api, run)["name"] == "Suspended"
     first = checkpoint(place)
     assert first
@@ -63,7 +64,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
     servers.post(f"{prefect_api}/flow_runs/{run}/resume", json={}).raise_for_status()
     until(lambda: reached(prefect_api, first, total), 240)
     assert any(line.startswith(f"resumed at step {first} of {total}") for line in said(prefect_api, run))
-    family = trains(worker)
+    family = workers_of(worker)
     worker.send_signal(signal.SIGTERM)
     assert not psutil.wait_procs(family, timeout=120)[1]
     second = checkpoint(place)
@@ -72,7 +73,7 @@ def test_a_training_goes_on_after_everything_that_ends_a_run(start, place, prefe
     # A closed terminal.
     program = start("xtreme_dag", "run", "long.yaml", "--home", "home", "--workers", "1", api=prefect_api)
     until(lambda: reached(prefect_api, second, total), 240)
-    family = trains(program)
+    family = workers_of(program)
     program.send_signal(signal.SIGHUP)
     program.communicate(timeout=120)
     assert program.returncode == 130 and not psutil.wait_procs(family, timeout=120)[1]

@@ -73,7 +73,7 @@ def stage_json(stage: Stage) -> dict[str, Any]:
         "labels": dict(stage.labels),
         "of": {
             **kind,
-            **{name: list(getattr(stage.of, name)) for name in ("libraries", "drops")},
+            **{name: list(getattr(stage.of, name)) for name in ("libraries", "imports", "drops")},
             "figures": [asdict(each) for each in stage.of.figures],
         },
         "inputs": inputs,
@@ -90,5 +90,5 @@ def stage_of(value: Mapping[str, Any]) -> Stage:
         for name, source in value["inputs"].items()
     }
     lists = {name: tuple(value[name]) for name in ("code", "after", "more_libraries")}
-    kind = Kind(**{**of, **{name: tuple(of[name]) for name in ("libraries", "drops")}, "figures": figures})
+    kind = Kind(**{**of, **{name: tuple(of[name]) for name in ("libraries", "imports", "drops")}, "figures": figures})
     return Stage(**{**value, **lists, "of": kind, "inputs": inputs})
