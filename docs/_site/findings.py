@@ -97,8 +97,7 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
             (
                 [one["condition"], row["part"], f"{row['delta']:+.1f}", _interval(row), _p(row)]
                 for one in found["comparisons"]
-                for row in one["effects"]
-                if row["task"] is None
+                for row in _overall(one["effects"])
             ),
         ),
         "costs": _markdown(
@@ -108,6 +107,11 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
         **({"levels": _levels(found["levels"], conditions)} if "levels" in found else {}),
         **({"languages": _languages(found["languages"], conditions)} if "languages" in found else {}),
     }  # fmt: skip
+
+
+def _overall(effects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The means over the tasks; of a study with one task its own rows."""
+    return [row for row in effects if row["task"] is None] or list(effects)
 
 
 def _levels(rows: Sequence[Mapping[str, Any]], conditions: Sequence[str]) -> str:
