@@ -86,7 +86,9 @@ def test_prefect_shows_every_stage_by_name(finished):
     ).json()
     names = {run["name"] for run in found}
     assert "target[xnli | mixed | seed 1]" in names
-    assert all(run["state_type"] in ("COMPLETED", "FAILED", "CANCELLED") for run in found)
+    killed = "the process of its flow run is gone"  # other tests kill runs, which the next run of their home marks
+    assert {run["state"]["message"] for run in found if run["state_type"] == "CRASHED"} <= {killed}
+    assert {run["state_type"] for run in found} <= {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
 
 def test_prefect_shows_the_report_in_short(finished):

@@ -97,10 +97,17 @@ class Caller:
 
 
 @pytest.fixture
-def caller(code, tmp_path):
+def caller(code, tmp_path, nothing_left):
     with WorkerPool(3, tmp_path / "logs") as pool:
         yield Caller(pool, tmp_path)
-    gone(psutil.Process().children(recursive=True))
+
+
+@pytest.fixture
+def nothing_left():
+    """No process is left of a test; what runs since before it is other tests'."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    gone(set(psutil.Process().children(recursive=True)) - before)
 
 
 def gone(processes):
@@ -199,7 +206,7 @@ def test_a_template_that_is_told_to_end_stays_for_its_workers_which_end_by_thems
     assert found[0]["parent"] == template and found[0]["pid"] != worker.pid
 
 
-def test_a_pool_that_is_closed_while_its_template_imports_ends_at_once(code, tmp_path, monkeypatch):
+def test_a_pool_that_is_closed_while_its_template_imports_ends_at_once(code, tmp_path, monkeypatch, nothing_left):
     monkeypatch.setenv("IMPORT_SECONDS", "600")
     pool = WorkerPool(2, tmp_path / "logs", grace=1.0)
     threads, found = Caller(pool, tmp_path).together(2, "tell")
@@ -209,7 +216,6 @@ def test_a_pool_that_is_closed_while_its_template_imports_ends_at_once(code, tmp
     pool.close()
     joined(threads)
     assert time.monotonic() - start < 30 and [type(one) for one in found] == [PoolClosed] * 2
-    gone(psutil.Process().children(recursive=True))
 
 
 def test_nothing_is_left_of_a_process_that_was_killed(code, tmp_path):
