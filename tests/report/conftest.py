@@ -113,14 +113,21 @@ class Browser:
         return result["result"].get("value")
 
     def click(self, selector: str) -> None:
-        """A click of the mouse on the middle of an element."""
+        """A click of the mouse on the middle of an element, once nothing moves it any more (charts that are drawn)."""
+        box, before = self._middle(selector), None
+        while box != before:
+            time.sleep(0.05)
+            box, before = self._middle(selector), box
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+
+    def _middle(self, selector: str) -> list[float]:
+        """Where the middle of an element is in the window, in the middle of which it is brought."""
         self.js(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        box = self.js(
+        return self.js(
             f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     def choose(self, selector: str, value: str) -> None:
         """Chooses an option of a select element, as the keyboard would."""

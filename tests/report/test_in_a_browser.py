@@ -2,7 +2,6 @@
 
 import itertools
 import struct
-import time
 import zlib
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -10,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.results.synthetic_study import make_study
+from tests.servers import until
 from xtreme_dag.core.home import Home
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.html import write_page
@@ -115,10 +115,7 @@ def test_charts_are_saved_as_files(page, tmp_path):
     for name in CHARTS:
         for form in ("svg", "png"):
             page.click(f"button[data-chart={name}][data-form={form}]")
-            for _ in range(100):
-                if (tmp_path / f"{name}.{form}").exists():
-                    break
-                time.sleep(0.1)
+            until(lambda: (tmp_path / f"{name}.{form}").exists(), 60)  # noqa: B023
         drawing = (tmp_path / f"{name}.svg").read_text()
         assert ElementTree.fromstring(drawing).tag.endswith("svg") and "var(--" not in drawing
         assert "url(#hatch)" not in drawing or 'id="hatch"' in drawing
