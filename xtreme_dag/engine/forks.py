@@ -228,12 +228,9 @@ def _reap(orders: socket.socket, numbers: Mapping[int, int]) -> None:
             orders.send(json.dumps(told).encode())
 
 
-def _become_worker(streams: Sequence[int], handlers: Mapping[signal.Signals, Any]) -> None:
+def _become_worker(streams: Sequence[int]) -> None:
     """What a forked process does, instead of returning."""
     try:
-        signal.set_wakeup_fd(-1)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         for place, stream in enumerate(streams):
             os.dup2(stream, place)
             os.close(stream)
@@ -273,13 +270,16 @@ def main() -> None:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             if not (pid := os.fork()):
-                # It speaks for itself: the template may be killed before it could.
+                signal.set_wakeup_fd(-1)
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
                 os.setsid()
+                # It speaks for itself: the template may be killed before it could.
                 orders.send(json.dumps({"number": asked["number"], "pid": os.getpid()}).encode())
                 orders.close()
                 for pipe in (ended, tell):
                     os.close(pipe)
-                _become_worker(streams, handlers)
+                _become_worker(streams)
             numbers[pid] = asked["number"]
             for descriptor in streams:
                 os.close(descriptor)

@@ -7,7 +7,7 @@ of the constant answer (`scoring.constant`) on the same examples, with the resam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from xtreme_dag.results.cells import SEEN, Landed, OfTask, read_landed
 from xtreme_dag.results.compare import CONFIDENCE, RESAMPLES
 from xtreme_dag.results.draws import draw, mean_of
 from xtreme_dag.results.effects import Effect, Part, corrected, effect_of
+from xtreme_dag.results.pairing import Settings
 from xtreme_dag.results.pairs import Leaf, Run, added_metrics, cluster_column, family_of, find_metric, read_leaves
 from xtreme_dag.results.predictions import Predictions
 from xtreme_dag.scoring.columns import Metric
@@ -77,79 +78,53 @@ def levels(
     Raises:
         UserError: unknown names, or predictions that are gone or damaged.
     """
-    landed = read_landed(home, study, split)
-    return landed, levels_of(
-        landed, Predictions(home), resamples=resamples, confidence=confidence, seed=seed, clusters=clusters
-    )
-
-
-def levels_of(
-    landed: Landed,
-    predictions: Predictions,
-    *,
-    resamples: int | None = None,
-    confidence: float | None = None,
-    seed: int = 0,
-    clusters: bool | None = None,
-) -> list[Level]:
-    """What `levels` does, of a study that is read already."""
-    resamples = resamples or int(landed.told.get("resamples", RESAMPLES))
-    confidence = confidence or float(landed.told.get("confidence", CONFIDENCE))
-    clusters = bool(landed.told.get("clusters")) if clusters is None else clusters
-    cells, found = landed.cells(), []
-    for task in sorted({task for name, _, task, *_ in landed.rows if name == landed.study}):
-        for condition in dict.fromkeys((landed.baseline, *landed.order)):
-            if of := cells.get((landed.study, condition), {}).get(task):
-                found += [
-                    (condition, effect)
-                    for effect in _effects(predictions, task, of, landed, resamples, confidence, seed, clusters)
-                ]
+    landed, predictions = read_landed(home, study, split), Predictions(home)
+    settings = Settings(
+        study=landed.study, split=split, metric=None, seed=seed, supervised=landed.supervised, tasks=None, languages=None,
+        resamples=resamples or int(landed.told.get("resamples", RESAMPLES)),
+        confidence=confidence or float(landed.told.get("confidence", CONFIDENCE)),
+        clusters=bool(landed.told.get("clusters")) if clusters is None else clusters,
+    )  # fmt: skip
+    cells = landed.cells()
+    found = [
+        (condition, effect)
+        for task in sorted({task for name, _, task, *_ in landed.rows if name == landed.study})
+        for condition in dict.fromkeys((landed.baseline, *landed.order))
+        if (of := cells.get((landed.study, condition), {}).get(task))
+        for effect in _effects(predictions, task, of, settings)
+    ]
     effects = corrected([effect for _, effect in found])
-    return [
-        Level(condition=name, effect=effect, confidence=confidence)
+    return landed, [
+        Level(condition=name, effect=effect, confidence=settings.confidence)
         for (name, _), effect in zip(found, effects, strict=True)
     ]
 
 
-def _effects(
-    predictions: Predictions,
-    task: str,
-    of: OfTask,
-    landed: Landed,
-    resamples: int,
-    confidence: float,
-    seed: int,
-    clusters: bool,
-) -> Iterator[Effect]:
+def _effects(predictions: Predictions, task: str, of: OfTask, settings: Settings) -> Iterator[Effect]:
     """A condition's means over the languages of a task that it was not trained on for it, then over the others."""
     seeds = set.intersection(*(set(runs) for runs in of.values()))
     paths = {code: {("condition", run): of[code][run].predictions for run in sorted(seeds)} for code in sorted(of)}
     predictions.check(path for runs in paths.values() for path in runs.values())
     if not seeds:
         return
-    first = next(iter(next(iter(paths.values())).values()))
-    metric = find_metric(
-        next(iter(of[next(iter(paths))].values())).metric, predictions.columns(first), task, added_metrics(task)
-    )
-    leaves = read_leaves(paths, metric, predictions, cluster_column(predictions, paths, clusters))
-    held = [_beside_constant(leaf, next(iter(paths[leaf.language].values())), metric, predictions) for leaf in leaves]
+    firsts = {code: next(iter(runs.values())) for code, runs in paths.items()}
+    name, columns = next(iter(next(iter(of.values())).values())).metric, predictions.columns(min(firsts.values()))
+    metric = find_metric(name, columns, task, added_metrics(task))
+    leaves = read_leaves(paths, metric, predictions, cluster_column(predictions, paths, settings.clusters))
+    held = [_beside_constant(leaf, firsts[leaf.language], metric, predictions) for leaf in leaves]
     if not held:
         return
-    draws = draw(held, metric, resamples=resamples, seed=seed, task=task)
-    known = landed.supervised or any(cell.supervision for runs in of.values() for cell in runs.values())
-    for part, codes in _parts(of, landed, list(draws)).items():
+    draws = draw(held, metric, resamples=settings.resamples, seed=settings.seed, task=task)
+    known = settings.supervised or any(cell.supervision for runs in of.values() for cell in runs.values())
+    for part, codes in _parts(of, settings.supervised, list(draws)).items():
         if codes:
             told: Part = part if known else "all"
-            yield effect_of(
-                mean_of([draws[code] for code in codes]),
-                task=task, language=None, metric=metric.name, confidence=confidence, part=told,
-            )  # fmt: skip
+            mean = mean_of([draws[code] for code in codes])
+            yield effect_of(mean, task=task, language=None, metric=name, confidence=settings.confidence, part=told)
 
 
-def _parts(of: OfTask, landed: Landed, codes: Sequence[str]) -> Mapping[Part, list[str]]:
-    seen = {
-        code for code in codes if code in landed.supervised or any(c.supervision in SEEN for c in of[code].values())
-    }
+def _parts(of: OfTask, supervised: Collection[str], codes: Sequence[str]) -> Mapping[Part, list[str]]:
+    seen = {code for code in codes if code in supervised or any(c.supervision in SEEN for c in of[code].values())}
     return {"unseen": [code for code in codes if code not in seen], "seen": [code for code in codes if code in seen]}
 
 
