@@ -100,6 +100,8 @@ def test_the_command_says_it(home):
     assert {"condition", "task", "part", "value", "constant", "difference", "low", "high", "above"} <= rows[0].keys()
     refused = CliRunner().invoke(command, ["--home", str(home), "--levels", "--task", "xnli"])
     assert refused.exit_code == 2 and "leave out --task" in refused.output
+    refused = CliRunner().invoke(command, ["--home", str(home), "--levels", "--best"])
+    assert refused.exit_code == 2 and "one at a time" in refused.output
 
 
 def test_damaged_predictions_are_named(home, tmp_path):

@@ -31,9 +31,8 @@ from xtreme_dag.engine.signatures import VARIABLE as SECRET
 
 _CAN_FORK = sys.platform == "linux"  # elsewhere frameworks of the system do not survive a fork
 _MESSAGE_BYTES = 1 << 16
-_LOST = (
-    -signal.SIGTERM
-)  # of a worker whose template is gone: told to end through no fault of its stage, which runs again
+# Of a worker whose template is gone: told to end through no fault of its stage, which runs again.
+_LOST = -signal.SIGTERM
 _QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",

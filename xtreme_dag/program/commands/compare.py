@@ -67,6 +67,8 @@ def command(by_language: bool, best: bool, by_level: bool, home: Home, **questio
     """
     from xtreme_dag.results.compare import compare_conditions
 
+    if best and by_level:
+        raise click.UsageError("--best and --levels are two questions: ask one at a time")
     if best:
         return _best(home, question)
     if by_level:
