@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 from prefect.states import Crashed, Running, Suspended
 
-from tasks._server import REFUSALS, answers, server_client
+from tasks._server import REFUSALS, answers, ask_until, server_client
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import try_lock, unlock, wait_for
 
@@ -110,11 +109,9 @@ class Watch:
         self._stop, self._pause, self._seconds = stop, pause, seconds
         self._run, self._deployed = current_run().id, current_run().deployment_id is not None
         self._ended = threading.Event()
-        # The context holds Prefect's settings: without it the thread would ask another server.
-        self._thread = threading.Thread(target=copy_context().run, args=(self._watch,), daemon=True)
 
     def __enter__(self) -> Watch:
-        self._thread.start()
+        ask_until(self._ended, self._look, self._seconds)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -129,20 +126,20 @@ class Watch:
         if self._suspended is not None:
             raise Pause(state=self._suspended)
 
-    def _watch(self) -> None:
-        while not self._ended.wait(self._seconds) and not self.cancelled:
-            with suppress(*REFUSALS), server_client() as client:
-                self._look(client)
-
     def _look(self, client: SyncPrefectClient) -> None:
         state = client.read_flow_run(self._run).state
         if state is None or self._ended.is_set():
             return
+        if state.is_crashed():  # taken for dead, which may be after somebody cancelled or suspended it
+            others = (one for one in client.read_flow_run_states(self._run) if not one.is_crashed())
+            before = max(others, key=lambda one: one.timestamp)
+            running: State[Any] = Running(message="it was taken for dead and is not")
+            state = before.fresh_copy() if before.is_cancelling() or before.is_paused() else running
+            client.set_flow_run_state(self._run, state, force=True)
         if state.is_cancelling() or state.is_cancelled():
             self.cancelled = True
+            self._ended.set()
             self._stop()
-        elif state.is_crashed():
-            client.set_flow_run_state(self._run, Running(message="it was taken for dead and is not"), force=True)
         elif state.is_paused() and not self._deployed:
             why = "only runs of deployments can be suspended; interrupt this one, and start it again to go on"
             client.set_flow_run_state(self._run, Running(message=why), force=True)

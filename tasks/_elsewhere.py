@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 from prefect.states import Completed, Failed
@@ -23,7 +23,7 @@ from prefect.tasks import Task
 import xtreme_dag
 from tasks._cache import reference
 from tasks._progress import StageProgress
-from tasks._server import REFUSALS, server_client
+from tasks._server import ask_until
 from tasks._stage import failed_state, warned
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import VARIABLE, Home
@@ -179,20 +179,19 @@ def _ended_with_its_run(pool: WorkerPool) -> Iterator[None]:
     flow_run = context.task_run.flow_run_id if context is not None else None
     ended = threading.Event()
 
-    def watch() -> None:
-        while flow_run is not None and not ended.wait(_LOOK_SECONDS):
-            with suppress(*REFUSALS), server_client() as client:
-                found = client.read_flow_run(flow_run)
-                state = found.state
-                if state is not None and (state.is_cancelling() or state.is_cancelled()):
-                    pool.close()
-                    return
-                if state is not None and state.is_paused() and found.deployment_id is not None:
-                    pool.pause()
-                    return
+    def look(client: SyncPrefectClient) -> None:
+        assert flow_run is not None
+        found = client.read_flow_run(flow_run)
+        state = found.state
+        if state is not None and (state.is_cancelling() or state.is_cancelled()):
+            ended.set()
+            pool.close()
+        elif state is not None and state.is_paused() and found.deployment_id is not None:
+            ended.set()
+            pool.pause()
 
-    # The context holds Prefect's settings: without it the thread would ask another server.
-    threading.Thread(target=copy_context().run, args=(watch,), daemon=True).start()
+    if flow_run is not None:
+        ask_until(ended, look, _LOOK_SECONDS)
     try:
         yield
     finally:

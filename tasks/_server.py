@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from time import sleep
 
 import httpx
+from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -39,3 +42,24 @@ def answers(attempts: int = 3) -> bool:
             if client.api_healthcheck() is None:
                 return True
     return False
+
+
+def ask_until(ended: threading.Event, look: Callable[[SyncPrefectClient], object], seconds: float) -> None:
+    """Calls `look` with a client every so many seconds, in a thread of its own, until `ended` is set.
+
+    A server that does not answer is asked again. So it is after any other error, which the run's log has: a watch that
+    ended by itself would be missed by nobody until it is needed.
+    """
+
+    def run() -> None:
+        while not ended.wait(seconds):
+            try:
+                with server_client() as client:
+                    look(client)
+            except REFUSALS:
+                continue
+            except Exception:
+                get_run_logger().warning("could not look what has become of the flow run", exc_info=True)
+
+    # The context holds Prefect's settings: without it the thread would ask another server.
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from prefect.states import Cancelled, Running
 from flows import _automations
 from flows._alive import Watch, alive, current_run
 from flows._automations import mark_dead_runs, start_again, too_often
+from tasks._server import ask_until
 from tests import servers
 from tests.flows import tiny_study
 from tests.flows.deployments import asked, deployed
@@ -176,6 +178,41 @@ def test_a_cancelled_run_is_told(api):
 
     state = told(return_state=True)
     assert state.is_cancelled() and state.result(raise_on_failure=False) == ["stop"]
+
+
+def test_a_run_that_was_cancelled_and_then_taken_for_dead_is_told(api):
+    @flow(name="told-late")
+    def told():
+        with Watch(lambda: None, seconds=2.0) as watch:
+            for kind, name in (("CANCELLING", "Cancelling"), ("CRASHED", "Crashed")):
+                state = {"state": {"type": kind, "name": name}, "force": True}
+                servers.post(f"{api}/flow_runs/{current_run().id}/set_state", json=state).raise_for_status()
+            until(lambda: watch.cancelled, 30)
+        return Cancelled(message="heard")
+
+    assert told(return_state=True).is_cancelled()
+
+
+def test_a_watch_goes_on_after_an_error_that_nobody_expected(api, caplog):
+    """Else nobody would learn that a run is cancelled or suspended."""
+
+    @flow(name="watching")
+    def watching():
+        looks = []
+
+        def look(_client):
+            looks.append(len(looks))
+            if len(looks) == 1:
+                raise ValueError("a surprise")
+            ended.set()
+
+        ended = threading.Event()
+        ask_until(ended, look, 0.1)
+        assert ended.wait(30)
+        return looks
+
+    assert watching() == [0, 1]
+    assert "could not look what has become of the flow run" in caplog.text and "a surprise" in caplog.text
 
 
 def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, tmp_path):

@@ -104,6 +104,10 @@ class _Worker:
         stdin, stdout = os.pipe(), os.pipe()
         try:
             self.process: Process = starter.start(log, stdin[0], stdout[1], modules)
+        except BaseException:
+            os.close(stdin[1])
+            os.close(stdout[0])
+            raise
         finally:
             os.close(stdin[0])
             os.close(stdout[1])
