@@ -103,3 +103,13 @@ def test_a_closed_pool_starts_nothing_and_blames_nobody(tmp_path, monkeypatch):
     for thread in asking:
         thread.join(60)
     assert len(ends) == 3 and len(pool._all) == 1
+
+
+def test_a_process_that_cannot_be_started_leaves_nothing_open(tmp_path):
+    (tmp_path / "logs").write_text("no folder")
+    request = Request(function="none:none", params={}, inputs={}, out=tmp_path, scratch=tmp_path)
+    before = psutil.Process().num_fds()
+    for size in (1, 2):
+        with WorkerPool(size, tmp_path / "logs") as pool, pytest.raises(FileExistsError):
+            pool.call(request, lambda event: None)
+    assert psutil.Process().num_fds() == before
