@@ -206,6 +206,26 @@ def test_a_study_is_cited_with_its_methods(home):
     assert text.count("{") == text.count("}")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "condition", "cited"),
+    [
+        ({"target": {"span": {"lora": {"rank": 8}}}}, {}, True),
+        ({}, {"recipe": {"lora": {"rank": 8}}}, True),
+        ({"target": {"span": {"lora": None}}}, {"description": "lora"}, False),
+    ],
+)
+def test_adapters_are_cited_where_a_study_or_a_condition_trains_them(tmp_path, recipe, condition, cited):
+    made = make_study(tmp_path, n=10, splits=("test",))
+    study, *others = made.arguments
+    first = replace(study.conditions[0], description=condition)
+    model = {"folder": "models/own"}
+    study = replace(study, recipe={"model": model, "recipe": recipe}, conditions=(first, *study.conditions[1:]))
+    land(Home(tmp_path), study, *others)
+    text = bibtex(references(Home(tmp_path), "demo"))
+    assert ("{hu2022lora," in text) == cited
+    assert "the base model has no reference in the catalogue: models/own" in text
+
+
 def test_commands(home, tmp_path):
     def call(command, *arguments):
         return CliRunner().invoke(command, [*arguments, "--home", str(home)])

@@ -57,6 +57,18 @@ _METHODS = {
         },
         "not checked against the source",
     ),
+    "lora": (
+        "hu2022lora",
+        {
+            "author": "Hu and others",
+            "title": "{LoRA: Low-Rank Adaptation of Large Language Models}",
+            "year": "2022",
+            "booktitle": "ICLR",
+            "eprint": "2106.09685",
+            "archiveprefix": "arXiv",
+        },
+        "authors in short; not checked against the source",
+    ),
 }
 
 
@@ -120,6 +132,7 @@ def references(home: Home, study: str) -> References:
         trained = connection.execute(
             "SELECT count(*) FROM stages WHERE study = ? AND kind = 'intermediate' AND current", [study]
         ).fetchall()[0][0]
+        described = connection.execute("SELECT description FROM conditions WHERE study = ?", [study]).fetchall()
     recipe = json.loads(text)
     entries = [_software()]
     notes = []
@@ -138,6 +151,7 @@ def references(home: Home, study: str) -> References:
         *(["intermediate"] if trained else []),
         *(["holm"] if conditions > 1 else []),
         *(["mcnemar"] if conditions > 1 and seeds == 1 else []),
+        *(["lora"] if _sets("lora", [recipe, *(json.loads(row[0]) for row in described)]) else []),
     ]
     for name in methods:
         key, fields, note = _METHODS[name]
@@ -156,6 +170,13 @@ def bibtex(found: References) -> str:
         fields = ",\n".join(f"  {name} = {{{value}}}" for name, value in one.fields.items())
         parts.append(f"% {', '.join(one.used)}\n@{one.kind}{{{one.key},\n{fields}\n}}")
     return "\n\n".join(parts) + "\n"
+
+
+def _sets(name: str, value: Any) -> bool:
+    """Whether a setting of this name is given somewhere in settings, with a value that is not null."""
+    if isinstance(value, Mapping):
+        return value.get(name) is not None or any(_sets(name, one) for one in value.values())
+    return isinstance(value, list) and any(_sets(name, one) for one in value)
 
 
 def _software() -> Reference:
@@ -177,7 +198,7 @@ def _of_model(model: Any, notes: list[str]) -> Iterator[Reference]:
     elif "pretrain" in said:
         notes.append("the base model was made by the study itself")
     else:
-        told = said.get("path") or said.get("package") or model
+        told = said.get("folder") or said.get("package") or model
         notes.append(f"the base model has no reference in the catalogue: {told}")
 
 
