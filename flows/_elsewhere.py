@@ -134,7 +134,7 @@ class Elsewhere:
         """A stage as an order to the machines."""
         executor = self._session.executor
         parents = {name: {part: done[name][part] for part in ("key", "digest")} for name in stage.parents}
-        digests = executor.input_digests(stage, {name: parent["key"] for name, parent in parents.items()})
+        digests = executor.inputs.digests(stage, {name: parent["key"] for name, parent in parents.items()})
         key = self._keys[stage.name] = executor.keys.key(stage, digests)
         order = Order(
             stage=stage_json(stage),

@@ -160,7 +160,7 @@ def _agree(executor: Executor, stage: Stage, parents: Mapping[str, str], order: 
     Raises:
         UserError: it has not; says what differs.
     """
-    digests = executor.input_digests(stage, parents)
+    digests = executor.inputs.digests(stage, parents)
     if executor.keys.key(stage, digests) == order.key:
         return
     own = executor.keys.identity(stage, digests)

@@ -136,7 +136,7 @@ def test_a_raw_file_that_changes_while_its_stage_waits_is_an_error(toy, pool):
     executor = toy.executor(pool)
     stage = toy.graph()["prepare[a]"]
     key = executor.key(stage, {})
-    digests = executor.input_digests(stage, {})
+    digests = executor.inputs.digests(stage, {})
     toy.raw["a"].write_text("other")
     with pytest.raises(Exception, match="changed while the study ran"):
         executor._run(stage, key, digests, {}, lambda event: None, 0.0)

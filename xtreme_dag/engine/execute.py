@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
@@ -26,6 +25,7 @@ from xtreme_dag.engine.failures import disk_error, disk_errors, failure_reason
 from xtreme_dag.engine.garbage import sweep
 from xtreme_dag.engine.gates import GateClosed, why_closed
 from xtreme_dag.engine.graph import Graph, Output, Stage
+from xtreme_dag.engine.inputs import Inputs
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.mirror import Mirror
@@ -76,6 +76,7 @@ class Executor(Exchange):
         sweep(home)  # what a run that was killed has left
         self.keys = keys or Keys.of(home.caches)
         self.sources = FileDigests(home.caches / "digests.json")
+        self.inputs = Inputs(self.store, self.reads, self.sources, self.record)
         self.ledger = Ledger(home.ledger)
         self.study = study
         self.run = run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{platform.node()}"
@@ -112,29 +113,9 @@ class Executor(Exchange):
         self.expected = expected(graph, taken)
         return urgency(graph, taken)
 
-    def input_digests(self, stage: Stage, parents: Mapping[str, str]) -> dict[str, str]:
-        """Digest of each input, given the keys of the parents that made them."""
-        found = {}
-        for name, source in stage.inputs.items():
-            if isinstance(source, Output):
-                record = self._parent(source, parents)
-                digest = record.part_digest(source.part)
-                if digest is None:
-                    raise UserError(f"has no {source.part!r}", where=source.stage, fix=f"{stage.name} needs it")
-                found[name] = digest
-            else:
-                found[name] = self.sources.digest(source.path)
-        return found
-
-    def _parent(self, source: Output, parents: Mapping[str, str]) -> Record:
-        record = self.record(parents[source.stage])
-        if record is None:
-            raise UserError("its record is gone", where=source.stage, fix="run again")
-        return record
-
     def key(self, stage: Stage, parents: Mapping[str, str]) -> str:
         """The stage's key, given the keys of its parents (stage name -> key)."""
-        return self.keys.key(stage, self.input_digests(stage, parents))
+        return self.keys.key(stage, self.inputs.digests(stage, parents))
 
     def standing(self, stage: Stage, parents: Mapping[str, str]) -> Record | None:
         """The record of a stage that needs nothing done: there, intact, not forced, its verdict positive if it has one."""
@@ -164,7 +145,7 @@ class Executor(Exchange):
         self._met[stage.name] = stage
         try:
             for _ in range(_MENDED):
-                digests = self.input_digests(stage, parents)
+                digests = self.inputs.digests(stage, parents)
                 before, key = key, self.keys.key(stage, digests)
                 if before not in ("", key):  # whoever asked for this stage knows it by the other key
                     raise UserError("what it reads was damaged and came out otherwise when made again", fix="run again")
@@ -228,29 +209,6 @@ class Executor(Exchange):
                 more = f"; {', '.join(done.suspects)} may have read it and run again next time" if done.suspects else ""
                 listen({"event": "log", "message": f"{told} before {reader.name}{more}"})
         self.execute(maker, {name: self.known[name] for name in maker.parents}, listen, urgency)
-
-    def _check_inputs(self, stage: Stage, digests: Mapping[str, str], parents: Mapping[str, str]) -> dict[str, float]:
-        """Hashes what a stage reads, as far as its state is not known; input -> when the bytes were hashed.
-
-        Raises:
-            DamagedInput: an artifact is not what its record says, or files of it were dropped.
-            UserError: a raw file is no longer what the stage's key was made of.
-        """
-        found = {}
-        for name, source in stage.inputs.items():
-            if isinstance(source, Output):
-                record = self._parent(source, parents)
-                dropped = self.store.is_dropped(record, source.part)
-                if (
-                    dropped
-                    or record.part_digest(source.part) != digests[name]
-                    or self.reads.damaged(record, source.part)
-                ):
-                    raise DamagedInput(source.stage, record, source.part)
-                found[name] = self.reads.hashed(record, source.part)
-            elif self.sources.digest(source.path) != digests[name]:
-                raise UserError("changed while the study ran", where=str(source.path), fix="run again")
-        return found
 
     def save(self) -> None:
         """Writes what this run learnt about files and code, for the next one."""
@@ -347,7 +305,7 @@ class Executor(Exchange):
                 options = {**self._options, **stage.options, "device": device}
                 request = Request(
                     function=stage.function, params=stage.params, imports=stage.of.imports, out=out, scratch=scratch,
-                    inputs={name: self._path(source, parents) for name, source in stage.inputs.items()},
+                    inputs={name: self.inputs.path(source, parents) for name, source in stage.inputs.items()},
                     options=options, timeout=options.get("timeout"),
                 )  # fmt: skip
                 course = Course(figure.name for figure in stage.of.figures)
@@ -357,11 +315,11 @@ class Executor(Exchange):
                         hear(event)
 
                 made_of = (source for source in stage.inputs.values() if isinstance(source, Output))
-                with self.store.reading(*{self._parent(source, parents).digest for source in made_of}):
+                with self.store.reading(*{self.inputs.record(source, parents).digest for source in made_of}):
                     answer = self._pool.call(
-                        request, heard, urgency, lambda: read.update(self._check_inputs(stage, digests, parents))
+                        request, heard, urgency, lambda: read.update(self.inputs.check(stage, digests, parents))
                     )
-                    self._check_inputs(stage, digests, parents)  # what changed meanwhile may have been read
+                    self.inputs.check(stage, digests, parents)  # what changed meanwhile may have been read
             inputs = described(stage, digests, parents)
             seconds = float(answer["seconds"])
             self.store.keep_code(*self.keys.code(*stage.roots))
@@ -388,9 +346,3 @@ class Executor(Exchange):
         if self._mirror is not None:
             self._mirror.push(self.store, record)
         return record, seconds
-
-    def _path(self, source: Any, parents: Mapping[str, str]) -> Path:
-        if isinstance(source, Output):
-            folder = self.store.artifact(self._parent(source, parents).digest)
-            return folder / source.part if source.part else folder
-        return Path(source.path)
