@@ -18,8 +18,9 @@ from xtreme_dag.program.commands import cite, report, table
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.outlines import outlined
 from xtreme_dag.report.paper import figures, write_figures
-from xtreme_dag.report.paper_tables import FORMATS, TABLES, Figure, Table, leaderboard, written
+from xtreme_dag.report.paper_tables import TABLES, leaderboard
 from xtreme_dag.report.references import _of_datasets, bibtex, references
+from xtreme_dag.report.table_forms import FORMATS, Figure, Table, written
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.query import reader
 

@@ -10,7 +10,8 @@ from xtreme_dag.program.publish import land_study
 from xtreme_dag.report.content import read_content
 from xtreme_dag.report.html import page
 from xtreme_dag.report.paper import figures
-from xtreme_dag.report.paper_tables import TABLES, written
+from xtreme_dag.report.paper_tables import TABLES
+from xtreme_dag.report.table_forms import written
 from xtreme_dag.results.query import reader
 from xtreme_dag.study.file import Study, load_study
 from xtreme_dag.wiring.build import build

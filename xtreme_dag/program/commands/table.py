@@ -41,7 +41,8 @@ def command(
     Intervals and verdicts are those of `compare`. In CSV they are columns of their own.
     """
     from xtreme_dag.report.content import read_content
-    from xtreme_dag.report.paper_tables import TABLES, leaderboard, written
+    from xtreme_dag.report.paper_tables import TABLES, leaderboard
+    from xtreme_dag.report.table_forms import written
     from xtreme_dag.results.query import one_study
 
     content = read_content(home, one_study(home, study))
