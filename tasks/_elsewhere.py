@@ -27,13 +27,14 @@ from tasks._server import ask_until
 from tasks._stage import failed_state, warned
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import VARIABLE, Home
+from xtreme_dag.engine.calls import PoolClosed, StageFailed
 from xtreme_dag.engine.devices import find_devices
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Kind, Stage
 from xtreme_dag.engine.keys import Keys, changes
 from xtreme_dag.engine.mirror import LONG, Mirror
 from xtreme_dag.engine.orders import Order, stage_of
-from xtreme_dag.engine.pool import PoolClosed, StageFailed, WorkerPool
+from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.wiring.kinds import KINDS
 
 # A stage has a process of its own, and as many run here as the engine gives to this process at once: one, if its

@@ -13,8 +13,8 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from tasks._artifacts import artifact_key
 from tasks._server import impatient
+from xtreme_dag.engine.calls import Listener
 from xtreme_dag.engine.graph import Stage
-from xtreme_dag.engine.pool import Listener
 
 # A busy server should not be asked more often than a person looks.
 _SECONDS = 5.0

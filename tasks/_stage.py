@@ -19,10 +19,10 @@ from prefect.transactions import IsolationLevel, get_transaction
 from tasks._cache import FlockManager, StoreKeys, reference
 from tasks._progress import StageProgress
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.calls import Listener, PoolClosed, StageFailed, StageTimedOut
 from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.graph import Graph, Kind, Stage
-from xtreme_dag.engine.pool import Listener, PoolClosed, StageFailed, StageTimedOut
 from xtreme_dag.results.signals import signals_of
 from xtreme_dag.wiring.kinds import KINDS
 

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.pool import PoolClosed, Request, StageFailed, StageTimedOut, WorkerPool
+from xtreme_dag.engine.calls import PoolClosed, Request, StageFailed, StageTimedOut
+from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.engine.worker import TOLD
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks workers")

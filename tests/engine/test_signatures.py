@@ -7,9 +7,10 @@ import pytest
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.calls import Request
 from xtreme_dag.engine.local import run_local
 from xtreme_dag.engine.mirror import Mirror
-from xtreme_dag.engine.pool import Request, WorkerPool
+from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.engine.signatures import VARIABLE
 
 SECRET = "a secret of a team, long enough"

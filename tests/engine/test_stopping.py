@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from xtreme_dag.engine.pool import PoolClosed, Request, WorkerPool
+from xtreme_dag.engine.calls import PoolClosed, Request
+from xtreme_dag.engine.pool import WorkerPool
 
 CODE = '''
 import time
@@ -114,7 +115,8 @@ def test_a_paused_pool_lets_the_others_end(ask, tmp_path):
 PARENT = """
 import sys
 from pathlib import Path
-from xtreme_dag.engine.pool import Request, WorkerPool
+from xtreme_dag.engine.calls import Request
+from xtreme_dag.engine.pool import WorkerPool
 folder = Path(sys.argv[1])
 request = Request(function="counts:count", params={"to": 100_000}, inputs={}, out=folder / "out", scratch=folder / "scratch")
 WorkerPool(1, folder / "logs").call(request, lambda event: print("counts", flush=True))

@@ -7,7 +7,8 @@ import time
 import psutil
 import pytest
 
-from xtreme_dag.engine.pool import PoolClosed, Request, WorkerPool
+from xtreme_dag.engine.calls import PoolClosed, Request
+from xtreme_dag.engine.pool import WorkerPool
 
 CODE = '''
 import os

@@ -4,7 +4,7 @@ import pytest
 
 from tests.training.worlds import LABELS, make_base, make_encoded
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.engine.pool import Request
+from xtreme_dag.engine.calls import Request
 from xtreme_dag.program.resume_proof import verify_resume
 
 

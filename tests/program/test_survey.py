@@ -14,9 +14,9 @@ import pytest
 
 from tests.data import release_files as release
 from tests.data.read_tables import surveyed
+from xtreme_dag.engine.calls import StageFailed
 from xtreme_dag.engine.execute import Executor
 from xtreme_dag.engine.ledger import DONE, Ledger
-from xtreme_dag.engine.pool import StageFailed
 
 
 def started(home):

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from tests.training.worlds import LABELS, LABELS_OF, TAGS, digest, events, make_base, make_encoded, run_stage
-from xtreme_dag.engine.pool import PoolClosed, Request, WorkerPool
+from xtreme_dag.engine.calls import PoolClosed, Request
+from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.training.checkpoints import Checkpoints
 
 KILLS = 8

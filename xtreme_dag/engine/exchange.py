@@ -10,11 +10,11 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
+from xtreme_dag.engine.calls import Listener
 from xtreme_dag.engine.checkpoints import Checkpoints
 from xtreme_dag.engine.failures import disk_errors
 from xtreme_dag.engine.graph import Stage
 from xtreme_dag.engine.mirror import Mirror
-from xtreme_dag.engine.pool import Listener
 from xtreme_dag.engine.reads import Reads
 from xtreme_dag.engine.store import Record, Store
 

@@ -16,6 +16,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine import damage
 from xtreme_dag.engine import ledger as log
+from xtreme_dag.engine.calls import Listener, Request, StageFailed
 from xtreme_dag.engine.claims import Claims
 from xtreme_dag.engine.course import Course
 from xtreme_dag.engine.devices import Devices
@@ -29,7 +30,7 @@ from xtreme_dag.engine.inputs import Inputs
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import Ledger
 from xtreme_dag.engine.mirror import Mirror
-from xtreme_dag.engine.pool import Listener, Request, StageFailed, WorkerPool
+from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.engine.priority import expected, urgency
 from xtreme_dag.engine.provenance import described, manifest
 from xtreme_dag.engine.reads import DamagedInput

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from xtreme_dag.core.disk import full_disk, is_full
 from xtreme_dag.core.errors import UserError, printable
+from xtreme_dag.engine.calls import StageFailed
 from xtreme_dag.engine.graph import Stage
-from xtreme_dag.engine.pool import StageFailed
 
 
 def failure_reason(error: UserError | StageFailed, stage: Stage) -> str:

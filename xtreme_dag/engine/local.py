@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.calls import Listener, StageFailed
 from xtreme_dag.engine.dropping import Dropping
 from xtreme_dag.engine.execute import Executor, Result
 from xtreme_dag.engine.graph import Graph
 from xtreme_dag.engine.ledger import CACHED, DONE, FAILED, NOT_RUN
-from xtreme_dag.engine.pool import Listener, StageFailed
 from xtreme_dag.engine.priority import Agenda
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
+from xtreme_dag.engine.calls import Request
 from xtreme_dag.engine.digests import file_digest, list_files
-from xtreme_dag.engine.pool import Request, WorkerPool
+from xtreme_dag.engine.pool import WorkerPool
 
 # Checkpoints of the run that is killed: enough that a kill falls between two of them.
 _CHECKPOINTS = 8

@@ -21,9 +21,10 @@ from xtreme_dag.contracts.odcs import Contract
 from xtreme_dag.contracts.usual import contract_of
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.calls import StageFailed
 from xtreme_dag.engine.execute import Executor, Result
 from xtreme_dag.engine.graph import Output, Stage
-from xtreme_dag.engine.pool import StageFailed, WorkerPool
+from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.wiring.kinds import CHECK
 from xtreme_dag.wiring.tables import check_stage, prepare_stage
 

@@ -9,9 +9,9 @@ import click
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
+from xtreme_dag.engine.calls import Request
 from xtreme_dag.engine.graph import Output, Source, Stage
 from xtreme_dag.engine.plan import CACHED, Plan, Planner, matching
-from xtreme_dag.engine.pool import Request
 from xtreme_dag.engine.store import Store
 from xtreme_dag.program.options import home_option, opened, study_options, threads_option
 from xtreme_dag.program.output import Answer, answers, say
