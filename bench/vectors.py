@@ -25,7 +25,7 @@ from xtreme_dag.evaluation.mining import distinct, id_pairs, mine
 from xtreme_dag.evaluation.search import top_k
 from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.scoring.mining import accepted, best_threshold
-from xtreme_dag.tables.tokenizer import load_tokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer
 
 LANGUAGES = ("deu", "cmn", "swh", "jav")
 LENGTH = 128

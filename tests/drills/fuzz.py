@@ -130,7 +130,7 @@ def _models(folder: Path) -> Reader:
 
     from xtreme_dag.core.context import StageContext
     from xtreme_dag.heads.trained import load_model
-    from xtreme_dag.tables.tokenizer import load_tokenizer
+    from xtreme_dag.tables.tokenizer_files import load_tokenizer
     from xtreme_dag.training.planted import plant
 
     torch.set_num_threads(1)

@@ -15,7 +15,7 @@ from xtreme_dag.heads.trained import build_head, load_model, save_model
 from xtreme_dag.model import pack
 from xtreme_dag.model.folder import load_encoder
 from xtreme_dag.model.layers import initialise
-from xtreme_dag.tables.tokenizer import load_tokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer
 
 SPECS = {
     "nli": HeadSpec(kind="classification", labels=tuple(LABELS)),

@@ -18,7 +18,7 @@ from xtreme_dag.heads.span import answer_tokens, span_windows
 from xtreme_dag.heads.tagging import mend_words, windows
 from xtreme_dag.tables.canonical import SCHEMAS, write_table
 from xtreme_dag.tables.encoded import open_encoded
-from xtreme_dag.tables.tokenizer import copy_tokenizer, load_tokenizer
+from xtreme_dag.tables.tokenizer_files import copy_tokenizer, load_tokenizer
 
 TEXT = [
     "The quick brown fox jumps over the lazy dog, again and again.",

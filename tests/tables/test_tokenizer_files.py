@@ -9,7 +9,8 @@ from tokenizers import Regex, models, normalizers, pre_tokenizers
 
 from tests.training.worlds import tiny_config
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.tables.tokenizer import TextTokenizer, load_tokenizer
+from xtreme_dag.tables.tokenizer import TextTokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer
 
 
 @pytest.mark.parametrize("kind", ["xlm-roberta", "bert", "deberta-v2", "mt5"])

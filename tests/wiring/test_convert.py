@@ -16,7 +16,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.heads.trained import load_model
 from xtreme_dag.model import pack
 from xtreme_dag.program.cli import program
-from xtreme_dag.tables.tokenizer import load_tokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer
 from xtreme_dag.wiring.convert import convert
 
 TOKENS = pack([[0, 7, 8, 2], [0, 9, 2]])

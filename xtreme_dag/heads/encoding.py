@@ -18,7 +18,8 @@ from xtreme_dag.core.errors import UserError, nearest, refuse_unknown
 from xtreme_dag.heads import head_of
 from xtreme_dag.tables.canonical import read_table
 from xtreme_dag.tables.encoded import list_column, write_encoded
-from xtreme_dag.tables.tokenizer import Flat, Frame, TextTokenizer, load_tokenizer
+from xtreme_dag.tables.tokenizer import Flat, Frame, TextTokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer
 
 Ints = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]

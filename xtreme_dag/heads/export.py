@@ -22,7 +22,8 @@ from xtreme_dag.heads.trained import TrainedModel, load_model
 from xtreme_dag.model import pack
 from xtreme_dag.model.adapters import ADAPTER
 from xtreme_dag.model.weights import quiet
-from xtreme_dag.tables.tokenizer import TextTokenizer, copy_tokenizer, load_tokenizer
+from xtreme_dag.tables.tokenizer import TextTokenizer
+from xtreme_dag.tables.tokenizer_files import copy_tokenizer, load_tokenizer
 
 # The largest difference of scores, as a share of the largest score, that rounding can explain.
 CARD = "README.md"  # the hub shows it as the page of the model

@@ -20,7 +20,7 @@ from xtreme_dag.model.folder import encoder_folder, load_encoder
 from xtreme_dag.model.layers import HeadModule
 from xtreme_dag.model.packed import PackedTokens
 from xtreme_dag.model.weights import quiet
-from xtreme_dag.tables.tokenizer import copy_tokenizer
+from xtreme_dag.tables.tokenizer_files import copy_tokenizer
 
 _LOG = logging.getLogger(__name__)
 

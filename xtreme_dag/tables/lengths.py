@@ -34,7 +34,7 @@ def length_percentiles(texts: Sequence[str], tokenizer: Path | None) -> dict[str
     if tokenizer is None:
         lengths = [len(text) for text in texts]
     else:
-        from xtreme_dag.tables.tokenizer import load_tokenizer
+        from xtreme_dag.tables.tokenizer_files import load_tokenizer
 
         lengths = [len(ids) for ids, _ in load_tokenizer(tokenizer).pieces(texts)]
     found = np.percentile(np.array(lengths), PERCENTILES, method="inverted_cdf")

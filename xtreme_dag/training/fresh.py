@@ -13,7 +13,7 @@ from xtreme_dag.formats import parallel_text, plain_text
 from xtreme_dag.heads import TEXT_HEAD
 from xtreme_dag.heads.encoding import EncodeParams, encode_table
 from xtreme_dag.tables.encoded import EncodedTable
-from xtreme_dag.tables.tokenizer import load_tokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer
 from xtreme_dag.training.pools import Part
 from xtreme_dag.training.tables import TrainingTable
 

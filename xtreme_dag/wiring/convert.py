@@ -87,7 +87,7 @@ def _write(folder: Path, out: Path) -> dict[str, Any]:
     from safetensors.torch import save_file
 
     from xtreme_dag.heads.trained import load_model
-    from xtreme_dag.tables.tokenizer import load_tokenizer
+    from xtreme_dag.tables.tokenizer_files import load_tokenizer
 
     weights: dict[str, Any] = {}
     for path in pickles(folder):
@@ -109,7 +109,7 @@ def _translates(folder: Path) -> bool:
     from transformers import AutoModelForSeq2SeqLM
 
     from xtreme_dag.model.weights import load_complete, load_config
-    from xtreme_dag.tables.tokenizer import require_tokenizer
+    from xtreme_dag.tables.tokenizer_files import require_tokenizer
 
     config = load_config(folder)
     if not config.is_encoder_decoder:

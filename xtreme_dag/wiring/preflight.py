@@ -17,7 +17,8 @@ from typing import Any
 
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Source
-from xtreme_dag.tables.tokenizer import TextTokenizer, load_tokenizer, require_tokenizer, tokenizer_folder
+from xtreme_dag.tables.tokenizer import TextTokenizer
+from xtreme_dag.tables.tokenizer_files import load_tokenizer, require_tokenizer, tokenizer_folder
 from xtreme_dag.wiring.kinds import TRANSLATE
 from xtreme_dag.wiring.layouts import verdict
 from xtreme_dag.wiring.model_files import Finding, faults_of_files, json_of, pointers, shapes_of, weights_of

@@ -10,7 +10,7 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.data.derive.losses import Translate
 from xtreme_dag.model.weights import load_complete, load_config
-from xtreme_dag.tables.tokenizer import require_tokenizer
+from xtreme_dag.tables.tokenizer_files import require_tokenizer
 
 # Texts of a batch are of like length, so that little is padded; what comes out does not depend on it.
 _BATCH_TOKENS = 4_096
