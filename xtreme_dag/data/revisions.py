@@ -15,7 +15,7 @@ from xtreme_dag.catalogue.sources.hub import HubSource
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.data.readers.files import Place
-from xtreme_dag.data.readers.hub import Repository, kind_of, patterns_of
+from xtreme_dag.data.readers.hub_repository import Repository, kind_of, patterns_of
 
 CONVERSION = "refs/convert/parquet"  # where the hub keeps a Parquet conversion of a repository, made by itself
 

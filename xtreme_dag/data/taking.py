@@ -16,7 +16,8 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.hub_client import limit_waiting
 from xtreme_dag.data.readers.files import Place
-from xtreme_dag.data.readers.hub import Repository, batches, kind_of, split_patterns
+from xtreme_dag.data.readers.hub import batches
+from xtreme_dag.data.readers.hub_repository import Repository, kind_of, split_patterns
 from xtreme_dag.data.revisions import CONVERSION
 
 ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
