@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.wiring.small_studies import small
-from xtreme_dag.study.conditions import ObjectiveName
+from xtreme_dag.study.sections import ObjectiveName
 from xtreme_dag.wiring.build import build
 
 EXAMPLES = 8

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from xtreme_dag.study.conditions import NUMBER, Positive, Section
+from xtreme_dag.study.sections import NUMBER, Positive, Section
 
 _TABLE = r"^[^/\s]+/[^/\s]+/[^/\s]+$"
 

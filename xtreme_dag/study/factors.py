@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xtreme_dag.study.conditions import Condition, Section, Step
+from xtreme_dag.study.conditions import Condition, Step
 from xtreme_dag.study.file import Study
+from xtreme_dag.study.sections import Section
 
 # Fields that are compared here under a name of the comparison's own, or change no result. Every other field, a new one
 # too, is a factor under its own name.

@@ -17,8 +17,9 @@ from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import read_regular
 from xtreme_dag.core.yaml import read_yaml, yaml_fault
-from xtreme_dag.study.conditions import NAME, NUMBER, Condition, Origin, Section
+from xtreme_dag.study.conditions import Condition
 from xtreme_dag.study.data_settings import Data
+from xtreme_dag.study.sections import NAME, NUMBER, Origin, Section
 from xtreme_dag.study.settings import explained
 
 _LARGEST = 4 << 20  # bytes of a study file

@@ -43,7 +43,7 @@ from xtreme_dag.results.landing import land
 from xtreme_dag.results.stamp import forget_published
 from xtreme_dag.scoring.columns import figures, metric_at
 from xtreme_dag.scoring.combine import FAMILIES
-from xtreme_dag.study.conditions import NAME
+from xtreme_dag.study.sections import NAME
 from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, test_tables, write_known_labels
 from xtreme_dag.submissions.folder import Cell, folder_files, folder_tasks
 from xtreme_dag.submissions.read import read_submission

@@ -10,7 +10,7 @@ from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.formats import parallel_text, plain_text
-from xtreme_dag.study.conditions import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
+from xtreme_dag.study.sections import PARALLEL_OBJECTIVES, Objective, Pretrained, Translation
 from xtreme_dag.wiring.kinds import PREPARE, TRANSLATE
 from xtreme_dag.wiring.tables import Raw, Tables
 

@@ -10,7 +10,7 @@ from xtreme_dag.catalogue.catalogue import TableRef, Task
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
-from xtreme_dag.study.conditions import Translation
+from xtreme_dag.study.sections import Translation
 from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.entry import RANK_POOL, entry
 from xtreme_dag.wiring.kinds import EVALUATE, SEARCH

@@ -11,10 +11,10 @@ from xtreme_dag.catalogue.catalogue import Catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.engine.graph import Graph, Output, Source, Stage
 from xtreme_dag.heads import TEXT_HEAD, head_of
-from xtreme_dag.study.conditions import Origin, Pretrained
 from xtreme_dag.study.file import Model, Study
 from xtreme_dag.study.pretraining import Planting, TextPretraining
 from xtreme_dag.study.recipe import checked_settings
+from xtreme_dag.study.sections import Origin, Pretrained
 from xtreme_dag.study.settings import checked
 from xtreme_dag.wiring.absent import absent
 from xtreme_dag.wiring.kinds import PRETRAIN, devices_of

@@ -10,8 +10,9 @@ from xtreme_dag.core.english import ENGLISH
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.graph import Output, Stage
 from xtreme_dag.heads import head_of
-from xtreme_dag.study.conditions import Condition, Translation
+from xtreme_dag.study.conditions import Condition
 from xtreme_dag.study.recipe_settings import trials_of
+from xtreme_dag.study.sections import Translation
 from xtreme_dag.wiring.adding import Adding, Input
 from xtreme_dag.wiring.grids import add_trials, choice_name, with_choice
 from xtreme_dag.wiring.kinds import TARGET, devices_of

@@ -26,7 +26,7 @@ def command(name: str, origin: str) -> Answer:
     shipped = shipped_studies()
     if origin not in shipped:
         raise UserError(f"no study {origin!r} comes with the program", where="--from", fix=nearest(origin, shipped))
-    from xtreme_dag.study.conditions import NAME
+    from xtreme_dag.study.sections import NAME
 
     if not re.fullmatch(NAME, name):
         raise UserError(f"{name!r} is not lower-case letters, digits, _ + -", where="NAME")
