@@ -19,7 +19,7 @@ from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.cli import program
 from xtreme_dag.results import database, views
-from xtreme_dag.study import conditions, data_settings, file, pretraining, recipe_settings, train_recipe
+from xtreme_dag.study import conditions, data_settings, file, pretraining, recipe_settings, sections, train_recipe
 from xtreme_dag.study.budget import Sampling
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,10 +38,10 @@ STUDY: Mapping[str, type[Any]] = {
     "`intermediate.NAME`": conditions.Condition,
     "`target` of a condition": conditions.Supervision,
     "`mixture`": conditions.Component,
-    "`budget`": conditions.Budget,
+    "`budget`": sections.Budget,
     "`sampling`": Sampling,
-    "`objective`": conditions.Objective,
-    "`translated`, `source_translated`": conditions.Translation,
+    "`objective`": sections.Objective,
+    "`translated`, `source_translated`": sections.Translation,
     "`targets.NAME`": file.Target,
     "`train`, `select` of a target": file.Table,
     "`recipe.encode`": recipe_settings.EncodeSettings,
