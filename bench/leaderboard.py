@@ -19,7 +19,8 @@ from pathlib import Path
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database
-from xtreme_dag.results.facts import Condition, Landing, StudyFacts
+from xtreme_dag.results.facts import Condition, StudyFacts
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.landing import rebuild
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.rows import replace_study, rows_of

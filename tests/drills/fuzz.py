@@ -229,7 +229,7 @@ def _ledgers(folder: Path) -> Reader:
 
 
 def _landings(folder: Path) -> Reader:
-    from xtreme_dag.results.facts import Landing
+    from xtreme_dag.results.landed import Landing
 
     path, content = folder / f"{FILE}.json", json.dumps(corpus.LANDING).encode()
 

@@ -12,7 +12,8 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.store import Store
 from xtreme_dag.results import database
-from xtreme_dag.results.facts import Landing, StageFacts
+from xtreme_dag.results.facts import StageFacts
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.landing import add, land, read_landings, rebuild
 from xtreme_dag.results.query import reader
 from xtreme_dag.results.rows import STUDY_TABLES

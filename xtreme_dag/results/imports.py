@@ -15,7 +15,8 @@ from urllib.parse import quote
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
 from xtreme_dag.engine.store import Store
-from xtreme_dag.results.facts import Condition, Evaluation, Landing, StageFacts, StudyFacts
+from xtreme_dag.results.facts import Condition, Evaluation, StageFacts, StudyFacts
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.signals import signals_of
 
 KIND = "import"

@@ -9,7 +9,8 @@ from xtreme_dag.catalogue.benchmarks import official
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.catalogue.languages import languages
 from xtreme_dag.catalogue.miniworld_languages import LANGUAGES
-from xtreme_dag.results.facts import Landing, LanguageFacts, StudyFacts, TaskFacts
+from xtreme_dag.results.facts import LanguageFacts, StudyFacts, TaskFacts
+from xtreme_dag.results.landed import Landing
 
 
 def described(landing: Landing) -> StudyFacts:

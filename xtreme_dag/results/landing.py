@@ -15,8 +15,9 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import sha256_of
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database as files
-from xtreme_dag.results.facts import ContractOutcome, Evaluation, Landing, LandingReport, StageFacts, StudyFacts
+from xtreme_dag.results.facts import ContractOutcome, Evaluation, LandingReport, StageFacts, StudyFacts
 from xtreme_dag.results.known import described
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.rows import cell_of, replace_study, rows_of
 from xtreme_dag.results.stamp import landing_path
 from xtreme_dag.results.views import refresh

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.garbage import Needed
-from xtreme_dag.results.facts import Landing
+from xtreme_dag.results.landed import Landing
 
 _HASH = re.compile(rb"[0-9a-f]{64}")
 

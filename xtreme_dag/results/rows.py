@@ -16,13 +16,13 @@ from xtreme_dag.results.facts import (
     ContractOutcome,
     CurveFacts,
     Evaluation,
-    Landing,
     LanguageFacts,
     StageFacts,
     TableFacts,
     TrainingFacts,
     TrialFacts,
 )
+from xtreme_dag.results.landed import Landing
 
 if TYPE_CHECKING:
     import duckdb

@@ -19,7 +19,8 @@ from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.keys import library_version
 from xtreme_dag.engine.store import Store
-from xtreme_dag.results.facts import Evaluation, Landing, StageFacts
+from xtreme_dag.results.facts import Evaluation, StageFacts
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.landing import read_landings
 from xtreme_dag.results.predictions import check_predictions
 from xtreme_dag.results.reading import data_lines

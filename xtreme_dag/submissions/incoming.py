@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import re
-import resource
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from xtreme_dag.catalogue.catalogue import load_catalogue
 from xtreme_dag.core.errors import UserError, nearest
 from xtreme_dag.core.files import canonical, write_atomically
 from xtreme_dag.core.home import Home
-from xtreme_dag.core.locks import locked
-from xtreme_dag.engine.digests import file_digest
-from xtreme_dag.engine.graph import Kind, Stage
 from xtreme_dag.engine.keys import Keys
 from xtreme_dag.engine.ledger import DONE, Ledger
-from xtreme_dag.engine.provenance import manifest
-from xtreme_dag.engine.store import Record, Store
 from xtreme_dag.formats.layout import read_json
 from xtreme_dag.results.collect import stage_facts
-from xtreme_dag.results.facts import Condition, Evaluation, Landing, StageFacts, StudyFacts
+from xtreme_dag.results.facts import Condition, Evaluation, StageFacts, StudyFacts
 from xtreme_dag.results.imports import (
     KIND,
     MARK,
@@ -39,18 +29,15 @@ from xtreme_dag.results.imports import (
     with_imports,
     without_imports,
 )
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.landing import land
 from xtreme_dag.results.stamp import forget_published
-from xtreme_dag.scoring.columns import figures, metric_at
-from xtreme_dag.scoring.combine import FAMILIES
 from xtreme_dag.study.sections import NAME
-from xtreme_dag.submissions.export import SPLIT, Tables, benchmark_of, landed, test_tables, write_known_labels
-from xtreme_dag.submissions.folder import Cell, folder_files, folder_tasks
-from xtreme_dag.submissions.read import read_submission
+from xtreme_dag.submissions.export import SPLIT, benchmark_of, landed, test_tables
+from xtreme_dag.submissions.folder import Cell, folder_files
+from xtreme_dag.submissions.judged import commit, evaluation, judge, scores_of
 from xtreme_dag.submissions.write import METADATA
-from xtreme_dag.tables.predictions import write_json, write_parquet
 
-_JUDGE = "xtreme_dag.submissions.read:read_submission"
 _SUFFIXES = (".tsv", ".json", ".jsonl")
 _TOO_MANY_TO_GUESS = 100  # predictions that are hardly all right unless they were made from the labels
 _LISTS = ("evaluations", "files", "missing")
@@ -79,14 +66,6 @@ class Imported:
     missing: tuple[str, ...]
     not_taken: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """The rows of one file, and what they were judged by: name -> digest."""
-
-    rows: pa.Table
-    inputs: Mapping[str, str]
 
 
 def import_submission(
@@ -135,19 +114,19 @@ def import_submission(
             fix=f"the study has test tables for {wanted}, ..." if wanted else f"the study has no table of {benchmark}",
         )  # fmt: skip
     tables = test_tables(home, own, [rows[cell] for cell in there if cell in rows])
-    judged, warnings = _judge(folder, labels, tables, files, benchmark)
+    judged, warnings = judge(folder, labels, tables, files, benchmark)
     figures: dict[str, float] = {}
     evaluations, stages, keys = [], [], Keys()
     for cell, part in judged.items():
-        scores = _scores(part.rows, cell, benchmark)
-        stage, record = _commit(home, study, f"{' | '.join(cell)} | {name} | seed {seed}", part, scores, keys)
+        scores = scores_of(part.rows, cell, benchmark)
+        stage, record = commit(home, study, f"{' | '.join(cell)} | {name} | seed {seed}", part, scores, keys)
         figures["/".join(cell)] = scores["metrics"][scores["primary"]]
         if scores["n"] >= _TOO_MANY_TO_GUESS and figures["/".join(cell)] == 100.0:
             warnings.append(
                 f"{'/'.join(cell)}: all {scores['n']:,} predictions are right: is the file a copy of the labels?"
             )
         stages.append(stage_facts(stage, record, home))
-        evaluations.append(_evaluation(home, record, scores, name, seed))
+        evaluations.append(evaluation(home, record, scores, name, seed))
     told_more = {key: value for key, value in metadata.items() if key not in _LISTS}
     description = {"description": "imported predictions", MARK: {"benchmark": benchmark, "metadata": told_more}}
     _land(home, study, Condition(name=name, description=description), seed, evaluations, stages)
@@ -210,122 +189,6 @@ def _check_files(folder: Path, files: Mapping[Cell, str], benchmark: str) -> Non
         f"{unknown[0]} is not a file of {benchmark}" + (f", nor are {len(unknown) - 1} more" if unknown[1:] else ""),
         where=str(folder),
         fix=f"is it --benchmark {others[0]}?" if others else nearest(unknown[0], known),
-    )
-
-
-def _judge(
-    folder: Path, labels: Path | None, tables: Tables, files: Mapping[Cell, str], benchmark: str
-) -> tuple[dict[Cell, _Judged], list[str]]:
-    """The rows of every file that has a table and labels, and warnings."""
-    with tempfile.TemporaryDirectory() as scratch:
-        side = Path(scratch)
-        if labels is None:
-            warnings = write_known_labels(tables, side)
-        else:
-            warnings = _link_labels(labels, tables, files, side)
-        digests = {cell: file_digest(side / files[cell]) for cell in tables if (side / files[cell]).is_file()}
-        if not any(side.glob("*/*")):
-            raise UserError("nothing to import: nothing has labels", where=str(folder), fix="; ".join(warnings[:2]))
-        shown = str(labels or "labels of the study")
-        try:
-            read, told = read_submission(folder, side, benchmark=benchmark, canonical=tables)
-        except UserError as error:
-            what, where = (text.replace(scratch, shown) for text in (error.what, error.where))
-            raise UserError(what, where=where, fix=error.fix) from None
-    prefixes = tuple(f"{'/'.join(cell)}: " for cell in read)
-    warnings += [text.replace(scratch, shown) for text in told if text.startswith(prefixes)]
-    judged = {}
-    for cell, rows in read.items():
-        inputs = {"table": tables.paths[cell].name, "predictions": file_digest(folder / files[cell])}
-        judged[cell] = _Judged(rows=rows, inputs={**inputs, "labels": digests[cell]})
-    return judged, warnings
-
-
-def _link_labels(labels: Path, tables: Iterable[Cell], files: Mapping[Cell, str], side: Path) -> list[str]:
-    """Puts links to the label files of the study's tables into a folder; says in words which lack."""
-    warnings: list[str] = []
-    for cell in tables:
-        path = labels / files[cell]
-        if not path.is_file():
-            warnings.append(f"{'/'.join(cell)}: no labels, there is no {path}")
-            continue
-        (side / cell[0]).mkdir(exist_ok=True)
-        (side / files[cell]).symlink_to(path.absolute())
-    return warnings
-
-
-def _scores(rows: pa.Table, cell: Cell, benchmark: str) -> dict[str, Any]:
-    """What `scores.json` of an evaluation says."""
-    task = folder_tasks(benchmark)[cell[0]]
-    columns = {name: rows[name].to_numpy() for name in rows.column_names if name.startswith("s_")}
-    return {
-        "task": cell[0],
-        "language": cell[1],
-        "split": SPLIT,
-        "n": rows.num_rows,
-        "metrics": figures([*FAMILIES[task.family].metrics, *map(metric_at, task.metrics)], columns),
-        "primary": load_catalogue().task(cell[0]).metric,
-        "benchmark": benchmark,
-    }
-
-
-def _commit(
-    home: Home, study: str, label: str, part: _Judged, scores: Mapping[str, Any], keys: Keys
-) -> tuple[Stage, Record]:
-    """Makes an artifact of an evaluation, unless the store has it; its key depends on table, predictions and judge."""
-    params = {name: scores[name] for name in ("task", "language", "split", "benchmark")}
-    task = folder_tasks(scores["benchmark"])[scores["task"]]
-    judges: list[Callable[..., Any]] = [task.judge, *filter(None, [task.layout.identify])]
-    stage = Stage(
-        of=Kind(name=KIND, libraries=("numpy", "pyarrow")),
-        name=f"{KIND}[{label}]",
-        function=_JUDGE,
-        params=params,
-        code=(*task.metrics, *(f"{judge.__module__}:{judge.__qualname__}" for judge in judges)),
-    )
-    store, started = Store(home.ensure().store), datetime.now(UTC)
-    key = keys.key(stage, part.inputs)
-    work = home.work / key
-    with locked(store.lock_path(key), stage.name):
-        record = store.intact(key)
-        if record is not None:
-            return stage, record
-        shutil.rmtree(work, ignore_errors=True)
-        (work / "out").mkdir(parents=True)
-        write_parquet(part.rows, work / "out" / "predictions.parquet")
-        write_json({name: value for name, value in scores.items() if name != "benchmark"}, work / "out" / "scores.json")
-        code, names = keys.code(*stage.roots)
-        store.keep_code(code, names)
-        answer = {
-            "figures": {"examples": scores["n"]},
-            "seconds": (datetime.now(UTC) - started).total_seconds(),
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-        made = manifest(
-            stage,
-            study=study,
-            identity=keys.identity(stage, part.inputs),
-            inputs={name: {"digest": digest} for name, digest in part.inputs.items()},
-            options={},
-            started=started,
-            answer=answer,
-        )
-        record = store.commit(key, work / "out", made)
-        shutil.rmtree(work, ignore_errors=True)
-    return stage, record
-
-
-def _evaluation(home: Home, record: Record, scores: Mapping[str, Any], condition: str, seed: int) -> Evaluation:
-    return Evaluation(
-        stage_key=record.key,
-        condition=condition,
-        task=scores["task"],
-        language=scores["language"],
-        split=scores["split"],
-        seed=seed,
-        primary=scores["primary"],
-        artifact=Store(home.store).artifact(record.digest).relative_to(home.root),
-        digest=record.digest,
     )
 
 

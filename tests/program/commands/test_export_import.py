@@ -19,8 +19,8 @@ from xtreme_dag.engine.store import Store
 from xtreme_dag.program.cli import COMMANDS
 from xtreme_dag.program.commands import compare, export, gc, import_, results, score, sql
 from xtreme_dag.program.publish import land_study
-from xtreme_dag.results.facts import Landing
 from xtreme_dag.results.imports import import_path
+from xtreme_dag.results.landed import Landing
 from xtreme_dag.results.stamp import is_published, mark_published, report_path
 from xtreme_dag.study.file import load_study
 from xtreme_dag.wiring.build import build
