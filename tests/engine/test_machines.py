@@ -276,7 +276,7 @@ def test_what_is_damaged_in_a_mirror_is_removed_or_mended(toy, pool, url, other)
     assert upkeep.verify(Mirror(url), Store(other.store), lambda done, total: None) == (7, 7, [])
 
 
-def test_garbage_of_a_mirror_is_what_is_old_and_nobody_needs(toy, pool, tmp_path):
+def test_garbage_of_a_mirror_is_what_is_old_and_nobody_needs(toy, pool, tmp_path, monkeypatch):
     place = str(tmp_path / "mirror")
     run_local(toy.graph(), toy.executor(pool, mirror=Mirror(place)))
     toy.raw["a"].write_text("other\n")
@@ -284,6 +284,10 @@ def test_garbage_of_a_mirror_is_what_is_old_and_nobody_needs(toy, pool, tmp_path
     run_local(toy.graph(), toy.executor(pool, mirror=Mirror(place)))
     files = [path for path in (tmp_path / "mirror").rglob("*") if path.is_file()]
     assert not upkeep.unneeded(Mirror(place), [], 3600).paths
+    ahead = time.time() + 7200
+    with monkeypatch.context() as changed:  # our clock says nothing about files that another one has stamped
+        changed.setattr(time, "time", lambda: ahead)
+        assert not upkeep.unneeded(Mirror(place), [], 3600).paths
     for path in files:
         os.utime(path, (time.time() - 7200,) * 2)
     target = toy.planner().plan(toy.graph()).by_name["target[all]"]
@@ -294,6 +298,12 @@ def test_garbage_of_a_mirror_is_what_is_old_and_nobody_needs(toy, pool, tmp_path
     assert upkeep.remove(Mirror(place), found) == len(found.paths)
     assert upkeep.verify(Mirror(place), toy.planner().store, lambda done, total: None) == (7, 7, [])
     assert not upkeep.unneeded(Mirror(place), [target.key], 3600).paths
+
+
+def test_a_mirror_tells_the_time_and_keeps_nothing_of_it(url):  # noqa: F811
+    before = time.time()
+    assert before - 2 <= Mirror(url).files.now() <= time.time() + 2
+    assert not Mirror(url).files.listing("")
 
 
 def test_a_call_that_fails_is_made_again_while_there_is_patience(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -116,7 +115,7 @@ def unneeded(mirror: Mirror, needed: Collection[str], age: float) -> Unneeded:
         needed: keys of records and digests of artifacts that this home needs.
         age: seconds for which everything is kept.
     """
-    now = time.time()
+    now = mirror.files.now()  # ours may be days ahead of the clock that stamped the files
 
     def old(entry: Mapping[str, Any], seconds: float = age) -> bool:
         moment = written(entry)
