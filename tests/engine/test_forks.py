@@ -195,8 +195,17 @@ def test_stages_run_again_where_the_template_was_killed(caller):
     gone(workers)
 
 
+@pytest.fixture
+def heeded():
+    """The signals that tell a process to end are not ignored, as some are in a job in the background of a script."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in TOLD}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", TOLD)
-def test_a_template_that_is_told_to_end_stays_for_its_workers_which_end_by_themselves(caller, number):
+def test_a_template_that_is_told_to_end_stays_for_its_workers_which_end_by_themselves(heeded, caller, number):
     template = caller("tell")["parent"]
     os.kill(template, number)
     threads, found = caller.together(1, "tell", seconds=2)
