@@ -1,5 +1,6 @@
 """Shared fixtures: quiet, single-threaded, offline, and the real data beside the checkout."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -45,6 +46,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(
                 pytest.mark.xdist_group(item.path.relative_to(REPOSITORY / "tests").with_suffix("").as_posix())
             )
+
+
+def pytest_collection_finish() -> None:
+    """What the tests' modules have imported stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """At the end it has to: DuckDB prints a list of what was not freed."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

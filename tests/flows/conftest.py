@@ -5,9 +5,14 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
+import yaml
+
+from tests.flows import tiny_study
+from tests.flows.deployments import deployed
 
 
 @contextmanager
@@ -57,3 +62,13 @@ def worker_of(place, repository, prefect_api):
     """Starts a worker of a work pool, which runs until the module's tests are over."""
     with programs(place, repository) as start:
         yield lambda pool: start("prefect", "worker", "start", "--pool", pool, api=prefect_api)
+
+
+@pytest.fixture(scope="session")
+def timed(tmp_path_factory, prefect_api):
+    """A deployment whose schedule fires in 15 to 75 s; its study file is `timed.yaml` in the folder given, too."""
+    folder = tmp_path_factory.mktemp("timed")
+    (folder / "timed.yaml").write_text(yaml.safe_dump({**tiny_study.STUDY, "study": "timed", "seeds": [1, 2]}))
+    moment = datetime.now(UTC) + timedelta(seconds=75)  # the scheduler looks every few seconds
+    cron = f"{moment.minute} {moment.hour} * * *"
+    return folder, deployed(prefect_api, folder / "timed.yaml", "home", pool="on-schedule", cron=cron)

@@ -9,14 +9,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows._drive import own_name
 from tests import servers
 from tests.flows import tiny_study
-from tests.flows.deployments import asked, deployed, ended, state
-from tests.servers import until
+from tests.flows.deployments import asked, deployed, ended
 from xtreme_dag.program.cli import program
 
-pytestmark = pytest.mark.xdist_group("prefect")
+# The schedule of `timed` fires while these and other tests go on; test_schedule.py comes after them.
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.usefixtures("timed")]
 # The override of a run leaves one of its seeds.
 STUDY = {**tiny_study.STUDY, "study": "scheduled", "seeds": [1, 2]}
 FLOWS = ("study", "prepare_data", "train_intermediate", "train_target", "evaluate")
@@ -134,26 +133,6 @@ def test_a_worker_runs_it(place, prefect_api, worker_of):
 
 
 @pytest.mark.slow
-def test_a_schedule_makes_a_run_and_an_override_has_a_study_name_of_its_own(place, prefect_api, worker_of):
-    """The scheduler's statements are the ones that fail with SQLAlchemy 2.1."""
-    row = deployed(prefect_api, place / "scheduled.yaml", "home", pool="on-schedule", cron="* * * * *")
-    of_it = {"flow_runs": {"deployment_id": {"any_": [row["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    runs = until(lambda: servers.post(f"{prefect_api}/flow_runs/filter", json=of_it).json(), 60)
-    assert all(run["auto_scheduled"] for run in runs)
-    worker_of("on-schedule")
-    until(lambda: state(prefect_api, runs[0]["id"])["type"] != "SCHEDULED", 120)
-    servers.patch(f"{prefect_api}/deployments/{row['id']}", json={"paused": True}).raise_for_status()
-    end = ended(prefect_api, runs[0]["id"])
-    assert end["type"] == "COMPLETED", end["message"]
-
-    overrides = ["seeds=[1]"]  # all of whose stages the scheduled run has made
-    end = ended(prefect_api, asked(prefect_api, row, parameters={"overrides": overrides}))
-    assert end["type"] == "COMPLETED", end["message"]
-    found = answer("sql", "SELECT DISTINCT study, seed FROM scores", "--format", "json", "--home", place / "home")
-    own = own_name("scheduled", overrides)
-    assert sorted((each["study"], each["seed"]) for each in found) == [("scheduled", 1), ("scheduled", 2), (own, 1)]
-
-
 def test_a_schedule_that_is_none_is_refused(place, repository, prefect_api):
     done = deploy(place, repository, prefect_api, "--cron", "every day")
     assert done.returncode == 1 and "every day" in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr

@@ -34,7 +34,7 @@ from xtreme_dag.engine.orders import stage_json, stage_of
 from xtreme_dag.engine.store import Store
 
 pytestmark = pytest.mark.xdist_group("prefect")
-STUDY = {**tiny_study.STUDY, "study": "spread"}
+STUDY = {**tiny_study.CHECKED, "study": "spread"}
 # What differs between any two runs of the same on one machine: when, how fast, with how much memory. The digest of a
 # landing document is over these, too. (Hosts would differ; here all machines are one.)
 NOT_COMPARED = {"started", "seconds", "peak_memory_bytes", "figures", "landing_digest"}

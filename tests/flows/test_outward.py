@@ -35,7 +35,7 @@ sys.addaudithook(_watch)
 def outward(tmp_path_factory, repository):
     """A run with its own server: addresses listened on, addresses asked for, its home, and what it said."""
     folder = tmp_path_factory.mktemp("outward")
-    (folder / "study.yaml").write_text(yaml.safe_dump({**tiny_study.STUDY, "study": "outward"}))
+    (folder / "study.yaml").write_text(yaml.safe_dump({**tiny_study.CHECKED, "study": "outward"}))
     (folder / "code").mkdir()
     (folder / "code" / "sitecustomize.py").write_text(WATCH)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

@@ -41,6 +41,7 @@ def test_training_passes(tmp_path):
         function="xtreme_dag.training.stages:target",
         params={"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": recipe},
         inputs={"model": base, "train": train, "select": dev}, out=tmp_path, scratch=tmp_path,
+        imports=("torch", "transformers.modeling_utils", "xtreme_dag.model.weights"),
     )  # fmt: skip
     verdict = verify_resume(request, tmp_path / "runs", kills=2, seed=3)
     assert verdict.equal and verdict.steps == 30 and len(verdict.resumed) == 2

@@ -7,7 +7,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.results import database
 from xtreme_dag.results.landing import land
-from xtreme_dag.results.query import current_database, reader
+from xtreme_dag.results.query import opened, reader
 
 
 def change(home, sql):
@@ -64,7 +64,7 @@ def test_a_newer_database_is_refused(make, home):
     land(Home(home), *made.arguments)
     change(home, "INSERT INTO schema_version VALUES (999, '999_future.sql')")
     before = Home(home).results.read_bytes()
-    for attempt in (lambda: current_database(Home(home)), lambda: land(Home(home), *made.arguments)):
+    for attempt in (lambda: opened(Home(home), database.attached), lambda: land(Home(home), *made.arguments)):
         with pytest.raises(UserError, match="newer version of the program"):
             attempt()
     assert Home(home).results.read_bytes() == before

@@ -59,13 +59,17 @@ class WorkerPool:
         logs: folder of what they print.
         threads: of each.
         grace: seconds that a stage which writes checkpoints has for one when the pool is closed.
+        starter: of several pools, one after another; it outlives them. By default a pool has its own.
     """
 
-    def __init__(self, size: int, logs: Path, *, threads: int = 1, grace: float = 0.0) -> None:
+    def __init__(
+        self, size: int, logs: Path, *, threads: int = 1, grace: float = 0.0, starter: Starter | None = None
+    ) -> None:
         self.size = size
         self._grace = grace
         self._logs = logs
-        self._starter = Starter(threads, forks=size > 1)
+        self._starter = starter or Starter(threads, forks=size > 1)
+        self._own_starter = starter is None
         self._modules: set[str] = set()
         self._free: LifoQueue[Worker] = LifoQueue()
         self._turns = Turns(size)
@@ -161,7 +165,8 @@ class WorkerPool:
             for worker in self._all:
                 with suppress(subprocess.TimeoutExpired):
                     worker.process.wait(max(0.0, end - time.monotonic()))
-        self._starter.close()
+        if self._own_starter:
+            self._starter.close()
         for worker in self._all:
             worker.kill()
         for worker in self._all:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.calls import Request
 from xtreme_dag.engine.digests import file_digest, list_files
+from xtreme_dag.engine.forks import Starter
 from xtreme_dag.engine.pool import WorkerPool
 
 # Checkpoints of the run that is killed: enough that a kill falls between two of them.
@@ -66,21 +67,23 @@ def verify_resume(
         UserError: the stage reports fewer steps than kills (and one more), so there is nothing to break.
     """
     whole = _at(request, folder / "whole", {"log_steps": 1})
-    say("running unbroken")
-    steps = _run(whole, folder / "logs")[0]
-    if steps <= kills:
-        raise UserError(f"the stage has {steps} steps, too few to be killed {kills} times", where=request.function)
-    moments = sorted(random.Random(seed).sample(range(1, steps), kills))
-    broken = _at(request, folder / "broken", {"log_steps": 1, "checkpoint_steps": max(1, steps // _CHECKPOINTS)})
-    resumed: list[str] = []
-    killed: list[int] = []
-    for moment in moments:
-        say(f"running, to be killed after step {moment} of {steps}")
-        done, heard = _run(broken, folder / "logs", until=moment)
-        killed.append(done)
-        resumed += heard
-    say("running to the end")
-    resumed += _run(broken, folder / "logs")[1]
+    # The libraries are imported once, by the process from which that of each attempt is forked.
+    with closing(Starter(int(request.options.get("threads", 1)), forks=True)) as starter:
+        say("running unbroken")
+        steps = _run(whole, folder / "logs", starter)[0]
+        if steps <= kills:
+            raise UserError(f"the stage has {steps} steps, too few to be killed {kills} times", where=request.function)
+        moments = sorted(random.Random(seed).sample(range(1, steps), kills))
+        broken = _at(request, folder / "broken", {"log_steps": 1, "checkpoint_steps": max(1, steps // _CHECKPOINTS)})
+        resumed: list[str] = []
+        killed: list[int] = []
+        for moment in moments:
+            say(f"running, to be killed after step {moment} of {steps}")
+            done, heard = _run(broken, folder / "logs", starter, until=moment)
+            killed.append(done)
+            resumed += heard
+        say("running to the end")
+        resumed += _run(broken, folder / "logs", starter)[1]
     wanted, found = ({name: file_digest(path) for name, path in list_files(run.out).items()} for run in (whole, broken))
     differing = tuple(sorted(name for name in wanted | found if wanted.get(name) != found.get(name)))
     return Verdict(steps=steps, killed_after=tuple(killed), resumed=tuple(resumed), files=wanted, differing=differing)
@@ -93,7 +96,7 @@ def _at(request: Request, folder: Path, options: Mapping[str, Any]) -> Request:
     return replace(request, out=folder / "out", scratch=scratch, options={**request.options, **options}, timeout=None)
 
 
-def _run(request: Request, logs: Path, until: int | None = None) -> tuple[int, list[str]]:
+def _run(request: Request, logs: Path, starter: Starter, until: int | None = None) -> tuple[int, list[str]]:
     """One attempt in a process of its own, killed once it reports step `until`.
 
     Returns:
@@ -114,6 +117,6 @@ def _run(request: Request, logs: Path, until: int | None = None) -> tuple[int, l
                 raise _Enough
 
     # leaving the pool kills its process with SIGKILL
-    with suppress(_Enough), WorkerPool(1, logs, threads=int(request.options.get("threads", 1))) as pool:
+    with suppress(_Enough), WorkerPool(1, logs, starter=starter) as pool:
         pool.call(request, listen)
     return last, resumed

@@ -144,11 +144,20 @@ def is_current(path: Path) -> bool:
     """
     try:
         with reading(path) as connection:
-            version = version_of(connection)
-            if version == current_version():
-                return connection.execute("SELECT digest FROM package").fetchall() == [(package_digest(),)]
+            return is_of_this_package(connection, path)
     except duckdb.Error:
         return False
+
+
+def is_of_this_package(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """The same of an open database; `path` is named in errors.
+
+    Raises:
+        UserError: a newer version of the program made it.
+    """
+    version = version_of(connection)
+    if version == current_version():
+        return connection.execute("SELECT digest FROM package").fetchall() == [(package_digest(),)]
     if version is not None and version > current_version():
         raise UserError(
             f"was made by a newer version of the program (schema {version}, this one knows {current_version()})",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,12 @@ def reads_rows(text: str) -> bool:
     return any(name in text.lower() for name in _OVER_ROWS)
 
 
-def current_database(home: Home) -> Path:
-    """The database of a home, of this package's version: an older one is migrated, a damaged one made again.
+def opened(home: Home, open_file: Callable[[Path], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
+    """Opens the database of a home, of this package's version: an older one is migrated, a damaged one made again.
+
+    Args:
+        home: the folder in which all state lives.
+        open_file: opens a database file for reading.
 
     Raises:
         UserError: there are no results yet, or a newer version of the program made them.
@@ -42,11 +47,16 @@ def current_database(home: Home) -> Path:
         from xtreme_dag.results.landing import rebuild  # not for each query: it imports what writes
 
         rebuild(home)
-    elif not files.is_current(path):
-        from xtreme_dag.results.landing import upgrade
+    with ExitStack() as otherwise, suppress(duckdb.Error):
+        connection = open_file(path)
+        otherwise.callback(connection.close)
+        if files.is_of_this_package(connection, path):
+            otherwise.pop_all()
+            return connection
+    from xtreme_dag.results.landing import upgrade
 
-        upgrade(home)
-    return path
+    upgrade(home)
+    return open_file(path)
 
 
 def _is_sound(home: Home, path: Path) -> bool:
@@ -77,7 +87,7 @@ def reader(home: Home, *, predictions: bool = True) -> Iterator[duckdb.DuckDBPyC
     Raises:
         UserError: there are no results that can be read, or predictions are missing or damaged.
     """
-    connection = files.connect(current_database(home), read_only=True)
+    connection = opened(home, partial(files.connect, read_only=True))
     try:
         paths = aim(connection, home, predictions="true" if predictions else "false")
         origins = connection.execute("SELECT DISTINCT origin FROM studies WHERE origin <> ''").fetchall()
@@ -99,7 +109,7 @@ def attached_results(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         UserError: there are no results that can be read.
     """
-    with files.reading(current_database(home)) as connection:
+    with closing(opened(home, files.attached)) as connection:
         yield connection
 
 
@@ -115,7 +125,7 @@ def connect(home: Home, *, predictions: bool = True) -> duckdb.DuckDBPyConnectio
     Raises:
         UserError: there are no results that can be read, or predictions are missing or damaged.
     """
-    connection = files.attached(current_database(home))
+    connection = opened(home, files.attached)
     try:
         aim(connection, home, predictions="true" if predictions else "false")
     except BaseException:

@@ -61,6 +61,7 @@ def command(
         request = Request(
             function=stage.function,
             params=stage.params,
+            imports=stage.of.imports,
             inputs={key: _path(source, stage, plan, store) for key, source in stage.inputs.items()},
             out=Path(folder),
             scratch=Path(folder),
