@@ -1,6 +1,7 @@
 """Shared fixtures: quiet, single-threaded, offline, and the real data beside the checkout."""
 
 import gc
+import hashlib
 import os
 import shutil
 import subprocess
@@ -36,11 +37,19 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes one runs all of a module, whose fixtures are made once, and so of a group of modules.
 
-    The groups come first, then modules with slow tests, so that the processes end together.
+    The groups come first, then modules with slow tests, so that the processes end together. Otherwise modules come in an
+    order of chance, the same each time: those of one folder often wait in the same way, and would do so together.
     """
     grouped = {item.path for item in items if item.get_closest_marker("xdist_group")}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: 0 if item.path in grouped else 1 if item.path in slow else 2)
+
+    def turn(path: Path) -> tuple[int, str]:
+        if path in grouped:
+            return 0, ""
+        chance = hashlib.sha256(path.relative_to(REPOSITORY).as_posix().encode()).hexdigest()
+        return (1 if path in slow else 2), chance
+
+    items.sort(key=lambda item: turn(item.path))
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(

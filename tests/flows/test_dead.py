@@ -6,12 +6,15 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 import yaml
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Running
 
@@ -100,45 +103,48 @@ def test_the_next_run_closes_what_a_dead_one_left_open(api, dead, home):
     assert not list((home.prefect / "runs").iterdir())
 
 
-def test_the_server_marks_a_run_without_heartbeats(api, dead):
-    """In earnest it waits for 100 s; the run of another process that goes on is left alone."""
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(UUID(dead), Running(), force=True)
-    # a heartbeat of the dead run is what starts the clock, and this one is its last
-    from prefect.events import emit_event
-    from prefect.events.worker import EventsWorker
+def left_without_heartbeats(api, dead):
+    """Leaves the dead run to the server, which has 12 s; in earnest it waits for 100."""
+    with temporary_settings({PREFECT_API_URL: api}):
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(dead), Running(), force=True)
+            mark_dead_runs(client, seconds=12)
+            mark_dead_runs(client, seconds=12)
+            assert len(client.read_automations_by_name("xtreme-dag: dead runs")) == 1
+        tag = {"prefect.resource.id": "prefect.tag.xtreme-dag", "prefect.resource.role": "tag"}
 
-    with get_client(sync_client=True) as client:
-        mark_dead_runs(client, seconds=12)
-        mark_dead_runs(client, seconds=12)
-        assert len(client.read_automations_by_name("xtreme-dag: dead runs")) == 1
-    tag = {"prefect.resource.id": "prefect.tag.xtreme-dag", "prefect.resource.role": "tag"}
-    time.sleep(8)  # automations are loaded by then
-    emit_event(
-        "prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{dead}"}, related=[tag]
-    )
-    suspended = servers.post(f"{api}/flow_runs/", json={"flow_id": flow_of(api, dead), "state": {"type": "RUNNING"}})
-    suspended = suspended.raise_for_status().json()["id"]
-    for said in ("heartbeat", "Suspended"):
-        emit_event(
-            f"prefect.flow-run.{said}", resource={"prefect.resource.id": f"prefect.flow-run.{suspended}"}, related=[tag]
+        def emit(said, run):
+            resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
+            emit_event(f"prefect.flow-run.{said}", resource=resource, related=[tag])
+
+        time.sleep(8)  # automations are loaded by then
+        emit("heartbeat", dead)  # starts the clock, and is its last
+        running = {"flow_id": flow_of(api, dead), "state": {"type": "RUNNING"}}
+        suspended = servers.post(f"{api}/flow_runs/", json=running).raise_for_status().json()["id"]
+        for said in ("heartbeat", "Suspended"):
+            emit(said, suspended)
+            time.sleep(1)  # events of one moment may come in either order
+        EventsWorker.instance().wait_until_empty()
+        state = until(
+            lambda: (now := servers.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
         )
-        time.sleep(1)  # events of one moment may come in either order
-    EventsWorker.instance().wait_until_empty()
-    state = until(
-        lambda: (now := servers.get(f"{api}/flow_runs/{dead}").json()["state"])["type"] == "CRASHED" and now, 90
-    )
-    assert state["message"] == "no sign of life for 12 s"
-    time.sleep(2)
-    assert servers.get(f"{api}/flow_runs/{suspended}").json()["state"]["type"] == "RUNNING", (
-        "who is suspended needs none"
-    )
-    servers.delete(f"{api}/flow_runs/{suspended}").raise_for_status()
-    with get_client(sync_client=True) as client:
-        [automation] = client.read_automations_by_name("xtreme-dag: dead runs")
-        client.delete_automation(automation.id)
+        time.sleep(2)
+        other = servers.get(f"{api}/flow_runs/{suspended}").json()["state"]
+        servers.delete(f"{api}/flow_runs/{suspended}").raise_for_status()
+        with get_client(sync_client=True) as client:
+            [automation] = client.read_automations_by_name("xtreme-dag: dead runs")
+            client.delete_automation(automation.id)
+        return state, other
 
 
+@pytest.fixture(scope="module")
+def marked(prefect_api, dead):
+    """What becomes of a dead run and of a suspended one; the wait passes beside other tests."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(left_without_heartbeats, prefect_api, dead)
+
+
+@pytest.mark.usefixtures("marked")
 def test_a_living_run_that_was_taken_for_dead_says_so(api):
     @flow(name="taken-for-dead")
     def living():
@@ -213,6 +219,13 @@ def test_a_watch_goes_on_after_an_error_that_nobody_expected(api, caplog):
 
     assert watching() == [0, 1]
     assert "could not look what has become of the flow run" in caplog.text and "a surprise" in caplog.text
+
+
+def test_the_server_marks_a_run_without_heartbeats(marked):
+    """The run of another process that goes on is left alone."""
+    state, suspended = marked.result()
+    assert (state["type"], state["message"]) == ("CRASHED", "no sign of life for 12 s")
+    assert suspended["type"] == "RUNNING", "who is suspended needs none"
 
 
 def test_a_crashed_run_is_started_again_as_often_as_it_may_be(api, tmp_path):

@@ -199,7 +199,7 @@ def test_unlabelled_examples_are_refused(world, tmp_path):
 
 
 SMALL_MEMORY = """
-import json, resource, sys
+import gc, json, resource, sys
 from pathlib import Path
 from tests.training.worlds import run_stage
 import torch, transformers
@@ -217,6 +217,7 @@ for name in ("fail", "halve"):
         run_stage("target", params, {"model": base, "train": table}, folder / name)
     except UserError as error:
         print(name, error)
+    gc.collect()  # as a worker does between two stages
 """
 
 
@@ -242,6 +243,16 @@ def test_out_of_memory_is_advised_or_halved(tmp_path):
         for name in ("halve", "plenty")
     ]
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
+
+
+def test_memory_that_runs_out_before_the_device_has_the_batch_is_told_in_a_line(world, tmp_path, monkeypatch):
+    def full(_stepper, _step):
+        raise MemoryError("Unable to allocate 816. KiB")
+
+    base, pools = world
+    monkeypatch.setattr("xtreme_dag.training.step.Stepper.jobs", full)
+    with pytest.raises(UserError, match="memory ran out in putting the batch of step 0 together: Unable to allocate"):
+        trained(base, pools["mlm"], tmp_path)
 
 
 def test_advice_is_what_can_be_done():

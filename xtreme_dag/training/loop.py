@@ -150,7 +150,8 @@ class Trainer:
 
     def _accumulate(self, step: int) -> Shortage | None:
         """Gradients of a step; what happened, if memory ran out."""
-        jobs = self.stepper.jobs(step)
+        with beyond_the_batch(f"putting the batch of step {step} together"):
+            jobs = self.stepper.jobs(step)
         self.optimiser.zero_grad(set_to_none=True)
         try:
             self.losses[step] = self.stepper.accumulate(step, jobs)

@@ -17,6 +17,7 @@ from typing import Any
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import read_json
 from xtreme_dag.core.folders import new_folder
+from xtreme_dag.core.processes import quick_start
 
 _PATTERNS = ("pytorch_model*.bin", "*.bin", "*.ckpt", "*.pt", "*.pth")
 _OTHER_PICKLES = frozenset({"training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin"})
@@ -171,6 +172,7 @@ def _forbid(event: str, _arguments: object) -> None:
 
 def main() -> None:
     """One conversion; prints one line of JSON: the number of weights, or what is wrong."""
+    quick_start()
     sys.addaudithook(_forbid)
     try:
         answer = _write(Path(sys.argv[1]), Path(sys.argv[2]))
