@@ -6,13 +6,16 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.servers import until
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.calls import PoolClosed, Request, StageFailed, StageTimedOut
+from xtreme_dag.engine.forks import Starter
 from xtreme_dag.engine.pool import WorkerPool
 from xtreme_dag.engine.worker import TOLD
 
@@ -121,6 +124,20 @@ def joined(threads):
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
+
+
+def test_pools_one_after_another_may_share_what_is_imported(code, tmp_path, nothing_left):
+    """A pool that is closed ends its own workers, and not what they are forked from."""
+    found = []
+    with closing(Starter(1, forks=True)) as starter:
+        for number in range(2):
+            (tmp_path / f"calls{number}").mkdir()
+            with WorkerPool(1, tmp_path / "logs", starter=starter) as pool:
+                found.append(Caller(pool, tmp_path / f"calls{number}")("tell"))
+            until(lambda one=found[-1]: not psutil.pid_exists(one["pid"]), 20)
+            assert psutil.pid_exists(found[-1]["parent"])
+    assert found[0]["pid"] != found[1]["pid"] and found[0]["parent"] == found[1]["parent"]
+    assert len((tmp_path / "imports").read_text().split()) == 1
 
 
 def test_what_workers_need_is_imported_once(caller, tmp_path):
