@@ -27,7 +27,7 @@ from tests.drills.tally import Tally
 from xtreme_dag.core.errors import UserError, printable
 
 HANG_SECONDS = 10.0
-MEMORY_BYTES = 1 << 30
+MEMORY_BYTES = 3 << 28  # beyond what a child has from the start, of whoever drills
 _LONGEST_MESSAGE = 4_000
 # A million inputs are a million files: in memory where there is such a folder.
 MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -355,23 +355,26 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def _peak_bytes() -> int:
+    """The most memory that this process has had; of a forked one at first what its parent has."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
 def _child(name: str, numbers: range, seed: int, folder: Path, shared: mmap.mmap, told: int) -> NoReturn:
     """Reads inputs until the last, and says where it is; complaints go to the pipe, few enough for its buffer."""
     code = 1
+    inherited = _peak_bytes()
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         read, refused, kinds = TARGETS[name].reader(folder), 0, set()
         for done, number in enumerate(numbers):
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-            shared[:] = _PLACE.pack(number, done, refused, memory)
+            shared[:] = _PLACE.pack(number, done, refused, _peak_bytes() - inherited)
             was, kind, what = read_once(read, name, seed, number)
             refused += was
             if kind and len(kinds) < _MOST and (told_of := (kind, what[-60:])) not in kinds:
                 kinds.add(told_of)
                 os.write(told, json.dumps([kind, number, what]).encode() + b"\n")
-        shared[:] = _PLACE.pack(
-            numbers[-1], len(numbers), refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-        )
+        shared[:] = _PLACE.pack(numbers[-1], len(numbers), refused, _peak_bytes() - inherited)
         code = 0
     except BaseException:
         traceback.print_exc(file=os.fdopen(1, "w"))

@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file
 
 from tests.training.worlds import LABELS, LABELS_OF, context, digest, events, make_base, make_encoded, run_stage
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.training.launch import visible_devices
+from xtreme_dag.training.launch import _first_failure, visible_devices
 from xtreme_dag.training.stages import target
 
 RECIPE = {"learning_rate": 1e-3, "batch_size": 27, "epochs": 2, "micro_batch_tokens": 300,
@@ -71,6 +72,26 @@ def test_two_processes_equal_one_and_sharded_ones_resume(world, tmp_path, strate
         assert digest(tmp_path / "two" / "out") == whole
         last = (one["steps"] - 1) // 5 * 5
         assert any(f"resumed at step {last} of" in event.get("message", "") for event in events(tmp_path / "two"))
+
+
+@pytest.mark.parametrize(
+    ("ends", "words", "said"),
+    [
+        ({0: -signal.SIGABRT, 1: 1}, (0, 1), "process 1: the loss"),  # torch ended it on its way out
+        ({0: -signal.SIGABRT, 1: 1}, (1,), "process 0 was killed (SIGABRT)"),
+        ({0: 1, 1: -signal.SIGKILL}, (0,), "process 1 was killed (SIGKILL)"),
+        ({0: -signal.SIGTERM, 1: 1}, (1,), "process 1: the loss"),
+    ],
+)
+def test_the_error_is_that_of_the_process_that_failed_first(tmp_path, ends, words, said):
+    for rank in words:
+        failure = {"at": 9.0 - rank, "rank": rank, "what": "the loss is not finite", "where": "", "fix": ""}
+        (tmp_path / f"failure-{rank}.json").write_text(json.dumps(failure))
+    failures = {
+        rank: SimpleNamespace(exitcode=code, signal_name=lambda code=code: signal.Signals(-code).name)
+        for rank, code in ends.items()
+    }
+    assert said in str(_first_failure(tmp_path, failures))
 
 
 def test_a_failed_process_fails_the_stage_with_its_own_error(world, tmp_path):

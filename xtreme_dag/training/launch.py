@@ -169,7 +169,7 @@ def run_process(scratch: Path, job: Mapping[str, Any], stage: Callable[..., Any]
     except Exception as error:
         known = error if isinstance(error, UserError) else UserError(f"{type(error).__name__}: {error}")
         failure = {"at": time.time(), "rank": int(rank), "what": known.what, "where": known.where, "fix": known.fix}
-        (scratch / f"failure-{rank}.json").write_text(json.dumps(failure), encoding="utf-8")
+        _failure_file(scratch, int(rank)).write_text(json.dumps(failure), encoding="utf-8")
         raise
     if writes():
         (scratch / "returned.json").write_text(json.dumps(dict(returned or {})), encoding="utf-8")
@@ -185,14 +185,21 @@ def _end_with(parent: int) -> None:
         time.sleep(_PARENT_SECONDS)
 
 
+def _failure_file(scratch: Path, rank: int) -> Path:
+    """Where a process leaves its error."""
+    return scratch / f"failure-{rank}.json"
+
+
 def _first_failure(scratch: Path, failures: Mapping[int, ProcessFailure]) -> UserError:
     """The error of the process that failed first (the others fail because it did).
 
     A process that was killed cannot leave its error, and the other processes fail because they lost it: it goes first. But
-    SIGTERM is how the agent ends the other processes of a failed process.
+    SIGTERM is how the agent ends the other processes of a failed process, and one that has left its error may still be
+    ended by torch on its way out, when it finds the others gone (SIGABRT).
     """
     for rank, failure in sorted(failures.items()):
-        if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:
+        left_words = _failure_file(scratch, rank).is_file()
+        if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM and not left_words:
             return UserError(
                 f"process {rank} was killed ({failure.signal_name()})",
                 where="training",
