@@ -81,6 +81,6 @@ def beyond_the_batch(doing: str) -> Iterator[None]:
         raise UserError(
             f"memory ran out in {doing}: {message}",
             where="training",
-            fix="weights, gradients and moments leave no room beside each other: take a smaller model, or "
-            "recipe.strategy: fsdp on several devices",
+            fix="weights, gradients, moments and the batch do not fit beside each other: take a smaller model or batch, "
+            "or recipe.strategy: fsdp on several devices",
         ) from error
