@@ -47,7 +47,7 @@ def report(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "mixing"), [("ddp", "step"), ("fsdp", "within")])
-def test_two_processes_equal_one_and_sharded_ones_resume(world, tmp_path, strategy, mixing):
+def test_two_processes_equal_one_and_resume(world, tmp_path, strategy, mixing):
     """Batches of 27: the last ones of a task hold one example, so one process has none."""
     tasks, inputs = mixture(world)
     recipe = {**RECIPE, "mixing": mixing, "strategy": strategy}
@@ -66,12 +66,11 @@ def test_two_processes_equal_one_and_sharded_ones_resume(world, tmp_path, strate
             np.testing.assert_allclose(theirs[name], mine[name], rtol=1e-2, atol=2e-4, err_msg=name)
     seen = [event for event in events(tmp_path / "two") if event["event"] == "progress"]
     assert [event["done"] for event in seen[:2]] == [3, 6], "the first process's progress is passed on"
-    if strategy == "fsdp":  # test_resume.py stops DDP in the middle
-        whole = digest(tmp_path / "two" / "out")
-        run_stage("intermediate", shared, inputs, tmp_path / "two", log_steps=3, checkpoint_steps=5)
-        assert digest(tmp_path / "two" / "out") == whole
-        last = (one["steps"] - 1) // 5 * 5
-        assert any(f"resumed at step {last} of" in event.get("message", "") for event in events(tmp_path / "two"))
+    whole = digest(tmp_path / "two" / "out")
+    run_stage("intermediate", shared, inputs, tmp_path / "two", log_steps=3, checkpoint_steps=5)
+    assert digest(tmp_path / "two" / "out") == whole
+    last = (one["steps"] - 1) // 5 * 5
+    assert any(f"resumed at step {last} of" in event.get("message", "") for event in events(tmp_path / "two"))
 
 
 @pytest.mark.parametrize(
