@@ -64,7 +64,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """At the end it has to: DuckDB prints a list of what was not freed."""
+    """Nothing is exempt from the last collection: DuckDB prints a list of what was not freed."""
     gc.unfreeze()
 
 

@@ -132,7 +132,6 @@ def test_a_worker_runs_it(place, prefect_api, worker_of):
     assert (status["prepare"], status["encode"], status["target"]) == ("cached", "cached", "new")
 
 
-@pytest.mark.slow
 def test_a_schedule_that_is_none_is_refused(place, repository, prefect_api):
     done = deploy(place, repository, prefect_api, "--cron", "every day")
     assert done.returncode == 1 and "every day" in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr

@@ -1,15 +1,12 @@
 """A schedule makes a run, and a worker runs it."""
 
-import json
-
 import pytest
-from click.testing import CliRunner
 
 from flows._drive import own_name
 from tests import servers
 from tests.flows.deployments import asked, ended
+from tests.flows.test_deploy import answer
 from tests.servers import until
-from xtreme_dag.program.cli import program
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -33,9 +30,6 @@ def test_a_schedule_makes_a_run_and_an_override_has_a_study_name_of_its_own(plac
     overrides = ["seeds=[1]"]  # all of whose stages the scheduled run has made
     end = ended(prefect_api, asked(prefect_api, row, parameters={"overrides": overrides}))
     assert end["type"] == "COMPLETED", end["message"]
-    words = ["sql", "SELECT DISTINCT study, seed FROM scores", "--format", "json", "--home", str(place / "home")]
-    done = CliRunner().invoke(program, words, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    found = answer("sql", "SELECT DISTINCT study, seed FROM scores", "--format", "json", "--home", place / "home")
     own = own_name("timed", overrides)
-    found = sorted((each["study"], each["seed"]) for each in json.loads(done.stdout))
-    assert found == [("timed", 1), ("timed", 2), (own, 1)]
+    assert sorted((each["study"], each["seed"]) for each in found) == [("timed", 1), ("timed", 2), (own, 1)]

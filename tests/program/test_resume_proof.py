@@ -6,6 +6,7 @@ from tests.training.worlds import LABELS, make_base, make_encoded
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.calls import Request
 from xtreme_dag.program.resume_proof import verify_resume
+from xtreme_dag.wiring.kinds import TARGET
 
 
 def toy(name, tmp_path, steps=12):
@@ -41,7 +42,7 @@ def test_training_passes(tmp_path):
         function="xtreme_dag.training.stages:target",
         params={"seed": 1, "task": "t", "dataset": "t", "head": "classification", "labels": LABELS, "recipe": recipe},
         inputs={"model": base, "train": train, "select": dev}, out=tmp_path, scratch=tmp_path,
-        imports=("torch", "transformers.modeling_utils", "xtreme_dag.model.weights"),
+        imports=TARGET.imports,
     )  # fmt: skip
     verdict = verify_resume(request, tmp_path / "runs", kills=2, seed=3)
     assert verdict.equal and verdict.steps == 30 and len(verdict.resumed) == 2

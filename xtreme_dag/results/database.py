@@ -150,7 +150,7 @@ def is_current(path: Path) -> bool:
 
 
 def is_of_this_package(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
-    """The same of an open database; `path` is named in errors.
+    """Whether an open database has this package's schema, views and published numbers; `path` is named in errors.
 
     Raises:
         UserError: a newer version of the program made it.
