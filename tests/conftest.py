@@ -1,5 +1,6 @@
 """Shared fixtures: quiet, single-threaded, offline, and the real data beside the checkout."""
 
+import atexit
 import gc
 import hashlib
 import os
@@ -14,7 +15,13 @@ from hypothesis import HealthCheck, settings
 
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
+from xtreme_dag.core.processes import quick_start
 from xtreme_dag.program.server import server
+
+quick_start()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # What was registered later runs before. Taking millions of objects apart would keep the session waiting for seconds.
+    atexit.register(os._exit, 0)
 
 for name, value in {
     "OMP_NUM_THREADS": "1",

@@ -16,6 +16,11 @@ def change(home, sql):
     connection.close()
 
 
+def version(home):
+    with database.reading(Home(home).results) as connection:
+        return database.version_of(connection)
+
+
 def as_version_one(home):
     """Turns the database into one that version 1 of the schema made."""
     change(
@@ -43,12 +48,12 @@ def test_a_new_database_knows_its_version(make, home):
 def test_an_older_database_is_migrated_when_it_is_read(make, home):
     land(Home(home), *make(seeds=(1,), n=5).arguments)
     as_version_one(home)
-    assert database.version_in(Home(home).results) == 1
+    assert version(home) == 1
     with reader(Home(home)) as connection:
         assert connection.execute("SELECT count(*) FROM device_power").fetchone()[0] > 0
         assert connection.execute("SELECT count(*) FROM scores").fetchone() == (144,)
         assert connection.execute("SELECT count(*) FROM cost").fetchone() == (3,)
-    assert database.version_in(Home(home).results) == database.current_version()
+    assert version(home) == database.current_version()
 
 
 def test_an_older_database_is_migrated_by_a_landing_that_has_nothing_new(make, home):
@@ -56,7 +61,7 @@ def test_an_older_database_is_migrated_by_a_landing_that_has_nothing_new(make, h
     land(Home(home), *made.arguments)
     as_version_one(home)
     assert not land(Home(home), *made.arguments).changed
-    assert database.version_in(Home(home).results) == database.current_version()
+    assert version(home) == database.current_version()
 
 
 def test_a_newer_database_is_refused(make, home):

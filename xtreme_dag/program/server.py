@@ -26,7 +26,7 @@ from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
-from xtreme_dag.core.processes import end_with_parent
+from xtreme_dag.core.processes import end_with_parent, quick_start
 
 # A first start runs the migrations: 18 s on two idle cores (facts of the stack), several times that on busy ones.
 _START_SECONDS = 180.0
@@ -196,6 +196,7 @@ def keep(home: Home) -> None:
 
 def _serve(port: str) -> None:
     """The server itself, in this process until the keeper ends it or is gone."""
+    quick_start()
     end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     sys.argv = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,30 +72,37 @@ def version_of(connection: duckdb.DuckDBPyConnection) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
-def version_in(path: Path) -> int | None:
-    """The schema version of a database file; None if it cannot be read as one of ours."""
-    try:
-        with reading(path) as connection:
-            return version_of(connection)
-    except duckdb.Error:
-        return None
+@contextmanager
+def whole(path: Path) -> Iterator[duckdb.DuckDBPyConnection | None]:
+    """A database file to read, if it is one of ours and can be read from end to end, else None.
 
-
-def is_sound(path: Path) -> bool:
-    """Whether a database file is one of ours and can be read from end to end: DuckDB checks blocks when it reads them.
+    DuckDB checks blocks when it reads them.
 
     Raises:
         UserError: there is a folder in its place.
     """
     if path.is_dir():
         raise UserError("is a folder, where the database should be", where=str(path), fix="move it away")
-    if version_in(path) is None:
-        return False
+    with ExitStack() as opened:
+        connection = None
+        with suppress(duckdb.Error):
+            connection = opened.enter_context(reading(path))
+        yield connection if connection is not None and _is_whole(connection) else None
+
+
+def is_sound(path: Path) -> bool:
+    """Whether there is a database file that is `whole`."""
+    with whole(path) as connection:
+        return connection is not None
+
+
+def _is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
     try:
-        with reading(path) as connection:
-            tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'results'")
-            for (name,) in tables.fetchall():
-                connection.execute(f'SELECT sum(hash(t)) FROM "{name}" t').fetchall()
+        if version_of(connection) is None:
+            return False
+        tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'results'")
+        for (name,) in tables.fetchall():
+            connection.execute(f'SELECT sum(hash(t)) FROM "{name}" t').fetchall()
     except (duckdb.Error, ValueError):
         return False
     return True

@@ -161,14 +161,17 @@ def _write(home: Home, landings: Sequence[Landing], *, save: bool, fresh: bool =
 
     if new or fresh or not files.is_current(path):
         files.replace(path, change, start_from=None if fresh else path)
-    return [_report(path, landing.study.name, landing.study.name in new) for landing in landings]
+    if not landings:
+        return []
+    with files.reading(path) as connection:
+        return [_report(connection, path, landing.study.name, landing.study.name in new) for landing in landings]
 
 
 def _landed(path: Path) -> dict[str, str] | None:
     """Digest of the landing of each study in the database; None if there is none that can be read."""
-    if not files.is_sound(path):
-        return None
-    with files.reading(path) as connection:
+    with files.whole(path) as connection:
+        if connection is None:
+            return None
         return dict(connection.execute("SELECT study, landing_digest FROM studies").fetchall())
 
 
@@ -219,13 +222,12 @@ def _relative(root: Path, evaluation: Evaluation) -> Evaluation:
     return with_changes(evaluation, artifact=inside(evaluation.artifact), texts=texts)
 
 
-def _report(path: Path, study: str, changed: bool) -> LandingReport:
-    with files.reading(path) as connection:
-        counts = connection.execute(
-            "SELECT (SELECT count(*) FROM evaluations WHERE study = $1), (SELECT count(*) FROM scores WHERE study = $1),"
-            " (SELECT count(*) FROM stages WHERE study = $1 AND current)",
-            [study],
-        ).fetchall()[0]
+def _report(connection: duckdb.DuckDBPyConnection, path: Path, study: str, changed: bool) -> LandingReport:
+    counts = connection.execute(
+        "SELECT (SELECT count(*) FROM evaluations WHERE study = $1), (SELECT count(*) FROM scores WHERE study = $1),"
+        " (SELECT count(*) FROM stages WHERE study = $1 AND current)",
+        [study],
+    ).fetchall()[0]
     return LandingReport(
         study=study, changed=changed, evaluations=counts[0], scores=counts[1], stages=counts[2], database=path
     )

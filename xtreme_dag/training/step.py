@@ -126,7 +126,7 @@ class Stepper:
 
     def _single(self, step: int, number: int, job: Job, last: bool) -> Tensor:
         """Forward and backward of one job; its weighted loss."""
-        seed_part(self._seed, step, self._processes.rank, number)
+        seed_part(self._device, self._seed, step, self._processes.rank, number)
         with self._syncing(last):
             batch = self._send(job)
             with autocast(self._device, self._recipe):
@@ -143,7 +143,7 @@ class Stepper:
         parts: list[tuple[Tensor, dict[str, Tensor]]] = []
         with torch.no_grad():
             for number, job in run:
-                seed_part(self._seed, step, self._processes.rank, number)
+                seed_part(self._device, self._seed, step, self._processes.rank, number)
                 batch = self._send(job)
                 with autocast(self._device, self._recipe):
                     parts.append((self._module(batch, scores=True), batch.gold))
@@ -156,7 +156,7 @@ class Stepper:
             raise RuntimeError("the loss over the whole batch gave no gradient")
         low = 0
         for at, (number, job) in enumerate(run):
-            seed_part(self._seed, step, self._processes.rank, number)
+            seed_part(self._device, self._seed, step, self._processes.rank, number)
             with self._syncing(last and at == len(run) - 1):
                 batch = self._send(job)
                 with autocast(self._device, self._recipe):
