@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from functools import cache
 from time import sleep
+from typing import Any
 
+import certifi
 import httpx
 from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectException
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_SSL_CERT_FILE,
+    PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
 
 # What a server that is away, busy or without the thing asked for raises.
 REFUSALS = (httpx.HTTPError, PrefectException)
@@ -26,10 +35,19 @@ def impatient() -> Iterator[None]:
         yield
 
 
+@cache
+def _trusted(certificates: str) -> ssl.SSLContext:
+    """Whose signatures count for a server. Prefect reads the file for each client, in 50 ms, and we make many."""
+    return ssl.create_default_context(cafile=certificates)
+
+
 @contextmanager
 def server_client() -> Iterator[SyncPrefectClient]:
     """A client of its own that asks once and waits 5 s at most for the answer."""
-    with impatient(), get_client(sync_client=True, httpx_settings={"timeout": _ANSWER_SECONDS}) as client:
+    settings: dict[str, Any] = {"timeout": _ANSWER_SECONDS}
+    if not PREFECT_API_TLS_INSECURE_SKIP_VERIFY.value():
+        settings["verify"] = _trusted(PREFECT_API_SSL_CERT_FILE.value() or certifi.where())
+    with impatient(), get_client(sync_client=True, httpx_settings=settings) as client:
         yield client
 
 

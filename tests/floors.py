@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -51,20 +51,26 @@ def imports(root: Path) -> Edges:
     edges: Edges = {}
     for module, path in known.items():
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        named = (next((name for name in names if name in known), module) for names in _imported(path, package))
+        named = (
+            next((name for name in names if name in known), module)
+            for names in _imported(path.read_text("utf-8"), package)
+        )
         edges[module] = {*named} - {module}
     return edges
 
 
-def _imported(path: Path, package: str) -> Iterator[tuple[str, ...]]:
-    """For every name that an import statement binds: the module that it is, else the module that it is from."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def _imported(text: str, package: str) -> tuple[tuple[str, ...], ...]:
+    """For every name that an import statement of a module binds: the module that it is, else the module that it is from."""
+    found: list[tuple[str, ...]] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from ((alias.name,) for alias in node.names)
+            found += ((alias.name,) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from ((f"{base}.{alias.name}", base) for alias in node.names)
+            found += ((f"{base}.{alias.name}", base) for alias in node.names)
+    return tuple(found)
 
 
 def upward(edges: Edges) -> list[str]:

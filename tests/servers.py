@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,10 +37,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@cache
+def client() -> httpx.Client:
+    """The one client of a test process: each reads all certificates anew, which takes as long as a dozen requests."""
+    return httpx.Client()
+
+
 def request(method: str, address: str, **words: Any) -> httpx.Response:
     """A request to a Prefect server, repeated while it says that it is busy (503), as Prefect's own client does."""
     end = time.monotonic() + 60
-    while (response := httpx.request(method, address, **words)).status_code == 503 and time.monotonic() < end:
+    while (response := client().request(method, address, **words)).status_code == 503 and time.monotonic() < end:
         time.sleep(1)
     return response
 
@@ -76,7 +82,7 @@ class Server:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.api}/health", timeout=5).text == "true"
+            return client().get(f"{self.api}/health", timeout=5).text == "true"
         except httpx.HTTPError:
             return False
 

@@ -10,12 +10,12 @@ import httpx
 import psutil
 import pytest
 
-from tests.servers import until
+from tests.servers import client, until
 
 
 def answers(api):
     try:
-        return httpx.get(f"{api}/health", timeout=5).text == "true"
+        return client().get(f"{api}/health", timeout=5).text == "true"
     except httpx.HTTPError:
         return False
 

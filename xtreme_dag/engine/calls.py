@@ -59,7 +59,7 @@ class Request:
         out: empty folder for the artifact.
         scratch: folder that survives a kill.
         options: device, threads and the like.
-        imports: modules that it imports; a worker that is forked has them already.
+        imports: modules that it imports; a worker imports them beforehand, one that is forked has them already.
         timeout: seconds after which the worker is killed; None for no limit.
     """
 
@@ -83,6 +83,7 @@ class Request:
                     "out": str(self.out),
                     "scratch": str(self.scratch),
                     "options": dict(self.options),
+                    "imports": list(self.imports),
                 }
             )
             + "\n"

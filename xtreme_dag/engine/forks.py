@@ -20,7 +20,6 @@ import threading
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -212,13 +211,6 @@ class Starter:
         return {**environment, **_QUIET, **counts, "PYTHONPATH": path}
 
 
-def _import(modules: Iterable[str]) -> None:
-    """Imports modules; what cannot be imported is left to the worker that needs it, which says so."""
-    for name in modules:
-        with suppress(Exception):
-            import_module(name)
-
-
 def _reap(orders: socket.socket, numbers: Mapping[int, int]) -> None:
     """Tells of each process that has ended; `numbers`: process -> number of its order."""
     with suppress(ChildProcessError):
@@ -264,7 +256,7 @@ def main() -> None:
             if not order:
                 return
             asked = json.loads(order)
-            _import(asked["modules"])
+            worker.load(asked["modules"])
             gc.freeze()  # a collection in a forked process would copy every page
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
