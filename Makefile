@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+# pip would compile one module after another, a third of an installation. Some packages have files that are none of Python 3.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/|/testing/|/transformers/models/|/_inductor/' $(VENV)/lib || true
 CODE := xtreme_dag tasks flows tests bench docs
 
 .PHONY: setup demo real lint check quick test drills docs clean
@@ -13,18 +15,22 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
 	$(PIP) -e .
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-real: $(VENV)/.installed
 	$(PIP) -e ".[real]"
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(PIP) -e ".[docs]"
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed
 	$(PIP) -e ".[dev,docs,real,s3,faiss,lora,sentencepiece,dask,ray,mlflow,tensorboard]"
+	$(COMPILE)
 	touch $@
 
 setup: $(VENV)/.installed
