@@ -11,6 +11,7 @@ from xtreme_dag.engine.calls import PoolClosed, Request
 from xtreme_dag.engine.pool import WorkerPool
 
 CODE = '''
+import gc
 import os
 
 class Knot:
@@ -24,6 +25,10 @@ def leave(params, inputs, context):
     Knot(params["size"])
     return {"pid": os.getpid()}
 
+def looks(params, inputs, context):
+    """How often Python has looked at all objects."""
+    return {"looks": gc.get_stats()[2]["collections"]}
+
 kept = []
 
 def scatter(params, inputs, context):
@@ -33,6 +38,11 @@ def scatter(params, inputs, context):
     return {"pid": os.getpid()}
 '''
 SIZE = 96 << 20
+LIBRARY = f"""
+import os, time
+bytes_of_it = os.urandom(1 << 20) * {2 * SIZE >> 20}
+time.sleep(1)
+"""
 
 
 @pytest.fixture
@@ -40,10 +50,11 @@ def call(tmp_path, monkeypatch):
     """Calls a function of `CODE` in one and the same worker."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "knots.py").write_text(CODE)
+    (tmp_path / "code" / "library.py").write_text(LIBRARY)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
     with WorkerPool(1, tmp_path / "logs") as pool:
 
-        def call_in_pool(function, size):
+        def call_in_pool(function, size, imports=()):
             folder = tmp_path / str(len(list(tmp_path.iterdir())))
             for name in ("out", "scratch"):
                 (folder / name).mkdir(parents=True)
@@ -54,6 +65,7 @@ def call(tmp_path, monkeypatch):
                     inputs={},
                     out=folder / "out",
                     scratch=folder / "scratch",
+                    imports=imports,
                 ),
                 lambda event: None,
             )
@@ -69,6 +81,12 @@ def test_what_stages_leave_in_cycles_does_not_add_up(call):
     sizes = [resident(call("leave", SIZE)) for _ in range(12)]
     # Two are left at most before a collection, and the answer comes before it: without it there would be twelve.
     assert max(sizes) < sizes[0] + 4 * SIZE
+
+
+def test_a_library_is_neither_garbage_nor_the_stages_time(call):
+    answers = [call("looks", 0, imports=("library",)) for _ in range(3)]
+    assert len({answer["figures"]["looks"] for answer in answers}) == 1
+    assert all(answer["seconds"] < 1 for answer in answers)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can begin the peak anew")

@@ -123,9 +123,8 @@ def main() -> None:
         request = json.loads(requests.get())
         before = _resident()
         load((*request["imports"], request["function"].partition(":")[0]))
-        floor += max(
-            0, _resident() - before
-        )  # libraries are no garbage, and a collection with them takes half a second
+        # Libraries are no garbage, and a collection with them takes half a second.
+        floor += max(0, _resident() - before)
         _serve(request, answer, orders)
         floor = _tidied(floor)
 
