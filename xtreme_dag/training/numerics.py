@@ -54,9 +54,8 @@ def autocast(device: torch.device, recipe: TrainRecipe) -> AbstractContextManage
 def seed_part(device: torch.device, seed: int, step: int, rank: int, part: int) -> None:
     """Seeds torch for one forward pass, so that no generator's state has to be stored or replayed; see `part_seed`."""
     number = part_seed(seed, step, rank, part)
-    if (
-        device.type == "cpu"
-    ):  # `torch.manual_seed` would note it for GPUs that nobody uses: 1 ms, a twentieth of a small step
+    # `torch.manual_seed` notes it for GPUs that nobody uses, too: 1 ms, a twentieth of a small step.
+    if device.type == "cpu":
         torch.default_generator.manual_seed(number)
     else:
         torch.manual_seed(number)
