@@ -49,7 +49,7 @@ def outward(tmp_path_factory, repository):
     over = threading.Event()
 
     def look():
-        while not over.wait(1.0):
+        while not over.wait(0.3):
             family = []
             for process in psutil.process_iter(["environ"]):  # the server leaves the family of the run
                 if (process.info["environ"] or {}).get("SEEN") == environment["SEEN"]:

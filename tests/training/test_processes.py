@@ -52,8 +52,7 @@ def aborted_on_the_way_out(tmp_path, monkeypatch):
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "import atexit, os\nif 'TORCHELASTIC_RUN_ID' in os.environ: atexit.register(os.abort)\n"
     )
-    path = [str(tmp_path / "site"), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
 
 
 @pytest.mark.slow
