@@ -83,8 +83,8 @@ def dead(prefect_api, repository, home):
              "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"},
     )  # fmt: skip
     assert process.stdout.readline() == "here\n"
-    known = {row["id"] for row in runs(api, "flow_runs", "dying") if row["state"]["type"] == "RUNNING"}
-    until(lambda: [row for row in runs(api, "task_runs", "dying") if row["state"]["type"] == "RUNNING"], 60)
+    known = {row["id"] for row in runs(api, "flow_runs", "dying") if row["state_type"] == "RUNNING"}
+    until(lambda: [row for row in runs(api, "task_runs", "dying") if row["state_type"] == "RUNNING"], 60)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     [run] = known

@@ -49,7 +49,7 @@ def task_runs(api, flow_run, expected):
     while time.monotonic() < end:
         found = {row["name"]: row["state"] for row in servers.post(f"{api}/task_runs/filter", json=question).json()}
         final = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
-        if len(found) == expected and all(state["type"] in final for state in found.values()):
+        if len(found) == expected and all(state and state["type"] in final for state in found.values()):
             break
         time.sleep(0.5)
     return found

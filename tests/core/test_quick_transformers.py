@@ -1,0 +1,86 @@
+"""Transformers without its search for names: every name is where transformers itself finds it, and no model is read."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+_IMPORT = """
+import json, sys
+read = set()
+sys.addaudithook(lambda event, arguments: event == "open" and read.add(str(arguments[0])))
+if "quick" in sys.argv:
+    from xtreme_dag.core.processes import quick_start
+    quick_start()
+import transformers
+from transformers import XLMRobertaConfig, XLMRobertaTokenizer
+import transformers.models
+search = transformers.utils.import_utils.create_import_structure_from_path
+names = {module.__name__: module for module in (transformers, transformers.models)}
+told = {
+    name: {
+        "where": dict(sorted(module._class_to_module.items())),
+        "missing": {key: sorted(map(str, value)) for key, value in sorted(module._object_missing_backend.items())},
+        "modules": sorted(module._modules),
+        "all": sorted(module.__all__),
+    }
+    for name, module in names.items()
+}
+folders = {path.partition("/transformers/models/")[2] for path in read if path.endswith(".py")} - {""}
+print(json.dumps({"names": told, "read": len(folders), "config": XLMRobertaConfig.__module__}))
+"""
+
+
+@pytest.fixture
+def imported(tmp_path, repository):
+    """A function that imports transformers in a process of its own, with the user's cache in `tmp_path`."""
+
+    def call(*how: str):
+        environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(repository)}
+        command = [sys.executable, "-c", _IMPORT, *how]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_the_names_are_those_that_transformers_finds(imported, tmp_path):
+    """Where each of the 5,000 names is defined and what it needs: as without us, when first searched, and when kept."""
+    plain = imported()
+    first, again = imported("quick"), imported("quick")
+    assert plain["names"] == first["names"] == again["names"] and len(plain["names"]["transformers"]["where"]) > 3_000
+    assert plain["config"] == again["config"] == "transformers.models.xlm_roberta.configuration_xlm_roberta"
+    assert plain["read"] > 1_000 and first["read"] > 1_000 and again["read"] < 50
+    (kept,) = (tmp_path / "xtreme-dag").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-10])  # as a full disk leaves it
+    assert imported("quick") == first and imported("quick") == again
+
+
+def test_scipy_is_missing_for_losses_of_images_alone(repository):
+    """A text encoder does without it; FNet, which transforms with it, and whoever else asks find it."""
+    code = """if True:
+        import sys
+        from xtreme_dag.core.processes import quick_start
+        quick_start()
+        import transformers.models.xlm_roberta.modeling_xlm_roberta
+        from transformers.loss.loss_utils import LOSS_MAPPING
+        assert "scipy" not in sys.modules and "ForSequenceClassification" in LOSS_MAPPING
+        from transformers.utils import is_scipy_available
+        import transformers.models.fnet.modeling_fnet as fnet
+        assert is_scipy_available() and fnet.is_scipy_available() and fnet.linalg is sys.modules["scipy"].linalg
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=repository, check=True)
+
+
+def test_an_installation_without_a_list_of_its_files_is_searched(imported, tmp_path, monkeypatch):
+    """Of an editable one nobody can say whether a file has changed since."""
+    folder = tmp_path / "path" / "transformers-0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Name: transformers\nVersion: 5.23.0\n")
+    (folder / "RECORD").write_text("__editable___transformers_finder.py,sha256=00,10\n")
+    code = f"import sys; sys.path.insert(0, {str(folder.parent)!r})\n" + _IMPORT
+    monkeypatch.setattr(sys.modules[__name__], "_IMPORT", code)
+    assert imported("quick")["read"] > 1_000 and imported("quick")["read"] > 1_000
+    assert not (tmp_path / "xtreme-dag").exists()
