@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 from xtreme_dag.program.server import QUIET
 
@@ -35,6 +36,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listened_on(processes: Collection[int]) -> set[str]:
+    """The addresses on which processes listen; the system's table is read once for all, which takes a while for each."""
+    found = psutil.net_connections(kind="tcp")
+    return {each.laddr.ip for each in found if each.pid in processes and each.status == psutil.CONN_LISTEN}
 
 
 @cache

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -220,11 +220,8 @@ def test_a_study_on_ray_answers_as_on_threads(api, place, alone, repository, tmp
 
     def look():
         while not over.wait(0.5):
-            for process in set(here.children(recursive=True)) - before:
-                family.add(process)
-                with suppress(psutil.Error):
-                    found = process.net_connections()
-                    listened.update(each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN)
+            family.update(set(here.children(recursive=True)) - before)
+            listened.update(servers.listened_on({process.pid for process in family}))
 
     watching = threading.Thread(target=look)
     watching.start()

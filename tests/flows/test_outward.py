@@ -10,6 +10,7 @@ import psutil
 import pytest
 import yaml
 
+from tests import servers
 from tests.flows import tiny_study
 
 SECRETS = {
@@ -50,16 +51,12 @@ def outward(tmp_path_factory, repository):
 
     def look():
         while not over.wait(0.3):
-            family = []
-            for process in psutil.process_iter(["environ"]):  # the server leaves the family of the run
-                if (process.info["environ"] or {}).get("SEEN") == environment["SEEN"]:
-                    family.append(process)
-            for process in family:
-                try:
-                    found = process.net_connections()
-                except psutil.Error:
-                    continue
-                listened.update(each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN)
+            family = {
+                process.pid
+                for process in psutil.process_iter(["environ"])  # the server leaves the family of the run
+                if (process.info["environ"] or {}).get("SEEN") == environment["SEEN"]
+            }
+            listened.update(servers.listened_on(family))
 
     watching = threading.Thread(target=look)
     watching.start()
