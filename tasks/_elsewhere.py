@@ -147,7 +147,7 @@ def _executor(order: Order, package: str) -> tuple[Executor, WorkerPool]:
             pool,
             options=order.options,
             devices=find_devices(order.device),
-            keys=Keys.of(home.caches, "" if package == _OURS else package),
+            keys=Keys.of("" if package == _OURS else package),
             mirror=mirror,
             run=order.run,
         )

@@ -88,7 +88,7 @@ def test_damaged_ledger_caches_and_landing_are_named_in_a_line_and_nothing_is_lo
     # What reads them is the same for each command.
     why, status, gc = ("why", "study.yaml", "target"), ("status", "tiny"), ("gc",)
     for content, command in {"[]": why, "7": status, '{"x": [1, 2]': gc, '{"x": 1, "digests": []}': why}.items():
-        for name in ("fingerprints.json", "digests.json", "reads.json"):
+        for name in ("digests.json", "reads.json"):
             (root / "cache" / name).write_text(content)
         (root / "landings" / "tiny.json").write_text(content)
         for done in finished.calls(("plan", "study.yaml"), command, home=home):

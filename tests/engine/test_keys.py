@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,22 +95,35 @@ def test_canonical_json_does_not_depend_on_order(value):
     assert canonical(reverse(value)) == canonical(value)
 
 
-def test_a_memo_holds_only_while_the_code_is_byte_for_byte_the_same(tmp_path):
+def test_a_memo_holds_only_while_the_code_is_byte_for_byte_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     package = tmp_path / "toy"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "functions.py").write_text("LIMIT = 1\n\ndef work(params, inputs, context):\n    return LIMIT\n")
+    work = "def {}(params, inputs, context):\n    return LIMIT\n"
+    functions = package / "functions.py"
+    functions.write_text("LIMIT = 1\n\n" + work.format("work") + "\n\n" + work.format("rest"))
 
-    def digest() -> str:
-        keys = Keys(CodeBase(package, "toy"), memo=tmp_path / "memo.json")
-        found = keys.code_digest("toy.functions:work")
+    def digest(name: str = "work") -> str:
+        keys = Keys(CodeBase(package, "toy"), memo=True)
+        found = keys.code_digest(f"toy.functions:{name}")
         keys.save()
-        assert found == fingerprint.digest(CodeBase(package, "toy").fingerprint("toy.functions:work"))
+        assert found == fingerprint.digest(CodeBase(package, "toy").fingerprint(f"toy.functions:{name}"))
         return found
 
+    def memos() -> dict[str, str]:
+        return {path.name: path.read_text() for path in (tmp_path / "cache").rglob("fingerprints-*")}
+
     first = digest()
-    assert digest() == first
-    (package / "functions.py").write_text("LIMIT = 2\n\ndef work(params, inputs, context):\n    return LIMIT\n")
-    assert digest() != first
-    (tmp_path / "memo.json").write_text('{"content": 1}')
-    assert digest() != first
+    (before,) = memos().values()
+    with monkeypatch.context() as patch:
+        patch.setattr(CodeBase, "fingerprint", lambda *_: pytest.fail("it is in the memo"))
+        assert Keys(CodeBase(package, "toy"), memo=True).code_digest("toy.functions:work") == first
+    assert digest("rest") == first and memos() != {"": before}, "one that is added leaves the others"
+    assert all(name in next(iter(memos().values())) for name in ("work", "rest"))
+    functions.write_text(functions.read_text().replace("LIMIT = 1", "LIMIT = 2"))
+    changed = digest()
+    assert changed != first
+    for path in (tmp_path / "cache").rglob("fingerprints-*"):
+        path.write_text(path.read_text().replace(changed, first))
+    assert digest() == changed, "a damaged memo is none"

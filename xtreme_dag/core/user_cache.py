@@ -22,17 +22,29 @@ def kept_text(name: str, make: Callable[[], str]) -> str:
         The text. A damaged file is made again; where the folder cannot be written (no home directory, a read-only
         one), nothing is kept.
     """
-    path = None
-    with suppress(OSError, RuntimeError, ValueError):  # no such user; no such file; not UTF-8
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xtreme-dag" / name
-        digest, _, text = path.read_text(encoding="utf-8").partition("\n")
-        if digest == _digest(text):
-            return text
-    text = make()
-    if path is not None:
-        with suppress(OSError):
-            write_atomically(path, f"{_digest(text)}\n{text}")
+    text = kept(name)
+    if text is None:
+        text = make()
+        keep(name, text)
     return text
+
+
+def kept(name: str) -> str | None:
+    """The text that was kept under this name; None if there is none, or a damaged one."""
+    with suppress(OSError, RuntimeError, ValueError):  # no such file; no such user; not UTF-8
+        digest, _, text = _path(name).read_text(encoding="utf-8").partition("\n")
+        return text if digest == _digest(text) else None
+    return None
+
+
+def keep(name: str, text: str) -> None:
+    """Keeps a text under a name, if it can be written."""
+    with suppress(OSError, RuntimeError):
+        write_atomically(_path(name), f"{_digest(text)}\n{text}")
+
+
+def _path(name: str) -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xtreme-dag" / name
 
 
 def _digest(text: str) -> str:

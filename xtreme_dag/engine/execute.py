@@ -75,7 +75,7 @@ class Executor(Exchange):
     ) -> None:
         super().__init__(home, mirror, forced)
         sweep(home)  # what a run that was killed has left
-        self.keys = keys or Keys.of(home.caches)
+        self.keys = keys or Keys.of()
         self.sources = FileDigests(home.caches / "digests.json")
         self.inputs = Inputs(self.store, self.reads, self.sources, self.record)
         self.ledger = Ledger(home.ledger)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from xtreme_dag.core.errors import UserError
-from xtreme_dag.core.files import canonical, sha256_of, write_atomically
+from xtreme_dag.core.files import canonical, sha256_of
+from xtreme_dag.core.user_cache import keep, kept
 from xtreme_dag.engine import fingerprint
-from xtreme_dag.engine.digests import file_digest, read_cache
+from xtreme_dag.engine.digests import file_digest
 from xtreme_dag.engine.graph import Stage
 
 
@@ -30,44 +31,49 @@ class Keys:
 
     Args:
         code: the project's code.
-        memo: a file with the digests of the last process: read where the code is, byte for byte, what it was then.
+        memo: whether the user's cache has the digests of other processes, which are read where the code is, byte for
+            byte, what it was then.
     """
 
-    def __init__(self, code: fingerprint.CodeBase | None = None, *, memo: Path | None = None) -> None:
+    def __init__(self, code: fingerprint.CodeBase | None = None, *, memo: bool = False) -> None:
         self._code = code or fingerprint.CodeBase.current()
-        self._memo = memo
-        self._bytes = self._code.content if memo else ""
+        self._bytes = ""
+        if memo:  # a digest is made of the one code by the other
+            own = fingerprint.CodeBase.current() if code else self._code
+            self._bytes = sha256_of([self._code.content, own.content])
         self._digests = self._remembered()
         self._saved = dict(self._digests)
         self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}
 
     @classmethod
-    def of(cls, caches: Path, package: str = "") -> Keys:
-        """With the memo in a home's folder of caches; of the code of another project's package, if one is named.
+    def of(cls, package: str = "") -> Keys:
+        """With the memo; of the code of another project's package, if one is named.
 
         Raises:
             UserError: there is no such package.
         """
         if not package:
-            return cls(memo=caches / "fingerprints.json")
+            return cls(memo=True)
         found = util.find_spec(package)
         if found is None or not found.submodule_search_locations:
             raise UserError(f"there is no package {package!r}", where="stage function", fix="install it")
-        code = fingerprint.CodeBase(Path(found.submodule_search_locations[0]), package)
-        return cls(code, memo=caches / f"fingerprints-{package}.json")
+        return cls(fingerprint.CodeBase(Path(found.submodule_search_locations[0]), package), memo=True)
 
     def save(self) -> None:
         """Writes the memo, if there is anything new to remember."""
-        if self._memo and self._digests != self._saved:
-            write_atomically(self._memo, json.dumps({"content": self._bytes, "digests": self._digests}, indent=0))
+        if self._bytes and self._digests != self._saved:
+            keep(self._name, json.dumps({"content": self._bytes, "digests": self._remembered() | self._digests}))
             self._saved = dict(self._digests)
 
+    @property
+    def _name(self) -> str:
+        """The memo's file: one of sixteen, so that versions of the code that are used in turn rarely share one."""
+        return f"fingerprints-{self._bytes[0]}.json"
+
     def _remembered(self) -> dict[str, str]:
-        memo = read_cache(self._memo)[0] if self._memo else {}
-        digests = memo.get("digests")
-        if memo.get("content") != self._bytes or not isinstance(digests, dict):
-            return {}
-        return {name: value for name, value in digests.items() if isinstance(value, str)}
+        text = kept(self._name) if self._bytes else None
+        memo = json.loads(text) if text else {}
+        return dict(memo["digests"]) if memo.get("content") == self._bytes else {}
 
     def code_digest(self, *roots: str) -> str:
         """Digest of the code that a stage's `roots` reach."""

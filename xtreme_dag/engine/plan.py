@@ -102,7 +102,7 @@ class Planner:
         mirror: Mirror | None = None,
     ) -> None:
         self.store = Store(home.store)
-        self.keys = keys or Keys.of(home.caches)
+        self.keys = keys or Keys.of()
         self.sources = FileDigests(home.caches / "digests.json")
         self._forced = forced
         self._mirror = mirror

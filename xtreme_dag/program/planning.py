@@ -135,7 +135,7 @@ def made(
         built: its stages.
         force: patterns of stages that count as not cached.
         mirror: where else artifacts may be.
-        remember: write what was learnt about code and raw files to the home's caches.
+        remember: write what was learnt about code and raw files to the caches.
     """
     forced = frozenset(matching(built.graph, force)) if force else frozenset()
     planner = Planner(home, study.study, forced=forced, mirror=mirror)

@@ -6,7 +6,7 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.engine.digests import read_cache
 from xtreme_dag.engine.ledger import Ledger
 
-_CACHES = ("fingerprints.json", "digests.json", "reads.json", "models.json")
+_CACHES = ("digests.json", "reads.json", "models.json")
 
 
 def cache_troubles(home: Home) -> list[str]:
