@@ -1,4 +1,4 @@
-"""Transformers without its search for names: every name is where transformers itself finds it, and no model is read."""
+"""Transformers, whose import is made quick: what it finds, and what it does, is the same."""
 
 import json
 import os
@@ -58,8 +58,8 @@ def test_the_names_are_those_that_transformers_finds(imported, tmp_path):
     assert imported("quick") == first and imported("quick") == again
 
 
-def test_scipy_is_missing_for_losses_of_images_alone(repository):
-    """A text encoder does without it; FNet, which transforms with it, and whoever else asks find it."""
+def test_scipy_comes_late_for_losses_of_images_alone(repository):
+    """A text encoder does without it; the losses have its function, and FNet, which transforms with it, and others find it."""
     code = """if True:
         import sys
         from xtreme_dag.core.processes import quick_start
@@ -67,6 +67,10 @@ def test_scipy_is_missing_for_losses_of_images_alone(repository):
         import transformers.models.xlm_roberta.modeling_xlm_roberta
         from transformers.loss.loss_utils import LOSS_MAPPING
         assert "scipy" not in sys.modules and "ForSequenceClassification" in LOSS_MAPPING
+        from transformers.loss import loss_for_object_detection, loss_rt_detr
+        for loss in (loss_for_object_detection, loss_rt_detr):
+            assert [list(found) for found in loss.linear_sum_assignment([[2, 1], [1, 2]])] == [[0, 1], [1, 0]]
+            assert list(loss.linear_sum_assignment([[2, 1], [1, 2]], maximize=True)[1]) == [0, 1]
         from transformers.utils import is_scipy_available
         import transformers.models.fnet.modeling_fnet as fnet
         assert is_scipy_available() and fnet.is_scipy_available() and fnet.linalg is sys.modules["scipy"].linalg
@@ -75,12 +79,15 @@ def test_scipy_is_missing_for_losses_of_images_alone(repository):
 
 
 def test_an_installation_without_a_list_of_its_files_is_searched(imported, tmp_path, monkeypatch):
-    """Of an editable one nobody can say whether a file has changed since."""
-    folder = tmp_path / "path" / "transformers-0.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "METADATA").write_text("Name: transformers\nVersion: 5.23.0\n")
-    (folder / "RECORD").write_text("__editable___transformers_finder.py,sha256=00,10\n")
-    code = f"import sys; sys.path.insert(0, {str(folder.parent)!r})\n" + _IMPORT
-    monkeypatch.setattr(sys.modules[__name__], "_IMPORT", code)
-    assert imported("quick")["read"] > 1_000 and imported("quick")["read"] > 1_000
-    assert not (tmp_path / "xtreme-dag").exists()
+    """Of an editable one nobody can say whether a file has changed since, nor of a copy beside the one that is installed."""
+    listed = "transformers/models/__init__.py,sha256=00,10\n"
+    for record in ("__editable___transformers_finder.py,sha256=00,10\n", listed):
+        folder = tmp_path / str(len(record)) / "transformers-0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text("Name: transformers\nVersion: 5.23.0\n")
+        (folder / "RECORD").write_text(record)
+        code = f"import sys; sys.path.insert(0, {str(folder.parent)!r})\n" + _IMPORT
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules[__name__], "_IMPORT", code)
+            assert imported("quick")["read"] > 1_000
+        assert not (tmp_path / "xtreme-dag").exists()

@@ -36,7 +36,7 @@ def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
 
 
 def quick_start() -> None:
-    """Raises the threshold of the garbage collector, makes the collection at exit a short one and transformers quick."""
+    """Raises the threshold of the garbage collector, makes the collection at exit short, and transformers quick."""
     gc.set_threshold(_THRESHOLD)
     atexit.register(_freeze)
     quick_transformers.install()

@@ -1,9 +1,10 @@
 """Importing transformers without what no text needs: a quarter to a third of its import.
 
-`import transformers` makes names such as `XLMRobertaConfig` importable by searching every module under
-`transformers/models` for `__all__`, and its first model makes it search them all again. What is found depends on the
-installed files alone, so it is kept for the user: a table of names and where they are defined. Its losses of object
-detection import scipy's optimisers. They are told that there is no scipy; a model that uses it still finds it.
+- `import transformers` makes names such as `XLMRobertaConfig` importable by searching every module under
+  `transformers/models` for `__all__`, and its first model makes it search them all again. What is found depends on the
+  installed files alone, so it is kept for the user: a table of names and where they are defined. An installation without
+  a list of its files, an editable one, is searched each time. One whose modules were edited in place is not noticed.
+- Its losses of object detection import scipy's optimisers for one function. They get one that imports it when called.
 
 Models, weights and all other code come from transformers as it is.
 """
@@ -12,55 +13,66 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
 _SEARCHES = "transformers.utils.import_utils"  # the module that searches, and says which packages are there
-_LOSSES = "transformers.loss."
+_LOSSES = "transformers.loss.loss_"
 # Folder -> what is in it, or the packages that names need (a frozenset) -> module -> names.
 Names = dict[Any, Any]
 
 
 def install() -> None:
-    """Makes a later import of transformers quick; does nothing where it is imported already."""
+    """Makes a later import of transformers quick; where it is imported already, nothing changes."""
     if _SEARCHES not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 class _Finder:
-    """Finds the module that searches as Python does, and exchanges its functions once it has run."""
+    """Finds modules as Python does; some have something done to them once they have run."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder.find_spec`."""
-        if name != _SEARCHES:
+        if not name.startswith((_SEARCHES, _LOSSES)):
             return None
-        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.loader is not None:
-            run: Callable[[ModuleType], None] = spec.loader.exec_module
+        if spec is None or type(spec.loader) is not SourceFileLoader:  # other loaders may serve several modules
+            return spec
+        run = spec.loader.exec_module
 
-            def run_and_exchange(module: ModuleType) -> None:
-                run(module)
-                _keep_names(module)
-                _hide_scipy(module)
+        def run_and_do(module: ModuleType) -> None:
+            run(module)
+            for do in (_keep_names, _hide_scipy) if name == _SEARCHES else (_import_scipy_late,):
+                do(module)
 
-            spec.loader.exec_module = run_and_exchange  # type: ignore[method-assign]
+        spec.loader.exec_module = run_and_do  # type: ignore[method-assign]
         return spec
 
 
 def _hide_scipy(module: ModuleType) -> None:
-    available = getattr(module, "is_scipy_available", None)
+    """Tells the losses, and nobody else, that there is no scipy."""
+    available: Callable[[], bool] | None = getattr(module, "is_scipy_available", None)
     if available is None:
         return
 
     def answer() -> bool:
         asks = str(sys._getframe(1).f_globals.get("__name__"))
-        return not asks.startswith(_LOSSES) and bool(available())
+        return not asks.startswith(_LOSSES) and available()
 
     module.is_scipy_available = answer  # type: ignore[attr-defined]
+
+
+def _import_scipy_late(module: ModuleType) -> None:
+    def linear_sum_assignment(*arguments: Any, **named: Any) -> Any:
+        from scipy import optimize
+
+        return optimize.linear_sum_assignment(*arguments, **named)
+
+    if hasattr(module, "is_scipy_available") and not hasattr(module, "linear_sum_assignment"):
+        module.linear_sum_assignment = linear_sum_assignment  # type: ignore[attr-defined]
 
 
 def _keep_names(module: ModuleType) -> None:
@@ -69,30 +81,39 @@ def _keep_names(module: ModuleType) -> None:
     from xtreme_dag.core.user_cache import kept_text
 
     search = getattr(module, "create_import_structure_from_path", None)
-    key = _installed_files()
+    models = Path(str(module.__file__)).parents[1] / "models"
+    key = _installed_files(models)
     if search is None or key is None:
         return
-    models = Path(str(module.__file__)).parents[1] / "models"
     whole = {str(models), str(models / "__init__.py")}
 
     def kept(path: object) -> Names:
         if str(path) not in whole:
             return dict(search(path))
-        return from_text(kept_text(f"transformers-{key}.json", lambda: to_text(search(path))))
+        return from_text(kept_text(f"transformers-names-{key}.json", lambda: to_text(search(path))))
 
     module.create_import_structure_from_path = kept  # type: ignore[attr-defined]
 
 
-def _installed_files() -> str | None:
-    """A digest of the list of installed files, which has a digest of each; None if the models are not in it."""
+def _installed_files(models: Any) -> str | None:
+    """What tells this installation from others; None if its models (their folder, a `Path`) are in no list of files.
+
+    It is a digest of that list, which has a digest of each file, and of the times at which folders of models changed.
+    """
     import hashlib
     from importlib import metadata
 
     try:
-        record = metadata.distribution("transformers").read_text("RECORD") or ""
-    except metadata.PackageNotFoundError:
+        installed = metadata.distribution("transformers")
+        record = installed.read_text("RECORD") or ""
+        if not models.samefile(str(installed.locate_file("transformers/models"))):
+            return None
+        changed = sorted((each.name, each.stat().st_mtime_ns) for each in (models, *models.iterdir()))
+    except (metadata.PackageNotFoundError, OSError):
         return None
-    return hashlib.sha256(record.encode()).hexdigest()[:16] if "transformers/models/__init__.py," in record else None
+    if "transformers/models/__init__.py," not in record:
+        return None
+    return hashlib.sha256(f"{record}{changed}".encode()).hexdigest()[:16]
 
 
 def to_text(names: Names) -> str:

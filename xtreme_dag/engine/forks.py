@@ -1,6 +1,6 @@
 """Starts worker processes, on Linux by forking them from one process that has imported their libraries.
 
-Importing torch, transformers and Great Expectations takes some 6 s of a processor. Several workers that each do so pay
+Importing torch, transformers and Great Expectations takes seconds of a processor. Several workers that each do so pay
 for it several times; forked from a process that did it once (the template), they start in milliseconds and share the
 memory of what was imported. `python -m xtreme_dag.engine.forks` is the template: it takes orders from a socket and never
 runs a stage itself, so that no thread and no device is in use when it forks.

@@ -26,6 +26,12 @@ def library_version(name: str) -> str:
         return "absent"
 
 
+@cache
+def _reader() -> str:
+    """The program that reads code, which makes a digest what it is: its bytes when this process began, not those of now."""
+    return fingerprint.CodeBase.current().content
+
+
 class Keys:
     """Computes keys; one per process, so that each function's code is fingerprinted once.
 
@@ -37,10 +43,7 @@ class Keys:
 
     def __init__(self, code: fingerprint.CodeBase | None = None, *, memo: bool = False) -> None:
         self._code = code or fingerprint.CodeBase.current()
-        self._bytes = ""
-        if memo:  # a digest is made of the one code by the other
-            own = fingerprint.CodeBase.current() if code else self._code
-            self._bytes = sha256_of([self._code.content, own.content])
+        self._bytes = sha256_of([self._code.content, _reader()]) if memo else ""
         self._digests = self._remembered()
         self._saved = dict(self._digests)
         self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}
