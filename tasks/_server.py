@@ -20,8 +20,6 @@ from prefect.exceptions import PrefectException
 from prefect.settings import (
     PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
-    PREFECT_CLIENT_MAX_RETRIES,
-    Settings,
 )
 
 # What a server that is away, busy or without the thing asked for raises.
@@ -29,25 +27,16 @@ REFUSALS = (httpx.HTTPError, PrefectException)
 _ANSWER_SECONDS = 5.0
 
 
-# Settings of Prefect, and the same but that clients ask once.
-_made: tuple[Settings, Settings] | None = None
-
-
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Prefect's clients ask once inside: whoever waits for the server holds up a stage."""
+    """Prefect's clients ask once inside: whoever waits for the server holds up a stage.
+
+    Prefect's own `temporary_settings` reads all its settings anew for each change, in 20 ms.
+    """
     context = get_settings_context()
-    with SettingsContext(profile=context.profile, settings=_asking_once(context.settings)):
+    client = context.settings.client.model_copy(update={"max_retries": 0})
+    with SettingsContext(profile=context.profile, settings=context.settings.model_copy(update={"client": client})):
         yield
-
-
-def _asking_once(settings: Settings) -> Settings:
-    """The settings but for the number of retries. Prefect reads all its settings for each change, in 20 ms."""
-    global _made
-    made = _made  # of this moment: other threads may exchange it
-    if made is None or made[0] is not settings:
-        made = _made = settings, settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})
-    return made[1]
 
 
 @cache
