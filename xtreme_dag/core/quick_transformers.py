@@ -41,18 +41,19 @@ class _Finder:
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:  # other loaders may serve several modules
             return spec
-        run = spec.loader.exec_module
+        loader: Any = spec.loader
+        run: Callable[[ModuleType], None] = loader.exec_module
 
         def run_and_do(module: ModuleType) -> None:
             run(module)
             for do in (_keep_names, _hide_scipy) if name == _SEARCHES else (_import_scipy_late,):
                 do(module)
 
-        spec.loader.exec_module = run_and_do  # type: ignore[method-assign]
+        loader.exec_module = run_and_do
         return spec
 
 
-def _hide_scipy(module: ModuleType) -> None:
+def _hide_scipy(module: Any) -> None:
     """Tells the losses, and nobody else, that there is no scipy."""
     available: Callable[[], bool] | None = getattr(module, "is_scipy_available", None)
     if available is None:
@@ -62,20 +63,20 @@ def _hide_scipy(module: ModuleType) -> None:
         asks = str(sys._getframe(1).f_globals.get("__name__"))
         return not asks.startswith(_LOSSES) and available()
 
-    module.is_scipy_available = answer  # type: ignore[attr-defined]
+    module.is_scipy_available = answer
 
 
-def _import_scipy_late(module: ModuleType) -> None:
+def _import_scipy_late(module: Any) -> None:
     def linear_sum_assignment(*arguments: Any, **named: Any) -> Any:
         from scipy import optimize
 
         return optimize.linear_sum_assignment(*arguments, **named)
 
     if hasattr(module, "is_scipy_available") and not hasattr(module, "linear_sum_assignment"):
-        module.linear_sum_assignment = linear_sum_assignment  # type: ignore[attr-defined]
+        module.linear_sum_assignment = linear_sum_assignment
 
 
-def _keep_names(module: ModuleType) -> None:
+def _keep_names(module: Any) -> None:
     from pathlib import Path
 
     from xtreme_dag.core.user_cache import kept_text
@@ -92,13 +93,13 @@ def _keep_names(module: ModuleType) -> None:
             return dict(search(path))
         return from_text(kept_text(f"transformers-names-{key}.json", lambda: to_text(search(path))))
 
-    module.create_import_structure_from_path = kept  # type: ignore[attr-defined]
+    module.create_import_structure_from_path = kept
 
 
 def _installed_files(models: Any) -> str | None:
     """What tells this installation from others; None if its models (their folder, a `Path`) are in no list of files.
 
-    It is a digest of that list, which has a digest of each file, and of the times at which folders of models changed.
+    It is a digest of that list, which has a digest of each file, and of the names of the folders that are there.
     """
     import hashlib
     from importlib import metadata
@@ -108,12 +109,12 @@ def _installed_files(models: Any) -> str | None:
         record = installed.read_text("RECORD") or ""
         if not models.samefile(str(installed.locate_file("transformers/models"))):
             return None
-        changed = sorted((each.name, each.stat().st_mtime_ns) for each in (models, *models.iterdir()))
+        folders = sorted(each.name for each in models.iterdir() if each.name != "__pycache__")
     except (metadata.PackageNotFoundError, OSError):
         return None
     if "transformers/models/__init__.py," not in record:
         return None
-    return hashlib.sha256(f"{record}{changed}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{record}{folders}".encode()).hexdigest()[:16]
 
 
 def to_text(names: Names) -> str:
