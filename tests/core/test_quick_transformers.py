@@ -17,7 +17,6 @@ if "quick" in sys.argv:
 import transformers
 from transformers import XLMRobertaConfig, XLMRobertaTokenizer
 import transformers.models
-search = transformers.utils.import_utils.create_import_structure_from_path
 names = {module.__name__: module for module in (transformers, transformers.models)}
 told = {
     name: {
@@ -28,8 +27,8 @@ told = {
     }
     for name, module in names.items()
 }
-folders = {path.partition("/transformers/models/")[2] for path in read if path.endswith(".py")} - {""}
-print(json.dumps({"names": told, "read": len(folders), "config": XLMRobertaConfig.__module__}))
+modules = {path.partition("/transformers/models/")[2] for path in read if path.endswith(".py")} - {""}
+print(json.dumps({"names": told, "read": len(modules), "config": XLMRobertaConfig.__module__}))
 """
 
 

@@ -15,7 +15,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SEARCHES = "transformers.utils.import_utils"  # the module that searches, and says which packages are there
 _LOSSES = "transformers.loss.loss_"
@@ -96,8 +99,8 @@ def _keep_names(module: Any) -> None:
     module.create_import_structure_from_path = kept
 
 
-def _installed_files(models: Any) -> str | None:
-    """What tells this installation from others; None if its models (their folder, a `Path`) are in no list of files.
+def _installed_files(models: Path) -> str | None:
+    """What tells this installation from others; None if its models (their folder) are in no list of files.
 
     It is a digest of that list, which has a digest of each file, and of the names of the folders that are there.
     """

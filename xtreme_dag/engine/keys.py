@@ -26,10 +26,8 @@ def library_version(name: str) -> str:
         return "absent"
 
 
-@cache
-def _reader() -> str:
-    """The program that reads code, which makes a digest what it is: its bytes when this process began, not those of now."""
-    return fingerprint.CodeBase.current().content
+# The digest of this program's own code as this process first read it: a digest of code is what the program makes of it.
+_reader: list[str] = []
 
 
 class Keys:
@@ -43,7 +41,11 @@ class Keys:
 
     def __init__(self, code: fingerprint.CodeBase | None = None, *, memo: bool = False) -> None:
         self._code = code or fingerprint.CodeBase.current()
-        self._bytes = sha256_of([self._code.content, _reader()]) if memo else ""
+        self._bytes = ""
+        if memo:
+            if not _reader:
+                _reader.append((fingerprint.CodeBase.current() if code else self._code).content)
+            self._bytes = sha256_of([self._code.content, _reader[0]])
         self._digests = self._remembered()
         self._saved = dict(self._digests)
         self._fingerprints: dict[tuple[str, ...], tuple[str, fingerprint.Fingerprint]] = {}
