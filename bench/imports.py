@@ -1,4 +1,4 @@
-"""What a process that trains imports: with `core/quick_transformers.py` against the same imports without, in turn.
+"""What a process that trains, or checks data, imports: with `core/quick_imports.py` and without, in turn.
 
     python -m bench.imports [--rounds 5]
 
@@ -16,7 +16,9 @@ import sys
 
 WORK = {
     "transformers": "from transformers import XLMRobertaModel",
-    "training": "import xtreme_dag.training.stages; from transformers import XLMRobertaModel",
+    "training": "import xtreme_dag.training.stages; from transformers import XLMRobertaModel; "
+    "torch.optim.AdamW([torch.nn.Parameter(torch.ones(2, 2))]).step()",
+    "great_expectations": "import great_expectations",
 }
 SCRIPT = """
 import gc, os, sys, time

@@ -1,4 +1,4 @@
-"""Transformers, whose import is made quick: what it finds, and what it does, is the same."""
+"""Transformers, whose names are kept: what it finds is the same; and what it leaves out without other processes."""
 
 import json
 import os
@@ -57,24 +57,20 @@ def test_the_names_are_those_that_transformers_finds(imported, tmp_path):
     assert imported("quick") == first and imported("quick") == again
 
 
-def test_scipy_comes_late_for_losses_of_images_alone(repository):
-    """A text encoder does without it; the losses have its function, and FNet, which transforms with it, and others find it."""
+def test_one_process_knows_no_others_and_one_of_several_does(repository):
+    """A model is then loaded, tied and saved as where torch was built without them."""
     code = """if True:
-        import sys
+        import os, sys
         from xtreme_dag.core.processes import quick_start
         quick_start()
-        import transformers.models.xlm_roberta.modeling_xlm_roberta
-        from transformers.loss.loss_utils import LOSS_MAPPING
-        assert "scipy" not in sys.modules and "ForSequenceClassification" in LOSS_MAPPING
-        from transformers.loss import loss_for_object_detection, loss_rt_detr
-        for loss in (loss_for_object_detection, loss_rt_detr):
-            assert [list(found) for found in loss.linear_sum_assignment([[2, 1], [1, 2]])] == [[0, 1], [1, 0]]
-            assert list(loss.linear_sum_assignment([[2, 1], [1, 2]], maximize=True)[1]) == [0, 1]
-        from transformers.utils import is_scipy_available
-        import transformers.models.fnet.modeling_fnet as fnet
-        assert is_scipy_available() and fnet.is_scipy_available() and fnet.linalg is sys.modules["scipy"].linalg
+        from transformers.utils import is_torch_distributed_available
+        import transformers.modeling_utils
+        alone = "WORLD_SIZE" not in os.environ
+        assert is_torch_distributed_available() is not alone
+        assert ("torch.distributed.tensor" in sys.modules) is not alone
     """
-    subprocess.run([sys.executable, "-c", code], cwd=repository, check=True)
+    for more in ({}, {"WORLD_SIZE": "2"}):
+        subprocess.run([sys.executable, "-c", code], cwd=repository, env=os.environ | more, check=True)
 
 
 def test_an_installation_without_a_list_of_its_files_is_searched(imported, tmp_path, monkeypatch):

@@ -47,7 +47,8 @@ def test_help_is_quick_and_lists_every_command(repository):
     loaded = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
     assert {name for name in loaded.stdout.split() if name.startswith("xtreme_dag")} == {
         "xtreme_dag", "xtreme_dag.core", "xtreme_dag.core.disk", "xtreme_dag.core.errors", "xtreme_dag.core.processes",
-        "xtreme_dag.core.quick_transformers", "xtreme_dag.program", "xtreme_dag.program.cli",
+        "xtreme_dag.core.quick_imports", "xtreme_dag.core.quick_torch", "xtreme_dag.core.quick_transformers",
+        "xtreme_dag.program", "xtreme_dag.program.cli",
     }  # fmt: skip
     assert not {"rich", "yaml", "pydantic", "numpy"} & set(loaded.stdout.split())
 

@@ -3,7 +3,7 @@
 Importing torch, Prefect or Great Expectations creates about 500,000 objects that live until the process ends. By default
 Python's collector runs whenever 700 objects have been added: that takes a quarter of the import time, and the collection
 at exit up to three seconds. `python -m xtreme_dag.core.processes MODULE ARGUMENT...` runs a module with a higher threshold,
-and with a quick import of transformers.
+and with quick imports.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from xtreme_dag.core import quick_transformers
+from xtreme_dag.core import quick_imports
 
 _THRESHOLD = 50_000  # new objects between collections; a higher value saves nothing more
 
@@ -36,10 +36,10 @@ def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
 
 
 def quick_start() -> None:
-    """Raises the threshold of the garbage collector, makes the collection at exit short, and transformers quick."""
+    """Raises the threshold of the garbage collector, makes the collection at exit short, and later imports quick."""
     gc.set_threshold(_THRESHOLD)
     atexit.register(_freeze)
-    quick_transformers.install()
+    quick_imports.install()
 
 
 def _freeze() -> None:

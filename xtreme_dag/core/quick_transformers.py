@@ -1,82 +1,37 @@
-"""Importing transformers without what no text needs: a quarter to a third of its import.
+"""Importing transformers without a search of all its models, and without tensors that are spread over processes.
 
 - `import transformers` makes names such as `XLMRobertaConfig` importable by searching every module under
   `transformers/models` for `__all__`, and its first model makes it search them all again. What is found depends on the
   installed files alone, so it is kept for the user: a table of names and where they are defined. An installation without
   a list of its files, an editable one, is searched each time. One whose modules were edited in place is not noticed.
-- Its losses of object detection import scipy's optimisers for one function. They get one that imports it when called.
-
-Models, weights and all other code come from transformers as it is.
+- It can do without `torch.distributed`, and then leaves out what spreads one model over processes. So it does in a process
+  that has no others beside it (`WORLD_SIZE` is not set). Here models are spread by torch itself, in `training/processes.py`.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import ModuleType
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SEARCHES = "transformers.utils.import_utils"  # the module that searches, and says which packages are there
-_LOSSES = "transformers.loss.loss_"
 # Folder -> what is in it, or the packages that names need (a frozenset) -> module -> names.
 Names = dict[Any, Any]
 
 
-def install() -> None:
-    """Makes a later import of transformers quick; where it is imported already, nothing changes."""
-    if _SEARCHES not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
-
-
-class _Finder:
-    """Finds modules as Python does; some have something done to them once they have run."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """See `importlib.abc.MetaPathFinder.find_spec`."""
-        if not name.startswith((_SEARCHES, _LOSSES)):
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is None or type(spec.loader) is not SourceFileLoader:  # other loaders may serve several modules
-            return spec
-        loader: Any = spec.loader
-        run: Callable[[ModuleType], None] = loader.exec_module
-
-        def run_and_do(module: ModuleType) -> None:
-            run(module)
-            for do in (_keep_names, _hide_scipy) if name == _SEARCHES else (_import_scipy_late,):
-                do(module)
-
-        loader.exec_module = run_and_do
-        return spec
-
-
-def _hide_scipy(module: Any) -> None:
-    """Tells the losses, and nobody else, that there is no scipy."""
-    available: Callable[[], bool] | None = getattr(module, "is_scipy_available", None)
-    if available is None:
+def _hide_processes(module: Any) -> None:
+    available: Callable[[], bool] | None = getattr(module, "is_torch_distributed_available", None)
+    if available is None or "WORLD_SIZE" in os.environ:
         return
 
+    @wraps(available)
     def answer() -> bool:
-        asks = str(sys._getframe(1).f_globals.get("__name__"))
-        return not asks.startswith(_LOSSES) and available()
+        return False
 
-    module.is_scipy_available = answer
-
-
-def _import_scipy_late(module: Any) -> None:
-    def linear_sum_assignment(*arguments: Any, **named: Any) -> Any:
-        from scipy import optimize
-
-        return optimize.linear_sum_assignment(*arguments, **named)
-
-    if hasattr(module, "is_scipy_available") and not hasattr(module, "linear_sum_assignment"):
-        module.linear_sum_assignment = linear_sum_assignment
+    module.is_torch_distributed_available = answer
 
 
 def _keep_names(module: Any) -> None:
@@ -148,3 +103,12 @@ def from_text(text: str) -> Names:
         }
 
     return nested(json.loads(text))
+
+
+def _after_its_search(module: Any) -> None:
+    for do in (_keep_names, _hide_processes):
+        do(module)
+
+
+# Module -> what is done to it once it has run.
+THEN: Mapping[str, Callable[[Any], None]] = {"transformers.utils.import_utils": _after_its_search}

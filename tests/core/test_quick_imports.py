@@ -1,0 +1,121 @@
+"""Imports that wait: what a text encoder does not load, and that what comes later is what it would have been."""
+
+import inspect
+import subprocess
+import sys
+from types import FunctionType
+
+import pytest
+
+from xtreme_dag.core.quick_imports import Late, renamed, with_late_imports
+
+_START = """
+import sys
+from xtreme_dag.core.processes import quick_start
+quick_start()
+"""
+HEAVY = ("accelerate", "altair", "scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor")
+
+
+@pytest.fixture
+def run(repository):
+    """Runs code in a process that starts as the program's do."""
+
+    def call(code: str) -> str:
+        command = [sys.executable, "-c", _START + inspect.cleandoc(code)]
+        done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+def test_an_encoder_and_the_contracts_load_nothing_that_they_do_not_use(run):
+    code = f"""
+        import great_expectations
+        import transformers.models.xlm_roberta.modeling_xlm_roberta, xtreme_dag.training.stages
+        print(*[name for name in {HEAVY} if name in sys.modules])
+    """
+    assert run(code).split() == []
+
+
+def test_losses_of_images_match_boxes_as_ever(run):
+    """They have scipy's function; FNet, which transforms with scipy, and whoever asks find it."""
+    code = """
+        import inspect
+        from transformers.loss import loss_for_object_detection, loss_rt_detr
+        assert "scipy" not in sys.modules
+        for loss in (loss_for_object_detection, loss_rt_detr):
+            assert [list(found) for found in loss.linear_sum_assignment([[2, 1], [1, 2]])] == [[0, 1], [1, 0]]
+            assert list(loss.linear_sum_assignment([[2, 1], [1, 2]], maximize=True)[1]) == [0, 1]
+        from transformers.utils import is_scipy_available
+        import transformers.models.fnet.modeling_fnet as fnet
+        assert is_scipy_available() and fnet.linalg is sys.modules["scipy"].linalg
+    """
+    run(code)
+
+
+def test_a_model_is_spread_by_accelerate_and_a_mask_made_by_the_compiler(run):
+    """What is called later has its effect, and its signature is looked at as if it were there."""
+    code = """
+        import inspect, torch
+        from transformers import XLMRobertaConfig, XLMRobertaModel
+        from transformers.integrations import accelerate as integration
+        from transformers.masking_utils import TransformGetItemToIndex
+        assert "accelerate" not in sys.modules
+        assert {"skip_keys", "force_hooks"} <= set(inspect.signature(integration.dispatch_model).parameters)
+        config = XLMRobertaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+        model = integration.dispatch_model(XLMRobertaModel(config), {"": "cpu"}, force_hooks=True)
+        assert type(model._hf_hook).__module__ == "accelerate.hooks"
+        table = torch.arange(5)
+        with TransformGetItemToIndex():
+            found = torch.vmap(lambda at: table[at])(torch.tensor([3, 1]))
+        assert found.tolist() == [3, 1] and "torch._dynamo" in sys.modules
+    """
+    run(code)
+
+
+def test_a_contract_of_a_distribution_finds_scipy_and_charts(run):
+    code = """
+        import pandas
+        import great_expectations as gx
+        from great_expectations.expectations.metrics.column_aggregate_metrics import column_bootstrapped_ks_test_p_value
+        assert "scipy" not in sys.modules
+        expected = {"weights": [0.5, 0.5], "values": ["a", "b"]}
+        context = gx.get_context(mode="ephemeral")
+        asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": pandas.DataFrame({"x": list("aabb")})})
+        found = batch.validate(gx.expectations.ExpectColumnKLDivergenceToBeLessThan(column="x", partition_object=expected, threshold=0.1))
+        assert found.success and found.result["observed_value"] == 0
+        kind = sys.modules["great_expectations.expectations.core.expect_column_kl_divergence_to_be_less_than"]
+        chart = kind.alt.Chart(pandas.DataFrame({"x": [1]})).mark_bar().to_dict()
+        assert chart["mark"]["type"] == "bar"
+        assert column_bootstrapped_ks_test_p_value.stats.norm.cdf(0) == 0.5
+    """
+    run(code)
+
+
+def test_only_import_statements_of_the_module_itself_are_changed():
+    source = """
+import fractions
+from json import dumps
+from decimal import Decimal as Exact
+def within():
+    from decimal import Decimal
+    return Decimal
+"""
+    code = with_late_imports(compile(source, "made", "exec"), ["fractions", "decimal", "json.decoder"])
+    made: dict = {}
+    exec(code, made)
+    assert isinstance(made["Exact"], Late) and made["Exact"]("0.1") + 1 == made["within"]()("1.1")
+    assert type(made["dumps"]) is FunctionType
+    assert made["fractions"].Fraction(1, 2) == 0.5 and inspect.ismodule(made["fractions"])
+    # Its own name stores the module, so it stays.
+    assert made["fractions"].__name__ == "fractions" and "fractions" in code.co_names
+    assert isinstance(made["within"]()("1"), made["Exact"]) and not isinstance(1, made["Exact"])
+
+
+def test_a_name_is_changed_where_it_has_one_use():
+    code = compile("a.b.c\nb = 1", "made", "exec")
+    assert renamed(code, {"b": "d"}, "LOAD_ATTR") == code
+    assert "d" in renamed(compile("a.b.c", "made", "exec"), {"b": "d"}, "LOAD_ATTR").co_names
