@@ -1,9 +1,11 @@
 """Imports that wait: what a text encoder does not load, and that what comes later is what it would have been."""
 
+import copy
+import decimal
 import inspect
 import subprocess
 import sys
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 
 import pytest
 
@@ -95,7 +97,7 @@ def test_a_contract_of_a_distribution_finds_scipy_and_charts(run):
     run(code)
 
 
-def test_only_import_statements_of_the_module_itself_are_changed():
+def test_import_statements_alone_are_changed():
     source = """
 import fractions
 from json import dumps
@@ -103,16 +105,29 @@ from decimal import Decimal as Exact
 def within():
     from decimal import Decimal
     return Decimal
+def otherwise(decimal):
+    from decimal import Decimal
+    return Decimal, one.decimal
 """
-    code = with_late_imports(compile(source, "made", "exec"), ["fractions", "decimal", "json.decoder"])
-    made: dict = {}
-    exec(code, made)
-    assert isinstance(made["Exact"], Late) and made["Exact"]("0.1") + 1 == made["within"]()("1.1")
+    modules = ["fractions", "decimal", "json.decoder"]
+    made: dict = {"one": SimpleNamespace(decimal=1)}
+    exec(with_late_imports(compile(source, "made", "exec"), modules), made)
+    exact = made["Exact"]
+    assert (
+        isinstance(exact, Late) and isinstance(made["within"](), Late) and exact("0.1") + 1 == made["within"]()("1.1")
+    )
+    assert isinstance(exact("1"), exact) and not isinstance(1, exact)
     assert type(made["dumps"]) is FunctionType
-    assert made["fractions"].Fraction(1, 2) == 0.5 and inspect.ismodule(made["fractions"])
-    # Its own name stores the module, so it stays.
-    assert made["fractions"].__name__ == "fractions" and "fractions" in code.co_names
-    assert isinstance(made["within"]()("1"), made["Exact"]) and not isinstance(1, made["Exact"])
+    # The name of the module is one under which something else is found, too: there it stays.
+    assert inspect.ismodule(made["fractions"]) and made["fractions"].Fraction(1, 2) == 0.5
+    assert made["otherwise"](0) == (decimal.Decimal, 1)
+    assert copy.deepcopy(exact)("2") == 2
+
+
+def test_nothing_is_of_a_class_that_nobody_has_imported():
+    late = Late("xml.dom.pulldom", "PullDOM")
+    assert "xml.dom.pulldom" not in sys.modules and not isinstance(3, late) and "xml.dom.pulldom" not in sys.modules
+    assert late.__name__ == "PullDOM" and not isinstance(3, late) and isinstance(late(), late)
 
 
 def test_a_name_is_changed_where_it_has_one_use():

@@ -73,6 +73,24 @@ def test_one_process_knows_no_others_and_one_of_several_does(repository):
         subprocess.run([sys.executable, "-c", code], cwd=repository, env=os.environ | more, check=True)
 
 
+def test_low_rank_adapters_are_put_in_and_a_model_is_saved(repository, tmp_path):
+    """Peft asks of each parameter whether it is spread over processes; Accelerate whether a model that is saved is."""
+    code = f"""if True:
+        import sys
+        from xtreme_dag.core.processes import quick_start
+        quick_start()
+        from transformers import XLMRobertaConfig, XLMRobertaModel
+        config = XLMRobertaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+        model = XLMRobertaModel(config)
+        model.save_pretrained({str(tmp_path)!r})
+        assert not {{"accelerate", "torch._dynamo", "torch.distributed.tensor"}} & set(sys.modules)
+        import peft
+        spread = peft.get_peft_model(XLMRobertaModel.from_pretrained({str(tmp_path)!r}), peft.LoraConfig(target_modules=["query"]))
+        assert any("lora" in name for name, _ in spread.merge_and_unload().named_modules()) is False
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=repository, check=True)
+
+
 def test_an_installation_without_a_list_of_its_files_is_searched(imported, tmp_path, monkeypatch):
     """Of an editable one nobody can say whether a file has changed since, nor of a copy beside the one that is installed."""
     listed = "transformers/models/__init__.py,sha256=00,10\n"

@@ -22,6 +22,7 @@ _LATE: Mapping[str, frozenset[str]] = {
     "great_expectations.expectations.core.expect_column_kl_divergence_to_be_less_than": frozenset({"altair", "scipy"}),
     f"{_METRICS}.column_bootstrapped_ks_test_p_value": frozenset({"scipy"}),
     f"{_METRICS}.column_parameterized_distribution_ks_test_p_value": frozenset({"scipy"}),
+    "huggingface_hub.serialization._torch": frozenset({"torch.distributed.tensor"}),
     "transformers.generation.utils": frozenset({"accelerate.hooks"}),
     "transformers.integrations.accelerate": frozenset({"accelerate", "accelerate.utils", "accelerate.utils.modeling"}),
     "transformers.integrations.peft": frozenset({"accelerate", "accelerate.utils"}),
@@ -76,16 +77,20 @@ class _Finder:
 
 
 def with_late_imports(code: CodeType, modules: Iterable[str]) -> CodeType:
-    """The code of a module, whose own import statements for other modules give what stands for them."""
+    """The code of a module, whose import statements for other modules give what stands for them."""
     for name in modules:
         sys.modules.setdefault(name + _LATER, _Stand(name + _LATER))
     return renamed(code, {name: name + _LATER for name in modules}, "IMPORT_NAME")
 
 
 def renamed(code: CodeType, names: Mapping[str, str], operation: str) -> CodeType:
-    """The code with other names in instructions of one kind; a name that others have, too, stays as it is."""
+    """The code, and that of its functions, with other names in instructions of one kind.
+
+    A name that a function has for something else, too, stays as it is there.
+    """
+    parts = tuple(renamed(part, names, operation) if isinstance(part, CodeType) else part for part in code.co_consts)
     if names.keys().isdisjoint(code.co_names):
-        return code
+        return code.replace(co_consts=parts)
     import dis
 
     others = {
@@ -93,7 +98,8 @@ def renamed(code: CodeType, names: Mapping[str, str], operation: str) -> CodeTyp
         for found in dis.get_instructions(code)
         if found.opcode in dis.hasname and found.opname != operation
     }
-    return code.replace(co_names=tuple(name if name in others else names.get(name, name) for name in code.co_names))
+    kept = tuple(name if name in others else names.get(name, name) for name in code.co_names)
+    return code.replace(co_consts=parts, co_names=kept)
 
 
 class _Stand(ModuleType):
@@ -113,6 +119,8 @@ class Late:
         module: the module.
         name: what of it.
     """
+
+    _module = _name = ""  # of a copy that is being made
 
     def __init__(self, module: str, name: str) -> None:
         self._module, self._name = module, name
@@ -134,8 +142,13 @@ class Late:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real(), name)
 
+    def __deepcopy__(self, _memo: object) -> Late:
+        """Itself, as of a function."""
+        return self
+
     def __instancecheck__(self, one: object) -> bool:
-        return isinstance(one, self._real())
+        # Nothing is of a class whose module nobody has imported.
+        return self._module in sys.modules and isinstance(one, self._real())
 
     def __dir__(self) -> Iterator[str]:
         yield from dir(self._real())

@@ -68,7 +68,7 @@ def _mark_for_others(module: Any) -> None:
         if not isinstance(fn, FunctionType):  # a module or a class, that is changed in place
             return own(fn, recursive, reason=reason)
         found: Any = _unless_compiled(fn, partial(own, fn, recursive, reason=reason))
-        found._torchdynamo_disable = True  # the compiler itself leaves it alone by this
+        found._torchdynamo_disable, found._torchdynamo_disable_msg = True, reason  # by this the compiler knows it
         return found
 
     @wraps(own_allow)
@@ -90,7 +90,8 @@ def _mark_for_others(module: Any) -> None:
 
 
 def _allow(module: Any) -> None:
-    """`torch._dynamo`, the compiler: takes what was marked before it was there."""
+    """`torch._dynamo`, the compiler: takes what was marked before it was there, and does not look into these functions."""
+    module.trace_rules.add(__name__)  # as it does not look into those of torch that they stand for
     while _allowed:
         module.allow_in_graph(_allowed.pop())
 

@@ -105,10 +105,31 @@ def from_text(text: str) -> Names:
     return nested(json.loads(text))
 
 
+def _unwrap_late(module: Any) -> None:
+    """A model of transformers is in no wrapper; Accelerate, that looks for one, imports all kinds of them, and a compiler."""
+    own: Callable[..., Any] = module.unwrap_model
+    whole: type = module.PreTrainedModel
+
+    @wraps(own)
+    def unwrap_model(model: Any, recursive: bool = False) -> Any:
+        return model if isinstance(model, whole) and not recursive else own(model, recursive=recursive)
+
+    module.unwrap_model = unwrap_model
+
+
+def _with_tensors_over_processes(_: Any) -> None:
+    """Peft takes it for granted that transformers has imported them."""
+    import torch.distributed.tensor  # noqa: F401
+
+
 def _after_its_search(module: Any) -> None:
     for do in (_keep_names, _hide_processes):
         do(module)
 
 
 # Module -> what is done to it once it has run.
-THEN: Mapping[str, Callable[[Any], None]] = {"transformers.utils.import_utils": _after_its_search}
+THEN: Mapping[str, Callable[[Any], None]] = {
+    "peft": _with_tensors_over_processes,
+    "transformers.modeling_utils": _unwrap_late,
+    "transformers.utils.import_utils": _after_its_search,
+}
