@@ -96,6 +96,25 @@ def test_what_was_marked_before_there_was_a_compiler_is_marked_for_it(run):
     run(code)
 
 
+def test_a_compiler_that_comes_later_is_as_deterministic_as_it_was_told(run):
+    code = """if True:
+        import sys
+        from xtreme_dag.core.processes import quick_start
+        quick_start()
+        import torch
+        torch.use_deterministic_algorithms(False)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        torch.use_deterministic_algorithms(True)
+        assert torch.get_deterministic_debug_mode() == 2 and "torch._inductor.config" not in sys.modules
+        import torch._inductor.config as settings
+        assert settings.deterministic
+        torch.use_deterministic_algorithms(False)
+        assert not settings.deterministic and not torch.are_deterministic_algorithms_enabled()
+    """
+    run(code)
+
+
 def test_a_model_that_has_the_marks_of_transformers_is_made_without_a_compiler(run):
     """Its kernels for experts are marked for the compiler where they are defined."""
     code = """if True:

@@ -2,7 +2,7 @@
 
 Torch asks its compiler to leave some functions alone: optimizers, recomputed activations. For that alone it imports the
 compiler when the first of them is called. A process that has not imported it compiles nothing, so there is nobody who
-would have to leave them alone; in one that has, torch's own way is taken.
+would have to leave them alone; in one that has, torch's own way is taken. Likewise with what it tells the compiler.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import partial, wraps
 from types import FunctionType
 from typing import Any
 
+_SETTINGS = "torch._inductor.config"
+_told: list[bool] = []  # whether the compiler is to be deterministic, until it has been told
 _allowed: list[Callable[..., Any]] = []  # what the compiler is to take as it is, once it is there
 
 
@@ -113,10 +115,33 @@ def _step_without_compiler(module: Any) -> None:
     module._use_grad_for_differentiable = use_grad
 
 
+def _tell_later(module: Any) -> None:
+    """`torch`: whether algorithms are to be deterministic, which it imports the compiler's settings to say there, too."""
+    own: Callable[..., Any] = module.use_deterministic_algorithms
+
+    @wraps(own)
+    def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+        if _SETTINGS in sys.modules:
+            own(mode, warn_only=warn_only)
+        else:
+            module._C._set_deterministic_algorithms(mode, warn_only=warn_only)
+            _told[:] = [mode]
+
+    module.use_deterministic_algorithms = use_deterministic_algorithms
+
+
+def _hear(settings: Any) -> None:
+    """`torch._inductor.config`: what was said before it was there."""
+    while _told:
+        settings.deterministic = _told.pop()
+
+
 # Module -> what is done to it once it has run.
 THEN: Mapping[str, Callable[[Any], None]] = {
+    "torch": _tell_later,
     "torch._compile": _leave_alone,
     "torch._dynamo": _allow,
     "torch.compiler": _mark_for_others,
+    _SETTINGS: _hear,
     "torch.optim.optimizer": _step_without_compiler,
 }

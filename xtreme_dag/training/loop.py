@@ -312,7 +312,6 @@ class Trainer:
             return
         how = self.context.options.get("cuda", "graphs")
         if how == "compile":
-            torch.use_deterministic_algorithms(True)  # the compiler's own
             self.model.encoder.compile_layers()
         # Gradients of a graph go past autograd's hooks, by which several processes exchange them. Frozen embeddings ask
         # for none, and a graph's backward pass would never be called.

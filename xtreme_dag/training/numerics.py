@@ -39,8 +39,7 @@ def set_up(options: Mapping[str, Any], recipe: TrainRecipe) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.set_float32_matmul_precision("high" if recipe.tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = recipe.tf32
-    # The same as `use_deterministic_algorithms(True)`, which imports the compiler to tell it so.
-    torch.set_deterministic_debug_mode("error")
+    torch.use_deterministic_algorithms(True)
     checks: Any = deterministic
     checks.fill_uninitialized_memory = False
     return device
