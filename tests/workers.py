@@ -1,4 +1,4 @@
-"""One worker for every study that a test process runs without a server; and which processes are workers."""
+"""One worker for every study that a test process runs without a server; which processes are workers, and which are new."""
 
 from contextlib import suppress
 from functools import cache
@@ -29,4 +29,14 @@ def workers_of(process: psutil.Process) -> list[psutil.Process]:
                 forked = "xtreme_dag.engine.forks" in line and child.parent().cmdline() == line
                 if forked or "xtreme_dag.engine.worker" in line:
                     found.append(child)
+    return found
+
+
+def started_since(before: set[psutil.Process]) -> set[psutil.Process]:
+    """The processes below this one, but for those that were there and what they have started: a browser starts more."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if before.isdisjoint([process, *process.parents()]):
+                found.add(process)
     return found

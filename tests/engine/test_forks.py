@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.servers import until
+from tests.workers import started_since
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.engine.calls import PoolClosed, Request, StageFailed, StageTimedOut
 from xtreme_dag.engine.forks import Starter
@@ -111,7 +112,7 @@ def nothing_left():
     """No process is left of a test; what runs since before it is other tests'."""
     before = set(psutil.Process().children(recursive=True))
     yield
-    gone(set(psutil.Process().children(recursive=True)) - before)
+    gone(started_since(before))
 
 
 def gone(processes):

@@ -25,6 +25,7 @@ from tests import servers
 from tests.flows import tiny_study
 from tests.flows.test_outcome import task_runs
 from tests.servers import until
+from tests.workers import started_since
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.engine.graph import Figure, Kind, Output, Source, Stage
@@ -220,7 +221,7 @@ def test_a_study_on_ray_answers_as_on_threads(api, place, alone, repository, tmp
 
     def look():
         while not over.wait(0.5):
-            family.update(set(here.children(recursive=True)) - before)
+            family.update(started_since(before))
             listened.update(servers.listened_on({process.pid for process in family}))
 
     watching = threading.Thread(target=look)
