@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
@@ -70,7 +71,8 @@ class _Finder:
         def run_and_do(module: ModuleType) -> None:
             run(module)
             if do := _THEN.get(name):
-                do(module)
+                with suppress(AttributeError):  # of another version, that stays as it is
+                    do(module)
 
         loader.get_code, loader.exec_module = read_late, run_and_do
         return spec

@@ -13,6 +13,7 @@ from functools import partial, wraps
 from types import FunctionType
 from typing import Any
 
+_KNOWN = "2.13."  # the version that this was written for
 _SETTINGS = "torch._inductor.config"
 _told: list[bool] = []  # whether the compiler is to be deterministic, until it has been told
 _allowed: list[Callable[..., Any]] = []  # what the compiler is to take as it is, once it is there
@@ -93,9 +94,9 @@ def _mark_for_others(module: Any) -> None:
 
 def _allow(module: Any) -> None:
     """`torch._dynamo`, the compiler: takes what was marked before it was there, and does not look into these functions."""
-    module.trace_rules.add(__name__)  # as it does not look into those of torch that they stand for
     while _allowed:
         module.allow_in_graph(_allowed.pop())
+    module.trace_rules.add(__name__)  # as it does not look into those of torch that they stand for
 
 
 def _step_without_compiler(module: Any) -> None:
@@ -136,12 +137,22 @@ def _hear(settings: Any) -> None:
         settings.deterministic = _told.pop()
 
 
+def _if_known(do: Callable[[Any], None]) -> Callable[[Any], None]:
+    """What is done to a module of the torch whose text was read; another version's stays as it is."""
+
+    def after(module: Any) -> None:
+        if str(getattr(sys.modules.get("torch"), "__version__", "")).startswith(_KNOWN):
+            do(module)
+
+    return after
+
+
 # Module -> what is done to it once it has run.
 THEN: Mapping[str, Callable[[Any], None]] = {
-    "torch": _tell_later,
-    "torch._compile": _leave_alone,
-    "torch._dynamo": _allow,
-    "torch.compiler": _mark_for_others,
-    _SETTINGS: _hear,
-    "torch.optim.optimizer": _step_without_compiler,
+    "torch": _if_known(_tell_later),
+    "torch._compile": _if_known(_leave_alone),
+    "torch._dynamo": _if_known(_allow),
+    "torch.compiler": _if_known(_mark_for_others),
+    _SETTINGS: _if_known(_hear),
+    "torch.optim.optimizer": _if_known(_step_without_compiler),
 }

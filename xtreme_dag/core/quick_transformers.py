@@ -106,13 +106,14 @@ def from_text(text: str) -> Names:
 
 
 def _unwrap_late(module: Any) -> None:
-    """A model of transformers is in no wrapper; Accelerate, that looks for one, imports all kinds of them, and a compiler."""
+    """A model of transformers is in no wrapper; Accelerate, which looks for one, imports all kinds, and a compiler."""
     own: Callable[..., Any] = module.unwrap_model
     whole: type = module.PreTrainedModel
 
     @wraps(own)
     def unwrap_model(model: Any, recursive: bool = False) -> Any:
-        return model if isinstance(model, whole) and not recursive else own(model, recursive=recursive)
+        plain = isinstance(model, whole) and not recursive and "_orig_mod" not in vars(model)
+        return model if plain else own(model, recursive=recursive)
 
     module.unwrap_model = unwrap_model
 
