@@ -38,6 +38,7 @@ _LATE: Mapping[str, frozenset[str]] = {
 _MARKING = frozenset(f"transformers.integrations.{name}" for name in ("deepgemm", "finegrained_fp8", "sonicmoe"))
 _LATER = " (later)"  # behind the name of a module, for what stands for it: no import statement of anybody asks for that
 _THEN: Mapping[str, Callable[[Any], None]] = {**quick_torch.THEN, **quick_transformers.THEN}
+_TOUCHED = frozenset({*_LATE, *_MARKING, *_THEN})
 
 
 def install() -> None:
@@ -53,7 +54,7 @@ class _Finder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder.find_spec`."""
-        if not any(name in listed for listed in (_LATE, _MARKING, _THEN)):
+        if name not in _TOUCHED:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:  # other loaders may serve several modules
@@ -66,7 +67,9 @@ class _Finder:
             code = read(fullname)
             if code is not None and name in _LATE:
                 return with_late_imports(code, _LATE[name])
-            return code and renamed(code, {"_dynamo": "compiler"} if name in _MARKING else {}, "LOAD_ATTR")
+            if code is not None and name in _MARKING:
+                return renamed(code, {"_dynamo": "compiler"}, "LOAD_ATTR")
+            return code
 
         def run_and_do(module: ModuleType) -> None:
             run(module)
