@@ -3,33 +3,12 @@
 import copy
 import decimal
 import inspect
-import subprocess
 import sys
 from types import FunctionType, SimpleNamespace
 
-import pytest
-
 from xtreme_dag.core.quick_imports import Late, renamed, with_late_imports
 
-_START = """
-import sys
-from xtreme_dag.core.processes import quick_start
-quick_start()
-"""
 HEAVY = ("accelerate", "altair", "scipy", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.tensor")
-
-
-@pytest.fixture
-def run(repository):
-    """Runs code in a process that starts as the program's do."""
-
-    def call(code: str) -> str:
-        command = [sys.executable, "-c", _START + inspect.cleandoc(code)]
-        done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return call
 
 
 def test_contracts_load_no_scipy_until_a_distribution_is_compared_or_drawn(run):

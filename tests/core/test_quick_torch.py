@@ -1,15 +1,7 @@
 """Torch without its compiler: the same numbers, no compiler until something is compiled, and then its own ways."""
 
-import subprocess
-import sys
-
-import pytest
-
 _TRAIN = """
-import hashlib, sys
-if "quick" in sys.argv:
-    from xtreme_dag.core.processes import quick_start
-    quick_start()
+import hashlib
 import torch
 
 def train():
@@ -38,31 +30,15 @@ train()
 """
 
 
-@pytest.fixture
-def run(repository):
-    """Runs code in a process of its own."""
-
-    def call(code: str, *how: str) -> list[str]:
-        command = [sys.executable, "-c", code, *how]
-        done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()
-
-    return call
-
-
 def test_optimizers_do_the_same_without_a_compiler(run):
     """All of five kinds, a step with gradients of its own among them, to the last bit; and so they do with one."""
-    (plain, slope, there, *with_it), quick = run(_TRAIN), run(_TRAIN, "quick")
+    (plain, slope, there, *with_it), quick = run(_TRAIN, quick=False), run(_TRAIN)
     assert (slope, there, with_it) == ("-2.0", "True", [plain, slope, "True"])
     assert quick == [plain, slope, "False", plain, slope, "True"]
 
 
 def test_what_was_said_before_there_was_a_compiler_is_said_to_it(run):
-    code = """if True:
-        import sys
-        from xtreme_dag.core.processes import quick_start
-        quick_start()
+    code = """
         import torch
         from torch.utils.checkpoint import checkpoint
         ran = []
@@ -112,10 +88,7 @@ def test_what_was_said_before_there_was_a_compiler_is_said_to_it(run):
 
 def test_a_model_that_has_the_marks_of_transformers_is_made_without_a_compiler(run):
     """Its kernels for experts are marked for the compiler where they are defined."""
-    code = """if True:
-        import sys
-        from xtreme_dag.core.processes import quick_start
-        quick_start()
+    code = """
         import torch
         from transformers import XLMRobertaConfig, XLMRobertaModel
         from transformers.integrations import deepgemm, finegrained_fp8, sonicmoe

@@ -58,16 +58,11 @@ def test_the_names_are_those_that_transformers_finds(imported, tmp_path):
     assert imported("quick") == first and kept.read_bytes() == whole
 
 
-def test_one_process_knows_no_others_and_one_of_several_does(repository, tmp_path):
+def test_one_process_knows_no_others_and_one_of_several_does(run, tmp_path):
     """A model is loaded, adapted and saved. Peft asks whether a parameter is spread over processes, Accelerate whether a model is."""
-    start = """if True:
-        import sys
-        from xtreme_dag.core.processes import quick_start
-        quick_start()
+    alone = f"""
         from transformers import XLMRobertaConfig, XLMRobertaModel
         from transformers.utils import is_torch_distributed_available
-    """
-    alone = f"""
         config = XLMRobertaConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
         XLMRobertaModel(config).save_pretrained({str(tmp_path)!r})
         assert not is_torch_distributed_available()
@@ -77,10 +72,12 @@ def test_one_process_knows_no_others_and_one_of_several_does(repository, tmp_pat
         assert not any("lora" in name for name, _ in tuned.merge_and_unload().named_modules())
     """
     of_two = """
+        from transformers import XLMRobertaModel
+        from transformers.utils import is_torch_distributed_available
         assert XLMRobertaModel and is_torch_distributed_available() and "torch.distributed.tensor" in sys.modules
     """
-    for code, more in ((alone, {}), (of_two, {"WORLD_SIZE": "2"})):
-        subprocess.run([sys.executable, "-c", start + code], cwd=repository, env=os.environ | more, check=True)
+    run(alone)
+    run(of_two, WORLD_SIZE="2")
 
 
 def test_an_installation_without_a_list_of_its_files_is_searched(imported, tmp_path, monkeypatch):

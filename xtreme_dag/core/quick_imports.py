@@ -1,7 +1,7 @@
 """Importing torch, transformers and Great Expectations without what most processes never call.
 
-Half of the import of a text encoder is what has nothing to do with one: torch's compiler and its tensors that are spread
-over processes, Accelerate, scipy, charts. Each comes when it is first used: `_LATE` names what is imported where, and
+Most of the import of a text encoder has nothing to do with one: torch's compiler and its tensors that are spread over
+processes, Accelerate, scipy, charts. Each comes when it is first used: `_LATE` names what is imported where, and
 `quick_torch.py` and `quick_transformers.py` do the rest. A process that uses all of it imports all of it, a bit later.
 Weights, numbers and errors are what they were.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from xtreme_dag.core import quick_torch, quick_transformers
 
 _METRICS = "great_expectations.expectations.metrics.column_aggregate_metrics"
-# Module -> what it imports and only calls, if ever: functions and classes (`from x import y`), or modules.
+# Module -> what it imports, and only calls or asks whether something is one: functions, classes, modules.
 _LATE: Mapping[str, frozenset[str]] = {
     "great_expectations.expectations.core.expect_column_kl_divergence_to_be_less_than": frozenset({"altair", "scipy"}),
     f"{_METRICS}.column_bootstrapped_ks_test_p_value": frozenset({"scipy"}),
@@ -134,11 +134,9 @@ class Late:
         from importlib import import_module
 
         module = import_module(self._module)
-        return (
-            getattr(module, self._name)
-            if hasattr(module, self._name)
-            else import_module(f"{self._module}.{self._name}")
-        )
+        if hasattr(module, self._name):
+            return getattr(module, self._name)
+        return import_module(f"{self._module}.{self._name}")
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Calls it."""
