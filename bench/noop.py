@@ -233,8 +233,10 @@ def through_prefect(study: Path, home: Home, environment: dict[str, str], folder
     start = time.perf_counter()
     command = [sys.executable, "-m", "flows.study", json.dumps(request)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    # The flow's process ends when its standard input does: it must stay open.
+    # A line tells the flow's process that the server answers; it ends when its standard input does.
     with subprocess.Popen(command, env=environment, cwd=folder, stdin=subprocess.PIPE, **quiet) as process:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
         if process.wait() != 0:
             raise SystemExit("the flow failed")
     flow = time.perf_counter() - start

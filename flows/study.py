@@ -73,5 +73,7 @@ def _told(error: Exception, home: Home) -> UserError:
 
 
 if __name__ == "__main__":
+    if not sys.stdin.readline():  # a line says that the server answers; none, that the parent is gone
+        sys.exit(1)
     end_with_parent()
     _main(json.loads(sys.argv[1]))

@@ -147,12 +147,15 @@ def _main(arguments: Sequence[str], prefect: bool) -> int:
     from xtreme_dag.program.here import run_here
     from xtreme_dag.program.options import opened
 
-    def in_this_process(module: str, request: Mapping[str, Any], home: Home, api: str) -> dict[str, Any]:
+    def in_this_process(
+        module: str, request: Mapping[str, Any], home: Home, api: str, answers: Callable[[], None]
+    ) -> dict[str, Any]:
         """`ask_flows` without the start of a process, which would be most of the time of a drill."""
         import importlib
 
         from xtreme_dag.core.errors import UserError
 
+        answers()
         with tempfile.TemporaryDirectory() as elsewhere:  # the home may be full
             answer = Path(elsewhere) / "answer.json"
             importlib.import_module(module)._main({**request, "answer": str(answer)})
@@ -161,7 +164,9 @@ def _main(arguments: Sequence[str], prefect: bool) -> int:
             raise UserError(outcome["error"]["what"], where=outcome["error"]["where"], fix=outcome["error"]["fix"])
         return outcome
 
-    def without_prefect(module: str, request: Mapping[str, Any], home: Home, api: str) -> dict[str, Any]:
+    def without_prefect(
+        module: str, request: Mapping[str, Any], home: Home, api: str, answers: Callable[[], None]
+    ) -> dict[str, Any]:
         """The stages and the report, of which the flow is a wrapper that takes most of a small run's time."""
         study, built = opened(Path(request["study_file"]), tuple(request["settings"]["overrides"]))
         outcome = run_here(home, study, built, device=request["settings"]["device"])

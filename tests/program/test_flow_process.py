@@ -3,8 +3,15 @@
 import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
+
+from tests.servers import until
+from xtreme_dag.core.errors import UserError
+from xtreme_dag.core.home import Home
+from xtreme_dag.program.flow_process import ask_flows
 
 CHILD = """
 import json, pathlib, sys, time
@@ -53,3 +60,46 @@ def test_every_way_to_be_told_to_end_is_an_interruption(tmp_path, repository, mo
     process.send_signal(number)
     said = process.communicate(timeout=60)[1]
     assert (process.returncode, log.read_text()) == (130, "interrupted") and "what is done stays done" in said
+
+
+def test_the_child_is_told_once_the_server_answers(tmp_path, monkeypatch):
+    (tmp_path / "child.py").write_text(
+        "import json, pathlib, sys\n"
+        "answer = pathlib.Path(json.loads(sys.argv[1])['answer'])\n"
+        "pathlib.Path('imported').touch()\n"
+        "word = sys.stdin.readline()\n"
+        "answer.write_text(json.dumps({'word': word, 'answered': pathlib.Path('answered').exists()}))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def answers():
+        until((tmp_path / "imported").exists, 60)
+        (tmp_path / "answered").touch()
+
+    assert ask_flows("child", {}, Home(tmp_path), "", answers) == {"word": "\n", "answered": True}
+
+
+@pytest.mark.parametrize("trouble", [UserError("the server did not start"), KeyboardInterrupt()])
+def test_without_a_server_the_child_ends_and_has_done_nothing(tmp_path, monkeypatch, trouble):
+    (tmp_path / "child.py").write_text(
+        "import os, pathlib, sys\n"
+        "pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "sys.stdin.readline()\n"
+        "pathlib.Path('done').touch()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def answers():
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 60)
+        raise trouble
+
+    with pytest.raises(type(trouble)):
+        ask_flows("child", {}, Home(tmp_path), "", answers)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text())) and not (tmp_path / "done").exists()
+
+
+def test_a_child_that_cannot_be_imported_is_told_of(tmp_path):
+    with pytest.raises(UserError, match="ended early"):
+        ask_flows("there.is.none", {}, Home(tmp_path), "", lambda: time.sleep(1))

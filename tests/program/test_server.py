@@ -55,6 +55,31 @@ def test_a_keeper_leaves_the_note_of_another_server_alone(tmp_path):
     assert told.read_text() == other
 
 
+STARTS = """
+import pathlib, sys
+from xtreme_dag.core.home import Home
+from xtreme_dag.core.locks import try_lock
+from xtreme_dag.program.server import starting
+home = Home(pathlib.Path(sys.argv[1])).ensure()
+with starting(home, print) as (url, answers):
+    print(url, try_lock(home.prefect / "server.start.lock", "another run") is None)
+print(try_lock(home.prefect / "server.start.lock", "another run") is None)
+"""
+
+
+def test_a_run_that_ends_leaves_no_reader_of_its_output_waiting_for_its_server(tmp_path, monkeypatch):
+    """The address is told at once; another run waits until the server answers, or the first one gives up."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))  # no profile of the user's
+    done = subprocess.run([sys.executable, "-c", STARTS, tmp_path], capture_output=True, text=True, timeout=120)
+    told = json.loads((tmp_path / "prefect" / "server.json").read_text())
+    server = psutil.Process(told["pid"])
+    assert server.is_running(), "its keeper would have ended it some seconds later"
+    _, found, free = done.stdout.splitlines()
+    assert (found, free, done.stderr) == (f"{told['api']} True", "False", "")
+    until(lambda: ended(server), 60)
+
+
 def test_a_server_ends_when_its_keeper_is_killed(tmp_path):
     """The server is up by then: one that has yet to import would end in any case."""
     (tmp_path / "prefect").mkdir()

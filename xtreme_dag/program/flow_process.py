@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,21 @@ from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import QUIET
 
 
-def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> dict[str, Any]:
+def ask_flows(
+    module: str, request: Mapping[str, Any], home: Home, api: str, answers: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Runs a module of the floor above with a request and returns its answer.
 
     Args:
         module: runs as a program: takes the request as JSON, writes its answer to the file that `answer` in it names,
-            and ends when its standard input does.
+            and ends when its standard input does. A line there says that the server answers.
         request: what is asked.
         home: whose state and logs.
         api: URL of the Prefect server.
+        answers: returns when the server answers; the module imports meanwhile.
 
     Raises:
-        UserError: what the module says is wrong, or it ended without an answer.
+        UserError: what the module says is wrong, it ended without an answer, or what `answers` raises.
     """
     roots = dict.fromkeys((str(BESIDE), str(PACKAGE_PARENT)))
     environment = {
@@ -62,6 +65,7 @@ def ask_flows(module: str, request: Mapping[str, Any], home: Home, api: str) -> 
             start_new_session=True,
         )
         with _all_interrupt():
+            _tell(child, answers)
             try:
                 child.wait()
             except KeyboardInterrupt:
@@ -93,6 +97,20 @@ def _all_interrupt() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(child: subprocess.Popen[bytes], answers: Callable[[], None]) -> None:
+    """Tells a child when the server answers; ends it if that does not happen: it has only imported."""
+    try:
+        answers()
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended, which is told by who waits for it
+        child.stdin.write(b"\n")
+        child.stdin.flush()
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -25,7 +25,7 @@ from xtreme_dag.program.flow_process import ask_flows
 from xtreme_dag.program.model_check import looked_over, refuse_faults
 from xtreme_dag.program.options import opened
 from xtreme_dag.program.planning import made
-from xtreme_dag.program.server import server, wait_recorded
+from xtreme_dag.program.server import starting, wait_recorded
 from xtreme_dag.program.tracking import track_study, tracking_uri
 from xtreme_dag.program.troubles import troubles
 from xtreme_dag.results.stamp import published_lines, report_path
@@ -126,7 +126,7 @@ def _run(
         outcome["seconds"] = round(time.monotonic() - started, 2)
         return outcome
     try:
-        with server(home, lambda line: click.echo(line, err=True)) as api:
+        with starting(home, lambda line: click.echo(line, err=True)) as (api, answers):
             settings = {
                 "overrides": overrides,
                 "force": force,
@@ -136,7 +136,7 @@ def _run(
                 **machine,
             }
             request = {"study_file": str(study_file), "settings": {**settings, "home": str(home.root)}}
-            outcome = ask_flows("flows.study", request, home, api)
+            outcome = ask_flows("flows.study", request, home, api, answers)
             flow_run, tasks = outcome.pop("flow_run"), outcome.pop("task_runs")
             if flow_run:
                 wait_recorded(api, flow_run, tasks)

@@ -19,7 +19,7 @@ import time
 import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from xtreme_dag.core.errors import UserError
@@ -75,15 +75,37 @@ def server(home: Home, say: Callable[[str], None]) -> Iterator[str]:
     Raises:
         UserError: the local server does not start.
     """
-    if url := configured_api():
+    with starting(home, say) as (url, answers):
+        answers()
         yield url
+
+
+@contextmanager
+def starting(home: Home, say: Callable[[str], None]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """As `server`, but at once: the API's URL, and what returns when it answers and raises what `server` does.
+
+    Whoever is to ask the server can be started in the meantime.
+    """
+    if url := configured_api():
+        yield url, lambda: None
         return
     home.prefect.mkdir(parents=True, exist_ok=True)
-    with _users_lock(home).open("a") as users:
-        with locked(home.prefect / "server.start.lock", "starting the Prefect server"):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            url = _running(home) or _start(home, say)
-        yield url
+    with _users_lock(home).open("a") as users, ExitStack() as until_it_answers:
+        # Another run that comes meanwhile waits, and does not start one of its own.
+        until_it_answers.enter_context(locked(home.prefect / "server.start.lock", "starting the Prefect server"))
+        fcntl.flock(users, fcntl.LOCK_SH)
+        keeper = None
+        if not (url := _running(home)):
+            say("starting a local Prefect server (the first start takes longest)")
+            end = time.monotonic() + _START_SECONDS
+            url, keeper = _start(home, end)
+
+        def answers() -> None:
+            if keeper is not None:
+                _wait(home, keeper, end)
+            until_it_answers.close()
+
+        yield url, answers
 
 
 def wait_recorded(api: str, flow_run: str, tasks: int) -> int:
@@ -121,23 +143,42 @@ def _told(home: Home) -> dict[str, object]:
     return told if isinstance(told, dict) else {}
 
 
-def _start(home: Home, say: Callable[[str], None]) -> str:
-    say("starting a local Prefect server (the first start takes longest)")
-    # The keeper's own session: Ctrl-C for a run must not take the server away from other runs.
-    keeper = subprocess.Popen(
-        [sys.executable, "-m", "xtreme_dag.program.server", str(home.root)],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    end = time.monotonic() + _START_SECONDS
+def _start(home: Home, end: float) -> tuple[str, subprocess.Popen[bytes]]:
+    """Starts the server and its keeper; the URL where it will answer, and the keeper."""
+    (home.prefect / "server.json").unlink(missing_ok=True)  # that of a server which is gone
+    # The keeper's own session: Ctrl-C for a run must not take the server away from other runs. Its own output: it lives
+    # on for seconds, and whoever reads a run's output through a pipe would wait for its end.
+    with _log(home).open("ab") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "xtreme_dag.program.server", str(home.root)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     while time.monotonic() < end and keeper.poll() is None:
-        if url := _running(home):
-            return url
+        if url := str(_told(home).get("api", "")):
+            return url, keeper
+        time.sleep(0.05)
+    raise _not_started(home)
+
+
+def _wait(home: Home, keeper: subprocess.Popen[bytes], end: float) -> None:
+    """Waits until the server answers."""
+    while time.monotonic() < end and keeper.poll() is None:
+        if _running(home):
+            return
         time.sleep(0.25)
-    log = home.logs / "prefect-server.log"
-    raise UserError(
+    raise _not_started(home)
+
+
+def _log(home: Home) -> Path:
+    """What the server and its keeper say."""
+    home.logs.mkdir(parents=True, exist_ok=True)
+    return home.logs / "prefect-server.log"
+
+
+def _not_started(home: Home) -> UserError:
+    return UserError(
         "the local Prefect server did not start",
-        where=str(log),
+        where=str(_log(home)),
         fix="see the log, or name a running one with PREFECT_API_URL",
     )
 
@@ -160,8 +201,7 @@ def keep(home: Home) -> None:
         port = probe.getsockname()[1]
     environment = {**_BATCHES, **os.environ, **QUIET, "PREFECT_HOME": str(home.prefect)}
     environment.pop("PREFECT_API_URL", None)
-    home.logs.mkdir(parents=True, exist_ok=True)
-    with (home.logs / "prefect-server.log").open("ab") as log:
+    with _log(home).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "xtreme_dag.program.server", "--serve", str(port)],
             stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
