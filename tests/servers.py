@@ -46,8 +46,11 @@ def listened_on(processes: Collection[int]) -> set[str]:
 
 @cache
 def client() -> httpx.Client:
-    """The one client of a test process: each reads all certificates anew, which takes as long as a dozen requests."""
-    return httpx.Client()
+    """The one client of a test process: each reads all certificates anew, which takes as long as a dozen requests.
+
+    It is as patient as `request`: the disk of a shared machine may stand still for 20 s, and its servers with it.
+    """
+    return httpx.Client(timeout=60)
 
 
 def request(method: str, address: str, **words: Any) -> httpx.Response:
