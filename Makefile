@@ -55,7 +55,7 @@ quick: $(VENV)/.installed-tests
 # mypy is one of the tests: the other process goes on meanwhile. Hundreds of processes read the compiled modules.
 test: lint
 	$(BIN)/python -m compileall -qq -j 0 $(CODE)
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=20
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.whole
 
 # Faults by the hundred and a million spoilt inputs: an hour or more, and root for the full disks. SEED repeats a failure.
 SEED ?= 1
