@@ -213,6 +213,21 @@ def test_stages_run_again_where_the_template_was_killed(caller):
     gone(workers)
 
 
+def test_a_template_that_takes_its_time_to_end_is_not_asked_again(caller):
+    """A library ends the template that imports it: its socket closes, and the process lives on for seconds."""
+    (caller.folder / "code" / "ends.py").write_text(
+        "import atexit, os, pathlib, time\n"
+        "ended = pathlib.Path(os.environ['IMPORTS'])\n"
+        "if not ended.exists():\n"
+        "    ended.touch()\n"
+        "    atexit.register(time.sleep, 3)\n"
+        "    raise SystemExit\n"
+    )
+    threads, found = caller.together(2, "plain", imports=("ends",))
+    joined(threads)
+    assert all(one["pid"] for one in found)
+
+
 @pytest.fixture
 def heeded():
     """The signals that tell a process to end are not ignored, as some are in a job in the background of a script."""

@@ -109,6 +109,7 @@ class _Template:
                 start_new_session=True,
             )  # fmt: skip
         self._closed = False
+        self._over = False
         self._guard = threading.Lock()
         self._asked: list[_Forked] = []
         self._living: set[_Forked] = set()
@@ -116,8 +117,8 @@ class _Template:
 
     @property
     def alive(self) -> bool:
-        """Whether it takes orders."""
-        return self._process.poll() is None
+        """Whether it takes orders; a process that ends closes its socket some time before it can be waited for."""
+        return not self._over and self._process.poll() is None
 
     def fork(self, modules: Iterable[str], streams: Sequence[int]) -> _Forked:
         """Orders a process with these modules imported and these standard streams; does not wait for it."""
@@ -128,6 +129,7 @@ class _Template:
             try:
                 socket.send_fds(self._orders, [json.dumps(order).encode()], streams)
             except OSError:  # it has just ended
+                self._over = True
                 made.end(_LOST)
         return made
 
@@ -144,6 +146,7 @@ class _Template:
                     else:
                         self._living.add(one)
                         one.start(event["pid"])
+        self._over = True  # first: a stage whose worker is lost asks for another one at once
         # Nobody would say how the others end. The socket is closed once all that were forked have spoken.
         code = -signal.SIGKILL if self._closed else _LOST
         with self._guard:
@@ -154,6 +157,7 @@ class _Template:
                 if one.poll() is None:
                     one.end(code)
         self._orders.close()
+        self._process.wait()
 
     def close(self) -> None:
         """Ends it, and all that it has forked."""
