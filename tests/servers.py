@@ -77,8 +77,8 @@ class Server:
         environment.pop("PREFECT_API_URL", None)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)],
-                env=environment, stdout=log, stderr=log,
+                [sys.executable, "-m", "flows._prefect_server", str(self.port)],
+                env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log,
             )  # fmt: skip
         try:
             until(self.answers, 600)

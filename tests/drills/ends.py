@@ -218,7 +218,12 @@ def _family(program: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-_MARKS = {"flow": "flows.study", "template": "engine.forks", "keeper": "xtreme_dag.program.server", "server": "--serve"}
+_MARKS = {
+    "flow": "flows.study",
+    "template": "engine.forks",
+    "keeper": "program.server",
+    "server": "flows._prefect_server",
+}
 
 
 def _find(program: psutil.Process, who: str) -> list[psutil.Process]:
@@ -231,7 +236,7 @@ def _find(program: psutil.Process, who: str) -> list[psutil.Process]:
     for process in _family(program):
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
             line = " ".join(process.cmdline())
-            if process not in workers and _MARKS[who] in line and (who != "keeper" or "--serve" not in line):
+            if process not in workers and _MARKS[who] in line:
                 found.append(process)
     return found
 

@@ -81,12 +81,14 @@ def test_a_run_that_ends_leaves_no_reader_of_its_output_waiting_for_its_server(t
 
 
 def test_a_server_ends_when_its_keeper_is_killed(tmp_path):
-    """The server is up by then: one that has yet to import would end in any case."""
+    """The server is up by then: one that has yet to import would end in any case. A folder of the user's is in no way."""
     (tmp_path / "prefect").mkdir()
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").write_text("raise SystemExit('not ours')")
     told = tmp_path / "prefect" / "server.json"
     with (tmp_path / "prefect" / "server.users.lock").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)  # as a run does, so that the keeper has no reason to end the server
-        keeper = subprocess.Popen([sys.executable, "-m", "xtreme_dag.program.server", str(tmp_path)])
+        keeper = subprocess.Popen([sys.executable, "-m", "xtreme_dag.program.server", str(tmp_path)], cwd=tmp_path)
         try:
             until(told.exists, 60)
             said = json.loads(told.read_text())

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import xtreme_dag
 
 _PACKAGE = Path(xtreme_dag.__file__).parent
 _INSTALLED = _PACKAGE / "beside"
-PACKAGE_PARENT = _PACKAGE.parent
-BESIDE = _INSTALLED if _INSTALLED.is_dir() else PACKAGE_PARENT
+_PARENT = _PACKAGE.parent
+BESIDE = _INSTALLED if _INSTALLED.is_dir() else _PARENT
 """The folder that holds `flows`, `tasks`, `studies` and `data_contracts`."""
 
 STUDIES = BESIDE / "studies"
 CONTRACTS = BESIDE / "data_contracts"
+
+
+def python_path() -> str:
+    """`PYTHONPATH` of a process that runs a module of `flows`: what is ours comes before what is the user's.
+
+    With `-P` a folder `flows` or `tasks` where the user stands is none of ours.
+    """
+    roots = dict.fromkeys((str(BESIDE), str(_PARENT)))
+    return os.pathsep.join(part for part in (*roots, os.environ.get("PYTHONPATH", "")) if part)
 
 
 def shipped_studies() -> dict[str, Path]:

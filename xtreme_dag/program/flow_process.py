@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.core.beside import BESIDE, PACKAGE_PARENT
+from xtreme_dag.core.beside import python_path
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import QUIET
@@ -36,7 +36,6 @@ def ask_flows(
     Raises:
         UserError: what the module says is wrong, it ended without an answer, or what `answers` raises.
     """
-    roots = dict.fromkeys((str(BESIDE), str(PACKAGE_PARENT)))
     environment = {
         **QUIET,
         # Failures are in our own words on the terminal; Prefect's logs of them are for its server.
@@ -45,25 +44,17 @@ def ask_flows(
         "PREFECT_HOME": str(home.prefect),
         **os.environ,
         "PREFECT_API_URL": api,
-        "PYTHONPATH": os.pathsep.join(part for part in (*roots, os.environ.get("PYTHONPATH", "")) if part),
+        "PYTHONPATH": python_path(),
     }
     with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
         answer = Path(folder) / "answer.json"
-        # -P: a folder `flows` or `tasks` where the user stands is none of ours.
         child = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "xtreme_dag.core.processes",
-                module,
-                json.dumps({**request, "answer": str(answer)}),
-            ],
-            env=environment,
-            stdin=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "xtreme_dag.core.processes", module,
+             json.dumps({**request, "answer": str(answer)})],
+            env=environment, stdin=subprocess.PIPE,
             # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.
             start_new_session=True,
-        )
+        )  # fmt: skip
         with _all_interrupt():
             _tell(child, answers)
             try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -22,13 +21,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from xtreme_dag.core.beside import python_path
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
 from xtreme_dag.core.locks import locked
-from xtreme_dag.core.processes import end_with_parent, quick_start
 
-# A first start runs the migrations: 18 s on two idle cores (facts of the stack), several times that on busy ones.
+# A user's first start runs the migrations: 18 s on two idle cores (facts of the stack), several times that on busy ones.
 _START_SECONDS = 180.0
 _RECORD_SECONDS = 15.0
 _IDLE_SECONDS = 5.0
@@ -199,11 +198,11 @@ def keep(home: Home) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**_BATCHES, **os.environ, **QUIET, "PREFECT_HOME": str(home.prefect)}
+    environment = {**_BATCHES, **os.environ, **QUIET, "PREFECT_HOME": str(home.prefect), "PYTHONPATH": python_path()}
     environment.pop("PREFECT_API_URL", None)
     with _log(home).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "xtreme_dag.program.server", "--serve", str(port)],
+            [sys.executable, "-P", "-m", "xtreme_dag.core.processes", "flows._prefect_server", str(port)],
             stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
     told: list[int] = []
@@ -234,16 +233,5 @@ def keep(home: Home) -> None:
             process.wait()
 
 
-def _serve(port: str) -> None:
-    """The server itself, in this process until the keeper ends it or is gone."""
-    quick_start()
-    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    sys.argv = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--serve":
-        _serve(sys.argv[2])
-    else:
-        keep(Home(Path(sys.argv[1])))
+    keep(Home(Path(sys.argv[1])))
