@@ -43,6 +43,7 @@ def make_database() -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with closing(sqlite3.connect(unfinished)) as database:
+        database.execute("PRAGMA journal_mode = WAL")  # Prefect's own, which a database keeps
         database.executescript(made_before)
     unfinished.replace(path)
 

@@ -48,14 +48,15 @@ def listened_on(processes: Collection[int]) -> set[str]:
 def client() -> httpx.Client:
     """The one client of a test process: each reads all certificates anew, which takes as long as a dozen requests.
 
-    It is as patient as `request`: the disk of a shared machine may stand still for 20 s, and its servers with it.
+    The disk of a shared machine may stand still for 20 s, and its servers with it. And a request of Prefect's waits for
+    its database for 60 s before it goes on: one was seen to answer just after that.
     """
-    return httpx.Client(timeout=60)
+    return httpx.Client(timeout=120)
 
 
 def request(method: str, address: str, **words: Any) -> httpx.Response:
     """A request to a Prefect server, repeated while it says that it is busy (503), as Prefect's own client does."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while (response := client().request(method, address, **words)).status_code == 503 and time.monotonic() < end:
         time.sleep(1)
     return response

@@ -32,6 +32,7 @@ def test_it_is_what_the_migrations_make_and_they_run_once(tmp_path, cache):
     keep(path.name, f"{kept(path.name)}\nCREATE TABLE mark (x);")  # so that one made of it is told from a migrated one
     assert made(tmp_path / "third") - first == {"CREATE TABLE mark (x);"}
     assert made(tmp_path / "second") == first, "a database that exists is left alone"
+    assert {(tmp_path / name / "prefect.db").read_bytes()[18:20] for name in ("first", "third")} == {b"\x02\x02"}, "WAL"
     assert sorted(path.name for path in (tmp_path / "third").iterdir()) == ["prefect.db"]
 
 
