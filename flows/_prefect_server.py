@@ -1,4 +1,4 @@
-"""The process of the local Prefect server, until its keeper ends it or is gone: `python -m flows._prefect_server PORT`.
+"""The process of the local Prefect server, until its keeper ends it or is gone; its argument is the port.
 
 The server of a new home makes its database by all migrations since Prefect's beginning, which takes 8 s of a processor.
 What they come to only versions determine, so it is kept for the user as SQL, and the next home's database is made of that.

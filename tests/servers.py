@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from xtreme_dag.core.beside import command_of, python_path
 from xtreme_dag.program.server import QUIET
 
 T = TypeVar("T")
@@ -75,10 +75,11 @@ class Server:
 
     def start(self) -> None:
         environment = {**os.environ, **QUIET, **self.settings, "PREFECT_HOME": str(self.folder)}
+        environment["PYTHONPATH"] = python_path()
         environment.pop("PREFECT_API_URL", None)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows._prefect_server", str(self.port)],
+                command_of("flows._prefect_server", str(self.port)),
                 env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log,
             )  # fmt: skip
         try:

@@ -27,7 +27,7 @@ _ROOT = "PYTEST_DEBUG_TEMPROOT"  # pytest's name for the folder of its temporary
 
 def processors(quota: Path = QUOTA) -> int:
     """How many processors this process may use."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0))
     try:
         share, period = quota.read_text().split()
         return max(1, min(count, int(share) // int(period)))

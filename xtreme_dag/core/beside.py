@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import xtreme_dag
@@ -17,11 +18,14 @@ STUDIES = BESIDE / "studies"
 CONTRACTS = BESIDE / "data_contracts"
 
 
-def python_path() -> str:
-    """`PYTHONPATH` of a process that runs a module of `flows`: what is ours comes before what is the user's.
+def command_of(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of `flows`; its environment needs `python_path()`."""
+    # -P: a folder `flows` or `tasks` where the user stands is none of ours.
+    return [sys.executable, "-P", "-m", "xtreme_dag.core.processes", module, *arguments]
 
-    With `-P` a folder `flows` or `tasks` where the user stands is none of ours.
-    """
+
+def python_path() -> str:
+    """`PYTHONPATH` of a process that runs a module of `flows`: what is ours comes before what is the user's."""
     roots = dict.fromkeys((str(BESIDE), str(_PARENT)))
     return os.pathsep.join(part for part in (*roots, os.environ.get("PYTHONPATH", "")) if part)
 

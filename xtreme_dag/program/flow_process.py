@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from xtreme_dag.core.beside import python_path
+from xtreme_dag.core.beside import command_of, python_path
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.home import Home
 from xtreme_dag.program.server import QUIET
@@ -49,12 +49,12 @@ def ask_flows(
     with tempfile.TemporaryDirectory(prefix="xtreme-dag-") as folder:
         answer = Path(folder) / "answer.json"
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "xtreme_dag.core.processes", module,
-             json.dumps({**request, "answer": str(answer)})],
-            env=environment, stdin=subprocess.PIPE,
+            command_of(module, json.dumps({**request, "answer": str(answer)})),
+            env=environment,
+            stdin=subprocess.PIPE,
             # Its own session: an interruption reaches this process alone, from a terminal or not, and is passed on once.
             start_new_session=True,
-        )  # fmt: skip
+        )
         with _all_interrupt():
             _tell(child, answers)
             try:

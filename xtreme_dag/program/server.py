@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from xtreme_dag.core.beside import python_path
+from xtreme_dag.core.beside import command_of, python_path
 from xtreme_dag.core.errors import UserError
 from xtreme_dag.core.files import write_atomically
 from xtreme_dag.core.home import Home
@@ -202,7 +202,7 @@ def keep(home: Home) -> None:
     environment.pop("PREFECT_API_URL", None)
     with _log(home).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "xtreme_dag.core.processes", "flows._prefect_server", str(port)],
+            command_of("flows._prefect_server", str(port)),
             stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
     told: list[int] = []
